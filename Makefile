@@ -1,0 +1,56 @@
+# `make demo` and `make test` need nothing but Python 3.11+, make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+export UV_PYTHON := $(BIN)/python
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+
+.PHONY: install install-dev demo test bench lint up pins clean
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# A stamp per set of pins: a second run installs nothing.
+$(VENV)/.installed: $(UV) requirements/install.txt pyproject.toml
+	$(UV) pip install --quiet --require-hashes -r requirements/install.txt
+	$(UV) pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
+	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	touch $@
+
+install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
+
+demo: install-dev
+	$(BIN)/python -m bench.demo
+
+up: install
+	$(BIN)/safelight up
+
+test: install-dev
+	$(BIN)/python tests/install_system_packages.py
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install-dev
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+# Rewrites the pins. Needs a package index; records no address of one.
+pins: $(UV)
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --extra embedded --extra builtin pyproject.toml -o requirements/install.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --extra embedded --extra builtin --group dev pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) demo bench/out

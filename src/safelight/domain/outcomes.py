@@ -1,0 +1,84 @@
+"""What a backend can answer. Outcomes are values, matched once; exceptions are for surprises."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+Handle = dict[str, Any]
+"""A backend's job handle: opaque JSON that means the same job after a restart."""
+
+
+class FailureClass(Enum):
+    """Why a backend failed, as far as what to do next depends on it."""
+
+    CONTENT_POLICY = "content_policy"
+    RATE_LIMITED = "rate_limited"
+    QUOTA = "quota"
+    AUTH = "auth"
+    BAD_INPUT = "bad_input"
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    CANCELED = "canceled"
+
+
+class LocalFile(msgspec.Struct, frozen=True):
+    """Media that the backend left as a file in the run's own work folder."""
+
+    path: Path
+
+
+class InlineBytes(msgspec.Struct, frozen=True):
+    """Media that came in the answer itself."""
+
+    data: bytes
+
+
+class RemoteFile(msgspec.Struct, frozen=True):
+    """Media to be fetched. ``headers`` go to that address only, and to no host it redirects to."""
+
+    url: str
+    headers: dict[str, str] = {}
+
+
+Produced = LocalFile | InlineBytes | RemoteFile
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """The job is done, and here is what it made."""
+
+    media: tuple[Produced, ...]
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The backend took the job; ``handle`` asks about it from now on."""
+
+    handle: Handle
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """Not done yet. ``progress`` is 0 to 1 where the backend tells it."""
+
+    progress: float | None = None
+    poll_after_seconds: float | None = None
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The job certainly made nothing. ``detail`` is for the operator's log and never reaches a client."""
+
+    reason: FailureClass
+    detail: str = ""
+    retry_after_seconds: float | None = None
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """The backend may or may not have taken the job: its answer was lost."""
+
+    detail: str = ""
+
+
+SubmitOutcome = Completed | Accepted | Failed | Unknown
+PollOutcome = Completed | Pending | Failed | Unknown

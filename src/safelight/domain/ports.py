@@ -1,0 +1,102 @@
+"""What the core asks of providers and blob stores. A capability is a type: what a part can do, it implements."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from safelight.domain.orders import Order
+from safelight.domain.outcomes import Handle, PollOutcome, SubmitOutcome
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One submission of an order to a backend.
+
+    ``upstream_model`` and ``options`` come from the catalog's binding. ``workdir`` is an empty folder that lives
+    as long as the attempt. ``progress`` may be called with 0 to 1 at any pace, from the event loop's thread.
+    """
+
+    upstream_model: str
+    options: dict[str, object]
+    workdir: Path
+    progress: Callable[[float], None]
+
+
+class Provider(Protocol):
+    """A backend that makes media. ``submit`` is called at most once for an attempt whose intent is on record."""
+
+    async def submit(self, order: Order, attempt: Attempt) -> SubmitOutcome: ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Pollable(Protocol):
+    """A backend whose jobs outlive the call that started them."""
+
+    async def poll(self, handle: Handle) -> PollOutcome: ...
+
+
+@runtime_checkable
+class Cancelable(Protocol):
+    """A backend that can be asked to stop a job. True: it certainly stopped and made nothing."""
+
+    async def cancel(self, handle: Handle) -> bool: ...
+
+
+@runtime_checkable
+class Findable(Protocol):
+    """A backend that finds a job by our own generation id.
+
+    None: it certainly never took the job. Unknown: ask again later.
+    """
+
+    async def find(self, generation_id: str) -> PollOutcome | Handle | None: ...
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A backend that may be given the same order again: nothing is paid and nothing is left behind."""
+
+    repeatable: bool
+
+
+class BlobFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store knows of one object."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class BlobStore(Protocol):
+    """Where files are kept. Keys are ``/``-separated relative paths; an object is whole or absent, never partial."""
+
+    async def put(self, key: str, source: Path, *, mime_type: str) -> None:
+        """Store the file at ``source`` durably under ``key``. Repeating it is harmless."""
+
+    async def get(self, key: str) -> bytes:
+        """The whole object (for small ones). Raises ``FileNotFoundError``."""
+
+    def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Bytes ``start`` (inclusive) to ``end`` (exclusive) in chunks. Raises ``FileNotFoundError``."""
+
+    def local_path(self, key: str) -> Path | None:
+        """Where the object lies on this machine's disk, for zero-copy sending; None for remote stores."""
+
+    async def delete(self, keys: list[str]) -> None:
+        """Delete objects. One that is absent already is no error."""
+
+    async def exists(self, key: str) -> bool: ...
+
+    def walk(self, prefix: str) -> AsyncIterator[BlobFacts]:
+        """Every object under ``prefix``."""
+
+    async def probe(self) -> None:
+        """Write, read and delete a small object; raises ``ServiceUnavailable`` with the reason."""
+
+    async def close(self) -> None: ...
