@@ -1,0 +1,43 @@
+"""Prepaid credit of a workspace."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from psycopg.errors import CheckViolation, NumericValueOutOfRange
+
+from safelight.accounts.workspaces import get_workspace, no_such_workspace
+from safelight.db.pool import Database
+from safelight.domain.errors import InvalidParameter
+
+
+class CreditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One addition of credit; negative where it was taken back."""
+
+    id: int
+    amount_nanos: int
+    reason: str
+    created_at: datetime
+
+
+async def add_credit(db: Database, workspace: str, amount_nanos: int, reason: str) -> int:
+    """Add credit (a negative amount takes it back); the new available balance in nano-dollars."""
+    if amount_nanos == 0:
+        raise InvalidParameter("The amount is zero. Give an amount such as 25 or 0.50.", param="amount")
+    if not reason.strip():
+        raise InvalidParameter("Say what the credit is for.", param="reason")
+    params = {"workspace": workspace, "amount_nanos": amount_nanos, "reason": reason}
+    try:
+        row = await db.one("add_credit", params, tuple)
+    except (CheckViolation, NumericValueOutOfRange):
+        raise InvalidParameter("The balance would leave its range: it cannot go below zero.", param="amount") from None
+    if row is None:
+        raise no_such_workspace(workspace)
+    return int(row[0])
+
+
+async def credit_history(db: Database, workspace: str) -> list[CreditEntry]:
+    """Credit added to a workspace, newest first. Raises ``NotFound``."""
+    await get_workspace(db, workspace)
+    return await db.all("credit_history", {"workspace": workspace}, CreditEntry)

@@ -1,0 +1,125 @@
+"""API keys. Of a key only its SHA-256, prefix and last four characters are kept."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from datetime import datetime
+
+import msgspec
+
+from safelight.accounts.workspaces import no_such_workspace
+from safelight.db.pool import Database
+from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound
+from safelight.domain.ids import new_api_key, read_api_key
+
+_REMEMBER_SECONDS = 0.9  # revocation must work within a second in every process
+_REMEMBER_KEYS = 10_000
+_TOUCH_SECONDS = 60.0
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sent a request."""
+
+    key_id: int
+    workspace_id: int
+    is_capped: bool
+
+
+class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a key."""
+
+    id: int
+    workspace: str
+    name: str
+    prefix: str
+    last_four: str
+    spend_cap_nanos: int | None
+    spent_nanos: int
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key just made; ``secret`` is shown once and kept nowhere."""
+
+    id: int
+    secret: str
+
+
+async def create_key(
+    db: Database,
+    *,
+    workspace: str,
+    name: str = "default",
+    spend_cap_nanos: int | None = None,
+    expires_at: datetime | None = None,
+) -> NewKey:
+    """Make a key. Raises ``NotFound`` for an unknown workspace."""
+    if not 1 <= len(name) <= 100:
+        raise InvalidParameter("A key's name has 1 to 100 characters.", param="name")
+    secret = new_api_key()
+    key = read_api_key(secret)
+    assert key is not None
+    params = {
+        "workspace": workspace,
+        "name": name,
+        "sha256": key.sha256,
+        "prefix": key.prefix,
+        "last_four": key.last_four,
+        "spend_cap_nanos": spend_cap_nanos,
+        "expires_at": expires_at,
+    }
+    row = await db.one("create_key", params, tuple)
+    if row is None:
+        raise no_such_workspace(workspace)
+    return NewKey(id=row[0], secret=secret)
+
+
+async def list_keys(db: Database, workspace: str | None = None) -> list[KeyRecord]:
+    return await db.all("list_keys", {"workspace": workspace}, KeyRecord)
+
+
+async def revoke_key(db: Database, key_id: int) -> None:
+    """Revoke a key for good. Raises ``NotFound``."""
+    if not await db.run("revoke_key", {"id": key_id}):
+        raise NotFound(f"There is no key {key_id}. 'safelight keys list' shows those that exist.", param="key")
+
+
+class Authenticator:
+    """Finds whose key a request carries, remembering an answer for less than a second."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._touched: dict[int, float] = {}
+
+    async def authenticate(self, header: str | None) -> Principal:
+        """The sender, by an ``Authorization`` header. Raises ``InvalidApiKey``, the same for every reason."""
+        scheme, _, text = (header or "").partition(" ")
+        key = read_api_key(text.strip(" ")) if scheme.lower() == "bearer" else None
+        if key is None:
+            raise InvalidApiKey
+        now = time.monotonic()
+        known = self._known.get(key.sha256)
+        if known and now - known[0] < _REMEMBER_SECONDS:
+            return known[1]
+        principal = await self._db.one("find_key", {"sha256": key.sha256}, Principal)
+        if principal is None:
+            self._known.pop(key.sha256, None)
+            raise InvalidApiKey
+        self._known[key.sha256] = (now, principal)
+        if len(self._known) > _REMEMBER_KEYS:
+            self._known.popitem(last=False)
+        await self._touch(principal.key_id, now)
+        return principal
+
+    async def _touch(self, key_id: int, now: float) -> None:
+        if now - self._touched.get(key_id, -_TOUCH_SECONDS) < _TOUCH_SECONDS:
+            return
+        if len(self._touched) > _REMEMBER_KEYS:
+            self._touched.clear()
+        self._touched[key_id] = now
+        await self._db.run("touch_key", {"key_id": key_id})

@@ -1,0 +1,8 @@
+"""PostgreSQL: the pool, the statements, the migrations. Every SQL literal of Safelight is in here.
+
+pool        connections, and running a statement from ``sql/`` by its name
+sql/        one statement a file, named by operation, with its purpose on top
+migrate     bringing a database to the newest revision
+migrations  the revisions, in plain SQL
+embedded    a PostgreSQL of our own in the data folder
+"""

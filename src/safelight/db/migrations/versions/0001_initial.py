@@ -1,0 +1,16 @@
+"""Workspaces, keys, money, generations, media; and the job queue's own tables."""
+
+from pathlib import Path
+
+from alembic import op
+from procrastinate.schema import SchemaManager
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Run the SQL beside this file, then the queue's schema (that of the Procrastinate 3.10 line)."""
+    connection = op.get_bind()
+    connection.exec_driver_sql(Path(__file__).with_suffix(".sql").read_text().replace("%", "%%"))
+    connection.exec_driver_sql(SchemaManager.get_schema().replace("%", "%%"))

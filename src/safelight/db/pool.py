@@ -1,0 +1,90 @@
+"""Connections, and running a statement from ``sql/`` by its name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib import resources
+from typing import Any, TypeVar
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import class_row, tuple_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from safelight.domain.errors import ServiceUnavailable
+
+Row = TypeVar("Row")
+Params = Mapping[str, Any]
+Connection = AsyncConnection[Any]
+
+set_json_dumps(msgspec.json.encode)
+set_json_loads(msgspec.json.decode)
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of ``sql/<name>.sql``."""
+    return resources.files(__package__).joinpath("sql", f"{name}.sql").read_text()
+
+
+class Database:
+    """A pool of autocommit connections. A lost or absent database is ``ServiceUnavailable``."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=pool_size,
+            open=False,
+            timeout=10,
+            kwargs={"autocommit": True, "prepare_threshold": 2, "options": "-c TimeZone=UTC"},
+        )
+
+    async def open(self) -> None:
+        await self._pool.open()
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection outside any transaction. Use ``connection.transaction()`` to open one."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            raise ServiceUnavailable from error
+
+    async def one(self, name: str, params: Params, into: type[Row]) -> Row | None:
+        """Run a statement; its first row as ``into``, or None."""
+        async with self.connection() as connection:
+            return await one(connection, name, params, into)
+
+    async def all(self, name: str, params: Params, into: type[Row]) -> list[Row]:
+        """Run a statement; its rows as ``into``."""
+        async with self.connection() as connection, connection.cursor(row_factory=_rows(into)) as cursor:
+            await cursor.execute(statement(name), params)
+            return await cursor.fetchall()
+
+    async def run(self, name: str, params: Params) -> int:
+        """Run a statement; the number of rows it touched."""
+        async with self.connection() as connection:
+            return (await connection.execute(statement(name), params)).rowcount
+
+
+async def one(connection: Connection, name: str, params: Params, into: type[Row]) -> Row | None:
+    """Run a statement on the caller's connection; its first row as ``into``, or None."""
+    async with connection.cursor(row_factory=_rows(into)) as cursor:
+        await cursor.execute(statement(name), params)
+        return await cursor.fetchone()
+
+
+def _rows(into: type[Row]) -> Callable[..., Any]:
+    """Rows as a struct of the same field names; as plain tuples for ``tuple``."""
+    return tuple_row if into is tuple else class_row(into)
+

@@ -1,0 +1,12 @@
+-- Take a generation to run: one that waits, or one whose runner has been silent past its lease (database time).
+update generations set
+    state = case when state = 'unknown' then state else 'running' end,
+    run_token = %(run_token)s,
+    lease_until = now() + make_interval(secs => %(lease_seconds)s),
+    attempts = attempts + 1
+where id = %(id)s
+  and (state = 'queued' or (state in ('running', 'unknown') and (lease_until is null or lease_until < now())))
+returning id, workspace_id, type::text as type, model, request, state::text as state, attempts, binding,
+    submitted_at is not null as was_submitted, handle,
+    billable_unit, unit_price_nanos, quantity, retention_seconds, run_token,
+    extract(epoch from deadline - now())::float8 as remaining_seconds;

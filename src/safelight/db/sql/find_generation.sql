@@ -1,0 +1,11 @@
+-- A generation of this workspace, with its media and the workspace's rate window.
+select g.id, g.type::text as type, g.model, g.state::text as state, g.progress,
+    g.billable_unit, g.unit_price_nanos, g.charged_nanos, g.charged_thousandths,
+    g.error_code, g.error_message, g.created_at, g.finished_at, g.deletes_at,
+    coalesce((
+        select jsonb_agg(jsonb_build_object(
+            'index', m.index, 'mime_type', m.mime_type, 'width', m.width, 'height', m.height,
+            'duration_seconds', m.duration_seconds, 'fps', m.fps, 'has_sound', m.has_sound) order by m.index)
+        from media m where m.generation_id = g.id), '[]'::jsonb) as media
+from generations g
+where g.id = %(id)s and g.workspace_id = %(workspace_id)s;

@@ -1,0 +1,48 @@
+"""Which rate applies to an order, and what it costs. All sums are integer nano-dollars."""
+
+from __future__ import annotations
+
+import msgspec
+
+from safelight.domain.catalog import BillableUnit, Model, Rate
+from safelight.domain.errors import ConfigurationError
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """A frozen price: ``quantity`` units (images, or seconds of video) at ``unit_price_nanos`` each."""
+
+    billable_unit: BillableUnit
+    unit_price_nanos: int
+    quantity: int
+
+    @property
+    def total_nanos(self) -> int:
+        return self.unit_price_nanos * self.quantity
+
+
+def rate_for(model: Model, *, resolution: str, sound: bool | None) -> Rate:
+    """The most exact rate: the own resolution before any, the own sound before the fallback."""
+    wanted = {True: "sound_on", False: "sound_off", None: "not_applicable"}[sound]
+    cases = ((r, s) for r in (resolution, None) for s in (wanted, "not_applicable"))
+    for case in cases:
+        for rate in model.rates:
+            if (rate.resolution, rate.sound) == case:
+                return rate
+    raise ConfigurationError(f"No rate of {model.id} covers {resolution}, {wanted}.")
+
+
+def price_of(model: Model, *, resolution: str, sound: bool | None, quantity: int) -> Price:
+    rate = rate_for(model, resolution=resolution, sound=sound)
+    return Price(
+        billable_unit=rate.billable_unit, unit_price_nanos=rate.unit_price_nanos, quantity=quantity
+    )
+
+
+def charge_for(price: Price, delivered_thousandths: int) -> tuple[int, int]:
+    """(nano-dollars, thousandths of a unit) to charge for what was delivered, never above what was held.
+
+    ``delivered_thousandths`` is the measured quantity: 3.2 s is 3200, one image 1000. A clip shorter than ordered
+    is charged for what it is; a longer one for what was ordered. Exact, as unit prices are whole micro-dollars.
+    """
+    charged = min(delivered_thousandths, price.quantity * 1000)
+    return price.unit_price_nanos * charged // 1000, charged
