@@ -1,0 +1,16 @@
+"""Media files: what they are, what they measure, and what is made of them. Pure, synchronous, no network.
+
+In the order in which ``deliver`` uses them:
+
+- ``sniff``       which of the four formats a file is, by its content
+- ``pictures``    how a PNG, JPEG or WebP is opened: pixel cap, no unsafe loaders, no stale cache
+- ``clips``       how an MP4 is opened and its frames are reached
+- ``measure``     the facts of a file, and the proof that it is whole
+- ``blackout``    whether a file shows nothing at all
+- ``convert``     a picture in the format that was asked for
+- ``provenance``  the C2PA manifest: signing and verifying
+- ``certificates`` the certificate chain that provenance signs with
+- ``thumbnail``   a small WebP for lists and previews
+
+Everything here blocks: call it from a thread or a process pool. The libraries release the interpreter lock.
+"""

@@ -1,0 +1,90 @@
+"""How an MP4 file is opened, and how its frames are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from safelight.domain.errors import MediaError
+from safelight.media.pictures import check_pixels
+
+VIDEO_CODECS = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9", "mpeg4"})
+"""The decoders that may run. FFmpeg has hundreds that an MP4 file can reach, most seldom exercised."""
+_DECODER_THREADS = 4
+
+
+def check_boxes(path: Path) -> None:
+    """Raise ``MediaError`` unless the file is a row of whole boxes with ``moov`` and media data among them.
+
+    Source: ISO/IEC 14496-12, 4.2: a 32-bit size and a type; size 1: a 64-bit size follows; 0: up to the end.
+    """
+    size_bytes = path.stat().st_size
+    seen: set[bytes] = set()
+    with path.open("rb") as file:
+        at = 0
+        while at < size_bytes:
+            length, name = _read_box(file, at, size_bytes)
+            seen.add(name)
+            at += length
+    if b"moov" not in seen:
+        raise MediaError("The MP4 file has no index (moov); it was not finished.")
+    if b"mdat" not in seen:
+        raise MediaError("The MP4 file holds no media data (mdat).")
+
+
+def _read_box(file: BinaryIO, at: int, size_bytes: int) -> tuple[int, bytes]:
+    """Length and type of the box at an offset. Raises ``MediaError`` if it reaches past the file's end."""
+    file.seek(at)
+    head = file.read(16)
+    length, name = int.from_bytes(head[:4]), head[4:8]
+    if length == 1:
+        length = int.from_bytes(head[8:16])
+    elif length == 0:
+        length = size_bytes - at
+    if length < 8 or at + length > size_bytes:
+        raise MediaError("The MP4 file is cut off or damaged.")
+    return length, name
+
+
+@contextmanager
+def open_clip(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """An MP4 file and its first video stream, ready to decode. FFmpeg's errors become ``MediaError``."""
+    try:
+        with av.open(str(path), format="mp4") as container:
+            if not container.streams.video:
+                raise MediaError("The MP4 file has no video stream.")
+            stream = container.streams.video[0]
+            context = stream.codec_context
+            if context is None or context.codec.name not in VIDEO_CODECS:
+                raise MediaError("The MP4 file's video is in a format that is not supported.")
+            check_pixels(context.width, context.height)
+            context.thread_type = "AUTO"
+            context.thread_count = _DECODER_THREADS
+            yield container, stream
+    except (av.FFmpegError, EOFError) as error:
+        raise MediaError("The MP4 file cannot be decoded.") from error
+
+
+def frame_at(container: InputContainer, stream: VideoStream, fraction: float) -> VideoFrame:
+    """The frame shown at a fraction (0 to 1) of the video; the last one where there is none so late.
+
+    Raises ``MediaError`` where no frame decodes.
+    """
+    start = stream.start_time or 0
+    target = start + int((stream.duration or 0) * fraction)
+    container.seek(target, stream=stream)
+    found: VideoFrame | None = None
+    for frame in container.decode(stream):
+        if found is not None and frame.pts is not None and frame.pts > target:
+            break
+        found = frame
+    if found is None:
+        raise MediaError("The MP4 file has no frame that decodes.")
+    return found
