@@ -1,0 +1,16 @@
+"""The built-in renderer: procedural, with no neural network. It draws a scene from the words of a prompt.
+
+``spec`` says what can be asked for; ``render`` is the way in. In the order in which a picture is made:
+
+    reading      the prompt's words become a brief: subject, light, manner, details, colours, seeds of chance
+    references   pictures that were given lend their colours and their composition
+    palette      the colours of the light
+    scenes/      a scene per subject: elements, listed back to front, each with its depth
+    easel        the picture that numpy and Skia share
+    sky, terrain, water, weather, shapes    what scenes are made of
+    noise, planes    fractal tiles, and fast work on whole planes
+    manner       the finish: watercolour, ink, oil, flat, pixel, film, photograph
+    motion       the same scene over time: camera drift, cached layers, given first and last frames
+    sound        what the scene sounds like
+    encode       PNG, JPEG, WebP and MP4 files
+"""

@@ -1,0 +1,86 @@
+"""What a scene paints on: a premultiplied RGBA picture that numpy and Skia share, and the elements laid upon it."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import msgspec
+import numpy as np
+import skia
+from numpy.typing import NDArray
+
+from safelight.providers.builtin.palette import Palette, argb
+from safelight.providers.builtin.reading import Brief, Rgb
+
+Bytes = NDArray[np.uint8]
+
+
+class Easel:
+    """A picture of ``height`` by ``span`` pixels, whose frame is the ``width`` pixels that begin at ``margin``.
+
+    Stills have no margin. In a video a near layer is painted wider than the frame, so that the camera can drift.
+    Scenes speak in frame coordinates: x may run from ``-margin`` to ``width + margin``.
+    """
+
+    def __init__(self, brief: Brief, palette: Palette, width: int, height: int, margin: int = 0) -> None:
+        self.brief, self.palette = brief, palette
+        self.width, self.height, self.margin = width, height, margin
+        self.span = width + 2 * margin
+        self.pixels: Bytes = np.zeros((height, self.span, 4), np.uint8)
+
+    @property
+    def unit(self) -> float:
+        """A thousandth of the frame's geometric size, in pixels: what scenes measure lengths in."""
+        return float(np.sqrt(self.width * self.height)) / 1000
+
+    @cached_property
+    def canvas(self) -> skia.Canvas:
+        """Skia's view of the same pixels, moved so that x = 0 is the frame's left edge."""
+        self._surface = skia.Surface(self.pixels)
+        canvas = self._surface.getCanvas()
+        canvas.translate(self.margin, 0)
+        return canvas
+
+
+class Element(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing in a scene, painted back to front. ``depth`` is 0 at infinity and 1 at the nearest, and says how far
+    it shifts as the camera drifts; ``moves`` says whether it must be painted anew for each frame."""
+
+    depth: float
+    draw: Callable[[Easel, float], None]
+    moves: bool = False
+
+
+def fill(colour: Rgb, alpha: float = 1.0) -> skia.Paint:
+    """A filled, anti-aliased paint."""
+    return skia.Paint(Color=argb(colour, alpha), AntiAlias=True)
+
+
+def line(colour: Rgb, width: float, alpha: float = 1.0) -> skia.Paint:
+    """A round-capped stroke."""
+    return skia.Paint(
+        Color=argb(colour, alpha), AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeWidth=width,
+        StrokeCap=skia.Paint.kRound_Cap, StrokeJoin=skia.Paint.kRound_Join,
+    )  # fmt: skip
+
+
+def polygon(points: object) -> skia.Path:
+    """A closed path through an (n, 2) array of points."""
+    path = skia.Path()
+    path.addPoly([skia.Point(float(x), float(y)) for x, y in np.asarray(points)], True)
+    return path
+
+
+def shaded(top: float, bottom: float, colours: list[tuple[Rgb, float]]) -> skia.Paint:
+    """A paint that runs from ``top`` to ``bottom`` (pixels) through the given colours and opacities."""
+    shader = skia.GradientShader.MakeLinear(
+        [skia.Point(0, top), skia.Point(0, bottom)], [argb(colour, alpha) for colour, alpha in colours]
+    )
+    return skia.Paint(Shader=shader, AntiAlias=True, Dither=True)
+
+
+def glow(x: float, y: float, radius: float, colour: Rgb, alpha: float, *, add: bool = True) -> skia.Paint:
+    """A soft round light, added to what is below (or laid over it)."""
+    shader = skia.GradientShader.MakeRadial(
+        skia.Point(x, y), radius, [argb(colour, alpha), argb(colour, alpha * 0.28), argb(colour, 0)], [0, 0.3, 1]
+    )
+    return skia.Paint(Shader=shader, BlendMode=skia.BlendMode.kPlus if add else skia.BlendMode.kSrcOver)

@@ -1,0 +1,79 @@
+"""Files: still pictures through libvips, clips through FFmpeg's libraries, both free of times and host names."""
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import av
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Samples = NDArray[np.float32]
+SAMPLE_RATE = 48_000
+
+
+def write_image(pixels: Bytes, path: Path, output_format: Literal["png", "jpeg", "webp"]) -> None:
+    """Write (h, w, 3 or 4) pixels as an 8-bit RGB file."""
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(pixels))[0:3].copy(interpretation="srgb")
+    if output_format == "png":
+        image.pngsave(str(path), compression=1, filter="sub", keep="none")
+    elif output_format == "jpeg":
+        image.jpegsave(str(path), Q=90, subsample_mode="off", optimize_coding=True, keep="none")
+    elif output_format == "webp":
+        image.webpsave(str(path), Q=90, effort=1, keep="none")
+    else:
+        raise ValueError(f"unknown output format {output_format!r}: use png, jpeg or webp")
+
+
+class Clip:
+    """An MP4 file being written: H.264 (BT.709, yuv420p) and, when asked, stereo AAC at 48 kHz."""
+
+    def __init__(self, path: Path, width: int, height: int, fps: int, *, sound: bool) -> None:
+        options = {"movflags": "+faststart", "fflags": "+bitexact"}
+        self._file = av.open(str(path), "w", format="mp4", options=options)
+        video = self._file.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "20"})
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        context = video.codec_context
+        context.flags |= 1 << 23  # AV_CODEC_FLAG_BITEXACT: no encoder version in the stream
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = 1, 1, 1, 1
+        self._video, self._count, self._tick = video, 0, Fraction(1, fps)
+        context.time_base = self._tick
+        self._audio = None
+        if sound:
+            self._audio = self._file.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
+            self._audio.bit_rate = 160_000
+            self._audio.codec_context.flags |= 1 << 23
+
+    def add_frame(self, pixels: Bytes) -> None:
+        """Encode one (h, w, 4) RGBA picture."""
+        source = av.VideoFrame.from_ndarray(pixels, format="rgba")
+        frame = source.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame.pts = self._count
+        frame.time_base = self._tick
+        frame.colorspace = frame.color_primaries = frame.color_trc = 1
+        self._count += 1
+        self._file.mux(self._video.encode(frame))
+
+    def add_sound(self, samples: Samples, position: int) -> None:
+        """Encode (2, n) samples of -1..1 that begin at sample ``position``."""
+        if self._audio is None:
+            return
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
+        frame.sample_rate = SAMPLE_RATE
+        frame.pts, frame.time_base = position, Fraction(1, SAMPLE_RATE)
+        self._file.mux(self._audio.encode(frame))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._file.mux(self._video.encode(None))
+            if self._audio is not None:
+                self._file.mux(self._audio.encode(None))
+        self._file.close()

@@ -1,0 +1,83 @@
+"""Chance with a shape: seamless fractal tiles, and how they are sampled, stretched and dithered."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Field = NDArray[np.float32]
+
+
+def fractal(rng: np.random.Generator, size: int, *, roughness: float, coarsest: float = 1.0) -> Field:
+    """A seamless (size, size) tile of zero mean and unit deviation.
+
+    It is white noise shaped in frequency: the amplitude falls as ``frequency ** -roughness`` (1 is grainy, 2 is
+    rolling) and nothing is coarser than ``coarsest`` cycles across the tile.
+    """
+    white = rng.standard_normal((size, size), dtype=np.float32)
+    fy = np.fft.fftfreq(size, 1 / size).astype(np.float32)[:, None]
+    fx = np.fft.rfftfreq(size, 1 / size).astype(np.float32)[None, :]
+    frequency = np.maximum(np.sqrt(fx * fx + fy * fy), 1e-3)
+    gain = frequency**-roughness
+    gain[frequency < coarsest] = 0
+    tile = np.fft.irfft2(np.fft.rfft2(white) * gain, s=(size, size)).astype(np.float32)
+    return tile / np.float32(tile.std())
+
+
+def sample(tile: Field, u: Field, v: Field) -> Field:
+    """Bilinear look-up of a square power-of-two tile at ``u``, ``v`` (1 = one tile), wrapping around."""
+    size = tile.shape[0]
+    mask = size - 1
+    x, y = u * np.float32(size), v * np.float32(size)
+    x0, y0 = np.floor(x), np.floor(y)
+    fx, fy = x - x0, y - y0
+    ix, iy = x0.astype(np.int32), y0.astype(np.int32)
+    left, right = ix & mask, (ix + 1) & mask
+    top, bottom = (iy & mask) * size, ((iy + 1) & mask) * size
+    flat = tile.ravel()
+    a = np.take(flat, top + left)
+    a += (np.take(flat, top + right) - a) * fx
+    b = np.take(flat, bottom + left)
+    b += (np.take(flat, bottom + right) - b) * fx
+    b -= a
+    b *= fy
+    a += b
+    return a
+
+
+def smoothstep(low: float, high: float, value: Field) -> Field:
+    """0 below ``low``, 1 above ``high``, an S between; ``low`` may be the greater."""
+    t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def wander(rng: np.random.Generator, count: int, *, roughness: float = 1.4, coarsest: float = 1.0) -> Field:
+    """A closed line of ``count`` values of zero mean and unit deviation, for ridges and outlines."""
+    white = np.fft.rfft(rng.standard_normal(2048))
+    frequency = np.arange(white.size, dtype=np.float64)
+    gain = np.where(frequency >= coarsest, np.maximum(frequency, 1e-3) ** -roughness, 0)
+    line = np.fft.irfft(white * gain, n=2048)
+    line /= line.std()
+    at = np.linspace(0, 2047, count)
+    return np.interp(at, np.arange(2048), line).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def grain(width: int, kind: str = "white") -> NDArray[np.int16]:
+    """A (256, width) strip of noise in 0..255 that repeats down the picture: for dither, film grain and paper."""
+    rng = np.random.Generator(np.random.PCG64(20240229))
+    tile = rng.integers(0, 256, (256, 256), dtype=np.int16)
+    return np.ascontiguousarray(np.tile(tile, (1, width // 256 + 1))[:, :width])
+
+
+@lru_cache(maxsize=2)
+def paper_tile(size: int = 512) -> Field:
+    """A seamless tile of paper tooth, zero mean and about unit deviation."""
+    rng = np.random.Generator(np.random.PCG64(77))
+    tooth = fractal(rng, size, roughness=0.9, coarsest=24)
+    fibre = fractal(rng, size, roughness=1.6, coarsest=6)
+    return (0.85 * tooth + 0.35 * fibre).astype(np.float32)
+
+
+Shape = Callable[[Field], Field]

@@ -1,0 +1,20 @@
+"""One scene per subject: from a brief and a palette to the elements of a picture, listed back to front."""
+
+from collections.abc import Callable
+
+from safelight.providers.builtin.easel import Element
+from safelight.providers.builtin.palette import Palette
+from safelight.providers.builtin.reading import Brief
+from safelight.providers.builtin.scenes import land
+
+Scene = Callable[[Brief, Palette], list[Element]]
+
+SCENES: dict[str, Scene] = {
+    "mountains": land.mountains,
+    "village": land.village,
+}
+
+
+def compose(brief: Brief, palette: Palette) -> list[Element]:
+    """The elements of the brief's scene."""
+    return SCENES.get(brief.subject, land.mountains)(brief, palette)
