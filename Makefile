@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 export UV_PYTHON := $(BIN)/python
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Without it the first start of every process would compile what it imports.
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: install install-dev demo test bench lint up pins clean
 

