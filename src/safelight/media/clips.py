@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
 import av
+import numpy as np
+import numpy.typing as npt
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -18,6 +21,10 @@ from safelight.media.pictures import check_pixels
 VIDEO_CODECS = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9", "mpeg4"})
 """The decoders that may run. FFmpeg has hundreds that an MP4 file can reach, most seldom exercised."""
 _DECODER_THREADS = 4
+_HD_LINES = 720
+_MATRIX_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+
+UInt8Array = npt.NDArray[np.uint8]
 
 
 def check_boxes(path: Path) -> None:
@@ -78,7 +85,7 @@ def frame_at(container: InputContainer, stream: VideoStream, fraction: float) ->
     Raises ``MediaError`` where no frame decodes.
     """
     start = stream.start_time or 0
-    target = start + int((stream.duration or 0) * fraction)
+    target = start + int(_length(container, stream) * fraction)
     container.seek(target, stream=stream)
     found: VideoFrame | None = None
     for frame in container.decode(stream):
@@ -88,3 +95,26 @@ def frame_at(container: InputContainer, stream: VideoStream, fraction: float) ->
     if found is None:
         raise MediaError("The MP4 file has no frame that decodes.")
     return found
+
+
+def _length(container: InputContainer, stream: VideoStream) -> float:
+    """The length of a video in its own time base; a fragmented file tells it of the whole file only."""
+    if stream.duration:
+        return stream.duration
+    return (container.duration or 0) / av.time_base / (stream.time_base or 1)
+
+
+def displayed_frame_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
+    """Width and height in pixels with the pixels' own aspect ratio and the track's rotation applied."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    width, height = round(frame.width * aspect), frame.height
+    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+
+
+def pixels_of(frame: VideoFrame, width: int, height: int) -> UInt8Array:
+    """A frame's pixels as ``(height, width, 3)`` in RGB, 8 bits each, scaled to that size in pixels."""
+    # Most encoders leave the colour matrix unsaid. Players then take BT.709 for HD and BT.601 for less.
+    unsaid = frame.colorspace == _MATRIX_UNSPECIFIED
+    matrix = "ITU709" if unsaid and frame.height >= _HD_LINES else None
+    scaled = frame.reformat(width, height, format="rgb24", src_colorspace=matrix, interpolation="AREA")
+    return np.asarray(scaled.to_ndarray(), dtype=np.uint8)

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from safelight.domain.errors import MediaError
 from safelight.domain.media import MediaFacts
-from safelight.media.clips import check_boxes, open_clip
+from safelight.media.clips import check_boxes, displayed_frame_size, open_clip
 from safelight.media.pictures import PngFacts, check_pixels, decode_all, displayed_size, open_picture
 from safelight.media.sniff import sniff
 
@@ -98,7 +98,7 @@ def _measure_clip(path: Path) -> MediaFacts:
         if seconds <= 0:
             raise MediaError("The MP4 file's video has no length.")
         first = _decode_ends(container, stream, packets)
-        width, height = _displayed_frame_size(stream, first)
+        width, height = displayed_frame_size(stream, first)
     return MediaFacts(
         mime_type="video/mp4",
         width=width,
@@ -150,10 +150,3 @@ def _decode_last(container: InputContainer, stream: VideoStream, key: int, shown
         for frame in packet.decode():
             last = frame
     return last
-
-
-def _displayed_frame_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
-    """Width and height in pixels with the pixels' own aspect ratio and the track's rotation applied."""
-    aspect = stream.sample_aspect_ratio or Fraction(1)
-    width, height = round(frame.width * aspect), frame.height
-    return (height, width) if frame.rotation % 180 else (width, height)

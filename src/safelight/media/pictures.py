@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ pyvips.cache_set_max(0)
 
 _LOADERS = {"image/png": "pngload", "image/jpeg": "jpegload", "image/webp": "webpload"}
 _PNG_SIGNATURE_BYTES = 8
+_PNG_HEADER_BYTES = 25
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
@@ -66,30 +68,56 @@ def decode_all(image: Any) -> None:
         raise MediaError("The picture is damaged or cut off.") from error
 
 
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """The chunks of a PNG file up to its end, each as its type and its whole bytes (length to checksum).
+
+    Raises ``MediaError`` where a chunk is cut off or its checksum is wrong.
+    Source: PNG specification (W3C, third edition), section 5.3.
+    """
+    view = memoryview(data)
+    at, name = _PNG_SIGNATURE_BYTES, b""
+    while name != b"IEND":
+        body_end = at + 8 + int.from_bytes(view[at : at + 4])
+        checksum = view[body_end : body_end + 4]
+        if len(checksum) != 4 or zlib.crc32(view[at + 4 : body_end]) != int.from_bytes(checksum):
+            raise MediaError("The PNG file is damaged or cut off.")
+        name = bytes(view[at + 4 : at + 8])
+        yield name, view[at : body_end + 4]
+        at = body_end + 4
+
+
+def merge_png_data(data: bytes) -> bytes:
+    """The same PNG file with its pixels in one IDAT chunk rather than in hundreds. Raises ``MediaError``.
+
+    Encoders write a chunk for each 8 KiB or so, and readers that look at each take long over them.
+    """
+    parts: list[bytes | memoryview] = [data[:_PNG_SIGNATURE_BYTES]]
+    pixels: list[bytes | memoryview] = [b"IDAT"]
+    for name, chunk in png_chunks(data):
+        if name == b"IDAT":
+            pixels.append(chunk[8:-4])
+            continue
+        if len(pixels) > 1:
+            body = b"".join(pixels)
+            parts += [(len(body) - 4).to_bytes(4), body, zlib.crc32(body).to_bytes(4)]
+            pixels = [b"IDAT"]
+        parts.append(chunk)
+    return b"".join(parts)
+
+
 class PngFacts:
     """What the chunks of a PNG file tell without decoding a pixel; every checksum has been compared.
 
     ``width`` and ``height`` are in pixels as stored; ``names`` are the chunk types in order.
-    Source: PNG specification (W3C, third edition), sections 5.3 and 11.2.
+    Source: PNG specification (W3C, third edition), section 11.2.
     """
 
-    def __init__(self, file_bytes: bytes) -> None:
-        """Walk the chunks of a whole file. Raises ``MediaError`` where one is cut off or damaged."""
-        data = memoryview(file_bytes)
-        self.names: list[bytes] = []
-        self._compressed: list[memoryview] = []
-        at = _PNG_SIGNATURE_BYTES
-        while not self.names or self.names[-1] != b"IEND":
-            length = int.from_bytes(data[at : at + 4])
-            body = data[at + 4 : at + 8 + length]
-            checksum = data[at + 8 + length : at + 12 + length]
-            if len(checksum) != 4 or zlib.crc32(body) != int.from_bytes(checksum):
-                raise MediaError("The PNG file is damaged or cut off.")
-            self.names.append(bytes(body[:4]))
-            if self.names[-1] == b"IDAT":
-                self._compressed.append(body[4:])
-            at += 12 + length
-        if self.names[0] != b"IHDR" or int.from_bytes(data[8:12]) != 13:
+    def __init__(self, data: bytes) -> None:
+        """Walk the chunks of a whole file. Raises ``MediaError`` where they are damaged or cut off."""
+        chunks = list(png_chunks(data))
+        self.names = [name for name, _ in chunks]
+        self._compressed = [chunk[8:-4] for name, chunk in chunks if name == b"IDAT"]
+        if self.names[0] != b"IHDR" or len(chunks[0][1]) != _PNG_HEADER_BYTES:
             raise MediaError("The PNG file has no header.")
         self.width, self.height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
         self._bits_per_pixel = data[24] * _PNG_CHANNELS.get(data[25], 0)
