@@ -74,16 +74,23 @@ class BlobFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlobStore(Protocol):
-    """Where files are kept. Keys are ``/``-separated relative paths; an object is whole or absent, never partial."""
+    """Where files are kept. Keys are ``/``-separated relative paths; an object is whole or absent."""
 
-    async def put(self, key: str, source: Path, *, mime_type: str) -> None:
-        """Store the file at ``source`` durably under ``key``. Repeating it is harmless."""
+    async def put(self, key: str, source: Path, *, mime_type: str, consume: bool = False) -> None:
+        """Store the file at ``source`` durably under ``key``. Repeating it is harmless.
+
+        With ``consume`` the source is gone afterwards: a store on the same disk moves it instead of copying.
+        Raises ``ServiceUnavailable``, and then no part of the object is visible.
+        """
 
     async def get(self, key: str) -> bytes:
         """The whole object (for small ones). Raises ``FileNotFoundError``."""
 
     def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes ``start`` (inclusive) to ``end`` (exclusive) in chunks. Raises ``FileNotFoundError``."""
+        """Bytes ``start`` (inclusive) to ``end`` (exclusive) in chunks. Raises ``FileNotFoundError``.
+
+        An object shorter than ``end`` raises ``ServiceUnavailable`` before the first chunk.
+        """
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies on this machine's disk, for zero-copy sending; None for remote stores."""
@@ -100,3 +107,11 @@ class BlobStore(Protocol):
         """Write, read and delete a small object; raises ``ServiceUnavailable`` with the reason."""
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class PresignedStore(Protocol):
+    """A store that can hand out its own links, good without any key of ours."""
+
+    async def presigned_url(self, key: str, expires_seconds: int) -> str:
+        """A link to GET the object within ``expires_seconds``. The object need not exist."""

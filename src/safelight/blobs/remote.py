@@ -1,0 +1,222 @@
+"""Buckets: S3 and its like, Google Cloud Storage and Azure Blob Storage, through obstore.
+
+obstore signs, retries what may be repeated, and splits large uploads. What is added here: our keys and
+errors, a bucket that is missing is a failure and not a missing object (or a wrong setting would look like
+files deleted), and a download whose connection breaks goes on where it stopped.
+
+A process that dies in the middle of a large upload leaves its parts in the bucket, unseen and paid for.
+Give the bucket a lifecycle rule that ends unfinished uploads after a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from safelight.blobs.keys import check_key, check_prefix, check_range, is_key
+from safelight.domain.errors import ServiceUnavailable
+from safelight.domain.ports import BlobFacts
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+
+Bucket = S3Store | GCSStore | AzureStore
+
+CHUNK_BYTES: Final = 256 * 1024
+"""What one reader of ``stream`` holds in memory, beside the buffers of its connection."""
+
+PART_BYTES: Final = 8 * 1024 * 1024
+"""Larger files go up in parts of this size; S3 takes 10,000, which makes 80 GB."""
+
+PARTS_AT_ONCE: Final = 4
+"""One upload holds that many parts in memory."""
+
+_DELETE_BATCH: Final = 1000  # what S3 takes in one request
+_RESUMES: Final = 3
+_LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600  # of Signature Version 4
+_MISSING_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
+
+
+class RemoteStore:
+    """Objects in a bucket, below the prefix that ``bucket`` was made with.
+
+    ``hidden`` are credentials that no error text may show.
+    """
+
+    def __init__(self, bucket: Bucket, *, hidden: tuple[str, ...] = ()) -> None:
+        self._bucket = bucket
+        self._hidden = tuple(value for value in hidden if value)
+
+    async def put(self, key: str, source: Path, *, mime_type: str, consume: bool = False) -> None:
+        """Upload the file at ``source``, in parts if it is large; it is deleted afterwards with ``consume``.
+
+        Raises ``FileNotFoundError`` for a missing source and ``ServiceUnavailable`` with the store's reason.
+        """
+        check_key(key)
+        if not await asyncio.to_thread(source.is_file):
+            raise FileNotFoundError(errno.ENOENT, "no such file", str(source))
+        with self._told():
+            await obstore.put_async(
+                self._bucket,
+                key,
+                source,
+                attributes={"Content-Type": mime_type},
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+        if consume:
+            with suppress(OSError):  # the object is safe; the caller sweeps its own folder
+                await asyncio.to_thread(source.unlink)
+
+    async def get(self, key: str) -> bytes:
+        """The whole object. Raises ``FileNotFoundError``."""
+        with self._told(check_key(key)):
+            result = await obstore.get_async(self._bucket, key)
+            return bytes(await result.bytes_async())
+
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Bytes ``start`` to ``end`` (exclusive), in chunks of 256 KiB and more.
+
+        Raises ``FileNotFoundError``, and ``ServiceUnavailable`` where the object is shorter than ``end`` or
+        the connection broke again and again.
+        """
+        check_range(start, end)
+        check_key(key)
+        failures = 0
+        options: GetOptions = {}
+        while start < end:
+            options["range"] = (start, end)
+            with self._told(key):
+                result = await obstore.get_async(self._bucket, key, options=options)
+            if result.range[1] != end:
+                raise ServiceUnavailable(
+                    f"The stored object {key} is shorter than the {end} bytes it should have."
+                )
+            if e_tag := result.meta["e_tag"]:
+                options["if_match"] = e_tag  # a continuation must be of the same object
+            reason: Exception = ConnectionError("the connection ended early")
+            try:
+                async for chunk in result.stream(CHUNK_BYTES):
+                    start, failures = start + len(chunk), 0
+                    yield chunk
+            except BaseError as error:
+                reason = error
+            failures += 1
+            if start < end and failures > _RESUMES:
+                raise self._unavailable(reason) from None
+
+    def local_path(self, key: str) -> Path | None:
+        """None: the object is not on this machine."""
+        check_key(key)
+        return None
+
+    async def delete(self, keys: list[str]) -> None:
+        """Delete objects, up to 1,000 in one request where the store can."""
+        for place in range(0, len(keys), _DELETE_BATCH):
+            batch = [check_key(key) for key in keys[place : place + _DELETE_BATCH]]
+            try:
+                with self._told(batch[0]):
+                    await obstore.delete_async(self._bucket, batch)
+            except FileNotFoundError:
+                # Some stores stop at an absent object and leave the rest of the batch in doubt.
+                await asyncio.gather(*(self._delete_one(key) for key in batch))
+
+    async def _delete_one(self, key: str) -> None:
+        with suppress(FileNotFoundError), self._told(key):
+            await obstore.delete_async(self._bucket, key)
+
+    async def exists(self, key: str) -> bool:
+        """Asks for the first byte: the answer to HEAD has no body, so a missing bucket looks like a missing
+        object."""
+        try:
+            with self._told(check_key(key)):
+                await obstore.get_async(self._bucket, key, options={"range": (0, 1)})
+        except FileNotFoundError:
+            return False
+        except ServiceUnavailable as error:
+            if _is_unsatisfiable(error.__cause__):
+                return True  # an empty object has no first byte
+            raise
+        return True
+
+    async def walk(self, prefix: str) -> AsyncIterator[BlobFacts]:
+        """Every object in the folder ``prefix`` and below; what is no object of ours is left out."""
+        found = obstore.list(self._bucket, check_prefix(prefix) or None, chunk_size=1000)
+        with self._told():
+            async for batch in found:
+                for meta in batch:
+                    if is_key(meta["path"]):
+                        yield BlobFacts(
+                            key=meta["path"], size_bytes=meta["size"], modified_at=meta["last_modified"]
+                        )
+
+    async def probe(self) -> None:
+        """Write, read and delete a small object; raises ``ServiceUnavailable`` with the reason."""
+        key, content = f"_probe/{secrets.token_hex(16)}", secrets.token_bytes(64)
+        with self._told():
+            await obstore.put_async(self._bucket, key, content)
+            if await self.get(key) != content:
+                raise ServiceUnavailable("The object store gave back other bytes than were written.")
+            await obstore.delete_async(self._bucket, key)
+
+    async def presigned_url(self, key: str, expires_seconds: int) -> str:
+        """The store's own link to GET the object, good for 1 second to 7 days. Raises
+        ``ServiceUnavailable``."""
+        if not 1 <= expires_seconds <= _LONGEST_LINK_SECONDS:
+            raise ValueError(
+                f"a presigned link lives 1 to {_LONGEST_LINK_SECONDS} seconds, not {expires_seconds}"
+            )
+        with self._told():
+            return await obstore.sign_async(
+                self._bucket, "GET", check_key(key), timedelta(seconds=expires_seconds)
+            )
+
+    async def close(self) -> None:
+        """Nothing to do: connections end when the store is dropped."""
+
+    @contextmanager
+    def _told(self, key: str | None = None) -> Iterator[None]:
+        """Turn the store's errors into ours. With a ``key`` its absence is ``FileNotFoundError``."""
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            if (
+                key is not None
+                and isinstance(error, FileNotFoundError)
+                and not _MISSING_BUCKET.search(str(error))
+            ):
+                raise FileNotFoundError(errno.ENOENT, "no such object", key) from None
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> ServiceUnavailable:
+        reason = _reason(str(error))
+        for value in self._hidden:
+            reason = reason.replace(value, "***")
+        return ServiceUnavailable(f"The object store failed: {reason}.")
+
+
+def _is_unsatisfiable(error: BaseException | None) -> bool:
+    return error is not None and "416 Range Not Satisfiable" in str(error)
+
+
+def _reason(text: str) -> str:
+    """What happened, in a line: the status and the store's own words where it answered.
+
+    Addresses lose their query, which can be a signature; the debugging tail that obstore appends is dropped.
+    """
+    status = re.search(r"status code: (\d{3}[A-Za-z -]*)", text)
+    words = [re.search(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL) for tag in ("Code", "Message")]
+    found = [match[1].strip() for match in (status, *words) if match]
+    line = ": ".join(found) if found else " ".join(text.split("\n\nDebug source", 1)[0].split())
+    return re.sub(r"(https?://)(?:[^/@\s]*@)?([^?\s]*)\?\S*", r"\1\2", line)[:300].rstrip(". ")
