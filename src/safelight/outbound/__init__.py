@@ -1,0 +1,8 @@
+"""Requests to addresses that others name: reference images, webhook endpoints, backends' media.
+
+addresses    which IP addresses may be reached at all
+policy       what the operator opens beyond that, by host, host and port, or network
+urls         strict reading of a URL: one spelling for one host, HTTPS on 443 unless the policy opens more
+resolver     one look-up a connection; one denied address in the answer refuses it whole
+client       requests to checked addresses only, with caps on bytes, time and redirects
+"""

@@ -1,0 +1,267 @@
+"""HTTP requests to addresses that others name.
+
+An address is checked three times: the URL's own, if it spells one; every one that a name resolves to; and,
+whatever happened before, the one a socket is made for. Nothing is taken from the environment: no proxy,
+cookie or password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal
+from urllib.parse import urljoin
+
+import aiohttp
+import msgspec
+from aiohappyeyeballs import AddrInfoType
+from yarl import URL
+
+import safelight
+from safelight.outbound.policy import OutboundPolicy, literal
+from safelight.outbound.resolver import CheckedResolver, Lookup, OutboundRefused, SystemLookup, approved
+from safelight.outbound.urls import Target, UrlRefused, parse_url
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CHUNK_BYTES = 64 * 1024
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer: names of ``headers`` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class AnswerStream:
+    """An answer whose body is still to be read, once."""
+
+    def __init__(self, response: aiohttp.ClientResponse, target: Target, max_bytes: int) -> None:
+        self._response = response
+        self._max_bytes = max_bytes
+        self.target = target
+        self.status = response.status
+        self.headers: Mapping[str, str] = {
+            name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers
+        }
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in pieces of at most 64 KiB. Raises ``OutboundRefused`` as soon as it is over the cap."""
+        _check_encoding(self.headers)
+        if (self._response.content_length or 0) > self._max_bytes:
+            raise OutboundRefused("too_large", f"announces {self._response.content_length} bytes")
+        received_bytes = 0
+        async for chunk in self._response.content.iter_chunked(_CHUNK_BYTES):
+            received_bytes += len(chunk)
+            if received_bytes > self._max_bytes:
+                raise OutboundRefused("too_large", f"over {self._max_bytes} bytes")
+            yield chunk
+
+    async def read(self) -> bytes:
+        """The whole body."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    async def read_start(self) -> bytes:
+        """The body's first bytes up to the cap, in whatever coding; the rest is left unread."""
+        start = bytearray()
+        async for chunk in self._response.content.iter_chunked(_CHUNK_BYTES):
+            start += chunk
+            if len(start) >= self._max_bytes:
+                break
+        return bytes(start[: self._max_bytes])
+
+
+class GuardedClient:
+    """Makes requests within ``policy``. Every method raises ``OutboundRefused`` and nothing else of its own.
+
+    ``lookup`` resolves names (default: the system's), ``ssl_context`` verifies servers (default: the system's
+    authorities, and no way to turn it off here). Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        policy: OutboundPolicy,
+        *,
+        lookup: Lookup | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        max_connections: int = 64,
+        max_connections_per_host: int = 8,
+    ) -> None:
+        self._policy = policy
+        self._system_lookup = SystemLookup() if lookup is None else None
+        self._resolver = CheckedResolver(policy, lookup or self._system_lookup or SystemLookup())
+        self._ssl_context = ssl_context or ssl.create_default_context()
+        self._max_connections = max_connections
+        self._max_connections_per_host = max_connections_per_host
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        deadline_seconds: float,
+        headers: Mapping[str, str] | None = None,
+        max_redirects: int = 3,
+    ) -> Answer:
+        """The answer to a GET, held in memory. See ``stream``."""
+        async with self.stream(
+            url,
+            max_bytes=max_bytes,
+            deadline_seconds=deadline_seconds,
+            headers=headers,
+            max_redirects=max_redirects,
+        ) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str],
+        deadline_seconds: float,
+        max_bytes: int = 64 * 1024,
+    ) -> Answer:
+        """The answer to a POST, its body cut at ``max_bytes`` and left as coded. A redirect is not followed."""
+        async with self._exchange("POST", url, body, headers, max_bytes, deadline_seconds, 0) as answer:
+            return Answer(answer.status, answer.headers, await answer.read_start())
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        deadline_seconds: float,
+        headers: Mapping[str, str] | None = None,
+        max_redirects: int = 3,
+    ) -> AsyncIterator[AnswerStream]:
+        """The answer to a GET, of any status, with its body to be read inside the ``async with``.
+
+        ``deadline_seconds`` spans everything, redirects and reading included. Each redirect is read and
+        checked as the first URL is; ``headers`` go to the first URL's origin only. A body in any content
+        coding is refused.
+        """
+        async with self._exchange(
+            "GET", url, None, headers or {}, max_bytes, deadline_seconds, max_redirects
+        ) as answer:
+            yield answer
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+        if self._system_lookup is not None:
+            self._system_lookup.close()
+
+    @contextlib.asynccontextmanager
+    async def _exchange(
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        max_bytes: int,
+        deadline_seconds: float,
+        max_redirects: int,
+    ) -> AsyncIterator[AnswerStream]:
+        target = first = self._parse(url, "bad_url")
+        try:
+            async with asyncio.timeout(deadline_seconds) as deadline, contextlib.AsyncExitStack() as opened:
+                for followed in range(max_redirects + 1):
+                    sent = headers if target.origin == first.origin else {}
+                    response = await opened.enter_async_context(self._request(method, target, body, sent))
+                    location = response.headers.get("Location")
+                    if response.status not in _REDIRECTS or location is None or max_redirects == 0:
+                        break
+                    if followed == max_redirects:
+                        raise OutboundRefused("too_many_redirects", f"more than {max_redirects}")
+                    await opened.aclose()
+                    target = self._parse(urljoin(target.url, location), "bad_redirect")
+                yield AnswerStream(response, target, max_bytes)
+        except OutboundRefused as refused:
+            refused.target = refused.target or target.loggable
+            raise
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise OutboundRefused("timeout", f"after {deadline_seconds} s", target=target.loggable) from error
+        except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
+            raise _translated(error, target) from error
+
+    @contextlib.asynccontextmanager
+    async def _request(
+        self, method: str, target: Target, body: bytes | None, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = URL(target.url, encoded=True)
+        if (url.raw_host, url.port, url.scheme) != (target.host, target.port, target.scheme):
+            raise OutboundRefused("bad_url", "read in two ways", target=target.loggable)
+        token = approved.set(set())
+        try:
+            if literal(target.host) is not None:  # aiohttp asks no resolver for these
+                self._resolver.approve(target.host, target.port, [target.host])
+            ours = {"User-Agent": f"Safelight/{safelight.__version__}", "Accept-Encoding": "identity"}
+            async with self._opened_session().request(
+                method, url, data=body, headers={**headers, **ours}, allow_redirects=False
+            ) as response:
+                yield response
+        finally:
+            with contextlib.suppress(ValueError):  # closed from another context
+                approved.reset(token)
+
+    def _parse(self, url: str, reason: Literal["bad_url", "bad_redirect"]) -> Target:
+        try:
+            return parse_url(url, self._policy)
+        except UrlRefused as refused:
+            raise OutboundRefused(reason, str(refused)) from None
+
+    def _opened_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=self._resolver,
+                use_dns_cache=False,
+                ssl=self._ssl_context,
+                limit=self._max_connections,
+                limit_per_host=self._max_connections_per_host,
+                force_close=True,
+                socket_factory=_socket_to_approved,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(),
+            )
+        return self._session
+
+
+def _socket_to_approved(info: AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, address = info
+    if address[0] not in approved.get(set()):
+        raise OSError(errno.EACCES, "this address has not been checked")
+    return socket.socket(family, kind, protocol)
+
+
+def _check_encoding(headers: Mapping[str, str]) -> None:
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise OutboundRefused("encoded", encoding[:40])
+
+
+def _translated(error: Exception, target: Target) -> OutboundRefused:
+    detail = f"{type(error).__name__}: {error}"[:300]
+    where = target.loggable
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return OutboundRefused("tls", detail, target=where)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return OutboundRefused("unreachable", detail, target=where)
+    if isinstance(error, aiohttp.ClientError):
+        return OutboundRefused("broken_answer", detail, target=where)
+    return OutboundRefused("unreachable", detail, target=where)
