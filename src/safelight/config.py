@@ -30,22 +30,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path, Meta(description="Folder for the embedded database, media, keys and certificates.")
     ] = Path("data")
     database_url: Annotated[
-        str | None, Meta(description="PostgreSQL 15 or newer; without it an embedded one runs in the data folder.")
+        str | None,
+        Meta(description="PostgreSQL 15 or newer; without it an embedded one runs in the data folder."),
     ] = None
     database_pool_size: Annotated[
         int, Meta(ge=1, le=200, description="Most database connections of one process.")
     ] = 10
     media_url: Annotated[
-        str | None, Meta(description="Where media is kept: `file:///path`; without it, `media/` in the data folder.")
+        str | None,
+        Meta(description="Where media is kept: `file:///path`; without it, `media/` in the data folder."),
     ] = None
     public_url: Annotated[
-        str | None, Meta(description="The address that download links begin with; without it, the host and port.")
+        str | None,
+        Meta(description="The address that download links begin with; without it, the host and port."),
     ] = None
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8484
     workers: Annotated[int, Meta(ge=1, le=64, description="API processes.")] = 1
     signing_keys: Annotated[
-        str | None, Meta(description="Download link keys, newest first: `id:hex,...`; without it, from the data folder.")
+        str | None,
+        Meta(description="Download link keys, newest first: `id:hex,...`; without it, from the data folder."),
     ] = None
     catalog: Annotated[
         Path | None, Meta(description="Catalog file in TOML; without it, the one that ships.")
@@ -60,27 +64,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="Video generations a minute, for a workspace without a limit of its own.")
     ] = 120
     concurrency: Annotated[
-        int, Meta(ge=1, description="Generations under way at once, for a workspace without a limit of its own.")
+        int,
+        Meta(ge=1, description="Generations under way at once, for a workspace without a limit of its own."),
     ] = 100
     image_deadline_seconds: Annotated[
-        int, Meta(ge=1, description="How long an image may take before it fails.", extra={"name": "image_deadline"})
+        int,
+        Meta(
+            ge=1, description="How long an image may take before it fails.", extra={"name": "image_deadline"}
+        ),
     ] = 280
     video_deadline_seconds: Annotated[
-        int, Meta(ge=1, description="How long a video may take before it fails.", extra={"name": "video_deadline"})
+        int,
+        Meta(
+            ge=1, description="How long a video may take before it fails.", extra={"name": "video_deadline"}
+        ),
     ] = 3600
     lease_seconds: Annotated[
         int, Meta(ge=2, description="How long a silent runner keeps a generation.", extra={"name": "lease"})
     ] = 30
     render_processes: Annotated[
-        int, Meta(ge=1, le=64, description="Processes of the built-in renderer, in each API process and worker.")
+        int,
+        Meta(ge=1, le=64, description="Processes of the built-in renderer, in each API process and worker."),
     ] = 1
     worker_concurrency: Annotated[
         int, Meta(ge=1, description="Videos that one worker has under way on remote backends at once.")
     ] = 2500
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line.")] = (
-        "info"
+    log_level: Annotated[
+        str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line.")
+    ] = "info"
+    log_format: Annotated[str, Meta(pattern="^(console|json)$", description="How log lines are written.")] = (
+        "console"
     )
-    log_format: Annotated[str, Meta(pattern="^(console|json)$", description="How log lines are written.")] = "console"
     shutdown_seconds: Annotated[
         int, Meta(ge=1, description="Grace for work under way at a stop.", extra={"name": "shutdown"})
     ] = 8
@@ -126,7 +140,9 @@ def load_settings(
     explicit = file is not None or f"{PREFIX}CONFIG" in environ
     for name, value in _read_file(path, required=explicit).items():
         if name not in names:
-            raise ConfigurationError(f"{path}: there is no setting {name!r}. docs/operating.md lists them all.")
+            raise ConfigurationError(
+                f"{path}: there is no setting {name!r}. docs/operating.md lists them all."
+            )
         values[names[name].name], where[names[name].name] = value, f"{path}: {name}"
     for name, field in names.items():
         variable = PREFIX + name.upper()
@@ -151,7 +167,10 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
 
 
 def _convert(values: dict[str, Any], where: dict[str, str]) -> Settings:
-    prepared = {key: _seconds(value, where[key]) if key.endswith("_seconds") else value for key, value in values.items()}
+    prepared = {
+        key: _seconds(value, where[key]) if key.endswith("_seconds") else value
+        for key, value in values.items()
+    }
     for key, value in prepared.items():
         try:
             msgspec.convert({key: value}, Settings, strict=False, dec_hook=_decode)

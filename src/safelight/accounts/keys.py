@@ -85,7 +85,9 @@ async def list_keys(db: Database, workspace: str | None = None) -> list[KeyRecor
 async def revoke_key(db: Database, key_id: int) -> None:
     """Revoke a key for good. Raises ``NotFound``."""
     if not await db.run("revoke_key", {"id": key_id}):
-        raise NotFound(f"There is no key {key_id}. 'safelight keys list' shows those that exist.", param="key")
+        raise NotFound(
+            f"There is no key {key_id}. 'safelight keys list' shows those that exist.", param="key"
+        )
 
 
 class Authenticator:

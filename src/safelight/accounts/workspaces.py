@@ -31,7 +31,8 @@ async def create_workspace(db: Database, name: str) -> bool:
     """Make a workspace with a zero balance. False if it is there already."""
     if _NAME.fullmatch(name) is None:
         raise InvalidParameter(
-            f"{name!r} is not a workspace name. Use up to 63 lower-case letters, digits and '-'.", param="name"
+            f"{name!r} is not a workspace name. Use up to 63 lower-case letters, digits and '-'.",
+            param="name",
         )
     return await db.one("create_workspace", {"name": name}, tuple) is not None
 
@@ -67,5 +68,6 @@ async def set_limits(
 
 def no_such_workspace(name: str) -> NotFound:
     return NotFound(
-        f"There is no workspace {name!r}. 'safelight workspaces list' shows those that exist.", param="workspace"
+        f"There is no workspace {name!r}. 'safelight workspaces list' shows those that exist.",
+        param="workspace",
     )

@@ -67,9 +67,8 @@ class Database:
 
     async def all(self, name: str, params: Params, into: type[Row]) -> list[Row]:
         """Run a statement; its rows as ``into``."""
-        async with self.connection() as connection, connection.cursor(row_factory=_rows(into)) as cursor:
-            await cursor.execute(statement(name), params)
-            return await cursor.fetchall()
+        async with self.connection() as connection:
+            return await every(connection, name, params, into)
 
     async def run(self, name: str, params: Params) -> int:
         """Run a statement; the number of rows it touched."""
@@ -82,6 +81,13 @@ async def one(connection: Connection, name: str, params: Params, into: type[Row]
     async with connection.cursor(row_factory=_rows(into)) as cursor:
         await cursor.execute(statement(name), params)
         return await cursor.fetchone()
+
+
+async def every(connection: Connection, name: str, params: Params, into: type[Row]) -> list[Row]:
+    """Run a statement on the caller's connection; its rows as ``into``."""
+    async with connection.cursor(row_factory=_rows(into)) as cursor:
+        await cursor.execute(statement(name), params)
+        return await cursor.fetchall()
 
 
 def _rows(into: type[Row]) -> Callable[..., Any]:

@@ -148,7 +148,9 @@ class _EntryReader:
     def read(self) -> Model:
         entry = self.entry
         if _MODEL_ID.fullmatch(entry.id) is None:
-            raise self.error("id", f"{entry.id!r} is not an id", "use lower-case letters, digits, '-' and '.'")
+            raise self.error(
+                "id", f"{entry.id!r} is not an id", "use lower-case letters, digits, '-' and '.'"
+            )
         if not entry.name.strip():
             raise self.error("name", "it is empty", "give the model a name that people read")
         return Model(
@@ -184,7 +186,9 @@ class _EntryReader:
                 raise self.error("durations", "an image has none", "remove the key")
             return ()
         if not durations or len(set(durations)) != len(durations) or not all(0 < d <= 600 for d in durations):
-            raise self.error("durations", "a video model needs them", "list whole seconds, 1 to 600, each once")
+            raise self.error(
+                "durations", "a video model needs them", "list whole seconds, 1 to 600, each once"
+            )
         return tuple(durations)
 
     def references(self) -> dict[ReferenceRole, int]:
@@ -235,7 +239,9 @@ class _EntryReader:
                     f"{key}.unit_price", f"{rate.unit_price!r} is too fine", "use at most 6 decimals"
                 )
             if rate.resolution is not None and rate.resolution not in self.entry.resolutions:
-                raise self.error(f"{key}.resolution", f"{rate.resolution!r} is not listed", "use a listed one")
+                raise self.error(
+                    f"{key}.resolution", f"{rate.resolution!r} is not listed", "use a listed one"
+                )
             if rate.sound != "not_applicable" and not self.entry.supports_sound:
                 raise self.error(f"{key}.sound", "the model has no sound", "remove the key")
             rates.append(
@@ -243,7 +249,9 @@ class _EntryReader:
             )
         keys = [(rate.resolution, rate.sound) for rate in rates]
         if len(set(keys)) != len(keys):
-            raise self.error("rates", "two rates cover the same case", "keep one for each resolution and sound")
+            raise self.error(
+                "rates", "two rates cover the same case", "keep one for each resolution and sound"
+            )
         self.check_every_case_has_a_rate(set(keys))
         return tuple(sorted(rates, key=lambda rate: rate.unit_price_nanos))
 

@@ -39,7 +39,11 @@ class SafelightError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(
-        self, message: str | None = None, *, param: str | None = None, retry_after_seconds: float | None = None
+        self,
+        message: str | None = None,
+        *,
+        param: str | None = None,
+        retry_after_seconds: float | None = None,
     ) -> None:
         self.message = message or inspect.cleandoc(type(self).__doc__ or "")
         self.param = param

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from safelight.domain.media import ImageFormat, Reference
+from safelight.domain.errors import InvalidParameter, ParameterMissing
+from safelight.domain.media import ImageFormat, MimeType, Reference, ReferenceRole
+
+if TYPE_CHECKING:
+    from safelight.domain.catalog import Model
+
+MAX_PROMPT_CHARACTERS = 4096
+
+T = TypeVar("T", str, int)
 
 
 class GenerationType(StrEnum):
@@ -14,8 +24,54 @@ class GenerationType(StrEnum):
     VIDEO = "video"
 
 
+class ImageInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that a request names. A role of None was not given."""
+
+    url: str
+    role: ReferenceRole | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it was sent; None is what was left out."""
+
+    type: GenerationType
+    model: str
+    prompt: str
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    output_format: ImageFormat | None = None
+    duration: int | None = None
+    sound: bool | None = None
+    images: tuple[ImageInput, ...] = ()
+
+
+class StoredReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked reference image, kept under ``key`` for as long as the generation needs it."""
+
+    role: ReferenceRole
+    mime_type: MimeType
+    key: str
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True):
+    """A request with its defaults filled in, as it is kept with the generation."""
+
+    prompt: str
+    aspect_ratio: str
+    resolution: str
+    width: int
+    height: int
+    output_format: ImageFormat | None = None
+    duration_seconds: int | None = None
+    sound: bool | None = None
+    references: tuple[StoredReference, ...] = ()
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backend is asked to make. ``width`` and ``height`` are pixels; a video has a duration, an image none."""
+    """What a backend is asked to make. ``width`` and ``height`` are pixels; a video has a duration, an image none.
+
+    ``sound`` is None where the model has no sound to switch.
+    """
 
     id: str
     type: GenerationType
@@ -29,3 +85,82 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     duration_seconds: int | None = None
     sound: bool | None = None
     references: tuple[Reference, ...] = ()
+
+
+def resolve(request: Request, model: Model) -> Spec:
+    """Check a request against its model and fill in the defaults.
+
+    Raises ``InvalidParameter`` or ``ParameterMissing`` naming the parameter and what would work.
+    """
+    check_prompt(request.prompt)
+    aspect_ratio = _choose("aspect_ratio", request.aspect_ratio, model.aspect_ratios)
+    resolution = _choose("resolution", request.resolution, model.resolutions)
+    width, height = model.sizes[resolution][aspect_ratio]
+    _check_images(request, model)
+    is_image = request.type is GenerationType.IMAGE
+    return Spec(
+        prompt=request.prompt,
+        aspect_ratio=aspect_ratio,
+        resolution=resolution,
+        width=width,
+        height=height,
+        output_format=(request.output_format or "jpeg") if is_image else None,
+        duration_seconds=None if is_image else _choose("duration", request.duration, model.durations),
+        sound=None if is_image else _sound(request, model),
+    )
+
+
+def check_prompt(prompt: str) -> None:
+    if not 1 <= len(prompt) <= MAX_PROMPT_CHARACTERS:
+        raise InvalidParameter(
+            f"prompt has {len(prompt)} characters. Use 1 to {MAX_PROMPT_CHARACTERS}.", param="prompt"
+        )
+    if "\0" in prompt:
+        raise InvalidParameter("prompt has a NUL character. Remove it.", param="prompt")
+
+
+def _choose(param: str, value: T | None, supported: tuple[T, ...]) -> T:
+    if value is None:
+        return supported[0]
+    if value not in supported:
+        listed = ", ".join(str(item) for item in supported)
+        raise InvalidParameter(
+            f"{param} {value!r} is not supported by this model. Use one of: {listed}.", param=param
+        )
+    return value
+
+
+def _sound(request: Request, model: Model) -> bool | None:
+    if model.supports_sound:
+        return bool(request.sound)
+    if request.sound:
+        raise InvalidParameter(
+            f"{model.id} makes no sound. Leave sound out, or set it to false.", param="sound"
+        )
+    return None
+
+
+def _check_images(request: Request, model: Model) -> None:
+    counts: Counter[ReferenceRole] = Counter()
+    for index, image in enumerate(request.images):
+        role = image.role
+        if role is None:
+            if request.type is GenerationType.VIDEO:
+                raise ParameterMissing(
+                    "role is missing. Use reference_image, first_frame or last_frame.",
+                    param=f"images[{index}].role",
+                )
+            role = "reference_image"
+        counts[role] += 1
+        most = model.references.get(role, 0)
+        if counts[role] > most:
+            raise InvalidParameter(
+                _too_many(model, role, most), param=f"images[{index}].role" if not most else "images"
+            )
+
+
+def _too_many(model: Model, role: ReferenceRole, most: int) -> str:
+    if most:
+        return f"{model.id} takes at most {most} of role {role}."
+    roles = ", ".join(f"{name} (up to {count})" for name, count in model.references.items()) or "none"
+    return f"{model.id} takes no image of role {role}. Roles it takes: {roles}."

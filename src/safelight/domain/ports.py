@@ -65,6 +65,13 @@ class Repeatable(Protocol):
     repeatable: bool
 
 
+@runtime_checkable
+class Local(Protocol):
+    """A backend that computes on this machine: at most ``slots`` generations at once in one process."""
+
+    slots: int
+
+
 class BlobFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a store knows of one object."""
 

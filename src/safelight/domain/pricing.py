@@ -33,9 +33,7 @@ def rate_for(model: Model, *, resolution: str, sound: bool | None) -> Rate:
 
 def price_of(model: Model, *, resolution: str, sound: bool | None, quantity: int) -> Price:
     rate = rate_for(model, resolution=resolution, sound=sound)
-    return Price(
-        billable_unit=rate.billable_unit, unit_price_nanos=rate.unit_price_nanos, quantity=quantity
-    )
+    return Price(billable_unit=rate.billable_unit, unit_price_nanos=rate.unit_price_nanos, quantity=quantity)
 
 
 def charge_for(price: Price, delivered_thousandths: int) -> tuple[int, int]:

@@ -21,9 +21,10 @@ with ended as (
         available_nanos = a.available_nanos + e.held_nanos - e.charged_nanos,
         in_flight = a.in_flight - 1
     from ended e where a.workspace_id = e.workspace_id
+    returning a.workspace_id
 ), capped_key as (
     update api_keys k set spent_nanos = k.spent_nanos - (e.held_nanos - e.charged_nanos)
-    from ended e
+    from ended e join account using (workspace_id) -- the account is locked first, as `submit` does it
     where k.id = e.api_key_id and k.spend_cap_nanos is not null and e.held_nanos > e.charged_nanos
 ), settlement as (
     insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos, revenue_nanos)

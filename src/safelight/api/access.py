@@ -1,0 +1,59 @@
+"""Request ids and the access log: one line a request, with no query, no header and no body in it."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from safelight.domain.ids import new_ulid
+
+log = structlog.get_logger("safelight.access")
+
+_REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+_QUIET = ("/healthz", "/readyz")
+
+
+def request_id() -> str:
+    """The id of the request being served, as ``x-request-id`` tells it to the client."""
+    return _REQUEST_ID.get()
+
+
+class AccessLog:
+    """Wraps an ASGI app."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        rid = new_ulid()
+        _REQUEST_ID.set(rid)
+        status = 0
+        started = time.perf_counter()
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", rid.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+        finally:
+            if scope["path"] not in _QUIET:
+                milliseconds = round((time.perf_counter() - started) * 1000, 1)
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=milliseconds,
+                    id=rid,
+                )

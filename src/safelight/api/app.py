@@ -1,0 +1,51 @@
+"""The ASGI application, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from litestar import Litestar
+from litestar.types import ASGIApp
+
+from safelight.api import downloads, health, images, models, reference, videos
+from safelight.api.access import AccessLog
+from safelight.api.body import MAX_BODY_BYTES
+from safelight.api.errors import HANDLERS
+from safelight.api.state import ApiState
+
+ROUTES: list[Any] = [
+    images.create_image,
+    images.get_image,
+    videos.create_video,
+    videos.get_video,
+    models.list_models,
+    models.get_model,
+    downloads.download,
+    health.healthz,
+    health.readyz,
+    reference.openapi,
+    reference.docs,
+]
+
+
+def make_app(open_state: Callable[[], AbstractAsyncContextManager[ApiState]]) -> ASGIApp:
+    """The application. ``open_state`` is entered when the server starts, and left when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_state() as state:
+            app.state.api = state
+            yield
+
+    app = Litestar(
+        route_handlers=ROUTES,
+        lifespan=[lifespan],
+        exception_handlers=HANDLERS,
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=MAX_BODY_BYTES,
+        debug=False,
+    )
+    return AccessLog(app)

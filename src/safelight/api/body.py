@@ -1,0 +1,120 @@
+"""Reading a request body strictly: what two parsers could read in two ways is refused (RFC 8259, sections 4 and 8)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, NoReturn, TypeVar, get_args
+
+import msgspec
+from litestar import Request
+
+from safelight.domain.errors import InvalidParameter, ParameterMissing
+from safelight.domain.media import ImageFormat, ReferenceRole
+
+MAX_BODY_BYTES = 25 * 1024 * 1024
+MAX_DEPTH = 32
+
+T = TypeVar("T")
+
+_FIELD = re.compile(r"field `([^`]*)`")
+_CHOICES = {"output_format": get_args(ImageFormat), "role": get_args(ReferenceRole)}
+
+
+async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, bytes]:
+    """The body as ``into``, and its bytes as they came. Raises ``InvalidParameter`` or ``ParameterMissing``."""
+    raw = await request.body()
+    return parse_body(raw, into), raw
+
+
+def parse_body(raw: bytes, into: type[T]) -> T:
+    """A JSON object as ``into``; every error names the parameter and says what would work."""
+    document = parse_json(raw)
+    if not isinstance(document, dict):
+        raise InvalidParameter("The body must be a JSON object.")
+    try:
+        return msgspec.convert(document, into)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error), into) from None
+
+
+def parse_json(raw: bytes) -> object:
+    """A JSON document in UTF-8, without NaN, duplicate keys, lone surrogates, NUL or absurd nesting."""
+    try:
+        text = raw.decode("utf-8")
+        document: object = json.loads(text, object_pairs_hook=_unique, parse_constant=_not_json)
+        if "\\u" in text or "\0" in text:
+            _check_strings(document, 0)
+    except RecursionError:
+        raise InvalidParameter(
+            f"The body is nested too deeply; {MAX_DEPTH} levels are more than enough."
+        ) from None
+    except UnicodeDecodeError:
+        raise InvalidParameter("The body is not UTF-8. Send JSON encoded as UTF-8.") from None
+    except ValueError as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise InvalidParameter(f"The body is not valid JSON: {reason}.") from None
+    return document
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
+        raise InvalidParameter(f"{twice} is given twice. Send it once.", param=twice)
+    return result
+
+
+def _not_json(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_strings(value: object, depth: int) -> None:
+    """Refuse what is no text: a lone surrogate, or NUL, which no database column takes."""
+    if depth > MAX_DEPTH:
+        raise RecursionError
+    match value:
+        case str():
+            if "\0" in value:
+                raise ValueError("it has a NUL character")
+            value.encode()
+        case dict():
+            for key, item in value.items():
+                _check_strings(key, depth + 1)
+                _check_strings(item, depth + 1)
+        case list():
+            for item in value:
+                _check_strings(item, depth + 1)
+
+
+def _explained(reason: str, into: type[Any]) -> InvalidParameter | ParameterMissing:
+    what, _, where = reason.partition(" - at ")
+    path = where.strip("`").removeprefix("$").lstrip(".")
+    field = _FIELD.search(what)
+    if field:
+        param = f"{path}.{field[1]}" if path else field[1]
+        if "missing required" in what:
+            return ParameterMissing(f"{param} is missing. It is required.", param=param)
+        known = ", ".join(into.__struct_fields__) if not path else "url, role"
+        return InvalidParameter(f"{param} is not a parameter of this call. It takes: {known}.", param=param)
+    choices = _CHOICES.get(path.rpartition(".")[2])
+    if choices:
+        return InvalidParameter(f"{path} is not supported. Use one of: {', '.join(choices)}.", param=path)
+    return InvalidParameter(f"{path}: {_plain(what)}.", param=path or None)
+
+
+def _plain(what: str) -> str:
+    """msgspec's own words, for people who have never heard of it."""
+    return (
+        what.replace("`str`", "a string")
+        .replace("`int`", "a whole number")
+        .replace("`bool`", "true or false")
+        .replace("`array`", "a list")
+        .replace("`object`", "an object")
+        .replace("`float`", "a number with a fraction")
+        .replace("`null`", "null")
+        .replace("`", "")
+        .replace("Expected", "expected")
+    )

@@ -1,0 +1,92 @@
+"""From an error's kind to an HTTP answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+
+from safelight.api.answer import json_response
+from safelight.api.access import request_id
+from safelight.api.wire import ErrorBody, ErrorDetail
+from safelight.domain.errors import (
+    InternalError,
+    InvalidParameter,
+    Kind,
+    MethodNotAllowed,
+    NotFound,
+    RequestTooLarge,
+    SafelightError,
+)
+
+log = structlog.get_logger()
+
+STATUS_OF_KIND: dict[Kind, int] = {
+    Kind.BAD_REQUEST: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.NO_FUNDS: 402,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.METHOD_NOT_ALLOWED: 405,
+    Kind.CONFLICT: 409,
+    Kind.GONE: 410,
+    Kind.TOO_LARGE: 413,
+    Kind.REFUSED: 422,
+    Kind.TOO_MANY: 429,
+    Kind.INTERNAL: 500,
+    Kind.BACKEND: 502,
+    Kind.UNAVAILABLE: 503,
+    Kind.UNKNOWN: 504,
+}
+
+
+def error_response(error: SafelightError, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    """The answer for an error: its body, its status, and what tells a client whether to repeat the request."""
+    status = STATUS_OF_KIND[error.kind]
+    detail = ErrorDetail(message=error.message, param=error.param, code=error.code)
+    answer: dict[str, str] = dict(headers or {})
+    if status == 401:
+        answer["www-authenticate"] = "Bearer"
+    if error.retry_after_seconds is not None:
+        answer["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    if status == 409 or status >= 500:
+        answer.setdefault("x-should-retry", "true" if error.retryable else "false")
+    return json_response(ErrorBody(error=detail), status=status, headers=answer)
+
+
+def on_safelight_error(_: Request[Any, Any, Any], error: SafelightError) -> Response[bytes]:
+    return error_response(error)
+
+
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What the framework refuses on its own: unknown paths, wrong methods, bodies over the limit."""
+    if isinstance(error, NotFoundException):
+        return error_response(NotFound(f"There is nothing at {request.url.path}. /docs lists what there is."))
+    if isinstance(error, MethodNotAllowedException):
+        allowed = (error.headers or {}).get("Allow", "")
+        told = MethodNotAllowed(f"{request.method} is not supported here. Use: {allowed}.")
+        return error_response(told, {"allow": allowed})
+    if error.status_code == 413:
+        return error_response(RequestTooLarge())
+    if error.status_code < 500:
+        return error_response(InvalidParameter(error.detail))
+    return on_exception(request, error)
+
+
+def on_exception(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A bug: the log has all of it, the client a request id."""
+    log.error("unhandled error", exc_info=error)
+    return error_response(
+        InternalError(f"Something broke on our side. Report request {request_id()} with what you sent.")
+    )
+
+
+HANDLERS: Any = {
+    SafelightError: on_safelight_error,
+    HTTPException: on_http_exception,
+    Exception: on_exception,
+}

@@ -1,0 +1,77 @@
+"""Image generations: made while the client waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar import Response, get, post
+
+from safelight.api.answer import json_response
+from safelight.api import wire
+from safelight.api.generations import (
+    REPLAYED,
+    Departure,
+    HttpRequest,
+    rate_headers,
+    read_submission,
+    with_rate_headers,
+)
+from safelight.api.state import api_state, principal, require_key
+from safelight.domain.errors import (
+    ContentPolicyViolation,
+    GenerationFailed,
+    GenerationUnknown,
+    InvalidParameter,
+    SafelightError,
+)
+from safelight.domain.orders import GenerationType
+from safelight.lifecycle.submit import Accepted, submit
+from safelight.lifecycle.views import GenerationView, ended_view, view
+
+_ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
+    error.code: error for error in (ContentPolicyViolation, GenerationFailed, InvalidParameter)
+}
+
+
+@post("/v2/images/generations", status_code=200, guards=[require_key])
+async def create_image(request: HttpRequest) -> Response[bytes]:
+    """Make an image and answer with it."""
+
+    async def answer() -> Response[bytes]:
+        submission = await read_submission(request, wire.ImageGenerationBody)
+        accepted = await submit(api_state(request).services, submission)
+        made = await _made(request, accepted)
+        headers = rate_headers(accepted.window) | ({REPLAYED: "true"} if accepted.is_replay else {})
+        return json_response(wire.completed_image(made), headers=headers)
+
+    return await with_rate_headers(request, GenerationType.IMAGE, answer)
+
+
+@get("/v2/images/generations/{generation_id:str}", guards=[require_key])
+async def get_image(request: HttpRequest, generation_id: str) -> Response[bytes]:
+    """An image generation again, for its own workspace."""
+    services = api_state(request).services
+    found = await view(services, principal(request).workspace_id, generation_id, GenerationType.IMAGE)
+    return json_response(wire.image(found))
+
+
+async def _made(request: HttpRequest, accepted: Accepted) -> GenerationView:
+    """Wait for the end. The work goes on if the client leaves meanwhile."""
+    state, departure = api_state(request), Departure()
+    if accepted.claim is not None:
+        run = state.runner.start(accepted.claim, is_unseen=departure.has_left)
+        async with departure.watched(request):
+            await asyncio.shield(run)
+    workspace_id = principal(request).workspace_id
+    found = await ended_view(
+        state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=accepted.is_replay
+    )
+    if not found.state.is_final:
+        raise GenerationUnknown(
+            f"The outcome is not known yet. GET /v2/images/generations/{accepted.id} tells it; nothing is lost."
+        )
+    if found.state.on_the_wire == "failed":
+        error = _ERROR_OF_CODE.get(found.error_code, GenerationFailed)
+        raise error(found.error_message)
+    return found

@@ -1,0 +1,30 @@
+"""The catalog, as clients see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get
+
+from safelight.api.answer import json_response
+from safelight.api import wire
+from safelight.api.generations import HttpRequest
+from safelight.api.state import api_state, require_key
+from safelight.domain.errors import InvalidParameter
+from safelight.domain.orders import GenerationType
+
+
+@get("/v2/models", guards=[require_key])
+async def list_models(request: HttpRequest) -> Response[bytes]:
+    """Every model, or those of one type."""
+    wanted = request.query_params.get("type")
+    if wanted is not None and wanted not in list(GenerationType):
+        raise InvalidParameter(f"type {wanted!r} is not supported. Use image or video.", param="type")
+    models = api_state(request).services.catalog.models.values()
+    return json_response([wire.model_entry(model) for model in models if wanted in (None, model.type)])
+
+
+@get("/v2/models/{model_id:str}", guards=[require_key])
+async def get_model(request: HttpRequest, model_id: str) -> Response[bytes]:
+    """One model."""
+    return json_response(wire.model_entry(api_state(request).services.catalog.find(model_id)))

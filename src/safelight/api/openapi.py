@@ -1,0 +1,331 @@
+"""The API described in OpenAPI 3.1, from the very structs that go over the wire."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from safelight import __version__
+from safelight.api import wire
+from safelight.api.errors import STATUS_OF_KIND
+from safelight.domain import errors
+
+Document = dict[str, Any]
+
+_REF = "#/components/schemas/{name}"
+
+_KEYED = (errors.InvalidApiKey, errors.ServiceUnavailable, errors.InternalError)
+_BODY = (errors.InvalidParameter, errors.ParameterMissing, errors.RequestTooLarge)
+_SUBMIT = (
+    errors.QuotaExceeded,
+    errors.RateLimited,
+    errors.IdempotencyConflict,
+    errors.ContentPolicyViolation,
+)
+_LINK = (errors.InvalidSignature, errors.DownloadExpired, errors.ServiceUnavailable, errors.InternalError)
+
+_RATE_HEADERS = {
+    "X-RateLimit-Limit": "Generations of this type that the workspace may submit a minute.",
+    "X-RateLimit-Remaining": "How many of them are left in this window.",
+    "X-RateLimit-Reset": "Unix second at which the next window starts.",
+}
+
+
+@functools.cache
+def document() -> Document:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Safelight",
+            "version": __version__,
+            "description": "Images and videos over one HTTP contract: kept, signed, delivered, deleted on time, "
+            "and billed to the last digit.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "tags": [
+            {"name": "Images", "description": "Made while you wait."},
+            {"name": "Videos", "description": "Accepted at once, polled to completion."},
+            {"name": "Models", "description": "What can be asked for, and what it costs."},
+            {"name": "Downloads", "description": "Signed links to the files."},
+            {"name": "Health", "description": "Whether the server lives and can serve."},
+        ],
+        "paths": _paths(),
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "description": "`sk_...`"}},
+        },
+    }
+
+
+def _paths() -> Document:
+    return {
+        "/v2/images/generations": {"post": _create_image()},
+        "/v2/images/generations/{id}": {"get": _get_image()},
+        "/v2/videos/generations": {"post": _create_video()},
+        "/v2/videos/generations/{id}": {"get": _get_video()},
+        "/v2/models": {"get": _list_models()},
+        "/v2/models/{model}": {"get": _get_model()},
+        "/v2/downloads/{id}/{index}": {"get": _download("get"), "head": _download("head")},
+        "/healthz": {"get": _healthz()},
+        "/readyz": {"get": _readyz()},
+    }
+
+
+def _create_image() -> Document:
+    return _operation(
+        "createImage",
+        "Images",
+        "Make an image",
+        "Answers with the finished image. The work goes on if the client leaves.",
+        body=wire.ImageGenerationBody,
+        parameters=_submission_headers(),
+        answers={"200": _answer("The image.", wire.CompletedImage, rate=True)},
+        failures=(*_KEYED, *_BODY, *_SUBMIT, errors.GenerationFailed, errors.GenerationUnknown),
+    )
+
+
+def _get_image() -> Document:
+    return _operation(
+        "getImage",
+        "Images",
+        "Get an image again",
+        "For the workspace that made it, until it is deleted.",
+        parameters=[_generation_id()],
+        answers={
+            "200": _answer("The image.", wire.CompletedImage, wire.PendingGeneration, wire.FailedGeneration)
+        },
+        failures=(*_KEYED, errors.NotFound),
+    )
+
+
+def _create_video() -> Document:
+    return _operation(
+        "createVideo",
+        "Videos",
+        "Make a video",
+        "Answers at once; poll the id for the video.",
+        body=wire.VideoGenerationBody,
+        parameters=_submission_headers(),
+        answers={
+            "202": _answer(
+                "Accepted: it is on record, and survives a crash.", wire.PendingGeneration, rate=True
+            )
+        },
+        failures=(*_KEYED, *_BODY, *_SUBMIT),
+    )
+
+
+def _get_video() -> Document:
+    answer = _answer(
+        "The video as it stands.",
+        wire.PendingGeneration,
+        wire.FailedGeneration,
+        wire.CompletedVideo,
+        rate=True,
+    )
+    return _operation(
+        "getVideo",
+        "Videos",
+        "Get a video",
+        "Pending, failed or completed. Polling is free.",
+        parameters=[_generation_id()],
+        answers={"200": answer},
+        failures=(*_KEYED, errors.NotFound),
+    )
+
+
+def _list_models() -> Document:
+    kind = {"type": "string", "enum": ["image", "video"]}
+    answer = _answer("The models.")
+    answer["content"] = {"application/json": {"schema": {"type": "array", "items": _ref(wire.ModelEntry)}}}
+    return _operation(
+        "listModels",
+        "Models",
+        "List models",
+        "Every model of the catalog, or those of one type.",
+        parameters=[{"name": "type", "in": "query", "schema": kind, "description": "Only these."}],
+        answers={"200": answer},
+        failures=(*_KEYED, errors.InvalidParameter),
+    )
+
+
+def _get_model() -> Document:
+    return _operation(
+        "getModel",
+        "Models",
+        "Get a model",
+        "What it supports and what it costs.",
+        parameters=[{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}],
+        answers={"200": _answer("The model.", wire.ModelEntry)},
+        failures=(*_KEYED, errors.NotFound),
+    )
+
+
+def _download(method: str) -> Document:
+    media = {
+        kind: {"schema": {"type": "string", "contentMediaType": kind}}
+        for kind in ("image/png", "image/jpeg", "image/webp", "video/mp4")
+    }
+    whole: Document = {"description": "The file."}
+    if method == "get":
+        whole["content"] = media
+    operation = _operation(
+        f"{method}Download",
+        "Downloads",
+        "Download a file" if method == "get" else "Ask about a file",
+        "Needs no API key: the link itself is the permission, until `deletes_at`. Take it from an answer's `url`.",
+        parameters=[
+            _generation_id(),
+            {"name": "index", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}},
+            _link_parameter("exp", "^[1-9][0-9]{9}$", "Unix second at which the link stops working."),
+            _link_parameter("sig", "^[0-9a-f]{64}$", "The signature."),
+        ],
+        answers={"200": whole},
+        failures=_LINK,
+    )
+    operation["security"] = []
+    return operation
+
+
+def _healthz() -> Document:
+    answer = {"description": "The process lives.", "content": _json({"type": "object"})}
+    return {
+        "operationId": "healthz",
+        "tags": ["Health"],
+        "summary": "Is the process alive?",
+        "security": [],
+        "responses": {"200": answer},
+    }
+
+
+def _readyz() -> Document:
+    body = _json(
+        {"type": "object", "properties": {"status": {"type": "string"}, "checks": {"type": "object"}}}
+    )
+    return {
+        "operationId": "readyz",
+        "tags": ["Health"],
+        "summary": "Can it serve?",
+        "description": "Checks the database, its migrations and the media store.",
+        "security": [],
+        "responses": {
+            "200": {"description": "All is there.", "content": body},
+            "503": {"description": "Something is away; `checks` tells what.", "content": body},
+        },
+    }
+
+
+def _operation(
+    operation_id: str,
+    tag: str,
+    summary: str,
+    description: str,
+    *,
+    answers: Mapping[str, Document],
+    failures: tuple[type[errors.SafelightError], ...],
+    body: type[msgspec.Struct] | None = None,
+    parameters: list[Document] | None = None,
+) -> Document:
+    operation: Document = {
+        "operationId": operation_id,
+        "tags": [tag],
+        "summary": summary,
+        "description": description,
+        "security": [{"apiKey": []}],
+        "parameters": parameters or [],
+        "responses": {**answers, **_failures(failures)},
+    }
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": _json(_ref(body))}
+    return operation
+
+
+def _failures(failures: tuple[type[errors.SafelightError], ...]) -> Document:
+    """One entry a status, naming the codes that share it."""
+    by_status: dict[str, list[type[errors.SafelightError]]] = {}
+    for failure in failures:
+        by_status.setdefault(str(STATUS_OF_KIND[failure.kind]), []).append(failure)
+    return {
+        status: {
+            "description": " ".join(f"`{item.code}`: {item().message}" for item in items),
+            "content": _json(_ref(wire.ErrorBody)),
+        }
+        for status, items in sorted(by_status.items())
+    }
+
+
+def _answer(description: str, *bodies: type[msgspec.Struct], rate: bool = False) -> Document:
+    answer: Document = {"description": description}
+    if bodies:
+        refs = [_ref(body) for body in bodies]
+        answer["content"] = _json(refs[0] if len(refs) == 1 else {"oneOf": refs})
+    if rate:
+        answer["headers"] = {
+            name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
+        }
+    return answer
+
+
+def _submission_headers() -> list[Document]:
+    key = {"type": "string", "minLength": 1, "maxLength": 255}
+    return [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": key,
+            "description": "A repeat with the same key and body gets the first answer again, and is charged once.",
+        }
+    ]
+
+
+def _generation_id() -> Document:
+    return {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "examples": ["req-" + "0" * 26]},
+    }
+
+
+def _link_parameter(name: str, pattern: str, description: str) -> Document:
+    schema = {"type": "string", "pattern": pattern}
+    return {"name": name, "in": "query", "required": True, "schema": schema, "description": description}
+
+
+def _json(schema: Document) -> Document:
+    return {"application/json": {"schema": schema}}
+
+
+def _ref(kind: type[msgspec.Struct]) -> Document:
+    return {"$ref": _REF.format(name=kind.__name__)}
+
+
+def _schemas() -> Document:
+    kinds = (
+        wire.ImageGenerationBody,
+        wire.VideoGenerationBody,
+        wire.CompletedImage,
+        wire.CompletedVideo,
+        wire.PendingGeneration,
+        wire.FailedGeneration,
+        wire.ModelEntry,
+        wire.ErrorBody,
+    )
+    _, schemas = msgspec.json.schema_components(kinds, schema_hook=_schema_hook, ref_template=_REF)
+    for schema in schemas.values():
+        for amount in schema.get("properties", {}).values():
+            if amount.get("format") == "decimal":  # amounts go out as JSON numbers, exact to the last digit
+                amount.pop("format")
+                amount["type"] = "number"
+    return schemas
+
+
+def _schema_hook(kind: type) -> Document:
+    if kind is Decimal:
+        return {"type": "number"}
+    raise NotImplementedError

@@ -1,0 +1,37 @@
+"""What the routes need, kept on the application."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+from litestar.connection import ASGIConnection
+
+from safelight.accounts.keys import Authenticator, Principal
+from safelight.lifecycle.runner import Runner
+from safelight.lifecycle.services import Services
+
+
+class ApiState(msgspec.Struct, frozen=True, kw_only=True):
+    services: Services
+    runner: Runner
+    authenticator: Authenticator
+
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+def api_state(connection: Connection) -> ApiState:
+    return cast(ApiState, connection.app.state.api)
+
+
+async def require_key(connection: Connection, _: object) -> None:
+    """A guard: the request must carry a valid API key. Raises ``InvalidApiKey``."""
+    header = connection.headers.getall("authorization", [])
+    sender = header[0] if len(header) == 1 else None
+    connection.scope["principal"] = await api_state(connection).authenticator.authenticate(sender)  # type: ignore[typeddict-unknown-key]
+
+
+def principal(connection: Connection) -> Principal:
+    """Who sent a request that ``require_key`` let through."""
+    return cast(Principal, connection.scope["principal"])  # type: ignore[typeddict-item]

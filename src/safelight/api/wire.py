@@ -1,0 +1,297 @@
+"""What goes over the wire, in both directions. Field order is that of the answers' JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from safelight.domain.catalog import Model, Rate
+from safelight.domain.media import ImageFormat, ReferenceRole
+from safelight.domain.money import format_usd
+from safelight.domain.orders import GenerationType, ImageInput, Request
+from safelight.lifecycle.views import GenerationView, MediaView
+
+T = TypeVar("T")
+
+Url = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        description="An HTTPS address, or a base64 data URL (`data:image/png;base64,...`; PNG, JPEG, WebP; "
+        "10 MiB decoded).",
+    ),
+]
+Prompt = Annotated[str, Meta(min_length=1, max_length=4096, description="What to make.")]
+ModelId = Annotated[
+    str, Meta(min_length=1, max_length=100, description="A model's id, as /v2/models lists it.")
+]
+Ratio = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["16:9"])]
+Resolution = Annotated[
+    str, Meta(description="One that the model lists; its first by default.", examples=["2K"])
+]
+
+
+class ImageReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A reference image of an image request."""
+
+    url: Url
+    role: Literal["reference_image"] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ImageGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request for an image."""
+
+    model: ModelId
+    prompt: Prompt
+    aspect_ratio: Ratio | msgspec.UnsetType = msgspec.UNSET
+    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
+    output_format: Annotated[ImageFormat, Meta(description="The file's format.")] = "jpeg"
+    images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] = []
+
+    def request(self) -> Request:
+        return Request(
+            type=GenerationType.IMAGE,
+            model=self.model,
+            prompt=self.prompt,
+            aspect_ratio=_given(self.aspect_ratio),
+            resolution=_given(self.resolution),
+            output_format=self.output_format,
+            images=tuple(ImageInput(url=image.url) for image in self.images),
+        )
+
+
+class VideoReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """An image that a video starts from, ends with, or takes after."""
+
+    url: Url
+    role: ReferenceRole
+
+
+class VideoGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request for a video."""
+
+    model: ModelId
+    prompt: Prompt
+    aspect_ratio: Ratio | msgspec.UnsetType = msgspec.UNSET
+    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
+    duration: (
+        Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    sound: Annotated[bool, Meta(description="Whether the video has sound.")] = False
+    images: Annotated[
+        list[VideoReferenceBody], Meta(max_length=8, description="Images with their roles.")
+    ] = []
+
+    def request(self) -> Request:
+        return Request(
+            type=GenerationType.VIDEO,
+            model=self.model,
+            prompt=self.prompt,
+            aspect_ratio=_given(self.aspect_ratio),
+            resolution=_given(self.resolution),
+            duration=_given(self.duration),
+            sound=self.sound,
+            images=tuple(ImageInput(url=image.url, role=image.role) for image in self.images),
+        )
+
+
+class ImageFile(msgspec.Struct, frozen=True, kw_only=True):
+    """An image, as measured on the file."""
+
+    url: Annotated[str, Meta(description="Signed download link; works until `deletes_at`.")]
+    width: int
+    height: int
+    mime_type: Literal["image/png", "image/jpeg", "image/webp"]
+    deletes_at: Annotated[str, Meta(description="When the file is deleted (ISO 8601, UTC).")]
+
+
+class VideoFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A video, as measured on the file."""
+
+    url: Annotated[str, Meta(description="Signed download link; works until `deletes_at`.")]
+    width: int
+    height: int
+    mime_type: Literal["video/mp4"]
+    deletes_at: Annotated[str, Meta(description="When the file is deleted (ISO 8601, UTC).")]
+    duration: Annotated[Decimal, Meta(description="Seconds.")]
+    fps: Annotated[Decimal, Meta(description="Frames a second.")]
+    has_sound: bool
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What was charged, in US dollars; `total_cost` is `unit_price` times `quantity`, exactly."""
+
+    total_cost: Decimal
+    billable_unit: Literal["image", "video_second"]
+    unit_price: Decimal
+    quantity: Decimal
+
+
+class CompletedImage(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: Literal["completed"]
+    model: str
+    data: list[ImageFile]
+    usage: Usage
+
+
+class CompletedVideo(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: Literal["completed"]
+    model: str
+    data: list[VideoFile]
+    usage: Usage
+
+
+class PendingGeneration(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: Literal["pending"]
+
+
+class GenerationError(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    message: str
+
+
+class FailedGeneration(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: Literal["failed"]
+    error: GenerationError
+
+
+class RateEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A price per unit. A null resolution covers every resolution."""
+
+    billable_unit: Literal["image", "video_second"]
+    unit_price: Annotated[str, Meta(description="US dollars, as a decimal string.")]
+    resolution: str | None
+    sound: Literal["sound_on", "sound_off", "not_applicable"]
+
+
+class Pricing(msgspec.Struct, frozen=True, kw_only=True):
+    currency: Literal["USD"]
+    rates: Annotated[list[RateEntry], Meta(description="Ordered by unit price.")]
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A model. The first of each list is its default."""
+
+    id: str
+    name: str
+    type: Literal["image", "video"]
+    created_at: str
+    supported_aspect_ratios: list[str]
+    supported_resolutions: list[str]
+    supported_durations: list[int]
+    supported_references: Annotated[dict[str, int], Meta(description="Role to the most images of it.")]
+    supports_sound: bool
+    pricing: Pricing
+
+
+class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
+    message: str
+    type: Literal["invalid_request_error"] = "invalid_request_error"
+    param: str | None
+    code: str
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    error: ErrorDetail
+
+
+def completed_image(view: GenerationView) -> CompletedImage:
+    return CompletedImage(
+        id=view.id,
+        status="completed",
+        model=view.model,
+        usage=_usage(view),
+        data=[ImageFile(**_file(view, item)) for item in view.media],
+    )
+
+
+def image(view: GenerationView) -> PendingGeneration | FailedGeneration | CompletedImage:
+    """An image generation as it stands."""
+    return completed_image(view) if view.state.on_the_wire == "completed" else _unfinished(view)
+
+
+def video(view: GenerationView) -> PendingGeneration | FailedGeneration | CompletedVideo:
+    """A video generation as it stands."""
+    if view.state.on_the_wire != "completed":
+        return _unfinished(view)
+    files = [
+        VideoFile(
+            **_file(view, item),
+            duration=item.duration_seconds or Decimal(0),
+            fps=item.fps or Decimal(0),
+            has_sound=bool(item.has_sound),
+        )
+        for item in view.media
+    ]
+    return CompletedVideo(id=view.id, status="completed", model=view.model, data=files, usage=_usage(view))
+
+
+def model_entry(model: Model) -> ModelEntry:
+    return ModelEntry(
+        id=model.id,
+        name=model.name,
+        type=model.type.value,
+        created_at=iso_milliseconds(model.created_at),
+        supported_aspect_ratios=list(model.aspect_ratios),
+        supported_resolutions=list(model.resolutions),
+        supported_durations=list(model.durations),
+        supported_references={role: most for role, most in model.references.items()},
+        supports_sound=model.supports_sound,
+        pricing=Pricing(currency="USD", rates=[_rate(rate) for rate in model.rates]),
+    )
+
+
+def iso_milliseconds(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and ``Z``: ``2026-05-02T12:30:00.000Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _given(value: T | msgspec.UnsetType) -> T | None:
+    return None if isinstance(value, msgspec.UnsetType) else value
+
+
+def _unfinished(view: GenerationView) -> PendingGeneration | FailedGeneration:
+    if view.state.on_the_wire == "pending":
+        return PendingGeneration(id=view.id, status="pending")
+    error = GenerationError(code=view.error_code or "", message=view.error_message or "")
+    return FailedGeneration(id=view.id, status="failed", error=error)
+
+
+def _file(view: GenerationView, item: MediaView) -> dict[str, Any]:
+    assert view.deletes_at is not None
+    return {
+        "url": item.url,
+        "width": item.width,
+        "height": item.height,
+        "mime_type": item.mime_type,
+        "deletes_at": iso_milliseconds(view.deletes_at),
+    }
+
+
+def _usage(view: GenerationView) -> Usage:
+    usage = view.usage
+    assert usage is not None
+    return Usage(
+        total_cost=usage.total_cost,
+        billable_unit="image" if usage.billable_unit == "image" else "video_second",
+        unit_price=usage.unit_price,
+        quantity=usage.quantity,
+    )
+
+
+def _rate(rate: Rate) -> RateEntry:
+    return RateEntry(
+        billable_unit=rate.billable_unit,
+        unit_price=format_usd(rate.unit_price_nanos),
+        resolution=rate.resolution,
+        sound=rate.sound,
+    )

@@ -1,0 +1,24 @@
+"""Where a generation's files lie in the store: under the UTC date that its id carries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def media_key(generation_id: str, index: int, extension: str) -> str:
+    """``media/2026/11/22/req-01.../0.png``"""
+    return f"media/{_date(generation_id)}/{generation_id}/{index}.{extension}"
+
+
+def input_key(generation_id: str, index: int, extension: str) -> str:
+    """``inputs/2026/11/22/req-01.../0.png``"""
+    return f"inputs/{_date(generation_id)}/{generation_id}/{index}.{extension}"
+
+
+def _date(generation_id: str) -> str:
+    milliseconds = 0
+    for digit in generation_id.removeprefix("req-")[:10]:
+        milliseconds = milliseconds * 32 + _CROCKFORD.index(digit)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y/%m/%d")

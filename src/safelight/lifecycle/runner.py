@@ -1,0 +1,44 @@
+"""The runs of one process: started here, waited for here, and given up here at a stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from safelight.lifecycle import run
+from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.leases import Leases
+from safelight.lifecycle.services import Services
+
+
+class Runner:
+    """Runs generations as tasks of their own, so that nobody's leaving stops one."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._leases = Leases(services.db, services.limits.lease_seconds)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False) -> asyncio.Task[None]:
+        """Run a claimed generation in a task that goes on whatever becomes of the caller."""
+        task = asyncio.create_task(
+            run.run(self._services, self._leases, claim, is_unseen=is_unseen), name=f"run {claim.id}"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def claim_and_run(self, generation_id: str) -> None:
+        """Run a generation if it is there to be taken."""
+        claim = await run.claim(self._services, generation_id)
+        if claim is not None:
+            await self.start(claim)
+
+    async def close(self, grace_seconds: float) -> None:
+        """Let what runs come to its end for a while; then give it up."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._leases.close()

@@ -1,0 +1,50 @@
+"""What the steps of a generation's life need: made once in ``safelight.wiring``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from safelight.db.pool import Connection, Database
+from safelight.domain.catalog import Catalog
+from safelight.domain.media import Reference, ReferenceRole
+from safelight.domain.ports import BlobStore, Provider
+from safelight.domain.signing import LinkSigner
+
+Enqueue = Callable[[Connection, str, str], Awaitable[None]]
+"""Puts the job of a generation (its id, its model's id) on the queue, on the caller's transaction."""
+
+
+class GatherReferences(Protocol):
+    """Turns ``(url, role, param)`` into clean references, in the same order. Raises ``InvalidParameter``."""
+
+    async def gather(self, images: Sequence[tuple[str, ReferenceRole, str]]) -> tuple[Reference, ...]: ...
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of a workspace that has none of its own, and how long things may take, in seconds."""
+
+    image_rpm: int
+    video_rpm: int
+    concurrency: int
+    image_deadline_seconds: int
+    video_deadline_seconds: int
+    lease_seconds: int
+    retention_seconds: int
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """One process's parts."""
+
+    db: Database
+    store: BlobStore
+    catalog: Catalog
+    providers: Mapping[str, Provider]
+    signer: LinkSigner
+    references: GatherReferences
+    enqueue: Enqueue
+    limits: Limits
+    work_dir: Path

@@ -1,0 +1,110 @@
+"""Step four: the end of a generation, in one statement and only for the live runner.
+
+State, media, capture of what was delivered, release of the rest and the daily cost are one commit; who failed a
+generation released its hold in the same breath.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from safelight.domain.errors import SafelightError
+from safelight.domain.media import MediaFacts
+from safelight.domain.orders import GenerationType
+from safelight.domain.pricing import charge_for
+from safelight.domain.states import State
+from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.services import Services
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that lies in the store, durably, with what was measured on it. ``sha256`` is lower-case hex."""
+
+    index: int
+    key: str
+    size_bytes: int
+    sha256: str
+    facts: MediaFacts
+
+
+class Settled(msgspec.Struct, frozen=True):
+    deletes_at: datetime | None
+    charged_nanos: int
+
+
+async def complete(
+    services: Services, claim: Claim, files: tuple[StoredFile, ...], *, unseen: bool = False
+) -> Settled | None:
+    """End it as completed and charge for what was delivered. None: this runner is no longer the live one."""
+    charged_nanos, charged_thousandths = charge_for(claim.price, delivered_thousandths(claim, files))
+    return await _end(
+        services,
+        claim,
+        state=State.COMPLETED,
+        unseen=unseen,
+        charged_nanos=charged_nanos,
+        charged_thousandths=charged_thousandths,
+        media=[_row(file) for file in files],
+    )
+
+
+async def fail(
+    services: Services,
+    claim: Claim,
+    error: SafelightError,
+    *,
+    state: State = State.FAILED,
+    unseen: bool = False,
+) -> Settled | None:
+    """End it as failed (or canceled) and release the hold in full. None: no longer the live runner."""
+    code = "canceled" if state is State.CANCELED else error.code
+    return await _end(
+        services, claim, state=state, unseen=unseen, error_code=code, error_message=error.message
+    )
+
+
+def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:
+    """What the files amount to, in thousandths of the billable unit: images, or seconds of video."""
+    if claim.type is GenerationType.IMAGE:
+        return 1000 * len(files)
+    return sum(int((file.facts.duration_seconds or 0) * 1000 + 1e-6) for file in files)
+
+
+async def _end(
+    services: Services,
+    claim: Claim,
+    *,
+    state: State,
+    unseen: bool,
+    charged_nanos: int = 0,
+    charged_thousandths: int = 0,
+    error_code: str | None = None,
+    error_message: str | None = None,
+    media: list[dict[str, object]] | None = None,
+) -> Settled | None:
+    params = {
+        "id": claim.id,
+        "run_token": claim.run_token,
+        "state": str(state),
+        "unseen": unseen,
+        "charged_nanos": charged_nanos,
+        "charged_thousandths": charged_thousandths,
+        "error_code": error_code,
+        "error_message": error_message,
+        "media": Jsonb(media or []),
+    }
+    return await services.db.one("settle", params, Settled)
+
+
+def _row(file: StoredFile) -> dict[str, object]:
+    facts = msgspec.structs.asdict(file.facts)
+    return {
+        "index": file.index,
+        "key": file.key,
+        "size_bytes": file.size_bytes,
+        "sha256": file.sha256,
+        **facts,
+    }

@@ -1,0 +1,265 @@
+"""Step one: from a request to an accepted generation.
+
+The request is checked, its references gathered and kept, and then one transaction does the rest: idempotency, rate
+limits, the hold, the row, and for a video the job. Nothing is accepted in part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+
+import msgspec
+from psycopg.errors import UniqueViolation
+from psycopg.types.json import Jsonb
+
+from safelight.accounts.keys import Principal
+from safelight.db.pool import Connection, one
+from safelight.domain.catalog import Model
+from safelight.domain.errors import (
+    IdempotencyConflict,
+    InvalidParameter,
+    QuotaExceeded,
+    RateLimited,
+    SafelightError,
+    ServiceUnavailable,
+)
+from safelight.domain.ids import new_generation_id
+from safelight.domain.media import EXTENSION_OF_MIME, Reference
+from safelight.domain.orders import GenerationType, Request, Spec, StoredReference, resolve
+from safelight.domain.pricing import Price, price_of
+from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.keys import input_key
+from safelight.lifecycle.services import Services
+
+_IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+_TRIES = 3
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A request with who sent it. ``retry_count`` is the client's own count of its repeats of this request."""
+
+    principal: Principal
+    request: Request
+    body_sha256: bytes
+    idempotency_key: str | None = None
+    retry_count: int = 0
+
+
+class RateWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """The workspace's rate window for one type: ``reset`` is the Unix second at which it starts anew."""
+
+    limit: int
+    used: int
+    reset: int
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation under way. ``claim`` is there when the caller is to run it; ``is_replay`` when it is an earlier one."""
+
+    id: str
+    claim: Claim | None = None
+    is_replay: bool = False
+    window: RateWindow | None = None
+
+
+class _Window(msgspec.Struct, frozen=True, kw_only=True):
+    rate_limit: int
+    rate_used: int
+    rate_reset: int
+
+
+class _Limits(_Window, frozen=True, kw_only=True):
+    available_nanos: int
+    in_flight: int
+    concurrency: int
+    reset_in_seconds: float
+
+
+class _EarlierUse(msgspec.Struct, frozen=True):
+    generation_id: str
+    body_sha256: bytes
+
+
+def quote(services: Services, request: Request) -> tuple[Spec, Price]:
+    """The request with its defaults applied, and its exact price."""
+    model = services.catalog.for_type(request.model, request.type)
+    spec = resolve(request, model)
+    quantity = spec.duration_seconds or 1
+    return spec, price_of(model, resolution=spec.resolution, sound=spec.sound, quantity=quantity)
+
+
+async def submit(services: Services, submission: Submission) -> Accepted:
+    """Accept a request, or find the earlier attempt that it repeats.
+
+    Raises what is wrong with the request, ``QuotaExceeded``, ``RateLimited`` or ``IdempotencyConflict``; then nothing
+    was held, and no idempotency key was used up.
+    """
+    check_idempotency_key(submission.idempotency_key)
+    if earlier := await _earlier_attempt(services, submission):
+        return Accepted(id=earlier, is_replay=True)
+    spec, price = quote(services, submission.request)
+    generation_id = new_generation_id()
+    spec = await _keep_references(services, generation_id, submission.request, spec)
+    try:
+        return await _accept(services, submission, generation_id, spec, price)
+    except UniqueViolation:
+        await _drop_references(services, spec)
+        earlier = await _earlier_attempt(services, submission)
+        if earlier is None:
+            raise ServiceUnavailable from None
+        return Accepted(id=earlier, is_replay=True)
+    except SafelightError:
+        await _drop_references(services, spec)
+        raise
+
+
+def check_idempotency_key(key: str | None) -> None:
+    if key is not None and _IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise InvalidParameter(
+            "An idempotency key has 1 to 255 characters and no control characters.", param="Idempotency-Key"
+        )
+
+
+async def rate_window(services: Services, workspace_id: int, type_: GenerationType) -> RateWindow | None:
+    """How the workspace's rate window for a type stands."""
+    row = await services.db.one("limits", _limit_params(services, workspace_id, type_), _Limits)
+    return _rate_window(row) if row else None
+
+
+async def _earlier_attempt(services: Services, submission: Submission) -> str | None:
+    principal = submission.principal
+    if submission.idempotency_key is not None:
+        params = {"workspace_id": principal.workspace_id, "key": submission.idempotency_key}
+        use = await services.db.one("find_idempotency_key", params, _EarlierUse)
+        if use and use.body_sha256 != submission.body_sha256:
+            raise IdempotencyConflict
+        return use.generation_id if use else None
+    if submission.retry_count > 0:
+        keyed = {"api_key_id": principal.key_id, "body_sha256": submission.body_sha256}
+        row = await services.db.one("find_earlier_attempt", keyed, tuple)
+        return row[0] if row else None
+    return None
+
+
+async def _keep_references(services: Services, generation_id: str, request: Request, spec: Spec) -> Spec:
+    if not request.images:
+        return spec
+    gathered = await services.references.gather(
+        [
+            (image.url, image.role or "reference_image", f"images[{i}].url")
+            for i, image in enumerate(request.images)
+        ]
+    )
+    stored = [await _keep(services, generation_id, i, reference) for i, reference in enumerate(gathered)]
+    return msgspec.structs.replace(spec, references=tuple(stored))
+
+
+async def _keep(services: Services, generation_id: str, index: int, reference: Reference) -> StoredReference:
+    key = input_key(generation_id, index, EXTENSION_OF_MIME[reference.mime_type])
+    path = services.work_dir / f"{generation_id}-{index}"
+    try:
+        await asyncio.to_thread(path.write_bytes, reference.data)
+        await services.store.put(key, path, mime_type=reference.mime_type)
+    finally:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+    return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)
+
+
+async def _drop_references(services: Services, spec: Spec) -> None:
+    if spec.references:
+        await services.store.delete([reference.key for reference in spec.references])
+
+
+async def _accept(
+    services: Services, submission: Submission, generation_id: str, spec: Spec, price: Price
+) -> Accepted:
+    request, principal = submission.request, submission.principal
+    is_image = request.type is GenerationType.IMAGE
+    model = services.catalog.models[request.model]
+    params = {
+        **_limit_params(services, principal.workspace_id, request.type),
+        "id": generation_id,
+        "api_key_id": principal.key_id,
+        "model": request.model,
+        "request": Jsonb(spec),
+        "body_sha256": submission.body_sha256,
+        "idempotency_key": submission.idempotency_key,
+        "billable_unit": price.billable_unit,
+        "unit_price_nanos": price.unit_price_nanos,
+        "quantity": price.quantity,
+        "held_nanos": price.total_nanos,
+        # An image is run by the process that accepts it: the row is born claimed, its intent on record.
+        "run_token": uuid.uuid4() if is_image else None,
+        "lease_seconds": services.limits.lease_seconds,
+        "deadline_seconds": _deadline_seconds(services, request.type),
+        "retention_seconds": services.limits.retention_seconds,
+    }
+    for _ in range(_TRIES):
+        row = await _insert(services, params, model, principal)
+        if row is not None:
+            return Accepted(
+                id=generation_id,
+                claim=Claim.of_new_image(params, spec) if is_image else None,
+                window=_rate_window(row),
+            )
+        await _explain_refusal(services, params)
+    raise ServiceUnavailable  # the account changed each time between the refusal and the question why
+
+
+async def _insert(
+    services: Services, params: dict[str, object], model: Model, principal: Principal
+) -> _Window | None:
+    async with services.db.connection() as connection:
+        if model.type is GenerationType.IMAGE and not principal.is_capped:
+            return await one(connection, "submit", params, _Window)  # one statement: its own transaction
+        async with connection.transaction(), connection.pipeline():
+            row = await one(connection, "submit", params, _Window)
+            if row is not None and principal.is_capped:
+                await _spend_from_key(connection, params)
+            if row is not None and model.type is GenerationType.VIDEO:
+                await services.enqueue(connection, str(params["id"]), model.id)
+        return row
+
+
+async def _spend_from_key(connection: Connection, params: dict[str, object]) -> None:
+    if not await one(connection, "spend_from_key", params, tuple):
+        raise QuotaExceeded("This API key has reached its spend cap. Use another key, or raise the cap.")
+
+
+async def _explain_refusal(services: Services, params: dict[str, object]) -> None:
+    """Raise what stood in the way; return if nothing does any more."""
+    row = await services.db.one("limits", params, _Limits)
+    if row is None:
+        raise ServiceUnavailable
+    if row.rate_used >= row.rate_limit:
+        raise RateLimited(
+            f"The limit of {row.rate_limit} {params['type']} generations a minute is reached.",
+            retry_after_seconds=row.reset_in_seconds,
+        )
+    if row.in_flight >= row.concurrency:
+        raise RateLimited(
+            f"{row.in_flight} generations are under way, the most at once. Wait for one to end."
+        )
+    if row.available_nanos < int(str(params["held_nanos"])):
+        raise QuotaExceeded
+
+
+def _limit_params(services: Services, workspace_id: int, type_: GenerationType) -> dict[str, object]:
+    limits = services.limits
+    return {
+        "workspace_id": workspace_id,
+        "type": str(type_),
+        "default_rpm": limits.image_rpm if type_ is GenerationType.IMAGE else limits.video_rpm,
+        "default_concurrency": limits.concurrency,
+    }
+
+
+def _deadline_seconds(services: Services, type_: GenerationType) -> int:
+    limits = services.limits
+    return limits.image_deadline_seconds if type_ is GenerationType.IMAGE else limits.video_deadline_seconds
+
+
+def _rate_window(row: _Window) -> RateWindow:
+    return RateWindow(limit=row.rate_limit, used=row.rate_used, reset=row.rate_reset)

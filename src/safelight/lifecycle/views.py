@@ -1,0 +1,161 @@
+"""How a generation stands, for those who may know: its own workspace."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from safelight.db.pool import Database
+from safelight.domain.errors import NotFound
+from safelight.domain.ids import is_generation_id
+from safelight.domain.money import as_decimal
+from safelight.domain.orders import GenerationType
+from safelight.domain.signing import LinkSigner
+from safelight.domain.states import State
+from safelight.lifecycle.services import Services
+
+_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.02, 0.5
+
+
+class MediaView(msgspec.Struct, frozen=True, kw_only=True):
+    """One file, with a link that works until ``deletes_at``."""
+
+    url: str
+    mime_type: str
+    width: int
+    height: int
+    duration_seconds: Decimal | None
+    fps: Decimal | None
+    has_sound: bool | None
+
+
+class UsageView(msgspec.Struct, frozen=True, kw_only=True):
+    """What was charged, in dollars; ``total_cost`` is ``unit_price`` times ``quantity``, exactly."""
+
+    billable_unit: str
+    unit_price: Decimal
+    quantity: Decimal
+    total_cost: Decimal
+
+
+class GenerationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation as its workspace sees it."""
+
+    id: str
+    type: GenerationType
+    model: str
+    state: State
+    progress: float | None
+    error_code: str | None
+    error_message: str | None
+    created_at: datetime
+    finished_at: datetime | None
+    deletes_at: datetime | None
+    media: tuple[MediaView, ...]
+    usage: UsageView | None
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    type: str
+    model: str
+    state: str
+    progress: float | None
+    billable_unit: str
+    unit_price_nanos: int
+    charged_nanos: int | None
+    charged_thousandths: int | None
+    error_code: str | None
+    error_message: str | None
+    created_at: datetime
+    finished_at: datetime | None
+    deletes_at: datetime | None
+    media: list[dict[str, Any]]
+
+
+async def view(
+    services: Services, workspace_id: int, generation_id: str, type_: GenerationType
+) -> GenerationView:
+    """The generation, or ``NotFound``: another workspace's is as absent as one that never was."""
+    row = await _find(services.db, workspace_id, generation_id)
+    if row is None or row.type != type_:
+        raise NotFound(f"There is no {type_} generation with this id in this workspace.")
+    return _view(services.signer, row)
+
+
+async def ended_view(
+    services: Services, workspace_id: int, generation_id: str, type_: GenerationType, *, waits: bool
+) -> GenerationView:
+    """The generation once it has ended, or as it stands when the time for an image is up.
+
+    ``waits``: another request, perhaps in another process, is running it.
+    """
+    give_up_at = time.monotonic() + services.limits.image_deadline_seconds
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        found = await view(services, workspace_id, generation_id, type_)
+        if found.state.is_final or not waits or time.monotonic() > give_up_at:
+            return found
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _LAST_PAUSE_SECONDS)
+
+
+async def _find(db: Database, workspace_id: int, generation_id: str) -> _Row | None:
+    if not is_generation_id(generation_id):
+        return None
+    return await db.one("find_generation", {"id": generation_id, "workspace_id": workspace_id}, _Row)
+
+
+def _view(signer: LinkSigner, row: _Row) -> GenerationView:
+    return GenerationView(
+        id=row.id,
+        type=GenerationType(row.type),
+        model=row.model,
+        state=State(row.state),
+        progress=row.progress,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        deletes_at=row.deletes_at,
+        media=tuple(_media(signer, row, item) for item in row.media),
+        usage=_usage(row),
+    )
+
+
+def _media(signer: LinkSigner, row: _Row, item: dict[str, Any]) -> MediaView:
+    assert row.deletes_at is not None
+    return MediaView(
+        url=signer.url(row.id, item["index"], int(row.deletes_at.timestamp())),
+        mime_type=item["mime_type"],
+        width=item["width"],
+        height=item["height"],
+        duration_seconds=_number(item["duration_seconds"]),
+        fps=_number(item["fps"]),
+        has_sound=item["has_sound"],
+    )
+
+
+def _usage(row: _Row) -> UsageView | None:
+    if row.charged_nanos is None or row.charged_thousandths is None:
+        return None
+    return UsageView(
+        billable_unit=row.billable_unit,
+        unit_price=as_decimal(row.unit_price_nanos),
+        quantity=_plain(Decimal(row.charged_thousandths) / 1000),
+        total_cost=as_decimal(row.charged_nanos),
+    )
+
+
+def _number(value: float | int | None) -> Decimal | None:
+    return None if value is None else _plain(Decimal(str(value)))
+
+
+def _plain(value: Decimal) -> Decimal:
+    """Without trailing zeros and without an exponent."""
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()

@@ -1,0 +1,5 @@
+"""Backends, one file (or folder) each, behind ``safelight.domain.ports.Provider``.
+
+builtin    the procedural renderer that ships: no neural network, no key to buy
+noop       makes the smallest file there is, at once: for measuring everything around a backend
+"""

@@ -1,0 +1,154 @@
+"""The built-in renderer as a provider: its work is done in a pool of processes, never on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import structlog
+
+from safelight.domain.orders import GenerationType, Order
+from safelight.domain.outcomes import Completed, Failed, FailureClass, LocalFile, SubmitOutcome
+from safelight.domain.ports import Attempt
+from safelight.providers.builtin.spec import ImageSpec, ReferenceImage, VideoSpec
+
+log = structlog.get_logger()
+
+_IDLE_SECONDS = 60.0
+_PROGRESS_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1
+
+
+class BuiltinProvider:
+    """Renders in at most ``processes`` processes, started when first needed and ended when long idle."""
+
+    repeatable = True
+
+    def __init__(self, processes: int) -> None:
+        self.slots = processes
+        self._pool: ProcessPoolExecutor | None = None
+        self._busy = 0
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    async def submit(self, order: Order, attempt: Attempt) -> SubmitOutcome:
+        """Render the order into the work folder. An option ``seed`` of the binding varies every picture."""
+        path = attempt.workdir / "rendered"
+        try:
+            with self._in_use():
+                await self._render(order, attempt, path)
+        except BrokenProcessPool:
+            self._drop_pool()
+            return Failed(FailureClass.TRANSIENT, "a renderer process died")
+        except ValueError as error:
+            return Failed(FailureClass.BAD_INPUT, str(error))
+        return Completed((LocalFile(path),))
+
+    async def close(self) -> None:
+        self._drop_pool()
+
+    async def _render(self, order: Order, attempt: Attempt, path: Path) -> None:
+        loop = asyncio.get_running_loop()
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.slots,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_prepare_process,
+                initargs=(os.getpid(),),
+            )
+        progress_path = attempt.workdir / "progress"
+        job = loop.run_in_executor(self._pool, _render, order, _seed(attempt), path, progress_path)
+        async with contextlib.AsyncExitStack() as stack:
+            if order.type is GenerationType.VIDEO:
+                watch = asyncio.create_task(_watch(progress_path, attempt.progress))
+                stack.callback(watch.cancel)
+            try:
+                await job
+            except asyncio.CancelledError:
+                if not job.cancel():
+                    self._drop_pool(kill=True)  # a process that renders cannot be asked to stop
+                raise
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle_timer = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._drop_pool)
+
+    def _drop_pool(self, *, kill: bool = False) -> None:
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        if kill:
+            for process in processes:
+                process.kill()
+
+
+def _seed(attempt: Attempt) -> int:
+    seed = attempt.options.get("seed", 0)
+    if not isinstance(seed, int):
+        raise ValueError(f"option seed is {seed!r}; use a whole number")
+    return seed
+
+
+async def _watch(path: Path, report: Callable[[float], None]) -> None:
+    """Report the fraction that the rendering process writes into a small file."""
+    while True:
+        await asyncio.sleep(_PROGRESS_SECONDS)
+        with contextlib.suppress(OSError, struct.error):
+            report(struct.unpack("<d", path.read_bytes())[0])
+
+
+def _prepare_process(parent: int) -> None:
+    """A pool process ends with its parent, and leaves Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _render(order: Order, seed: int, path: Path, progress_path: Path) -> None:
+    """Runs in a pool process."""
+    # The renderer and its libraries are an optional extra, and are loaded by the process that needs them.
+    from safelight.providers.builtin.render import render_image, render_video
+
+    references = tuple(ReferenceImage(item.role, item.data) for item in order.references)
+    if order.type is GenerationType.IMAGE:
+        spec = ImageSpec(
+            prompt=order.prompt, seed=seed, width=order.width, height=order.height, references=references
+        )
+        render_image(spec, path, order.output_format or "jpeg")
+        return
+    clip = VideoSpec(
+        prompt=order.prompt,
+        seed=seed,
+        width=order.width,
+        height=order.height,
+        duration_seconds=order.duration_seconds or 1,
+        sound=bool(order.sound),
+        references=references,
+    )
+    render_video(clip, path, lambda fraction: _write_progress(progress_path, fraction))
+
+
+def _write_progress(path: Path, fraction: float) -> None:
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.write(struct.pack("<d", fraction))

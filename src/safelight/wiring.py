@@ -1,0 +1,181 @@
+"""Where the parts meet: the only importer of concrete stores and providers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import tomllib
+from collections.abc import AsyncIterator, Callable, Mapping
+from importlib import resources
+from pathlib import Path
+
+from litestar.types import ASGIApp
+
+from safelight.accounts.keys import Authenticator
+from safelight.api.app import make_app as make_api
+from safelight.api.state import ApiState
+from safelight.blobs import open_store
+from safelight.config import Settings, load_settings
+from safelight.db.pool import Connection, Database
+from safelight.domain.catalog import Catalog, read_catalog
+from safelight.domain.errors import ConfigurationError
+from safelight.domain.ports import Local, Provider
+from safelight.domain.signing import LinkSigner, parse_signing_keys
+from safelight.jobs.app import LOCAL, REMOTE, UPKEEP
+from safelight.jobs.app import make_app as make_jobs
+from safelight.jobs.run_generation import enqueue
+from safelight.lifecycle.runner import Runner
+from safelight.lifecycle.services import Limits, Services
+from safelight.logs import configure_logging
+from safelight.providers.builtin.provider import BuiltinProvider
+from safelight.providers.noop import NoopProvider
+from safelight.references.decode import FencedDecoder
+from safelight.references.fetch import ReferenceFetcher
+from safelight.references.gather import ReferenceGatherer
+
+# How long a worker's queue goes unasked when a wake-up was missed. Procrastinate forgets one that comes while it is
+# asking (docs/decisions/0004), so this bounds what that costs.
+_FETCH_SECONDS = 0.25
+
+PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
+    "builtin": lambda settings: BuiltinProvider(settings.render_processes),
+    "noop": lambda settings: NoopProvider(),
+}
+
+
+def load_catalog(settings: Settings) -> Catalog:
+    """The catalog that the settings name, or the one that ships. Raises ``ConfigurationError``."""
+    shipped = Path(str(resources.files("safelight").joinpath("catalog.toml")))
+    path = settings.catalog or shipped
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}. Correct the catalog and start again.") from None
+    catalog = read_catalog(document, source=str(path), providers=PROVIDERS)
+    names = {binding.provider for model in catalog.models.values() for binding in model.bindings}
+    if "builtin" in names and importlib.util.find_spec("skia") is None:
+        raise ConfigurationError(
+            f"{path} uses the built-in renderer, which is not installed. Install safelight[builtin]."
+        )
+    return catalog
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Every part, opened; closed on the way out. ``settings`` must name a database."""
+    if settings.database_url is None:
+        raise ConfigurationError("There is no database. Set SAFELIGHT_DATABASE_URL, or use 'safelight up'.")
+    catalog = load_catalog(settings)
+    signer = LinkSigner(parse_signing_keys(_signing_keys(settings)), settings.base_url)
+    work_dir = settings.data_dir.absolute() / "work"
+    work_dir.mkdir(parents=True, exist_ok=True)
+    providers = {name: make(settings) for name, make in PROVIDERS.items()}
+    jobs = make_jobs(settings.database_url)
+
+    async def put_on_queue(connection: Connection, generation_id: str, model_id: str) -> None:
+        await enqueue(jobs, connection, generation_id, _queue(catalog, providers, model_id))
+
+    async with contextlib.AsyncExitStack() as stack:
+        db = Database(settings.database_url, pool_size=settings.database_pool_size)
+        await db.open()
+        stack.push_async_callback(db.close)
+        store = open_store(settings.media_store_url)
+        stack.push_async_callback(store.close)
+        for provider in providers.values():
+            stack.push_async_callback(provider.close)
+        fetcher, decoder = ReferenceFetcher(), FencedDecoder()
+        stack.push_async_callback(fetcher.close)
+        stack.push_async_callback(decoder.close)
+        yield Services(
+            db=db,
+            store=store,
+            catalog=catalog,
+            providers=providers,
+            signer=signer,
+            references=ReferenceGatherer(fetcher, decoder),
+            enqueue=put_on_queue,
+            limits=_limits(settings),
+            work_dir=work_dir,
+        )
+
+
+def create_app() -> ASGIApp:
+    """The API for one server process; settings come from the environment."""
+    settings = load_settings()
+    configure_logging(settings)
+
+    @contextlib.asynccontextmanager
+    async def open_state() -> AsyncIterator[ApiState]:
+        async with open_services(settings) as services:
+            runner = Runner(services)
+            try:
+                yield ApiState(services=services, runner=runner, authenticator=Authenticator(services.db))
+            finally:
+                await runner.close(settings.shutdown_seconds - 2)
+
+    return make_api(open_state)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Work on the queue until ``stop`` is set; then finish or hand back what is under way."""
+    assert settings.database_url is not None
+    async with open_services(settings) as services:
+        runner = Runner(services)
+        app = make_jobs(settings.database_url)
+        context = {"services": services, "runner": runner}
+        slots = sum(provider.slots for provider in services.providers.values() if isinstance(provider, Local))
+        async with app.open_async():
+            workers = [
+                asyncio.create_task(
+                    app.run_worker_async(
+                        queues=queues,
+                        concurrency=concurrency,
+                        name=queues[0],
+                        fetch_job_polling_interval=_FETCH_SECONDS,
+                        install_signal_handlers=False,
+                        delete_jobs="always",
+                        additional_context=context,
+                        shutdown_graceful_timeout=settings.shutdown_seconds - 2,
+                    )
+                )
+                for queues, concurrency in (([LOCAL], slots), ([REMOTE, UPKEEP], settings.worker_concurrency))
+            ]
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([*workers, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for task in (*workers, stopping):
+                task.cancel()
+            await asyncio.gather(
+                runner.close(settings.shutdown_seconds - 2), *workers, return_exceptions=True
+            )
+
+
+def _queue(catalog: Catalog, providers: Mapping[str, Provider], model_id: str) -> str:
+    model = catalog.models.get(model_id)
+    is_local = model is not None and isinstance(providers[model.bindings[0].provider], Local)
+    return LOCAL if is_local else REMOTE
+
+
+def _signing_keys(settings: Settings) -> str:
+    if settings.signing_keys:
+        return settings.signing_keys
+    path = settings.data_dir / "signing-keys"
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise ConfigurationError(
+            f"There are no signing keys: {path}: {error.strerror}. 'safelight up' makes them, or set SAFELIGHT_SIGNING_KEYS."
+        ) from None
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        image_rpm=settings.image_rpm,
+        video_rpm=settings.video_rpm,
+        concurrency=settings.concurrency,
+        image_deadline_seconds=settings.image_deadline_seconds,
+        video_deadline_seconds=settings.video_deadline_seconds,
+        lease_seconds=settings.lease_seconds,
+        retention_seconds=settings.retention_seconds,
+    )
