@@ -14,8 +14,8 @@ from safelight.media.sniff import sniff
 
 _BLACK = 12
 """The highest level (of 255) in a picture that counts as black. Compression lifts black by a few levels."""
-_FLAT = 6
-"""How far apart the levels of one colour may be in a picture that counts as flat."""
+_FLAT = 10
+"""How far apart a colour's levels may be in a picture that counts as flat. Lossy WebP strays by up to 10."""
 _STRIP_ROWS = 64
 _FRACTIONS = (0.5, 0.1, 0.9, 0.3, 0.7)
 

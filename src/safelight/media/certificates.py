@@ -14,6 +14,7 @@ from safelight.domain.errors import ConfigurationError
 
 C2PA_CLAIM_SIGNING = ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 """The extended key usage of C2PA claim signers. Source: C2PA 2.2, section 14.5.1."""
+_USAGES = [ExtendedKeyUsageOID.EMAIL_PROTECTION, C2PA_CLAIM_SIGNING]
 _CLOCK_SKEW = timedelta(hours=1)
 
 SignerKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -51,9 +52,7 @@ def create_local_chain(
         _certificate(name, root_name, key, begins, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION, C2PA_CLAIM_SIGNING]), critical=False
-        )
+        .add_extension(x509.ExtendedKeyUsage(_USAGES), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False
         )

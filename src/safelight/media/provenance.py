@@ -64,15 +64,17 @@ class ProvenanceSigner:
         for each file; None asks nobody. Raises ``ConfigurationError`` where key and certificate do not belong
         together, or the certificate has expired or may not sign claims: a picture is signed to find out.
         """
-        self._timestamped = timestamp_url is not None
-        info = c2pa.C2paSignerInfo(_algorithm(chain_pem, key_pem), chain_pem, key_pem, timestamp_url)
-        settings = _SETTINGS if self._timestamped else _SETTINGS | _NO_NETWORK
+        algorithm = _algorithm(chain_pem, key_pem)
         try:
-            self._context = c2pa.Context.from_dict(settings, signer=c2pa.Signer.from_info(info))
-            if not self._timestamped:
-                self._prove(chain_pem)
+            self._context = _signing_context(algorithm, chain_pem, key_pem, None)
+            self._prove(chain_pem)
+            if timestamp_url is not None:
+                self._context = _signing_context(algorithm, chain_pem, key_pem, timestamp_url)
         except (c2pa.C2paError, ProvenanceError) as error:
-            raise ConfigurationError(f"The provenance certificate cannot sign: {error}") from error
+            raise ConfigurationError(
+                f"The provenance certificate cannot sign: {error}. It has to be valid today, and to allow "
+                "digitalSignature and emailProtection, documentSigning or C2PA claim signing."
+            ) from error
 
     def sign(
         self,
@@ -175,6 +177,12 @@ def _algorithm(chain_pem: bytes, key_pem: bytes) -> str:
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in _ALGORITHM_OF_CURVE:
         return _ALGORITHM_OF_CURVE[key.curve.name]
     raise ConfigurationError("The provenance key is of a kind that is not supported; use P-256 or Ed25519.")
+
+
+def _signing_context(algorithm: str, chain_pem: bytes, key_pem: bytes, timestamp_url: str | None) -> Any:
+    info = c2pa.C2paSignerInfo(algorithm, chain_pem, key_pem, timestamp_url)
+    settings = _SETTINGS | _NO_NETWORK if timestamp_url is None else _SETTINGS
+    return c2pa.Context.from_dict(settings, signer=c2pa.Signer.from_info(info))
 
 
 def _belong_together(certificate: x509.Certificate, key: Any) -> bool:
