@@ -128,7 +128,7 @@ class GuardedClient:
         deadline_seconds: float,
         max_bytes: int = 64 * 1024,
     ) -> Answer:
-        """The answer to a POST, its body cut at ``max_bytes`` and left as coded. A redirect is not followed."""
+        """The answer to a POST, its body cut at ``max_bytes`` and left as coded. Follows no redirect."""
         async with self._exchange("POST", url, body, headers, max_bytes, deadline_seconds, 0) as answer:
             return Answer(answer.status, answer.headers, await answer.read_start())
 

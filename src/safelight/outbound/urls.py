@@ -102,7 +102,7 @@ def _canonical_v6(text: str) -> str:
         ip = ipaddress.IPv6Address(text)
     except ValueError:
         raise UrlRefused("The URL's host is not a valid IPv6 address.") from None
-    if ip.scope_id is not None or str(ip) != text:
+    if ip.scope_id is not None or ip.ipv4_mapped is not None or str(ip) != text:
         raise UrlRefused("The URL's IPv6 address is not in its canonical form (RFC 5952).")
     return text
 
