@@ -43,7 +43,7 @@ PARTS_AT_ONCE: Final = 4
 """One upload holds that many parts in memory."""
 
 _DELETE_BATCH: Final = 1000  # what S3 takes in one request
-_RESUMES: Final = 3
+_RESUMES: Final = 1  # beyond those of obstore, which count over a whole answer; ours count anew at each byte
 _LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600  # of Signature Version 4
 _MISSING_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
 
