@@ -15,7 +15,6 @@ the data folder's owner, ``postgres``, ``nobody``. Its socket takes connections 
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import logging
 import os
@@ -24,11 +23,11 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,6 +37,7 @@ import msgspec
 
 from safelight.data_folder import FileLock, explained, full, prepare
 from safelight.domain.errors import ConfigurationError
+from safelight.processes import end_with_parent
 
 DATABASE = "safelight"
 _PORT = 5432  # only names the socket file
@@ -46,7 +46,6 @@ _PLAIN_PATH = re.compile(r"[\w./+~-]+")  # commas, quotes and spaces mean someth
 _START_SECONDS = 120  # recovery after a crash reads the log through
 _STOP_SECONDS = 1.5  # a fast stop, then one that leaves recovery to the next start
 _LARGEST_LOG_BYTES = 10_000_000
-_PR_SET_PDEATHSIG = 1
 _INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
 _SETTINGS = {
     "listen_addresses": "",
@@ -84,6 +83,7 @@ class EmbeddedPostgres:
         self.url = ""
         self._dies_with_caller = dies_with_caller
         self._settings = _SETTINGS | dict(settings or {})
+        self._folder: Path | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> str:
@@ -105,12 +105,24 @@ class EmbeddedPostgres:
         with explained(self.data_dir), self._turn.held():
             self._users.acquire(shared=True)
             try:
-                folder = self._running_socket_folder() or self._start(binaries)
+                self._folder = self._running_socket_folder() or self._start(binaries)
             except BaseException:
                 self._users.release()
                 raise
-        self.url = f"postgresql://postgres@/{DATABASE}?host={quote(str(folder), safe='/')}&port={_PORT}"
+        place = quote(str(self._folder), safe="/")
+        self.url = f"postgresql://postgres@/{DATABASE}?host={place}&port={_PORT}"
         return self.url
+
+    def revive(self) -> bool:
+        """Start the server again, at the same URL, if it has ended. True: it had."""
+        if self._child is not None:
+            self._child.poll()
+        if self._is_alive():
+            return False
+        with explained(self.data_dir), self._turn.held():
+            if self._running_socket_folder() is None:
+                self._start(_binaries())
+        return True
 
     def close(self) -> None:
         """Leave the server; the last to leave stops it. Safe to call twice."""
@@ -130,7 +142,7 @@ class EmbeddedPostgres:
         return int(lines[0]) if self._is_alive() and lines and lines[0].strip().isdigit() else None
 
     def _is_alive(self) -> bool:
-        free = self._alive.acquire(wait=False)
+        free = self._alive.acquire(shared=True, wait=False)
         self._alive.release()
         return not free
 
@@ -156,12 +168,13 @@ class EmbeddedPostgres:
         if not self._cluster.exists():
             self._create(binaries, account)
         _check_version(binaries, self._cluster)
-        folder = self._socket_folder(account)
+        folder = self._folder or self._socket_folder(account)
         _forget_dead_server(self._cluster, folder)
         log = self.data_dir / "postgres.log"
         if log.exists() and log.stat().st_size > _LARGEST_LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
         options = [f"--{key}={value}" for key, value in self._settings.items()]
+        lifeline = partial(end_with_parent, os.getpid(), signal.SIGINT) if self._dies_with_caller else None
         with (
             self._alive.held(),
             os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output,
@@ -173,7 +186,7 @@ class EmbeddedPostgres:
                 stdout=output,
                 stderr=output,
                 pass_fds=[self._alive.fileno()],
-                preexec_fn=_end_with_parent(os.getpid()) if self._dies_with_caller else None,  # noqa: PLW1509
+                preexec_fn=lifeline,  # noqa: PLW1509 - before that exec, nothing of ours has threads
                 **_as_account(account),
             )
         try:
@@ -246,7 +259,8 @@ class EmbeddedPostgres:
     def _stop(self) -> None:
         pid = self._child.pid if self._child is not None else self.pid
         lines = _pid_file_lines(self._cluster)
-        # The first ends sessions in order, the second leaves recovery to the next start, the third never fails.
+        # The first ends sessions in order; the second leaves recovery to the next start; the third never
+        # fails.
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             if pid is None or self._gone(pid):
                 break
@@ -347,20 +361,6 @@ def _grant(path: Path, account: _Account, wanted: str) -> None:
         path.chmod(path.stat().st_mode & 0o7777 | sum({"r": 4, "x": 1}[letter] for letter in wanted))
 
 
-def _end_with_parent(parent: int) -> Callable[[], None] | None:
-    """What a child runs first so that it gets a fast-stop signal when its parent ends; None off Linux."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before we could ask
-            os._exit(1)
-
-    return ask
-
-
 def _pid_file_lines(cluster: Path) -> list[str]:
     try:
         return (cluster / "postmaster.pid").read_text().splitlines()
@@ -383,7 +383,7 @@ def _exists(pid: int) -> bool:
 def _forget_dead_server(cluster: Path, folder: Path) -> None:
     """Remove what a killed server left: once its process number is in use again, it would pass for alive."""
     lines = _pid_file_lines(cluster)
-    if len(lines) >= 5 and Path(lines[4]).name.startswith("safelight-"):
+    if len(lines) >= 5 and Path(lines[4]).name.startswith("safelight-") and Path(lines[4]) != folder:
         shutil.rmtree(lines[4], ignore_errors=True)
     for stale in (
         cluster / "postmaster.pid",

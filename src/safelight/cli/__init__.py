@@ -1,0 +1,178 @@
+"""The ``safelight`` command.
+
+A command's module is imported when it is that command's turn, so ``safelight --help`` is quick and the
+supervisor of ``up`` is small.
+
+up          everything in one foreground command: ``supervisor`` keeps its processes, ``child`` is their
+            entry, ``prepare`` readies the database
+serve       the API
+worker      the runner of videos and upkeep
+migrate     the database's schema
+doctor      what is configured, what is reachable, what to do
+keys, workspaces, credit, books
+            accounts
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cyclopts import App, CycloptsError
+
+from safelight import __version__
+from safelight.domain.errors import SafelightError
+
+_MISUSE = 2
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit status. Expected trouble is one line on stderr."""
+    app = make_app()
+    try:
+        result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except SafelightError as error:
+        return fail(error.message)
+    except CycloptsError as error:
+        message = " ".join(str(error).split())
+        return fail(f"{message} 'safelight {_command_of(app, arguments)}--help' says more.", _MISUSE)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def fail(message: str, status: int = 1) -> int:
+    """Say what is wrong, in one line on stderr; the exit status."""
+    print(f"safelight: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return status
+
+
+def _command_of(app: App, arguments: list[str]) -> str:
+    commands, _, _ = app.parse_commands(arguments)
+    return "".join(f"{command} " for command in commands)
+
+
+def make_app() -> App:
+    """Every command with its help. Text that stood in a command's module would cost its import to list."""
+    app = App(name="safelight", version=__version__, help="A self-hosted API that makes images and videos.")
+    for name, target, text in _COMMANDS:
+        app.command(f"{__name__}.{target}", name=name, help=text)
+    for group, about, commands in _GROUPS:
+        member = App(name=group, help=about)
+        for name, target, text in commands:
+            member.command(f"{__name__}.{target}", name=name, help=text)
+        app.command(member)
+    return app
+
+
+_COMMANDS = (
+    (
+        "up",
+        "up:up",
+        """Run everything here: database, API and worker.
+
+        The one command for a laptop or a single machine. The first start makes the data folder with its own
+        PostgreSQL (unless SAFELIGHT_DATABASE_URL is set), a workspace and an API key, and prints a request
+        to try.
+        Ctrl-C stops everything; the data folder keeps it all for the next start.""",
+    ),
+    (
+        "serve",
+        "serve:serve",
+        """Run the API alone.
+
+        It makes images and takes orders for videos, which 'safelight worker' makes. For several machines:
+        give
+        them one SAFELIGHT_DATABASE_URL, one SAFELIGHT_MEDIA_URL and the same SAFELIGHT_SIGNING_KEYS.""",
+    ),
+    (
+        "worker",
+        "worker:worker",
+        """Run one worker alone: it makes videos.
+
+        Start as many as you like, on as many machines; they share the work through the database.""",
+    ),
+    (
+        "migrate",
+        "migrate:migrate",
+        """Bring the database to this release.
+
+        Makes the tables in an empty database. Safe to run again, and beside running processes. 'safelight
+        up' does
+        it by itself.""",
+    ),
+    (
+        "doctor",
+        "doctor:doctor",
+        """Check the installation and say what to do.
+
+        Shows what is configured (without secrets) and tries what is needed: database, media store, catalog,
+        signing
+        keys, port, disk and clock. Ends with status 1 if something is wrong.""",
+    ),
+)
+_GROUPS = (
+    (
+        "keys",
+        "Make, list and revoke API keys.",
+        (
+            (
+                "create",
+                "keys:create",
+                "Make an API key and print it.\n\nIt is shown this once: only its fingerprint is kept.",
+            ),
+            (
+                "list",
+                "keys:list_all",
+                "List API keys.\n\nShows how they begin and end, what they spent, and whether they work.",
+            ),
+            (
+                "revoke",
+                "keys:revoke",
+                "End an API key for good.\n\nWithin a second everywhere. Work that it started goes on.",
+            ),
+        ),
+    ),
+    (
+        "workspaces",
+        "Make and list workspaces, and set their limits.",
+        (
+            (
+                "create",
+                "workspaces:create",
+                "Make a workspace.\n\nIt starts without credit: 'safelight credit add' gives it some.",
+            ),
+            (
+                "list",
+                "workspaces:list_all",
+                "List workspaces.\n\nWith their credit in US dollars and their own limits, if any.",
+            ),
+            (
+                "limits",
+                "workspaces:limits",
+                "Set a workspace's limits, or show them.\n\nWhat is not given stays; '-' is the setting's.",
+            ),
+        ),
+    ),
+    (
+        "credit",
+        "Add credit to workspaces, and see what was added.",
+        (
+            (
+                "add",
+                "credit:add",
+                "Add credit to a workspace.\n\nA negative amount takes it back, as far as it is not spent.",
+            ),
+            ("history", "credit:history", "List the credit that a workspace was given, newest first."),
+        ),
+    ),
+)

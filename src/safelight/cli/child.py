@@ -1,0 +1,45 @@
+"""The entry of the processes that ``up`` starts: ``python -P -m safelight.cli.child ROLE PARENT``.
+
+A child imports what it needs while the database is still starting. Its settings come as one line of JSON on
+its standard input, as environment variables, when everything is there to run on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+
+from safelight.cli import fail
+from safelight.config import load_settings
+from safelight.domain.errors import SafelightError
+from safelight.processes import end_with_parent
+
+MISCONFIGURED = os.EX_CONFIG  # it has said why, and starting it again would change nothing
+
+_ROLES = {
+    "prepare": "safelight.cli.prepare",
+    "serve": "safelight.cli.serve",
+    "worker": "safelight.cli.worker",
+}
+
+
+def main() -> int:
+    role, parent = sys.argv[1:]
+    end_with_parent(int(parent))
+    module = importlib.import_module(_ROLES[role])
+    line = sys.stdin.readline()
+    if not line:
+        return 0  # the supervisor has given up
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    os.environ.update(json.loads(line))
+    try:
+        module.run(load_settings())
+    except SafelightError as error:
+        return fail(error.message, MISCONFIGURED)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The database of a command: the configured one, or the data folder's own, joined or started for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from safelight.config import Settings, load_settings
+from safelight.db.embedded import EmbeddedPostgres
+from safelight.db.migrate import migrate, pending
+from safelight.db.pool import Database
+from safelight.domain.errors import ConfigurationError
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 5
+
+
+def with_database(
+    data_dir: Path | None, work: Callable[[Database], Awaitable[T]], *, may_create: bool = False
+) -> T:
+    """The answer of ``work`` on the database. ``may_create``: an embedded one is made where there is none."""
+    settings = load_settings(data_dir=data_dir)
+    with database_url(settings, may_create=may_create) as url:
+        return asyncio.run(_work_on(url, work))
+
+
+async def _work_on(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    database = Database(url, pool_size=1)
+    await database.open()
+    try:
+        return await work(database)
+    finally:
+        await database.close()
+
+
+@contextmanager
+def database_url(settings: Settings, *, may_create: bool = False) -> Iterator[str]:
+    """The URL of a database that answers and is at this release's revision.
+
+    Raises ``ConfigurationError`` with the remedy.
+    """
+    if settings.database_url:
+        check(settings.database_url)
+        yield settings.database_url
+        return
+    if not may_create and not (settings.data_dir / "postgres").is_dir():
+        raise ConfigurationError(
+            f"There is no database in the data folder {settings.data_dir}. 'safelight up' and "
+            "'safelight migrate' make one. Another folder: --data-dir; another database: SAFELIGHT_DATABASE_URL."
+        )
+    with EmbeddedPostgres(settings.data_dir) as url:
+        if may_create and is_pending(url):
+            migrate(url)
+        check(url)
+        yield url
+
+
+def check(url: str) -> None:
+    """Raise ``ConfigurationError`` unless the database answers and is at this release's revision."""
+    if is_pending(url):
+        raise ConfigurationError(
+            "The database is not at the revision of this release. Run 'safelight migrate' first."
+        )
+
+
+def is_pending(url: str) -> bool:
+    """Whether there is something to migrate. Raises ``ConfigurationError`` where no database answers."""
+    try:
+        # The first connection only finds out why there may be none, within a limit of time.
+        psycopg.connect(url, connect_timeout=_CONNECT_SECONDS).close()
+        return pending(url)
+    except psycopg.Error as error:
+        raise ConfigurationError(
+            f"No database at {shown(url)}: {_reason(error)}. Start it, or correct SAFELIGHT_DATABASE_URL."
+        ) from None
+
+
+def shown(url: str) -> str:
+    """A database URL that may be printed: without the password."""
+    try:
+        facts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return "SAFELIGHT_DATABASE_URL"
+    place = facts.get("host") or "localhost"
+    port = f":{facts['port']}" if facts.get("port") and not str(place).startswith("/") else ""
+    return f"{place}{port}/{facts.get('dbname') or ''}"
+
+
+def _reason(error: psycopg.Error) -> str:
+    """The last thing that libpq says is what went wrong; the lines before say what it tried."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    wanted = [
+        line for line in lines if "Is the server running" not in line and "Multiple connection" not in line
+    ]
+    text = (wanted or lines or [type(error).__name__])[-1]
+    return text.rpartition("failed: ")[2].removeprefix("FATAL:").strip().rstrip(".")

@@ -1,0 +1,27 @@
+"""``safelight migrate``: the database's schema."""
+
+from __future__ import annotations
+
+from safelight.cli.database import is_pending
+from safelight.cli.options import DataDir
+from safelight.config import load_settings
+from safelight.db import migrate as revisions
+from safelight.db.embedded import EmbeddedPostgres
+
+
+def migrate(*, data_dir: DataDir = None) -> None:
+    """Bring the database to this release's revision, or make it. Safe to run again, and beside others."""
+    settings = load_settings(data_dir=data_dir)
+    if settings.database_url:
+        _migrate(settings.database_url)
+        return
+    with EmbeddedPostgres(settings.data_dir) as url:
+        _migrate(url)
+
+
+def _migrate(url: str) -> None:
+    if is_pending(url):
+        revisions.migrate(url)
+        print(f"The database is now at revision {revisions.newest_revision()}.")
+    else:
+        print(f"Nothing to do: the database is at revision {revisions.newest_revision()}.")

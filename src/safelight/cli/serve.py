@@ -1,0 +1,80 @@
+"""``safelight serve``: the API on Granian."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+import msgspec
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
+from litestar.types import ASGIApp
+
+from safelight import wiring
+from safelight.blobs import open_store
+from safelight.cli.database import database_url
+from safelight.cli.options import DataDir, Host, Port, Workers, as_environment
+from safelight.cli.ports import check_port
+from safelight.cli.signing_keys import ensure_signing_keys
+from safelight.config import Settings, load_settings
+from safelight.logs import configure_logging
+from safelight.processes import end_with_parent
+
+# Granian's own handlers away: its lines go where all others go.
+_LOGGING: dict[str, Any] = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {
+        "_granian": {"handlers": [], "level": "INFO", "propagate": True},
+        "granian.access": {"handlers": [], "level": "INFO", "propagate": True},
+    },
+}
+
+
+def serve(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> None:
+    """Run the API alone."""
+    settings = load_settings(data_dir=data_dir, host=host, port=port, workers=workers)
+    with database_url(settings) as url:
+        settings = msgspec.structs.replace(settings, database_url=url)
+        os.environ.update(as_environment(settings))
+        run(settings)
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal says stop. ``settings`` must be those of the environment."""
+    configure_logging(settings)
+    check(settings)
+    check_port(settings)
+    server = Granian(
+        f"{__name__}:make_app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        loop=Loops.uvloop,
+        websockets=False,
+        factory=True,
+        log_dictconfig=_LOGGING,
+        log_level=LogLevels(settings.log_level) if settings.log_level == "debug" else LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=max(1, settings.shutdown_seconds - 1),
+    )
+    # API processes are forks: what is imported by now is in memory once, as long as nothing touches it.
+    gc.collect()
+    gc.freeze()
+    server.serve()
+
+
+def check(settings: Settings) -> None:
+    """Find what an API process would stumble over. Raises ``ConfigurationError``."""
+    wiring.load_catalog(settings)
+    ensure_signing_keys(settings)
+    open_store(settings.media_store_url)
+
+
+def make_app() -> ASGIApp:
+    """The application of one API process."""
+    end_with_parent(os.getppid())
+    return wiring.create_app()

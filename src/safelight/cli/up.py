@@ -1,0 +1,170 @@
+"""``safelight up``: everything in one foreground command.
+
+This process only watches, so it imports little. The children start at once and import while the database
+starts; each gets its settings when what it needs is there: ``prepare`` when the database is up, the others
+when ``prepare`` is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from safelight import __version__
+from safelight.cli import fail, supervisor
+from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Workers, as_environment
+from safelight.cli.ports import check_port
+from safelight.cli.signing_keys import ensure_signing_keys
+from safelight.cli.supervisor import AlreadyExplained, Child
+from safelight.config import Settings, load_settings
+from safelight.data_folder import FileLock, explained, prepare
+from safelight.db.embedded import EmbeddedPostgres
+from safelight.domain.errors import ConfigurationError
+
+_EXAMPLE = {
+    "model": "seedream-5-lite",
+    "prompt": "A watercolor painting of a mountain village at dawn",
+    "aspect_ratio": "16:9",
+    "resolution": "2K",
+    "output_format": "png",
+}
+
+
+def up(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> int:
+    """Run everything here: database, API and worker."""
+    settings = load_settings(data_dir=data_dir, host=host, port=port, workers=workers)
+    return Up(settings).run()
+
+
+class _Stop(BaseException):
+    """A signal asks to stop."""
+
+
+class Up:
+    """One run of everything."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = msgspec.structs.replace(settings, data_dir=prepare(settings.data_dir))
+        self._lock = FileLock(self._settings.data_dir / "up.lock")
+        self._postgres: EmbeddedPostgres | None = None
+        self._children: list[Child] = []
+        self._stopping = False
+        self._in_a_hurry = False
+
+    def run(self) -> int:
+        """Start, watch until a signal comes, and end everything; the exit status."""
+        self._take_folder()
+        check_port(self._settings)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        try:
+            self._start()
+            return self._watch()
+        except _Stop:
+            return 0
+        except AlreadyExplained:
+            return 1
+        finally:
+            self._end()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """The first signal stops in order; one more stops at once."""
+        if self._stopping:
+            self._in_a_hurry = True
+        else:
+            self._stopping = True
+            raise _Stop
+
+    def _take_folder(self) -> None:
+        with explained(self._settings.data_dir):
+            if not self._lock.acquire(wait=False):
+                holder = self._lock.read_note() or "unknown"
+                raise ConfigurationError(
+                    f"The data folder {self._settings.data_dir} is in use by another 'safelight up' (process "
+                    f"{holder}). Stop it, or choose another folder with --data-dir and another --port."
+                )
+            self._lock.note(f"{os.getpid()}\n")
+
+    def _start(self) -> None:
+        settings = self._settings
+        ready = Child("prepare", "preparation of the database", stdout=subprocess.PIPE)
+        lasting = [Child("serve", "API"), Child("worker", "worker")]
+        self._children = [ready, *lasting]
+        ensure_signing_keys(settings)
+        if settings.database_url is None:
+            self._postgres = EmbeddedPostgres(settings.data_dir, dies_with_caller=True)
+            settings = msgspec.structs.replace(settings, database_url=self._postgres.open())
+        self._environment = as_environment(settings)
+        ready.go(self._environment)
+        made = json.loads(ready.answer())
+        ready.end_now()
+        self._children = lasting
+        for child in lasting:
+            child.go(self._environment)
+        supervisor.wait_until_ready(settings.host, settings.port, lasting)
+        _print_summary(settings, made["key"], made["play_credit"])
+
+    def _watch(self) -> NoReturn:
+        while True:
+            supervisor.tick()
+            if self._postgres is not None and self._postgres.revive():
+                _tell("the embedded PostgreSQL had ended; it runs again")
+            for child in self._children:
+                child.keep(self._environment, _tell)
+
+    def _end(self) -> None:
+        self._stopping = True
+        supervisor.end_all(self._children, self._settings.shutdown_seconds, lambda: self._in_a_hurry)
+        if self._postgres is not None:
+            self._postgres.close()
+        self._lock.release()
+
+
+def _tell(message: str) -> None:
+    fail(message)
+
+
+def _print_summary(settings: Settings, new_key: str | None, play_credit: bool) -> None:
+    """Where everything is, and a request to try."""
+    key_file = _short(settings.data_dir / "api-key")
+    rows = [("API", settings.base_url), ("docs", f"{settings.base_url}/docs")]
+    rows += [("data", _short(settings.data_dir)), ("key", f"{key_file} (workspace {DEFAULT_WORKSPACE!r})")]
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print()
+    console.print(Text(f"Safelight {__version__} is ready.", style="bold green"))
+    for name, value in rows:
+        console.print(Text(f"  {name:<6}", style="dim") + Text(value))
+    if new_key is not None:
+        console.print(Text("\nYour API key, shown this once: ") + Text(new_key, style="bold"))
+    if play_credit:
+        console.print(f"The workspace {DEFAULT_WORKSPACE!r} has play money to start with.")
+    console.print(Text("\nTry it:\n", style="bold"))
+    print(_curl(settings.base_url, key_file))
+    console.print(Text("\nCtrl-C stops everything.", style="dim"))
+
+
+def _curl(base_url: str, key_file: str) -> str:
+    return (
+        f"curl -s {base_url}/v2/images/generations \\\n"
+        f'  -H "Authorization: Bearer $(cat {shlex.quote(key_file)})" \\\n'
+        f"  -H 'Content-Type: application/json' \\\n"
+        f"  -d {shlex.quote(json.dumps(_EXAMPLE))}"
+    )
+
+
+def _short(path: Path) -> str:
+    """The path as seen from the working folder, if it lies in it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)

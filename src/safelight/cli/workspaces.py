@@ -1,0 +1,80 @@
+"""``safelight workspaces``: who shares a balance and limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from safelight.accounts import workspaces as accounts
+from safelight.cli.database import with_database
+from safelight.cli.options import AsJson, DataDir
+from safelight.cli.show import print_json, print_table
+from safelight.db.pool import Database
+from safelight.domain.money import format_usd
+
+Name = Annotated[str, Parameter(help="The workspace: lower-case letters, digits and '-'.")]
+_LIMIT = "0 returns it to the setting"
+_COLUMNS = ["name", "available", "held", "in_flight", "image_rpm", "video_rpm", "concurrency", "created_at"]
+
+
+def create(name: Name, /, *, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Make a workspace. It starts without credit: 'safelight credit add' gives it some."""
+
+    async def work(database: Database) -> bool:
+        return await accounts.create_workspace(database, name)
+
+    made = with_database(data_dir, work, may_create=True)
+    if as_json:
+        print_json({"name": name, "created": made})
+    else:
+        print(f"Workspace {name!r} is {'made' if made else 'there already'}.")
+
+
+def list_all(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """List workspaces with their credit in US dollars and their limits."""
+    rows = [_row(workspace) for workspace in with_database(data_dir, accounts.list_workspaces)]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        rows, columns=_COLUMNS, empty="There is no workspace. 'safelight workspaces create NAME' makes one."
+    )
+
+
+def limits(
+    name: Name,
+    /,
+    *,
+    image_rpm: Annotated[int | None, Parameter(help=f"Images a minute; {_LIMIT}.")] = None,
+    video_rpm: Annotated[int | None, Parameter(help=f"Videos a minute; {_LIMIT}.")] = None,
+    concurrency: Annotated[int | None, Parameter(help=f"Generations at once; {_LIMIT}.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Set a workspace's limits, or show them. What is not given stays; '-' means the setting's."""
+
+    async def work(database: Database) -> accounts.Workspace:
+        return await accounts.set_limits(
+            database, name, image_rpm=image_rpm, video_rpm=video_rpm, concurrency=concurrency
+        )
+
+    row = _row(with_database(data_dir, work))
+    if as_json:
+        print_json(row)
+    else:
+        print_table([row], columns=["name", "image_rpm", "video_rpm", "concurrency"], empty="")
+
+
+def _row(workspace: accounts.Workspace) -> dict[str, Any]:
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "available": format_usd(workspace.available_nanos),
+        "held": format_usd(workspace.held_nanos),
+        "in_flight": workspace.in_flight,
+        "image_rpm": workspace.image_rpm,
+        "video_rpm": workspace.video_rpm,
+        "concurrency": workspace.concurrency,
+        "created_at": workspace.created_at,
+    }

@@ -1,0 +1,99 @@
+"""Logging: structlog and the standard library's loggers through one formatter, one line an event, on stderr.
+
+No line shows a secret: API keys, ``Authorization`` headers, signatures of download links and passwords in
+URLs are replaced, wherever in an event they stand.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from safelight.config import Settings
+
+_HIDDEN = "***"
+_SECRET_NAMES = re.compile(r"authorization|api[_-]?key$|secret|password|token$|cookie", re.IGNORECASE)
+_SECRET_TEXTS = (
+    (re.compile(r"\b(sig=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"\b(bearer\s+)[^\s\"',]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"\bsk_\w+"), "sk_***"),
+    (re.compile(r"(\w+://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
+)
+_CHATTY = {"procrastinate": logging.WARNING, "asyncio": logging.WARNING, "psycopg.pool": logging.ERROR}
+
+
+def configure_logging(settings: Settings) -> None:
+    """Set logging up for this process. Calling it again replaces what was there."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact,
+                _renderer(settings.log_format),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    root.setLevel(level)
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(level, least) if level > logging.DEBUG else level)
+
+
+def _renderer(log_format: str) -> Processor:
+    if log_format == "json":
+        return structlog.processors.JSONRenderer(default=str)
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+
+
+def redact(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """A structlog processor that hides secrets, by the name they stand under and by what they look like."""
+    return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _redacted(key: str, value: Any) -> Any:
+    if _SECRET_NAMES.search(key) and value is not None:
+        return _HIDDEN
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, bytes):
+        return redact_text(value.decode(errors="replace"))
+    if isinstance(value, Mapping):
+        return {name: _redacted(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_redacted("", inner) for inner in value]
+    return value if isinstance(value, (int, float, bool, type(None))) else redact_text(str(value))
+
+
+def redact_text(text: str) -> str:
+    """The text with every secret that can be recognised replaced."""
+    for pattern, replacement in _SECRET_TEXTS:
+        text = pattern.sub(replacement, text)
+    return text
