@@ -1,4 +1,4 @@
-"""What each step costs here: ``python -m tests.media.cost``. Prints milliseconds: the median and the least."""
+"""What each step costs here, in milliseconds (median and least): ``python -m tests.media.cost``."""
 
 from __future__ import annotations
 
