@@ -26,16 +26,14 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, with its default. Durations are seconds here, and ``30s``, ``5m``, ``12h``, ``7d`` outside."""
 
-    data_dir: Annotated[
-        Path, Meta(description="Folder for the embedded database, media, keys and certificates.")
-    ] = Path("data")
+    data_dir: Annotated[Path, Meta(description="Folder for the embedded database, media, keys and certificates.")] = (
+        Path("data")
+    )
     database_url: Annotated[
         str | None,
         Meta(description="PostgreSQL 15 or newer; without it an embedded one runs in the data folder."),
     ] = None
-    database_pool_size: Annotated[
-        int, Meta(ge=1, le=200, description="Most database connections of one process.")
-    ] = 10
+    database_pool_size: Annotated[int, Meta(ge=1, le=200, description="Most database connections of one process.")] = 10
     media_url: Annotated[
         str | None,
         Meta(description="Where media is kept: `file:///path`; without it, `media/` in the data folder."),
@@ -51,9 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="Download link keys, newest first: `id:hex,...`; without it, from the data folder."),
     ] = None
-    catalog: Annotated[
-        Path | None, Meta(description="Catalog file in TOML; without it, the one that ships.")
-    ] = None
+    catalog: Annotated[Path | None, Meta(description="Catalog file in TOML; without it, the one that ships.")] = None
     retention_seconds: Annotated[
         int, Meta(ge=60, description="How long media is kept after it is made.", extra={"name": "retention"})
     ] = 7 * 86400
@@ -69,15 +65,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 100
     image_deadline_seconds: Annotated[
         int,
-        Meta(
-            ge=1, description="How long an image may take before it fails.", extra={"name": "image_deadline"}
-        ),
+        Meta(ge=1, description="How long an image may take before it fails.", extra={"name": "image_deadline"}),
     ] = 280
     video_deadline_seconds: Annotated[
         int,
-        Meta(
-            ge=1, description="How long a video may take before it fails.", extra={"name": "video_deadline"}
-        ),
+        Meta(ge=1, description="How long a video may take before it fails.", extra={"name": "video_deadline"}),
     ] = 3600
     lease_seconds: Annotated[
         int, Meta(ge=2, description="How long a silent runner keeps a generation.", extra={"name": "lease"})
@@ -89,12 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_concurrency: Annotated[
         int, Meta(ge=1, description="Videos that one worker has under way on remote backends at once.")
     ] = 2500
-    log_level: Annotated[
-        str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line.")
-    ] = "info"
-    log_format: Annotated[str, Meta(pattern="^(console|json)$", description="How log lines are written.")] = (
-        "console"
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line.")] = (
+        "info"
     )
+    log_format: Annotated[str, Meta(pattern="^(console|json)$", description="How log lines are written.")] = "console"
     shutdown_seconds: Annotated[
         int, Meta(ge=1, description="Grace for work under way at a stop.", extra={"name": "shutdown"})
     ] = 8
@@ -108,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """What absolute links begin with, without a slash at the end."""
         if self.public_url:
             return self.public_url.rstrip("/")
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  (compared, not bound)
         return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self.port}"
 
 
@@ -124,9 +114,7 @@ def _outside_name(field: msgspec.inspect.Field) -> str:
     return str((extra or {}).get("name", field.name))
 
 
-def load_settings(
-    environ: Mapping[str, str] | None = None, *, file: Path | None = None, **overrides: Any
-) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None = None, **overrides: Any) -> Settings:
     """The settings. ``overrides`` are command-line options by field name; None means not given.
 
     The file is ``SAFELIGHT_CONFIG``, or ``safelight.toml`` in the working folder where there is one. Raises
@@ -140,9 +128,7 @@ def load_settings(
     explicit = file is not None or f"{PREFIX}CONFIG" in environ
     for name, value in _read_file(path, required=explicit).items():
         if name not in names:
-            raise ConfigurationError(
-                f"{path}: there is no setting {name!r}. docs/operating.md lists them all."
-            )
+            raise ConfigurationError(f"{path}: there is no setting {name!r}. docs/operating.md lists them all.")
         values[names[name].name], where[names[name].name] = value, f"{path}: {name}"
     for name, field in names.items():
         variable = PREFIX + name.upper()
@@ -168,8 +154,7 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
 
 def _convert(values: dict[str, Any], where: dict[str, str]) -> Settings:
     prepared = {
-        key: _seconds(value, where[key]) if key.endswith("_seconds") else value
-        for key, value in values.items()
+        key: _seconds(value, where[key]) if key.endswith("_seconds") else value for key, value in values.items()
     }
     for key, value in prepared.items():
         try:

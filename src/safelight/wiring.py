@@ -146,9 +146,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             await asyncio.wait([*workers, stopping], return_when=asyncio.FIRST_COMPLETED)
             for task in (*workers, stopping):
                 task.cancel()
-            await asyncio.gather(
-                runner.close(settings.shutdown_seconds - 2), *workers, return_exceptions=True
-            )
+            await asyncio.gather(runner.close(settings.shutdown_seconds - 2), *workers, return_exceptions=True)
 
 
 def _queue(catalog: Catalog, providers: Mapping[str, Provider], model_id: str) -> str:

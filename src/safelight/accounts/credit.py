@@ -31,9 +31,7 @@ async def add_credit(db: Database, workspace: str, amount_nanos: int, reason: st
     try:
         row = await db.one("add_credit", params, tuple)
     except (CheckViolation, NumericValueOutOfRange):
-        raise InvalidParameter(
-            "The balance would leave its range: it cannot go below zero.", param="amount"
-        ) from None
+        raise InvalidParameter("The balance would leave its range: it cannot go below zero.", param="amount") from None
     if row is None:
         raise no_such_workspace(workspace)
     return int(row[0])

@@ -10,20 +10,13 @@ import msgspec
 
 from safelight.accounts.workspaces import no_such_workspace
 from safelight.db.pool import Database
+from safelight.domain.access import Principal
 from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound
 from safelight.domain.ids import new_api_key, read_api_key
 
 _REMEMBER_SECONDS = 0.9  # revocation must work within a second in every process
 _REMEMBER_KEYS = 10_000
 _TOUCH_SECONDS = 60.0
-
-
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who sent a request."""
-
-    key_id: int
-    workspace_id: int
-    is_capped: bool
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +78,7 @@ async def list_keys(db: Database, workspace: str | None = None) -> list[KeyRecor
 async def revoke_key(db: Database, key_id: int) -> None:
     """Revoke a key for good. Raises ``NotFound``."""
     if not await db.run("revoke_key", {"id": key_id}):
-        raise NotFound(
-            f"There is no key {key_id}. 'safelight keys list' shows those that exist.", param="key"
-        )
+        raise NotFound(f"There is no key {key_id}. 'safelight keys list' shows those that exist.", param="key")
 
 
 class Authenticator:

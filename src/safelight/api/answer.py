@@ -11,8 +11,6 @@ from litestar.enums import MediaType
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-def json_response(
-    body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response[bytes]:
+def json_response(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """A JSON answer; money in it stays exact."""
     return Response(_ENCODER.encode(body), status_code=status, headers=headers, media_type=MediaType.JSON)

@@ -47,9 +47,7 @@ def parse_json(raw: bytes) -> object:
         if "\\u" in text or "\0" in text:
             _check_strings(document, 0)
     except RecursionError:
-        raise InvalidParameter(
-            f"The body is nested too deeply; {MAX_DEPTH} levels are more than enough."
-        ) from None
+        raise InvalidParameter(f"The body is nested too deeply; {MAX_DEPTH} levels are more than enough.") from None
     except UnicodeDecodeError:
         raise InvalidParameter("The body is not UTF-8. Send JSON encoded as UTF-8.") from None
     except ValueError as error:

@@ -1,16 +1,30 @@
-"""Signed downloads: no API key, no redirect, the file's bytes."""
+"""Signed downloads: no API key, no redirect, the file's bytes; whole, in ranges, or only its headers."""
 
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
-from typing import Any
+from collections.abc import AsyncGenerator
+from typing import Any, cast
 
 import structlog
 from litestar import Request, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from safelight.api.errors import error_response
+from safelight.api.ranges import (
+    Decision,
+    NotModified,
+    Part,
+    Parts,
+    PreconditionFailed,
+    Unsatisfiable,
+    Whole,
+    decide,
+    frame,
+    strong_etag,
+)
 from safelight.api.state import ApiState
 from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNotAllowed, SafelightError
 from safelight.domain.media import EXTENSION_OF_MIME
@@ -20,59 +34,130 @@ from safelight.lifecycle.download import FileToSend, find_file
 log = structlog.get_logger()
 
 _PATHSEND = "http.response.pathsend"
+_EMPTY = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 @asgi("/v2/downloads", is_mount=True, copy_scope=True)
 async def download(scope: Scope, receive: Receive, send: Send) -> None:
     """``/v2/downloads/{id}/{index}?exp=&sig=``"""
-    assert scope["type"] == "http"
-    state: ApiState = scope["litestar_app"].state.api
+    http = cast(HTTPScope, scope)
+    state: ApiState = http["litestar_app"].state.api
     try:
-        if scope["method"] not in ("GET", "HEAD"):
+        if http["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("A download takes GET and HEAD.")
-        parts = scope["path"].strip("/").split("/")
+        parts = http["path"].strip("/").split("/")
         if len(parts) != 2:
             raise InvalidSignature
-        found = await find_file(state.services, parts[0], parts[1], scope["query_string"])
-        await _send_file(state.services.store, found, scope, send)
+        found = await find_file(state.services, parts[0], parts[1], http["query_string"])
+        await _Sending(state.services.store, found, http, cast(Any, send)).send()
     except SafelightError as error:
         headers = {"allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else None
         request: Request[Any, Any, Any] = Request(scope)
         await error_response(error, headers).to_asgi_response(None, request)(scope, receive, send)
 
 
-async def _send_file(store: BlobStore, found: FileToSend, scope: HTTPScope, send: Send) -> None:
-    """The whole file. Sent from local disk by the server itself, from elsewhere in chunks."""
-    path = store.local_path(found.key)
-    if path is not None and not path.exists():
-        log.error("file is missing from the store", key=found.key)
-        raise DownloadExpired
-    headers = [(name.encode(), value.encode()) for name, value in _headers(found).items()]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    if scope["method"] == "HEAD":
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-    elif path is not None and _PATHSEND in scope.get("extensions", {}):
-        await send({"type": _PATHSEND, "path": str(path)})  # type: ignore[misc,typeddict-item]
-    else:
-        async with contextlib.aclosing(store.stream(found.key, 0, found.size_bytes)) as chunks:
+class _Sending:
+    """One answer to one request for one file."""
+
+    def __init__(self, store: BlobStore, found: FileToSend, scope: HTTPScope, send: Any) -> None:
+        self._store = store
+        self._found = found
+        self._scope = scope
+        self._raw_send = send
+        self._path = store.local_path(found.key)
+
+    async def send(self) -> None:
+        """Send what the request's headers ask for. Raises ``DownloadExpired`` before the first byte, if at all."""
+        found, decision = self._found, self._decision()
+        if self._path is not None and not self._path.exists():
+            log.error("file is missing from the store", key=found.key)
+            raise DownloadExpired
+        match decision:
+            case NotModified():
+                await self._start(304)
+            case PreconditionFailed():
+                await self._start(412, **{"content-length": "0"})
+            case Unsatisfiable():
+                await self._start(416, **{"content-range": decision.content_range, "content-length": "0"})
+            case Whole():
+                await self._start(200, **{"content-type": found.mime_type, "content-length": str(found.size_bytes)})
+                await self._whole()
+                return
+            case Part(start, end):
+                await self._start(
+                    206,
+                    **{
+                        "content-type": found.mime_type,
+                        "content-range": decision.content_range(found.size_bytes),
+                        "content-length": str(end - start),
+                    },
+                )
+                await self._bytes(start, end)
+            case Parts():
+                await self._parts(decision)
+        await self._raw_send(_EMPTY)
+
+    def _decision(self) -> Decision:
+        fields: dict[bytes, str] = {}
+        for name, value in self._scope["headers"]:
+            text = value.decode("latin-1")
+            fields[name] = f"{fields[name]}, {text}" if name in fields else text
+        return decide(
+            size_bytes=self._found.size_bytes,
+            etag=strong_etag(self._found.sha256.hex()),
+            method=self._scope["method"],
+            if_match=fields.get(b"if-match"),
+            if_none_match=fields.get(b"if-none-match"),
+            if_range=fields.get(b"if-range"),
+            range_header=fields.get(b"range"),
+        )
+
+    async def _start(self, status: int, **headers: str) -> None:
+        fields = {**_common_headers(self._found), **headers}
+        encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
+        await self._raw_send({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def _whole(self) -> None:
+        if self._scope["method"] == "HEAD":
+            await self._raw_send(_EMPTY)
+        elif self._path is not None and _PATHSEND in (self._scope.get("extensions") or {}):
+            await self._raw_send({"type": _PATHSEND, "path": str(self._path)})
+        else:
+            await self._bytes(0, self._found.size_bytes)
+            await self._raw_send(_EMPTY)
+
+    async def _bytes(self, start: int, end: int) -> None:
+        chunks = cast(AsyncGenerator[bytes], self._store.stream(self._found.key, start, end))
+        async with contextlib.aclosing(chunks):
             async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._raw_send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def _parts(self, decision: Parts) -> None:
+        framing = frame(
+            decision,
+            size_bytes=self._found.size_bytes,
+            mime_type=self._found.mime_type,
+            boundary=secrets.token_hex(16),
+        )
+        length = str(framing.content_length)
+        await self._start(206, **{"content-type": framing.content_type, "content-length": length})
+        for head, part in zip(framing.heads, decision.parts, strict=True):
+            await self._raw_send({"type": "http.response.body", "body": head, "more_body": True})
+            await self._bytes(part.start, part.end)
+        await self._raw_send({"type": "http.response.body", "body": framing.tail, "more_body": True})
 
 
-def _headers(found: FileToSend) -> dict[str, str]:
+def _common_headers(found: FileToSend) -> dict[str, str]:
     seconds_left = max(0, found.deletes_at_unix - int(time.time()))
-    extension = EXTENSION_OF_MIME[found.mime_type]
     return {
-        "content-type": found.mime_type,
-        "content-length": str(found.size_bytes),
-        "content-disposition": f'inline; filename="{found.name}.{extension}"',
-        "etag": f'"{found.sha256.hex()}"',
+        "etag": strong_etag(found.sha256.hex()),
+        "accept-ranges": "bytes",
         "cache-control": f"private, max-age={seconds_left}",
-        "accept-ranges": "none",
-        "x-content-type-options": "nosniff",
+        "content-disposition": f'inline; filename="{found.name}.{EXTENSION_OF_MIME[found.mime_type]}"',
         "content-security-policy": "default-src 'none'; sandbox",
+        "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
         "access-control-allow-origin": "*",
+        "access-control-expose-headers": "accept-ranges, content-length, content-range, etag",
         "cross-origin-resource-policy": "cross-origin",
     }

@@ -10,8 +10,8 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
-from safelight.api.answer import json_response
 from safelight.api.access import request_id
+from safelight.api.answer import json_response
 from safelight.api.wire import ErrorBody, ErrorDetail
 from safelight.domain.errors import (
     InternalError,
@@ -67,7 +67,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     if isinstance(error, NotFoundException):
         return error_response(NotFound(f"There is nothing at {request.url.path}. /docs lists what there is."))
     if isinstance(error, MethodNotAllowedException):
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(_methods_at(request))
         told = MethodNotAllowed(f"{request.method} is not supported here. Use: {allowed}.")
         return error_response(told, {"allow": allowed})
     if error.status_code == 413:
@@ -75,6 +75,16 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     if error.status_code < 500:
         return error_response(InvalidParameter(error.detail))
     return on_exception(request, error)
+
+
+def _methods_at(request: Request[Any, Any, Any]) -> list[str]:
+    """What a path takes (RFC 9110, section 15.5.6)."""
+    here = request.url.path.strip("/").split("/")
+    for template, methods in request.app.route_handler_method_map.items():
+        there = template.strip("/").split("/")
+        if len(here) == len(there) and all(a == b or b.startswith("{") for a, b in zip(here, there, strict=True)):
+            return sorted(str(method) for method in methods)
+    return []
 
 
 def on_exception(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from litestar import Request, Response
 
-from safelight.accounts.keys import Principal
 from safelight.api.body import read_body
 from safelight.api.errors import error_response
 from safelight.api.state import api_state, principal
 from safelight.api.wire import ImageGenerationBody, VideoGenerationBody
+from safelight.domain.access import Principal
 from safelight.domain.errors import SafelightError, ServiceUnavailable
 from safelight.domain.orders import GenerationType
 from safelight.lifecycle.services import Services

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from litestar import Response, get, post
 
-from safelight.api.answer import json_response
 from safelight.api import wire
+from safelight.api.answer import json_response
 from safelight.api.generations import (
     REPLAYED,
     Departure,
@@ -64,9 +63,7 @@ async def _made(request: HttpRequest, accepted: Accepted) -> GenerationView:
         async with departure.watched(request):
             await asyncio.shield(run)
     workspace_id = principal(request).workspace_id
-    found = await ended_view(
-        state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=accepted.is_replay
-    )
+    found = await ended_view(state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=accepted.is_replay)
     if not found.state.is_final:
         raise GenerationUnknown(
             f"The outcome is not known yet. GET /v2/images/generations/{accepted.id} tells it; nothing is lost."

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Response, get
 
-from safelight.api.answer import json_response
 from safelight.api import wire
+from safelight.api.answer import json_response
 from safelight.api.generations import HttpRequest
 from safelight.api.state import api_state, require_key
 from safelight.domain.errors import InvalidParameter

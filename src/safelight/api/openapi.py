@@ -96,9 +96,7 @@ def _get_image() -> Document:
         "Get an image again",
         "For the workspace that made it, until it is deleted.",
         parameters=[_generation_id()],
-        answers={
-            "200": _answer("The image.", wire.CompletedImage, wire.PendingGeneration, wire.FailedGeneration)
-        },
+        answers={"200": _answer("The image.", wire.CompletedImage, wire.PendingGeneration, wire.FailedGeneration)},
         failures=(*_KEYED, errors.NotFound),
     )
 
@@ -111,11 +109,7 @@ def _create_video() -> Document:
         "Answers at once; poll the id for the video.",
         body=wire.VideoGenerationBody,
         parameters=_submission_headers(),
-        answers={
-            "202": _answer(
-                "Accepted: it is on record, and survives a crash.", wire.PendingGeneration, rate=True
-            )
-        },
+        answers={"202": _answer("Accepted: it is on record, and survives a crash.", wire.PendingGeneration, rate=True)},
         failures=(*_KEYED, *_BODY, *_SUBMIT),
     )
 
@@ -204,9 +198,7 @@ def _healthz() -> Document:
 
 
 def _readyz() -> Document:
-    body = _json(
-        {"type": "object", "properties": {"status": {"type": "string"}, "checks": {"type": "object"}}}
-    )
+    body = _json({"type": "object", "properties": {"status": {"type": "string"}, "checks": {"type": "object"}}})
     return {
         "operationId": "readyz",
         "tags": ["Health"],

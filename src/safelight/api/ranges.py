@@ -107,9 +107,7 @@ def decide(
     if range_header is None or method != "GET":
         return Whole()
     if if_range is not None and if_range.strip(" \t") != etag:
-        return (
-            Whole()
-        )  # another version, a weak tag or a date: none proves that the pieces fit (section 13.1.5)
+        return Whole()  # another version, a weak tag or a date: none proves that the pieces fit (section 13.1.5)
     return _ranged(range_header, size_bytes)
 
 

@@ -79,10 +79,7 @@ def _operation(spec: Document, method: str, path: str, operation: Document) -> s
         f"<p><b>{_text(operation['summary'])}.</b> {_text(operation.get('description', ''))}</p>",
     ]
     if parameters := operation.get("parameters"):
-        rows = [
-            (p["name"], _kind(spec, p["schema"]), p.get("description", ""), p.get("required"))
-            for p in parameters
-        ]
+        rows = [(p["name"], _kind(spec, p["schema"]), p.get("description", ""), p.get("required")) for p in parameters]
         parts.append(_table("Parameters", rows))
     if body := operation.get("requestBody"):
         schema = _resolve(spec, body["content"]["application/json"]["schema"])
@@ -97,9 +94,7 @@ def _operation(spec: Document, method: str, path: str, operation: Document) -> s
 
 def _answer(spec: Document, schema: Document) -> str:
     choices = schema.get("oneOf", [schema])
-    return "".join(
-        f"<pre>{html.escape(json.dumps(_example(spec, item), indent=2))}</pre>" for item in choices
-    )
+    return "".join(f"<pre>{html.escape(json.dumps(_example(spec, item), indent=2))}</pre>" for item in choices)
 
 
 def _table(title: str, rows: list[tuple[str, str, str, Any]]) -> str:
@@ -157,9 +152,7 @@ def _example(spec: Document, schema: Document) -> Any:
 def _resolve(spec: Document, schema: Document) -> Document:
     name = schema.get("$ref", "").rpartition("/")[2]
     return (
-        {**spec["components"]["schemas"][name], **{k: v for k, v in schema.items() if k != "$ref"}}
-        if name
-        else schema
+        {**spec["components"]["schemas"][name], **{k: v for k, v in schema.items() if k != "$ref"}} if name else schema
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any, cast
 import msgspec
 from litestar.connection import ASGIConnection
 
-from safelight.accounts.keys import Authenticator, Principal
+from safelight.accounts.keys import Authenticator
+from safelight.domain.access import Principal
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Services
 

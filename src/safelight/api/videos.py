@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Response, get, post
 
-from safelight.api.answer import json_response
 from safelight.api import wire
+from safelight.api.answer import json_response
 from safelight.api.generations import REPLAYED, HttpRequest, rate_headers, read_submission, with_rate_headers
 from safelight.api.state import api_state, principal, require_key
 from safelight.domain.orders import GenerationType

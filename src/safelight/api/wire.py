@@ -26,13 +26,9 @@ Url = Annotated[
     ),
 ]
 Prompt = Annotated[str, Meta(min_length=1, max_length=4096, description="What to make.")]
-ModelId = Annotated[
-    str, Meta(min_length=1, max_length=100, description="A model's id, as /v2/models lists it.")
-]
+ModelId = Annotated[str, Meta(min_length=1, max_length=100, description="A model's id, as /v2/models lists it.")]
 Ratio = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["16:9"])]
-Resolution = Annotated[
-    str, Meta(description="One that the model lists; its first by default.", examples=["2K"])
-]
+Resolution = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["2K"])]
 
 
 class ImageReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -79,13 +75,10 @@ class VideoGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
     aspect_ratio: Ratio | msgspec.UnsetType = msgspec.UNSET
     resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
     duration: (
-        Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")]
-        | msgspec.UnsetType
+        Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | msgspec.UnsetType
     ) = msgspec.UNSET
     sound: Annotated[bool, Meta(description="Whether the video has sound.")] = False
-    images: Annotated[
-        list[VideoReferenceBody], Meta(max_length=8, description="Images with their roles.")
-    ] = []
+    images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with their roles.")] = []
 
     def request(self) -> Request:
         return Request(
@@ -244,7 +237,7 @@ def model_entry(model: Model) -> ModelEntry:
         supported_aspect_ratios=list(model.aspect_ratios),
         supported_resolutions=list(model.resolutions),
         supported_durations=list(model.durations),
-        supported_references={role: most for role, most in model.references.items()},
+        supported_references=dict(model.references.items()),
         supports_sound=model.supports_sound,
         pricing=Pricing(currency="USD", rates=[_rate(rate) for rate in model.rates]),
     )

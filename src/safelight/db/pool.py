@@ -93,4 +93,3 @@ async def every(connection: Connection, name: str, params: Params, into: type[Ro
 def _rows(into: type[Row]) -> Callable[..., Any]:
     """Rows as a struct of the same field names; as plain tuples for ``tuple``."""
     return tuple_row if into is tuple else class_row(into)
-

@@ -148,9 +148,7 @@ class _EntryReader:
     def read(self) -> Model:
         entry = self.entry
         if _MODEL_ID.fullmatch(entry.id) is None:
-            raise self.error(
-                "id", f"{entry.id!r} is not an id", "use lower-case letters, digits, '-' and '.'"
-            )
+            raise self.error("id", f"{entry.id!r} is not an id", "use lower-case letters, digits, '-' and '.'")
         if not entry.name.strip():
             raise self.error("name", "it is empty", "give the model a name that people read")
         return Model(
@@ -186,9 +184,7 @@ class _EntryReader:
                 raise self.error("durations", "an image has none", "remove the key")
             return ()
         if not durations or len(set(durations)) != len(durations) or not all(0 < d <= 600 for d in durations):
-            raise self.error(
-                "durations", "a video model needs them", "list whole seconds, 1 to 600, each once"
-            )
+            raise self.error("durations", "a video model needs them", "list whole seconds, 1 to 600, each once")
         return tuple(durations)
 
     def references(self) -> dict[ReferenceRole, int]:
@@ -235,36 +231,24 @@ class _EntryReader:
             except ValueError as error:
                 raise self.error(f"{key}.unit_price", str(error), "use a decimal string") from None
             if price % 1000:  # so that a price times thousandths of a second stays whole nano-dollars
-                raise self.error(
-                    f"{key}.unit_price", f"{rate.unit_price!r} is too fine", "use at most 6 decimals"
-                )
+                raise self.error(f"{key}.unit_price", f"{rate.unit_price!r} is too fine", "use at most 6 decimals")
             if rate.resolution is not None and rate.resolution not in self.entry.resolutions:
-                raise self.error(
-                    f"{key}.resolution", f"{rate.resolution!r} is not listed", "use a listed one"
-                )
+                raise self.error(f"{key}.resolution", f"{rate.resolution!r} is not listed", "use a listed one")
             if rate.sound != "not_applicable" and not self.entry.supports_sound:
                 raise self.error(f"{key}.sound", "the model has no sound", "remove the key")
-            rates.append(
-                Rate(billable_unit=unit, unit_price_nanos=price, resolution=rate.resolution, sound=rate.sound)
-            )
+            rates.append(Rate(billable_unit=unit, unit_price_nanos=price, resolution=rate.resolution, sound=rate.sound))
         keys = [(rate.resolution, rate.sound) for rate in rates]
         if len(set(keys)) != len(keys):
-            raise self.error(
-                "rates", "two rates cover the same case", "keep one for each resolution and sound"
-            )
+            raise self.error("rates", "two rates cover the same case", "keep one for each resolution and sound")
         self.check_every_case_has_a_rate(set(keys))
         return tuple(sorted(rates, key=lambda rate: rate.unit_price_nanos))
 
     def check_every_case_has_a_rate(self, keys: set[tuple[str | None, RateSound]]) -> None:
-        sounds: tuple[RateSound, ...] = (
-            ("sound_on", "sound_off") if self.entry.supports_sound else ("not_applicable",)
-        )
+        sounds: tuple[RateSound, ...] = ("sound_on", "sound_off") if self.entry.supports_sound else ("not_applicable",)
         for resolution in self.entry.resolutions:
             for sound in sounds:
                 if not keys & {(r, s) for r in (resolution, None) for s in (sound, "not_applicable")}:
-                    raise self.error(
-                        "rates", f"nothing prices {resolution} with {sound}", "add a rate that covers it"
-                    )
+                    raise self.error("rates", f"nothing prices {resolution} with {sound}", "add a rate that covers it")
 
     def bindings(self) -> tuple[Binding, ...]:
         if not self.entry.bindings:

@@ -124,9 +124,7 @@ def _choose(param: str, value: T | None, supported: tuple[T, ...]) -> T:
         return supported[0]
     if value not in supported:
         listed = ", ".join(str(item) for item in supported)
-        raise InvalidParameter(
-            f"{param} {value!r} is not supported by this model. Use one of: {listed}.", param=param
-        )
+        raise InvalidParameter(f"{param} {value!r} is not supported by this model. Use one of: {listed}.", param=param)
     return value
 
 
@@ -134,9 +132,7 @@ def _sound(request: Request, model: Model) -> bool | None:
     if model.supports_sound:
         return bool(request.sound)
     if request.sound:
-        raise InvalidParameter(
-            f"{model.id} makes no sound. Leave sound out, or set it to false.", param="sound"
-        )
+        raise InvalidParameter(f"{model.id} makes no sound. Leave sound out, or set it to false.", param="sound")
     return None
 
 

@@ -68,8 +68,7 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
             )
         if len(self.secret) < MIN_SECRET_BYTES:
             raise ConfigurationError(
-                f"Signing key '{self.id}' has {len(self.secret)} bytes; it needs {MIN_SECRET_BYTES} or more. "
-                + _REMEDY
+                f"Signing key '{self.id}' has {len(self.secret)} bytes; it needs {MIN_SECRET_BYTES} or more. " + _REMEDY
             )
         if len(set(self.secret)) < _MIN_DISTINCT_BYTES:
             raise ConfigurationError(f"Signing key '{self.id}' is not random: its bytes repeat. {_REMEDY}")
@@ -181,8 +180,7 @@ def _parse_entry(entry: str, place: int) -> SigningKey:
         raise ConfigurationError(f"Signing key number {place} is not written as 'id:hex'. {_REMEDY}")
     if not _KEY_ID.fullmatch(key_id):
         raise ConfigurationError(
-            f"The id of signing key number {place} is not 1 to 32 letters, digits, '-' or '_'. "
-            "Write it as 'id:hex'."
+            f"The id of signing key number {place} is not 1 to 32 letters, digits, '-' or '_'. Write it as 'id:hex'."
         )
     if not re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", secret_hex):
         raise ConfigurationError(f"Signing key '{key_id}' is not an even number of hex digits. {_REMEDY}")
@@ -198,8 +196,7 @@ def _parse_time(key_id: str, text: str) -> datetime | None:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ConfigurationError(
-            f"The creation time of signing key '{key_id}' is not a time. "
-            f"Write it as {_TIME_EXAMPLE}, or leave it out."
+            f"The creation time of signing key '{key_id}' is not a time. Write it as {_TIME_EXAMPLE}, or leave it out."
         )
     return moment.astimezone(UTC)
 

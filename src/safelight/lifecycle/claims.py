@@ -14,7 +14,11 @@ from safelight.domain.pricing import Price
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """``was_submitted``: an earlier runner was about to call the backend, or did. ``handle``: the job it was given."""
+    """What a runner needs to go on where the last one stopped.
+
+    ``was_submitted``: an earlier runner was about to call the backend, or did. ``is_intent_recorded``: this runner's
+    own call is on record already. ``handle``: the job that the backend gave.
+    """
 
     id: str
     workspace_id: int
@@ -25,6 +29,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     run_token: uuid.UUID
     binding: int
     was_submitted: bool
+    is_intent_recorded: bool
     handle: Handle | None
     is_unknown: bool
     attempts: int
@@ -47,6 +52,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
             run_token=params["run_token"],
             binding=0,
             was_submitted=False,
+            is_intent_recorded=True,
             handle=None,
             is_unknown=False,
             attempts=1,
@@ -92,6 +98,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             run_token=self.run_token,
             binding=self.binding,
             was_submitted=self.was_submitted,
+            is_intent_recorded=False,
             handle=self.handle,
             is_unknown=self.state == "unknown",
             attempts=self.attempts,

@@ -39,9 +39,7 @@ async def deliver(
     return tuple([await _deliver_one(services, claim, i, item, workdir) for i, item in enumerate(produced)])
 
 
-async def _deliver_one(
-    services: Services, claim: Claim, index: int, item: Produced, workdir: Path
-) -> StoredFile:
+async def _deliver_one(services: Services, claim: Claim, index: int, item: Produced, workdir: Path) -> StoredFile:
     prepared = await asyncio.to_thread(_prepare, claim, index, item, workdir)
     key = media_key(claim.id, index, EXTENSION_OF_MIME[prepared.facts.mime_type])
     await services.store.put(key, prepared.path, mime_type=prepared.facts.mime_type, consume=True)

@@ -8,13 +8,13 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def media_key(generation_id: str, index: int, extension: str) -> str:
-    """``media/2026/11/22/req-01.../0.png``"""
-    return f"media/{_date(generation_id)}/{generation_id}/{index}.{extension}"
+    """``media/2026/11/22/req-01...-0.png``"""
+    return f"media/{_date(generation_id)}/{generation_id}-{index}.{extension}"
 
 
 def input_key(generation_id: str, index: int, extension: str) -> str:
-    """``inputs/2026/11/22/req-01.../0.png``"""
-    return f"inputs/{_date(generation_id)}/{generation_id}/{index}.{extension}"
+    """``inputs/2026/11/22/req-01...-0.png``"""
+    return f"inputs/{_date(generation_id)}/{generation_id}-{index}.{extension}"
 
 
 def _date(generation_id: str) -> str:

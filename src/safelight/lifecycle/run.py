@@ -82,9 +82,7 @@ async def run(
             await settle.fail(services, claim, GenerationFailed(), unseen=is_unseen())
 
 
-async def _run(
-    services: Services, leases: Leases, claim: Claim, workdir: Path, is_unseen: Callable[[], bool]
-) -> None:
+async def _run(services: Services, leases: Leases, claim: Claim, workdir: Path, is_unseen: Callable[[], bool]) -> None:
     outcome = await _until_done(services, leases, claim, workdir)
     if isinstance(outcome, Failed):
         raise _error_of(outcome)
@@ -103,7 +101,7 @@ async def _until_done(services: Services, leases: Leases, claim: Claim, workdir:
         return await _poll(leases, claim, provider, claim.handle)
     if claim.was_submitted and not (isinstance(provider, Repeatable) and provider.repeatable):
         return Failed(FailureClass.TRANSIENT, "the runner was lost while it called the backend")
-    if claim.attempts > 1 or not claim.was_submitted:
+    if not claim.is_intent_recorded:
         await _record(services, "record_intent", claim, binding=claim.binding)
     order = await _order(services, claim)
     attempt = Attempt(
@@ -171,11 +169,14 @@ async def _order(services: Services, claim: Claim) -> Order:
 @contextlib.asynccontextmanager
 async def _workdir(services: Services, claim: Claim) -> AsyncIterator[Path]:
     path = services.work_dir / f"{claim.id}-{claim.run_token.hex[:8]}"
-    path.mkdir(parents=True)
+    path.mkdir()
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        try:
+            path.rmdir()  # the usual case: what was in it has moved into the store
+        except OSError:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
 
 def _error_of(failure: Failed) -> SafelightError:
@@ -185,9 +186,7 @@ def _error_of(failure: Failed) -> SafelightError:
         case FailureClass.CONTENT_POLICY:
             return ContentPolicyViolation()
         case FailureClass.BAD_INPUT:
-            return InvalidParameter(
-                "The backend does not take this combination of prompt, images and options."
-            )
+            return InvalidParameter("The backend does not take this combination of prompt, images and options.")
         case _:
             return GenerationFailed()
 

@@ -61,9 +61,7 @@ async def fail(
 ) -> Settled | None:
     """End it as failed (or canceled) and release the hold in full. None: no longer the live runner."""
     code = "canceled" if state is State.CANCELED else error.code
-    return await _end(
-        services, claim, state=state, unseen=unseen, error_code=code, error_message=error.message
-    )
+    return await _end(services, claim, state=state, unseen=unseen, error_code=code, error_message=error.message)
 
 
 def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:

@@ -14,8 +14,8 @@ import msgspec
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from safelight.accounts.keys import Principal
 from safelight.db.pool import Connection, one
+from safelight.domain.access import Principal
 from safelight.domain.catalog import Model
 from safelight.domain.errors import (
     IdempotencyConflict,
@@ -147,10 +147,7 @@ async def _keep_references(services: Services, generation_id: str, request: Requ
     if not request.images:
         return spec
     gathered = await services.references.gather(
-        [
-            (image.url, image.role or "reference_image", f"images[{i}].url")
-            for i, image in enumerate(request.images)
-        ]
+        [(image.url, image.role or "reference_image", f"images[{i}].url") for i, image in enumerate(request.images)]
     )
     stored = [await _keep(services, generation_id, i, reference) for i, reference in enumerate(gathered)]
     return msgspec.structs.replace(spec, references=tuple(stored))
@@ -172,9 +169,7 @@ async def _drop_references(services: Services, spec: Spec) -> None:
         await services.store.delete([reference.key for reference in spec.references])
 
 
-async def _accept(
-    services: Services, submission: Submission, generation_id: str, spec: Spec, price: Price
-) -> Accepted:
+async def _accept(services: Services, submission: Submission, generation_id: str, spec: Spec, price: Price) -> Accepted:
     request, principal = submission.request, submission.principal
     is_image = request.type is GenerationType.IMAGE
     model = services.catalog.models[request.model]
@@ -208,9 +203,7 @@ async def _accept(
     raise ServiceUnavailable  # the account changed each time between the refusal and the question why
 
 
-async def _insert(
-    services: Services, params: dict[str, object], model: Model, principal: Principal
-) -> _Window | None:
+async def _insert(services: Services, params: dict[str, object], model: Model, principal: Principal) -> _Window | None:
     async with services.db.connection() as connection:
         if model.type is GenerationType.IMAGE and not principal.is_capped:
             return await one(connection, "submit", params, _Window)  # one statement: its own transaction
@@ -239,9 +232,7 @@ async def _explain_refusal(services: Services, params: dict[str, object]) -> Non
             retry_after_seconds=row.reset_in_seconds,
         )
     if row.in_flight >= row.concurrency:
-        raise RateLimited(
-            f"{row.in_flight} generations are under way, the most at once. Wait for one to end."
-        )
+        raise RateLimited(f"{row.in_flight} generations are under way, the most at once. Wait for one to end.")
     if row.available_nanos < int(str(params["held_nanos"])):
         raise QuotaExceeded
 

@@ -78,9 +78,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     media: list[dict[str, Any]]
 
 
-async def view(
-    services: Services, workspace_id: int, generation_id: str, type_: GenerationType
-) -> GenerationView:
+async def view(services: Services, workspace_id: int, generation_id: str, type_: GenerationType) -> GenerationView:
     """The generation, or ``NotFound``: another workspace's is as absent as one that never was."""
     row = await _find(services.db, workspace_id, generation_id)
     if row is None or row.type != type_:

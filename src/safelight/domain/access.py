@@ -1,0 +1,13 @@
+"""Who sent a request."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that a request carried and the workspace it stands for. ``is_capped``: the key has a spend cap."""
+
+    key_id: int
+    workspace_id: int
+    is_capped: bool
