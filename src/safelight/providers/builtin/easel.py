@@ -41,6 +41,14 @@ class Easel:
         return canvas
 
 
+def as_image(pixels: Bytes) -> skia.Image:
+    """Skia's view of a premultiplied (h, w, 4) picture; the array must outlive it."""
+    info = skia.ImageInfo.Make(
+        pixels.shape[1], pixels.shape[0], skia.kRGBA_8888_ColorType, skia.kPremul_AlphaType
+    )
+    return skia.Image.MakeRasterData(info, skia.Data.MakeWithoutCopy(pixels), pixels.strides[0])
+
+
 class Element(msgspec.Struct, frozen=True, kw_only=True):
     """One thing in a scene, painted back to front. ``depth`` is 0 at infinity and 1 at the nearest, and says how far
     it shifts as the camera drifts; ``moves`` says whether it must be painted anew for each frame."""

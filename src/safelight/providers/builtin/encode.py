@@ -1,5 +1,7 @@
 """Files: still pictures through libvips, clips through FFmpeg's libraries, both free of times and host names."""
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -8,10 +10,12 @@ from typing import Literal, Self
 import av
 import numpy as np
 import pyvips
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 Samples = NDArray[np.float32]
+Tooth = NDArray[np.int16]  # (h, w), added to the luma of stretched frames
 SAMPLE_RATE = 48_000
 
 
@@ -31,7 +35,7 @@ def write_image(pixels: Bytes, path: Path, output_format: Literal["png", "jpeg",
 class Clip:
     """An MP4 file being written: H.264 (BT.709, yuv420p) and, when asked, stereo AAC at 48 kHz."""
 
-    def __init__(self, path: Path, width: int, height: int, fps: int, *, sound: bool) -> None:
+    def __init__(self, path: Path, width: int, height: int, fps: int, *, sound: bool, tooth: Tooth | None = None) -> None:
         options = {"movflags": "+faststart", "fflags": "+bitexact"}
         self._file = av.open(str(path), "w", format="mp4", options=options)
         video = self._file.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "20"})
@@ -41,6 +45,9 @@ class Clip:
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = 1, 1, 1, 1
         self._video, self._count, self._tick = video, 0, Fraction(1, fps)
         context.time_base = self._tick
+        self._tooth = tooth
+        self._encoder, self._waiting = ThreadPoolExecutor(1, thread_name_prefix="encoder"), deque[Future[None]]()
+        self._reformatter = VideoReformatter()
         self._audio = None
         if sound:
             self._audio = self._file.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
@@ -48,19 +55,43 @@ class Clip:
             self._audio.codec_context.flags |= 1 << 23
 
     def add_frame(self, pixels: Bytes) -> None:
-        """Encode one (h, w, 4) RGBA picture."""
-        source = av.VideoFrame.from_ndarray(pixels, format="rgba")
-        frame = source.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        """Encode one (h, w, 4) RGBA picture; a smaller one than the clip is stretched."""
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
         frame.pts = self._count
-        frame.time_base = self._tick
-        frame.colorspace = frame.color_primaries = frame.color_trc = 1
         self._count += 1
+        self._wait(1)
+        self._waiting.append(self._encoder.submit(self._encode, frame))
+
+    def _wait(self, allowed: int) -> None:
+        while len(self._waiting) > allowed:
+            self._waiting.popleft().result()
+
+    def _encode(self, source: av.VideoFrame) -> None:
+        width, height = self._video.width, self._video.height
+        small = source.width != width
+        frame = self._reformatter.reformat(
+            source, width=width, height=height, format="yuv420p", interpolation="BICUBIC" if small else "POINT",
+            dst_colorspace="ITU709", dst_color_range="MPEG",
+        )  # fmt: skip
+        if small:
+            self._roughen(frame)
+        frame.pts, frame.time_base = source.pts, self._tick
+        frame.colorspace = frame.color_primaries = frame.color_trc = 1
         self._file.mux(self._video.encode(frame))
+
+    def _roughen(self, frame: av.VideoFrame) -> None:
+        """Add the paper's tooth to the luma of a stretched frame, in place."""
+        if self._tooth is None:
+            return
+        plane = frame.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+        rows[...] = np.clip(rows + self._tooth, 16, 235)
 
     def add_sound(self, samples: Samples, position: int) -> None:
         """Encode (2, n) samples of -1..1 that begin at sample ``position``."""
         if self._audio is None:
             return
+        self._wait(0)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
         frame.sample_rate = SAMPLE_RATE
         frame.pts, frame.time_base = position, Fraction(1, SAMPLE_RATE)
@@ -72,7 +103,9 @@ class Clip:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._encoder.shutdown(cancel_futures=kind is not None)
         if kind is None:
+            self._wait(0)
             self._file.mux(self._video.encode(None))
             if self._audio is not None:
                 self._file.mux(self._audio.encode(None))

@@ -1,17 +1,19 @@
 """Finishes: how a painted scene becomes a watercolour, an ink wash, an oil, a print, pixels or a photograph."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import skia
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.easel import Easel
-from safelight.providers.builtin.noise import Field, fractal, grain, paper_tile, sample, smoothstep
+from safelight.providers.builtin.noise import Field, fractal, grain, paper, sample, smoothstep
 from safelight.providers.builtin.planes import blur, each_band, shrink, stretch, stretch_bytes
-from safelight.providers.builtin.reading import Rgb
+from safelight.providers.builtin.reading import Brief
 
 Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint16]
 
 
 def finish(easel: Easel) -> None:
@@ -19,23 +21,26 @@ def finish(easel: Easel) -> None:
     FINISHES[easel.brief.manner](easel)
 
 
-def _soft(field: Field, width: int, height: int) -> NDArray[np.uint16]:
+def _soft(field: Field, width: int, height: int) -> Words:
     """A field around 0 (deviation 1) as words around 32768, 8192 to a deviation."""
     return stretch(np.clip(field / 8 + 0.5, 0, 1), width, height)
 
 
-def _rows(words: NDArray[np.uint16], start: int, stop: int) -> Field:
+def _rows(words: Words, start: int, stop: int) -> Field:
     return (words[start:stop].astype(np.float32) - 32640) * np.float32(8 / 65280)
 
 
-def _tooth(width: int, start: int, stop: int, tile: Field) -> Field:
-    """Rows of the paper's tooth, repeated over the picture."""
-    size = tile.shape[0]
-    rows = np.take(tile, np.arange(start, stop) % size, axis=0)
-    return np.take(rows, np.arange(width) % size, axis=1)
+def _tooth(width: int, start: int, stop: int) -> Field:
+    """Rows of the paper's tooth, repeated down the picture."""
+    strip = paper(width)
+    first = start % strip.shape[0]
+    if first + stop - start <= strip.shape[0]:
+        return strip[first : first + stop - start]
+    return np.take(strip, np.arange(start, stop) % strip.shape[0], axis=0)
 
 
-def _vignette(width: int, height: int, start: int, stop: int, strength: float) -> Field:
+def vignette(width: int, height: int, start: int, stop: int, strength: float) -> Field:
+    """How much light reaches some rows of a picture: 1 in the middle, 1 - strength in the corners."""
     x = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1
     y = (np.arange(start, stop, dtype=np.float32) + 0.5) / height * 2 - 1
     square = (x * x)[None, :] * np.float32(0.55) + (y * y)[:, None] * np.float32(0.45)
@@ -55,7 +60,7 @@ def photo(easel: Easel, *, grain_amount: float = 5.0, bloom: float = 0.22, fade:
         speck = noise[start % 256 : start % 256 + stop - start].astype(np.float32)
         speck -= np.float32(127.5)
         speck *= np.float32(grain_amount / 128)
-        corner = _vignette(width, height, start, stop, 0.28)
+        corner = vignette(width, height, start, stop, 0.28)
         for c in range(3):
             value = pixels[start:stop, :, c].astype(np.float32)
             light = halo[c][start:stop].astype(np.float32)
@@ -90,6 +95,28 @@ def _densities(easel: Easel, radius: float) -> tuple[Bytes, Bytes]:
     return tone, blur(tone, radius)
 
 
+@lru_cache(maxsize=1)
+def _washes(brief: Brief, width: int, height: int) -> tuple[Words, Words, Words]:
+    """How the pigment varies, where the paper was wet, and how far inside the painted area each place is."""
+    x, y = _sheet(width, height)
+    pool = fractal(brief.rng("watercolor"), 512, roughness=1.5, coarsest=2)
+    flow = sample(pool, x * 0.55, y * 0.55)
+    blooms = sample(pool, x * 0.4 + 0.05 * flow + 0.3, y * 0.4)
+    rim = np.exp(-((np.abs(blooms - 0.7) / 0.05) ** 2)) * 0.9  # the line a backrun leaves where it dries
+    variation = _soft(0.16 * flow + 0.12 * rim + 0.10 * sample(pool, x * 2.2, y * 2.2), width, height)
+    wetness = _soft(sample(pool, x * 0.8 + 0.6, y * 0.8 + 0.2), width, height)
+    border = _soft(_paper_edge(x, y, width / height, pool), width, height)
+    return variation, wetness, border
+
+
+def _sheet(width: int, height: int) -> tuple[Field, Field]:
+    """Coordinates of a coarse grid over the picture, in picture heights."""
+    rows, columns = max(64, height // 5), max(64, width // 5)
+    x = np.linspace(0, width / height, columns, dtype=np.float32)[None, :]
+    y = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
+    return x + np.zeros_like(y), y + np.zeros_like(x)
+
+
 def watercolor(easel: Easel) -> None:
     """Transparent pigment on toothed paper: washes pool, edges darken, some outlines stay wet, and the sheet shows
     at a ragged border."""
@@ -99,23 +126,11 @@ def watercolor(easel: Easel) -> None:
     tone, near = _densities(easel, max(0.8, 2.2 * unit))
     wide = blur(tone, max(2.0, 13 * unit))
     wet = [blur(np.ascontiguousarray(pixels[..., c]), max(1.0, 6 * unit)) for c in range(3)]
-    rng = easel.brief.rng("watercolor")
-    shape = (max(64, height // 5), max(64, width // 5))
-    aspect = width / height
-    x = np.linspace(0, aspect, shape[1], dtype=np.float32)[None, :] + np.zeros((shape[0], 1), np.float32)
-    y = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None] + np.zeros((1, shape[1]), np.float32)
-    pool = fractal(rng, 512, roughness=1.5, coarsest=2)
-    flow = sample(pool, x * 0.55, y * 0.55)
-    blooms = sample(pool, x * 0.4 + 0.05 * flow + 0.3, y * 0.4)
-    rim = np.exp(-((np.abs(blooms - 0.7) / 0.05) ** 2)) * 0.9  # the line a backrun leaves where it dries
-    variation = _soft(0.16 * flow + 0.12 * rim + 0.10 * sample(pool, x * 2.2, y * 2.2), width, height)
-    wetness = _soft(sample(pool, x * 0.8 + 0.6, y * 0.8 + 0.2), width, height)
-    border = _soft(_paper_edge(x, y, aspect, pool), width, height)
-    tile = paper_tile()
-    paper = (251.0, 248.0, 240.0)
+    variation, wetness, border = _washes(easel.brief, width, height)
+    sheet = (251.0, 248.0, 240.0)
 
     def band(start: int, stop: int) -> None:
-        tooth = _tooth(width, start, stop, tile)
+        tooth = _tooth(width, start, stop)
         local = tone[start:stop].astype(np.float32)
         edge = np.clip(near[start:stop].astype(np.float32) - local, 0, 60) * np.float32(0.0085)
         edge += np.clip(wide[start:stop].astype(np.float32) - local, 0, 70) * np.float32(0.0042)
@@ -134,7 +149,7 @@ def watercolor(easel: Easel) -> None:
             value *= np.float32(1 / 255)
             np.power(value, amount, out=value)  # Beer's law: density times amount
             value *= shine
-            value *= np.float32(paper[c])
+            value *= np.float32(sheet[c])
             pixels[start:stop, :, c] = np.clip(value, 0, 255).astype(np.uint8)
 
     each_band(band, height, 24)
@@ -148,6 +163,14 @@ def _paper_edge(x: Field, y: Field, aspect: float, pool: Field) -> Field:
     return np.clip((away + ragged) * 14, -3.5, 3.5).astype(np.float32)
 
 
+@lru_cache(maxsize=1)
+def _flow(brief: Brief, width: int, height: int) -> Words:
+    """How the ink varies within a tone."""
+    x, y = _sheet(width, height)
+    pool = fractal(brief.rng("ink"), 512, roughness=1.5, coarsest=2)
+    return _soft(0.5 * sample(pool, x * 0.7, y * 0.7) + 0.4 * sample(pool, x * 3.1, y * 3.1), width, height)
+
+
 def ink(easel: Easel) -> None:
     """Ink wash: a few tones of grey that pool at their edges, drawn outlines, warm paper, and one seal of colour."""
     pixels = easel.pixels
@@ -156,18 +179,12 @@ def ink(easel: Easel) -> None:
     tone, near = _densities(easel, max(0.8, 1.7 * unit))
     wide = blur(tone, max(2.0, 9 * unit))
     low, high = np.percentile(tone[::8, ::8], (3, 94))
-    rng = easel.brief.rng("ink")
-    pool = fractal(rng, 512, roughness=1.5, coarsest=2)
-    shape = (max(64, height // 5), max(64, width // 5))
-    x = np.linspace(0, width / height, shape[1], dtype=np.float32)[None, :] + np.zeros((shape[0], 1), np.float32)
-    y = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None] + np.zeros((1, shape[1]), np.float32)
-    flow = _soft(0.5 * sample(pool, x * 0.7, y * 0.7) + 0.4 * sample(pool, x * 3.1, y * 3.1), width, height)
-    tile = paper_tile()
-    paper, black = (244.0, 239.0, 226.0), (26.0, 27.0, 33.0)
+    flow = _flow(easel.brief, width, height)
+    sheet, black = (244.0, 239.0, 226.0), (26.0, 27.0, 33.0)
     keep = 0.55 if easel.brief.colours else 0.10
 
     def band(start: int, stop: int) -> None:
-        tooth = _tooth(width, start, stop, tile)
+        tooth = _tooth(width, start, stop)
         local = tone[start:stop].astype(np.float32)
         level = np.clip((local - np.float32(low)) / np.float32(max(30.0, high - low)), 0, 1)
         level += _rows(flow, start, stop) * np.float32(0.06) + tooth * np.float32(0.02)
@@ -180,7 +197,7 @@ def ink(easel: Easel) -> None:
         level *= np.clip(1 - edge * (np.float32(0.8) + tooth * np.float32(0.25)), 0.08, 1)
         level = np.clip(level + tooth * np.float32(0.028) * (1 - level), 0, 1)
         for c in range(3):
-            value = np.float32(black[c]) + level * np.float32(paper[c] - black[c])
+            value = np.float32(black[c]) + level * np.float32(sheet[c] - black[c])
             tint = (pixels[start:stop, :, c].astype(np.float32) - local) * np.float32(keep)
             value += tint + tooth * np.float32(1.6)
             pixels[start:stop, :, c] = np.clip(value, 0, 255).astype(np.uint8)
@@ -224,12 +241,11 @@ def flat(easel: Easel) -> None:
     centres = np.clip(middle + (centres - middle) * 1.22, 0, 255)
     table = _lookup(centres.astype(np.float32))
     soft = [blur(np.ascontiguousarray(pixels[..., c]), max(0.8, 2.4 * easel.unit)) for c in range(3)]
-    tile = paper_tile()
 
     def band(start: int, stop: int) -> None:
         red, green, blue = (plane[start:stop].astype(np.int32) >> 3 for plane in soft)
         inks = table[(red << 10) | (green << 5) | blue].astype(np.float32)
-        tooth = _tooth(width, start, stop, tile)
+        tooth = _tooth(width, start, stop)
         speck = tooth * np.float32(3.4) + smoothstep(2.1, 3.0, tooth) * np.float32(24)
         for c in range(3):
             original = pixels[start:stop, :, c].astype(np.float32)
@@ -327,14 +343,13 @@ def _impasto(easel: Easel) -> None:
     height, width = pixels.shape[:2]
     tone, _ = _densities(easel, 1.0)
     reach = max(1, round(1.4 * easel.unit))
-    tile = paper_tile()
 
     def band(start: int, stop: int) -> None:
         above = np.maximum(np.arange(start, stop) - reach, 0)
         relief = tone[start:stop].astype(np.float32)
         relief[:, reach:] -= tone[above][:, :-reach]
         relief[:, :reach] = 0
-        light = np.clip(relief, -40, 40) * np.float32(0.36) + _tooth(width, start, stop, tile) * np.float32(3.0)
+        light = np.clip(relief, -40, 40) * np.float32(0.36) + _tooth(width, start, stop) * np.float32(3.0)
         for c in range(3):
             value = pixels[start:stop, :, c] + light
             pixels[start:stop, :, c] = np.clip(value, 0, 255).astype(np.uint8)
@@ -342,8 +357,11 @@ def _impasto(easel: Easel) -> None:
     each_band(band, height, 32)
 
 
+def luma_tooth(width: int, height: int) -> NDArray[np.int16]:
+    """The paper's tooth as an (h, w) plane to add to the luma of a clip's frames."""
+    return np.rint(_tooth(width, 0, height) * np.float32(2.6)).astype(np.int16)
+
+
 FINISHES: dict[str, Callable[[Easel], None]] = {
     "photo": photo, "film": film, "watercolor": watercolor, "ink": ink, "flat": flat, "pixel": pixel, "oil": oil,
 }  # fmt: skip
-
-Ink = Rgb

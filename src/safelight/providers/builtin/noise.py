@@ -1,6 +1,5 @@
 """Chance with a shape: seamless fractal tiles, and how they are sampled, stretched and dithered."""
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -65,19 +64,23 @@ def wander(rng: np.random.Generator, count: int, *, roughness: float = 1.4, coar
 
 @lru_cache(maxsize=4)
 def grain(width: int, kind: str = "white") -> NDArray[np.int16]:
-    """A (256, width) strip of noise in 0..255 that repeats down the picture: for dither, film grain and paper."""
+    """A (256, width) strip of noise that repeats down the picture: "white" is 0..255 for dither and film grain,
+    "soft" is stony and about 0, with a deviation of 128."""
     rng = np.random.Generator(np.random.PCG64(20240229))
-    tile = rng.integers(0, 256, (256, 256), dtype=np.int16)
+    if kind == "white":
+        tile = rng.integers(0, 256, (256, 256), dtype=np.int16)
+    else:
+        tile = np.clip(fractal(rng, 256, roughness=0.7, coarsest=16) * 128, -400, 400).astype(np.int16)
     return np.ascontiguousarray(np.tile(tile, (1, width // 256 + 1))[:, :width])
 
 
-@lru_cache(maxsize=2)
-def paper_tile(size: int = 512) -> Field:
-    """A seamless tile of paper tooth, zero mean and about unit deviation."""
+@lru_cache(maxsize=1)
+def paper(width: int) -> Field:
+    """A (512, width) strip of paper tooth that repeats down the picture, zero mean and about unit deviation."""
+    size = 512
     rng = np.random.Generator(np.random.PCG64(77))
     tooth = fractal(rng, size, roughness=0.9, coarsest=24)
     fibre = fractal(rng, size, roughness=1.6, coarsest=6)
-    return (0.85 * tooth + 0.35 * fibre).astype(np.float32)
+    tile = (0.85 * tooth + 0.35 * fibre).astype(np.float32)
+    return np.ascontiguousarray(np.tile(tile, (1, width // size + 1))[:, :width])
 
-
-Shape = Callable[[Field], Field]

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import av
 import numpy as np
-import pyvips
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.noise import Field, grain
@@ -22,6 +22,10 @@ def _threads() -> ThreadPoolExecutor:
 
 def each_band(work: Callable[[int, int], None], count: int, step: int) -> None:
     """Call ``work(start, stop)`` over 0..count in steps small enough for the processor's cache, two at a time."""
+    if count <= step * 8:  # handing over costs more than it saves
+        for at in range(0, count, step):
+            work(at, min(count, at + step))
+        return
     jobs = [_threads().submit(work, at, min(count, at + step)) for at in range(0, count, step)]
     for job in jobs:
         job.result()
@@ -33,19 +37,38 @@ def in_parallel(jobs: Iterable[Callable[[], None]]) -> None:
         job.result()
 
 
+@lru_cache(maxsize=48)
+def _stretcher(*_: object) -> VideoReformatter:
+    """A reformatter for one pair of sizes and formats: making its filters costs more than using them."""
+    return VideoReformatter()
+
+
+def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, out: str) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(plane, format=kind)
+    stretcher = _stretcher(plane.shape, kind, width, height, how, out)
+    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how)
+
+
 def stretch(field: Field, width: int, height: int) -> Words:
-    """A field in 0..1 stretched smoothly to (height, width), in 0..65280 so that a dither of 0..255 fits on top."""
-    words = np.clip(field * np.float32(65280), 0, 65280).astype(np.uint16)
+    """A field in 0..1 stretched smoothly to (height, width), in 0..65280. For one thread at a time, as all here."""
+    words = _words(field)
     if words.shape == (height, width):
         return words
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(words), format="gray16le")
-    return frame.reformat(width=width, height=height, interpolation="BICUBIC").to_ndarray()
+    return _resize(words, "gray16le", width, height, "BICUBIC", "gray16le").to_ndarray()
+
+
+def stretch_dithered(field: Field, width: int, height: int) -> Bytes:
+    """A field in 0..1 stretched smoothly to (height, width), in 0..255 with an ordered dither."""
+    return _resize(_words(field), "gray16le", width, height, "BICUBIC", "gray").to_ndarray()
+
+
+def _words(field: Field) -> Words:
+    return np.ascontiguousarray(np.clip(field * np.float32(65280), 0, 65280).astype(np.uint16))
 
 
 def stretch_bytes(plane: Bytes, width: int, height: int, how: str = "BICUBIC") -> Bytes:
     """An 8-bit plane stretched or shrunk to (height, width)."""
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
-    return frame.reformat(width=width, height=height, interpolation=how).to_ndarray()
+    return _resize(np.ascontiguousarray(plane), "gray", width, height, how, "gray").to_ndarray()
 
 
 def shrink(picture: Bytes, width: int, height: int) -> Bytes:
@@ -55,37 +78,60 @@ def shrink(picture: Bytes, width: int, height: int) -> Bytes:
 
 
 def blur(plane: Bytes, sigma: float) -> Bytes:
-    """A Gaussian blur of an 8-bit plane; wide ones are made small first."""
+    """About a Gaussian blur of an 8-bit plane: it is averaged down and stretched again."""
     height, width = plane.shape
-    factor = max(1, int(sigma // 3))
-    small = stretch_bytes(plane, max(8, width // factor), max(8, height // factor), "AREA")
-    image = pyvips.Image.new_from_array(np.ascontiguousarray(small)).gaussblur(max(0.4, sigma / factor))
-    soft = np.ascontiguousarray(image.numpy()).reshape(small.shape)
-    return soft if factor == 1 else stretch_bytes(soft, width, height, "BICUBIC")
+    factor = max(1.0, sigma * 1.5)
+    columns, rows = max(8, round(width / factor)), max(8, round(height / factor))
+    return stretch_bytes(stretch_bytes(plane, columns, rows, "AREA"), width, height, "BICUBIC")
 
 
 def lay_field(target: Bytes, colour: tuple[Field, Field, Field], cover: Field | None = None) -> None:
     """Stretch three low-resolution fields (0..1) over ``target`` (h, w, 4), dithered; ``cover`` is their opacity."""
     height, width = target.shape[:2]
-    dither = grain(width)
-    planes = [stretch(plane, width, height) for plane in colour]
-    mask = None if cover is None else stretch(cover, width, height)
+    planes = [stretch_dithered(plane, width, height) for plane in colour]
+    mask = None if cover is None else stretch_dithered(cover, width, height)
 
     def band(start: int, stop: int) -> None:
-        noise = dither[start % 256 : start % 256 + stop - start].view(np.uint16)
         rows = target[start:stop]
-        alpha = None if mask is None else (mask[start:stop] >> 1).astype(np.int32)
-        for c, plane in enumerate(planes):
-            value = (plane[start:stop] + noise) >> 8
-            if alpha is None:
-                rows[..., c] = value
-                continue
-            below = rows[..., c].astype(np.int32)
-            rows[..., c] = below + (((value.astype(np.int32) - below) * alpha + 16384) >> 15)
-        if alpha is None:
+        if mask is None:
+            for c, plane in enumerate(planes):
+                rows[..., c] = plane[start:stop]
             rows[..., 3] = 255
-        else:
-            under = rows[..., 3].astype(np.int32)
-            rows[..., 3] = under + (((255 - under) * alpha + 16384) >> 15)
+            return
+        alpha = mask[start:stop].astype(np.int16)
+        alpha += alpha >> 7  # 0..256, so that a full cover hides all
+        for c, plane in enumerate(planes):
+            below = rows[..., c].astype(np.int16)
+            step = plane[start:stop].astype(np.int16)
+            step -= below
+            rows[..., c] = below + ((step * alpha.astype(np.int32) + 128) >> 8).astype(np.int16)
+        under = rows[..., 3].astype(np.int16)
+        rows[..., 3] = under + (((255 - under).astype(np.int32) * alpha + 128) >> 8).astype(np.int16)
 
-    each_band(band, height, 32)
+    each_band(band, height, 64)
+
+
+def lay_picture(target: Bytes, small: Bytes, *, rough: float = 0.0) -> None:
+    """Stretch a premultiplied (h, w, 4) picture over ``target``; ``rough`` breaks its brightness by that share."""
+    height, width = target.shape[:2]
+    used = np.flatnonzero(small[..., 3].any(axis=1))
+    if not used.size:
+        return
+    top = max(0, int(used[0]) - 2) * height // small.shape[0]
+    planes = [stretch_bytes(small[..., c], width, height) for c in range(4)]
+    tooth = grain(width, "soft")
+
+    def band(start: int, stop: int) -> None:
+        start, stop = start + top, stop + top
+        rows = target[start:stop]
+        through = 255 - planes[3][start:stop].astype(np.uint16)
+        gain = np.take(tooth, np.arange(start, stop) % 256, axis=0)
+        gain = (gain * np.float32(rough)).astype(np.int16) + np.int16(128)
+        for c in range(3):
+            value = (planes[c][start:stop].astype(np.int32) * gain) >> 7
+            value += (rows[..., c] * through + 127) // 255
+            rows[..., c] = np.minimum(value, 255)
+        under = rows[..., 3].astype(np.uint16)
+        rows[..., 3] = 255 - ((255 - under) * through + 127) // 255
+
+    each_band(band, height - top, 32)

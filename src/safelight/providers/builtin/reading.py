@@ -100,7 +100,7 @@ COLOURS: dict[str, Rgb] = {
 }  # fmt: skip
 
 
-class Brief(msgspec.Struct, frozen=True, kw_only=True):
+class Brief(msgspec.Struct, frozen=True, kw_only=True):  # hashable: finishes cache by it
     """What a prompt asks for. ``light`` is "" where the prompt names none."""
 
     subject: str

@@ -151,12 +151,12 @@ def smoke(easel: Easel, seconds: float, *, x: float, y: float, size: float, seed
     rng = easel.brief.rng(f"smoke{seed}")
     bend, phase = rng.uniform(0.5, 1.1), rng.uniform(0, 6.28)
     colour = mix(easel.palette.haze, (1, 1, 1), 0.3)
-    for i in range(34):
-        t = (i / 34 + seconds * 0.035) % 1.0
+    for i in range(22):
+        t = (i / 22 + seconds * 0.035) % 1.0
         px = x + size * (bend * t * t * 1.6 + 0.13 * np.sin(t * 8 + phase - seconds * 0.5) * t)
         py = y - size * 2.1 * t
         radius = size * (0.05 + 0.26 * t)
-        fade = 0.30 * (1 - t) ** 1.3 * min(1.0, t * 8)
+        fade = 0.40 * (1 - t) ** 1.3 * min(1.0, t * 8)
         easel.canvas.drawCircle(px, py, radius, glow(px, py, radius, colour, fade, add=False))
 
 

@@ -53,8 +53,11 @@ class Sky:
         if self.sun:
             aspect = easel.width / easel.height
             far = ((x - p.sun_x) * aspect) ** 2 + (y - self.horizon * (1 - p.sun_y)) ** 2
-            strength = 0.5 if p.night < 0.6 else 0.2
-            blend(planes, p.sun, np.float32(strength) * np.exp(-np.sqrt(far + 1e-4) * 4.5))
+            strength = np.float32(0.5 if p.night < 0.6 else 0.2)
+            far = np.sqrt(far + np.float32(1e-4))
+            strength = strength * np.exp(-far * np.float32(4.5))
+            strength += np.float32(0.3) * np.exp(-far * far * np.float32(60))
+            blend(planes, p.sun, strength)
         return planes
 
     def clouds(self, easel: Easel, planes: list[Field], x: Field, y: Field, seconds: float) -> None:
@@ -93,8 +96,7 @@ def disc(easel: Easel, seconds: float, *, horizon: float) -> None:
     night = p.night >= 0.6
     radius = (26 if night else 30) * u
     canvas = easel.canvas
-    reach = (300 if night else 420) * u
-    canvas.drawCircle(x, y, reach, glow(x, y, reach, p.sun, 0.16 if night else 0.30))
+    canvas.drawCircle(x, y, radius * 3, glow(x, y, radius * 3, p.sun, 0.35))
     canvas.drawCircle(x, y, radius, fill(mix(p.sun, (1, 1, 1), 0.5)))
     if night:
         rng = easel.brief.rng("moon")

@@ -1,14 +1,16 @@
 """A landscape in perspective: heights over a plane, seen column by column, shaded by the sun and the air between."""
 
 from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.easel import Easel
-from safelight.providers.builtin.noise import Field
-from safelight.providers.builtin.planes import each_band
+from safelight.providers.builtin.noise import Field, fractal, sample
+from safelight.providers.builtin.planes import each_band, lay_picture
 from safelight.providers.builtin.reading import Rgb
 
 Bytes = NDArray[np.uint8]
@@ -43,6 +45,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     haze_depth: float = 20.0
     mist: float = 0.0  # how much the air thickens towards the plane, 0..1
     tones: int = 0  # a painter's steps between shade and light; 0 for smooth
+    relief: float = 0.16  # how strongly the surface itself is broken, as a share of its brightness
 
 
 def _table(ground: Ground, x: Field, z: Field, step: float) -> tuple[Field, list[Field]]:
@@ -90,49 +93,97 @@ def _stepped(value: Field, steps: int) -> Field:
     return (whole + rest) / np.float32(steps)
 
 
-def draw_terrain(easel: Easel, view: View, ground: Ground, slices: int = 0) -> None:
-    """Paint the land over the picture; what the land does not reach stays as it was."""
-    height, span = easel.height, easel.span
-    slices = slices or int(np.clip(height * 0.42, 200, 700))
+@lru_cache(maxsize=1)
+def _surface() -> Field:
+    """A seamless tile of stony relief, as if lit from one side."""
+    rng = np.random.Generator(np.random.PCG64(4711))
+    bumps = fractal(rng, 512, roughness=1.75, coarsest=3)
+    lit = bumps - np.roll(bumps, (2, 1), axis=(0, 1))
+    return (lit / lit.std()).astype(np.float32)
+
+
+BUDGET = 1_300_000  # pixels that are looked up one by one; a larger picture stretches them and adds its own tooth
+
+
+def draw_terrain(easel: Easel, view: View, ground: Ground, *, exact: bool = False) -> None:
+    """Paint the land over the picture; what the land does not reach stays as it was.
+
+    A picture above the budget of pixels is looked up at a smaller size and stretched, unless ``exact``.
+    """
+    factor = float(np.sqrt(easel.height * easel.span / BUDGET))
+    if factor <= 1 or exact:
+        _look_up(easel.pixels, easel.width / easel.span, view, ground)
+        return
+    small = np.zeros((round(easel.height / factor), round(easel.span / factor), 4), np.uint8)
+    _look_up(small, easel.width / easel.span, view, ground)
+    lay_picture(easel.pixels, small, rough=ground.relief * 0.55)
+
+
+def _look_up(target: Bytes, share: float, view: View, ground: Ground) -> None:
+    """Paint the land on ``target``, whose middle ``share`` of the width is the frame."""
+    height, span = target.shape[:2]
+    step = 1 if span <= 800 else 2
+    slices = int(np.clip(height * 0.42, 200, 360))
     distances = _distances(view, slices)
     focal = np.float32(view.focal * height)
-    bearing = (np.arange(span, dtype=np.float32) + 0.5 - easel.margin - easel.width / 2) / focal
-    rows = (np.arange(height, dtype=np.float32) + 0.5)[::-1]  # from the bottom of the picture up
-    above = height - rows
-    order = np.arange(slices, dtype=np.float32)
+    bearing = (np.arange(span, dtype=np.float32) + 0.5 - span / 2) / focal
+    above = np.arange(height, dtype=np.float32) + 0.5  # pixels from the bottom of the picture up
 
     def columns(start: int, stop: int) -> None:
-        left, right = max(0, start - 1), min(span, stop + 1)
-        z = np.broadcast_to(distances, (right - left, slices))
-        x = bearing[left:right, None] * z
-        levels, planes = _table(ground, x, z, float(1 / focal))
-        inner = slice(start - left, stop - left)
-        seen = (1 - view.horizon) * height + (levels[inner] - np.float32(view.eye)) / distances * focal
+        at = np.arange(start - step, stop + 2 * step, step, dtype=np.float32)  # one more on both sides, for slopes
+        z = np.broadcast_to(distances, (at.size, slices))
+        x = (at + np.float32(0.5 - span / 2))[:, None] / focal * z
+        levels, planes = _table(ground, x, z, float(step / focal))
+        seen = (1 - view.horizon) * height + (levels - np.float32(view.eye)) / distances * focal
         crest = np.maximum.accumulate(seen, axis=1)
-        _fill(easel.pixels, start, crest, [plane[inner] for plane in planes], above, order)
+        strip = _Strip(start=start, step=step, crest=crest, planes=planes, bearing=bearing[start:stop])
+        _fill(target, strip, view, ground, distances, above)
 
     each_band(columns, span, 96)
 
 
-def _fill(target: Bytes, start: int, crest: Field, planes: list[Field], above: Field, order: Field) -> None:
-    """Find for each pixel of some columns which slice is seen there, and lay its colour."""
-    count, slices = crest.shape
-    tallest = int(np.clip(np.ceil(crest[:, -1].max() + 0.5), 0, above.size))
+class _Strip(NamedTuple):
+    """Some columns of the picture, and what is known at every ``step``-th of them (with one before the first)."""
+
+    start: int
+    step: int
+    crest: Field
+    planes: list[Field]
+    bearing: Field
+
+
+def _fill(target: Bytes, strip: _Strip, view: View, ground: Ground, distances: Field, above: Field) -> None:
+    """Find for each pixel of the strip which slice is seen there, and lay its colour."""
+    count, slices = strip.bearing.size, distances.size
+    tallest = int(np.clip(np.ceil(strip.crest[:, -1].max() + 0.5), 0, above.size))
     if tallest == 0:
         return
-    at = above[:tallest]
+    at, order = above[:tallest], np.arange(slices, dtype=np.float32)
     found = np.empty((count, tallest), np.float32)
+    tops = np.empty((count, 1), np.float32)
+    home = 1 + np.arange(count) // strip.step
     for i in range(count):
-        found[i] = np.interp(at, crest[i], order)
+        share = np.float32(i % strip.step / strip.step)
+        crest = strip.crest[home[i]] if share == 0 else strip.crest[home[i]] * (1 - share) + strip.crest[home[i] + 1] * share
+        found[i] = np.interp(at, crest, order)
+        tops[i] = crest[-1]
     whole = np.minimum(found.astype(np.int32), slices - 2)
-    rest = found - whole
-    index = whole + (np.arange(count, dtype=np.int32) * slices)[:, None]
-    cover = np.clip(crest[:, -1:] - at + 0.5, 0, 1)
-    window = target[target.shape[0] - tallest :, start : start + count]
-    for c, plane in enumerate(planes):
+    found -= whole
+    index = whole + (home.astype(np.int32) * slices)[:, None]
+    z = np.take(distances, whole)
+    level = (at - np.float32((1 - view.horizon) * target.shape[0])) * z
+    fineness = np.float32(0.17 * target.shape[0] / 1000)
+    broken = sample(_surface(), strip.bearing[:, None] * z * fineness, level * (fineness / np.float32(view.focal * target.shape[0])) + z * np.float32(0.05))
+    broken *= np.float32(ground.relief) * np.exp(z * np.float32(-1 / ground.haze_depth))
+    broken += 1
+    cover = np.clip(tops - at + 0.5, 0, 1)
+    window = target[target.shape[0] - tallest :, strip.start : strip.start + count]
+    for c, plane in enumerate(strip.planes):
         flat = plane.ravel()
         low = np.take(flat, index)
-        low += (np.take(flat, index + 1) - low) * rest
+        low += (np.take(flat, index + 1) - low) * found
+        low *= broken
+        np.minimum(low, 255, out=low)
         below = window[::-1, :, c].T
         window[::-1, :, c] = (below + (low - below) * cover + 0.5).astype(np.uint8).T
     alpha = window[::-1, :, 3].T

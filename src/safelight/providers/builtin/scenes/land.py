@@ -172,7 +172,7 @@ def _homes(easel: Easel, _: float, *, view: View, country: Range, homes: list[tu
 def _chimneys(
     easel: Easel, seconds: float, *, view: View, country: Range, homes: list[tuple[float, float, float]]
 ) -> None:
-    for i, (x, z, size) in enumerate(homes[::4]):
+    for i, (x, z, size) in enumerate(homes[:: max(1, len(homes) // 5)]):
         px, py, pixels = view.project(easel, x, z, _level(country, x, z))
         shapes.smoke(easel, seconds, x=px, y=py - size * pixels * 1.25, size=size * pixels * 1.2, seed=i)
 
