@@ -9,7 +9,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.types import ASGIApp
 
-from safelight.api import downloads, health, images, models, reference, videos
+from safelight.api import billing, downloads, health, images, models, reference, videos
 from safelight.api.access import AccessLog
 from safelight.api.body import MAX_BODY_BYTES
 from safelight.api.errors import HANDLERS
@@ -22,6 +22,10 @@ ROUTES: list[Any] = [
     videos.get_video,
     models.list_models,
     models.get_model,
+    billing.balance,
+    billing.costs,
+    billing.quote_image,
+    billing.quote_video,
     downloads.download,
     health.healthz,
     health.readyz,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import structlog
 from litestar import Response, get
+from psycopg.errors import UndefinedTable
 
+from safelight.accounts.books import recorded_problems
 from safelight.api.answer import json_response
 from safelight.api.generations import HttpRequest
 from safelight.api.state import api_state
 from safelight.db.migrate import newest_revision
 from safelight.domain.errors import ServiceUnavailable
+from safelight.lifecycle.services import Services
+
+log = structlog.get_logger()
 
 
 @get("/healthz", sync_to_thread=False)
@@ -19,22 +25,31 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz")
 async def readyz(request: HttpRequest) -> Response[bytes]:
-    """The database, its migrations and the store are there."""
+    """The database, its migrations and the store are there, and the books balanced when last checked."""
     services = api_state(request).services
-    checks: dict[str, str] = {}
-    try:
-        revision = await services.db.one("database_revision", {}, tuple)
-        newest = newest_revision()
-        at = revision[0] if revision else None
-        checks["database"] = "ok"
-        checks["migrations"] = "ok" if at == newest else f"at {at}, need {newest}: run 'safelight migrate'"
-    except ServiceUnavailable:
-        checks["database"] = "away"
-    try:
-        await services.store.probe()
-        checks["store"] = "ok"
-    except ServiceUnavailable as error:
-        checks["store"] = error.message
+    checks = {**await _check_database(services), "store": await _check_store(services)}
     is_ready = all(value == "ok" for value in checks.values())
     body = {"status": "ok" if is_ready else "not ready", "checks": checks}
     return json_response(body, status=200 if is_ready else 503)
+
+
+async def _check_database(services: Services) -> dict[str, str]:
+    try:
+        row = await services.db.one("database_revision", {}, tuple)
+        if row is None or row[0] != newest_revision():
+            return {"database": "ok", "migrations": "pending: run 'safelight migrate'"}
+        problems = await recorded_problems(services.db)
+    except ServiceUnavailable:
+        return {"database": "away"}
+    except UndefinedTable:
+        return {"database": "ok", "migrations": "pending: run 'safelight migrate'"}
+    return {"database": "ok", "migrations": "ok", "books": "; ".join(problems) or "ok"}
+
+
+async def _check_store(services: Services) -> str:
+    try:
+        await services.store.probe()
+    except ServiceUnavailable as error:
+        log.error("the media store is away", reason=error.message)
+        return "away"
+    return "ok"

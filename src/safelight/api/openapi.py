@@ -51,6 +51,7 @@ def document() -> Document:
             {"name": "Images", "description": "Made while you wait."},
             {"name": "Videos", "description": "Accepted at once, polled to completion."},
             {"name": "Models", "description": "What can be asked for, and what it costs."},
+            {"name": "Billing", "description": "What is left, what was spent, what it would cost."},
             {"name": "Downloads", "description": "Signed links to the files."},
             {"name": "Health", "description": "Whether the server lives and can serve."},
         ],
@@ -70,6 +71,10 @@ def _paths() -> Document:
         "/v2/videos/generations/{id}": {"get": _get_video()},
         "/v2/models": {"get": _list_models()},
         "/v2/models/{model}": {"get": _get_model()},
+        "/v2/images/generations/quote": {"post": _quote("Image", wire.ImageGenerationBody)},
+        "/v2/videos/generations/quote": {"post": _quote("Video", wire.VideoGenerationBody)},
+        "/v2/billing/balance": {"get": _balance()},
+        "/v2/billing/costs": {"get": _costs()},
         "/v2/downloads/{id}/{index}": {"get": _download("get"), "head": _download("head")},
         "/healthz": {"get": _healthz()},
         "/readyz": {"get": _readyz()},
@@ -157,6 +162,45 @@ def _get_model() -> Document:
         parameters=[{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}],
         answers={"200": _answer("The model.", wire.ModelEntry)},
         failures=(*_KEYED, errors.NotFound),
+    )
+
+
+def _quote(kind: str, body: type[msgspec.Struct]) -> Document:
+    return _operation(
+        f"quote{kind}",
+        "Billing",
+        f"Ask what {'an image' if kind == 'Image' else 'a video'} would cost",
+        "The same checks as the generation itself; nothing is held.",
+        body=body,
+        answers={"200": _answer("The defaults filled in, and the exact price.", wire.Quote)},
+        failures=(*_KEYED, *_BODY),
+    )
+
+
+def _balance() -> Document:
+    return _operation(
+        "getBalance",
+        "Billing",
+        "Get the balance",
+        "What the workspace may spend now.",
+        answers={"200": _answer("The balance.", wire.BalanceAnswer)},
+        failures=_KEYED,
+    )
+
+
+def _costs() -> Document:
+    moment = {"type": "string", "format": "date-time"}
+    return _operation(
+        "listCosts",
+        "Billing",
+        "List costs by day",
+        "One bucket for each UTC date from `start` to `end`, both included, at most 180 days apart.",
+        parameters=[
+            {"name": name, "in": "query", "required": True, "schema": moment, "description": "With a time zone."}
+            for name in ("start", "end")
+        ],
+        answers={"200": _answer("The costs.", wire.CostsAnswer)},
+        failures=(*_KEYED, errors.InvalidParameter, errors.ParameterMissing),
     )
 
 
@@ -306,6 +350,9 @@ def _schemas() -> Document:
         wire.PendingGeneration,
         wire.FailedGeneration,
         wire.ModelEntry,
+        wire.BalanceAnswer,
+        wire.CostsAnswer,
+        wire.Quote,
         wire.ErrorBody,
     )
     _, schemas = msgspec.json.schema_components(kinds, schema_hook=_schema_hook, ref_template=_REF)

@@ -11,8 +11,9 @@ from msgspec import Meta
 
 from safelight.domain.catalog import Model, Rate
 from safelight.domain.media import ImageFormat, ReferenceRole
-from safelight.domain.money import format_usd
-from safelight.domain.orders import GenerationType, ImageInput, Request
+from safelight.domain.money import as_decimal, format_usd
+from safelight.domain.orders import GenerationType, ImageInput, Request, Spec
+from safelight.domain.pricing import Price
 from safelight.lifecycle.views import GenerationView, MediaView
 
 T = TypeVar("T")
@@ -186,6 +187,41 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     pricing: Pricing
 
 
+class BalanceAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    balance: Annotated[str, Meta(description="US dollars, as a decimal string.", examples=["12.34"])]
+    currency: Literal["USD"] = "USD"
+
+
+class CostBucket(msgspec.Struct, frozen=True, kw_only=True):
+    date: Annotated[str, Meta(description="A UTC date.", examples=["2026-05-02"])]
+    cost: Decimal
+
+
+class CostsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Costs by UTC date, days without any included."""
+
+    currency: Literal["USD"] = "USD"
+    start: str
+    end: str
+    total_cost: Decimal
+    data: list[CostBucket]
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request would cost, with its defaults filled in."""
+
+    model: str
+    aspect_ratio: str
+    resolution: str
+    width: int
+    height: int
+    output_format: ImageFormat | None
+    duration: int | None
+    sound: bool | None
+    usage: Usage
+    is_covered: Annotated[bool, Meta(description="Whether the balance covers it now.")]
+
+
 class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     type: Literal["invalid_request_error"] = "invalid_request_error"
@@ -226,6 +262,26 @@ def video(view: GenerationView) -> PendingGeneration | FailedGeneration | Comple
         for item in view.media
     ]
     return CompletedVideo(id=view.id, status="completed", model=view.model, data=files, usage=_usage(view))
+
+
+def quote(request: Request, spec: Spec, price: Price, *, available_nanos: int) -> Quote:
+    return Quote(
+        model=request.model,
+        aspect_ratio=spec.aspect_ratio,
+        resolution=spec.resolution,
+        width=spec.width,
+        height=spec.height,
+        output_format=spec.output_format,
+        duration=spec.duration_seconds,
+        sound=spec.sound,
+        usage=Usage(
+            total_cost=as_decimal(price.total_nanos),
+            billable_unit=price.billable_unit,
+            unit_price=as_decimal(price.unit_price_nanos),
+            quantity=Decimal(price.quantity),
+        ),
+        is_covered=price.total_nanos <= available_nanos,
+    )
 
 
 def model_entry(model: Model) -> ModelEntry:

@@ -60,6 +60,13 @@ class Database:
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
             raise ServiceUnavailable from error
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A read-only transaction in which every statement sees the same moment."""
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute("set transaction isolation level repeatable read, read only")
+            yield connection
+
     async def one(self, name: str, params: Params, into: type[Row]) -> Row | None:
         """Run a statement; its first row as ``into``, or None."""
         async with self.connection() as connection:

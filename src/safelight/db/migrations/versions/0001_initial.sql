@@ -184,3 +184,10 @@ create table daily_costs (
     cost_nanos bigint not null check (cost_nanos >= 0),
     primary key (workspace_id, date)
 );
+
+-- The result of the newest check of the books: one row.
+create table books_check (
+    only boolean primary key default true check (only),
+    problems text[] not null,
+    checked_at timestamptz not null default now()
+);

@@ -1,0 +1,80 @@
+"""Proof that the money adds up: every balance rebuilt from the postings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from safelight.db.pool import Database, every, one
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that is not what its postings and its generations say. Amounts are nano-dollars."""
+
+    workspace: str
+    available_nanos: int
+    ledger_available_nanos: int
+    held_nanos: int
+    ledger_held_nanos: int
+    under_way_held_nanos: int
+    in_flight: int
+    under_way: int
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger's totals in nano-dollars."""
+
+    transfers: int
+    funded_nanos: Decimal
+    available_nanos: Decimal
+    held_nanos: Decimal
+    revenue_nanos: Decimal
+    daily_costs_nanos: Decimal
+    charged_nanos: Decimal
+    sum_nanos: Decimal
+
+    def problems(self) -> list[str]:
+        """What does not add up, in words; empty where all does."""
+        found = []
+        if self.sum_nanos != 0:
+            found.append(f"the postings sum to {self.sum_nanos} nano-dollars, not to zero")
+        if self.revenue_nanos != self.charged_nanos:
+            found.append("revenue is not what the generations were charged")
+        if self.revenue_nanos != self.daily_costs_nanos:
+            found.append("revenue is not what the daily costs add up to")
+        return found
+
+
+class Books(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a check."""
+
+    statement: Statement
+    drift: tuple[Drift, ...]
+
+    @property
+    def balances(self) -> bool:
+        return not self.drift and not self.statement.problems()
+
+
+async def check_books(db: Database) -> Books:
+    """Rebuild every balance from the postings, in one snapshot, and compare."""
+    async with db.snapshot() as connection:
+        drift = await every(connection, "books_drift", {}, Drift)
+        statement = await one(connection, "books_statement", {}, Statement)
+    assert statement is not None
+    return Books(statement=statement, drift=tuple(drift))
+
+
+async def check_and_record_books(db: Database) -> Books:
+    """Check the books, and leave the result where readiness looks."""
+    books = await check_books(db)
+    problems = [*books.statement.problems(), *(f"the account of {item.workspace} has drifted" for item in books.drift)]
+    await db.run("record_books_check", {"problems": problems})
+    return books
+
+
+async def recorded_problems(db: Database) -> list[str]:
+    """What the last recorded check found."""
+    row = await db.one("find_books_check", {}, tuple)
+    return list(row[0]) if row else []

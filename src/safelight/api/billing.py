@@ -1,0 +1,79 @@
+"""Balance, costs and quotes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from litestar import Response, get, post
+
+from safelight.accounts.balance import get_balance
+from safelight.accounts.costs import daily_costs
+from safelight.api import wire
+from safelight.api.answer import json_response
+from safelight.api.body import read_body
+from safelight.api.generations import HttpRequest
+from safelight.api.state import api_state, principal, require_key
+from safelight.domain.errors import InvalidParameter, ParameterMissing
+from safelight.domain.money import as_decimal, format_usd
+from safelight.lifecycle.submit import quote
+
+
+@get("/v2/billing/balance", guards=[require_key])
+async def balance(request: HttpRequest) -> Response[bytes]:
+    """What the workspace may spend now."""
+    left = await get_balance(api_state(request).services.db, principal(request).workspace_id)
+    return json_response(wire.BalanceAnswer(balance=format_usd(left.available_nanos)))
+
+
+@get("/v2/billing/costs", guards=[require_key])
+async def costs(request: HttpRequest) -> Response[bytes]:
+    """What the workspace spent, by UTC date."""
+    start, end = _moment(request, "start"), _moment(request, "end")
+    days = await daily_costs(api_state(request).services.db, principal(request).workspace_id, start, end)
+    return json_response(
+        wire.CostsAnswer(
+            start=wire.iso_milliseconds(start),
+            end=wire.iso_milliseconds(end),
+            total_cost=as_decimal(sum(day.cost_nanos for day in days)),
+            data=[wire.CostBucket(date=day.date.isoformat(), cost=as_decimal(day.cost_nanos)) for day in days],
+        )
+    )
+
+
+@post("/v2/images/generations/quote", status_code=200, guards=[require_key])
+async def quote_image(request: HttpRequest) -> Response[bytes]:
+    """What an image would cost. Nothing is held."""
+    return await _quote(request, wire.ImageGenerationBody)
+
+
+@post("/v2/videos/generations/quote", status_code=200, guards=[require_key])
+async def quote_video(request: HttpRequest) -> Response[bytes]:
+    """What a video would cost. Nothing is held."""
+    return await _quote(request, wire.VideoGenerationBody)
+
+
+async def _quote(
+    request: HttpRequest, into: type[wire.ImageGenerationBody] | type[wire.VideoGenerationBody]
+) -> Response[bytes]:
+    services = api_state(request).services
+    body, _ = await read_body(request, into)
+    asked = body.request()
+    spec, price = quote(services, asked)
+    left = await get_balance(services.db, principal(request).workspace_id)
+    return json_response(wire.quote(asked, spec, price, available_nanos=left.available_nanos))
+
+
+def _moment(request: HttpRequest, param: str) -> datetime:
+    text = request.query_params.get(param)
+    if not text:
+        raise ParameterMissing(f"{param} is missing. Use ISO 8601 with a time zone: 2026-05-02T12:30:00Z.", param=param)
+    try:
+        # A '+' that was sent unescaped arrives as a blank (URL form encoding).
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidParameter(
+            f"{param} {text!r} is not ISO 8601 with a time zone. Write it as 2026-05-02T12:30:00Z.", param=param
+        )
+    return moment
