@@ -1,0 +1,248 @@
+"""What comes out of the fence: clean pixels, or a refusal that says why."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pyvips
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safelight.domain.errors import InvalidParameter
+from safelight.references.clean import MAX_CLEAN_BYTES, strip_png, webp_is_lossless
+from safelight.references.decode import FencedDecoder
+from safelight.references.headers import Refused, read_header
+from tests.references import files
+
+PARAM = "images[0].url"
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncIterator[FencedDecoder]:
+    decoder = FencedDecoder()
+    yield decoder
+    await decoder.close()
+
+
+def _open(data: bytes) -> Any:
+    return pyvips.Image.new_from_buffer(data, "")
+
+
+ORDINARY = {
+    "png": ("image/png", files.png()),
+    "png with alpha": ("image/png", files.png(files.plain(bands=4))),
+    "grey png": ("image/png", files.png(files.plain(bands=1))),
+    "palette png": ("image/png", files.png(palette=True)),
+    "one-bit png": ("image/png", files.png(files.plain(bands=1), bitdepth=1)),
+    "16-bit png": ("image/png", files.png((files.plain().cast("ushort") * 257).copy(interpretation="rgb16"))),
+    "interlaced png": ("image/png", files.png(interlace=True)),
+    "png of one pixel": ("image/png", files.png(files.plain(1, 1))),
+    "jpeg": ("image/jpeg", files.jpeg()),
+    "grey jpeg": ("image/jpeg", files.jpeg(files.plain(bands=1))),
+    "progressive jpeg": ("image/jpeg", files.jpeg(interlace=True)),
+    "CMYK jpeg": ("image/jpeg", files.jpeg(files.plain(bands=4).copy(interpretation="cmyk"))),
+    "webp": ("image/webp", files.webp()),
+    "lossless webp": ("image/webp", files.webp(lossless=True)),
+    "webp with alpha": ("image/webp", files.webp(files.plain(bands=4))),
+    "25 megapixels": ("image/png", files.png(files.flat(5000, 5000))),
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+async def test_ordinary_images_keep_type_size_and_transparency(decoder: FencedDecoder, name: str) -> None:
+    mime_type, data = ORDINARY[name]
+    got, cleaned = await decoder.clean(data, mime_type, PARAM)
+    before, after = _open(data), _open(cleaned)
+    assert got == mime_type
+    assert (after.width, after.height, after.hasalpha()) == (
+        before.width,
+        before.height,
+        before.hasalpha(),
+    )
+    assert after.format == "uchar"
+
+
+@pytest.mark.parametrize("name", ["png", "png with alpha", "palette png", "16-bit png", "lossless webp"])
+async def test_what_is_lossless_stays_so(decoder: FencedDecoder, name: str) -> None:
+    data = ORDINARY[name][1]
+    _, cleaned = await decoder.clean(data, None, PARAM)
+    before = _open(data).colourspace("srgb").cast("uchar")
+    assert (before - _open(cleaned)).abs().max() == 0
+
+
+@pytest.mark.parametrize(("lossless", "expected"), [(False, "image/jpeg"), (True, "image/png")])
+async def test_a_large_webp_changes_its_type(decoder: FencedDecoder, lossless: bool, expected: str) -> None:
+    data = files.webp(files.flat(5000, 5000), lossless=lossless, effort=0)
+    got, cleaned = await decoder.clean(data, "image/webp", PARAM)
+    assert (got, read_header(cleaned).mime_type) == (expected, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("save", [files.jpeg, files.png, files.webp])
+async def test_orientation_is_applied(decoder: FencedDecoder, save: Any, orientation: int) -> None:
+    picture = files.plain(64, 32).copy()
+    picture.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    _, cleaned = await decoder.clean(save(picture), None, PARAM)
+    upright, after = picture.autorot(), _open(cleaned)
+    assert (after.width, after.height) == (upright.width, upright.height)
+    assert (upright - after).abs().max() < 30
+    assert not after.get_typeof("orientation") or after.get("orientation") == 1
+
+
+@pytest.mark.parametrize("save", [files.jpeg, files.png, files.webp])
+async def test_metadata_is_stripped(decoder: FencedDecoder, save: Any) -> None:
+    picture = files.plain().icc_transform("p3", input_profile="srgb").copy()
+    picture.set_type(pyvips.GValue.blob_type, "xmp-data", b"<x>" + files.SECRET + b"</x>")
+    picture.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Artist", files.SECRET.decode())
+    data = save(picture)
+    assert files.SECRET in data
+    _, cleaned = await decoder.clean(data + files.SECRET, None, PARAM)
+    assert files.SECRET not in cleaned
+    after = _open(cleaned)
+    assert not [name for name in after.get_fields() if name.startswith(("exif", "xmp", "iptc", "icc", "png-comment"))]
+    assert (files.plain() - after).abs().avg() < 3  # the profile was applied, not dropped
+
+
+STRIPPED = {
+    "text": files.with_chunks(files.png(), files.chunk(b"tEXt", b"Comment\0" + files.SECRET)),
+    "private chunk": files.with_chunks(files.png(), files.chunk(b"caNb", files.SECRET)),
+    "zTXt bomb": files.with_chunks(
+        files.png(), *[files.chunk(b"zTXt", b"Bomb\0\0" + files.deflated_zeros(64 << 20))] * 20
+    ),
+    "iCCP bomb": files.with_chunks(files.png(), files.chunk(b"iCCP", b"Bomb\0\0" + files.deflated_zeros(64 << 20))),
+    "HTML after a PNG": files.png() + files.HTML,
+    "HTML after a JPEG": files.jpeg() + files.HTML,
+    "HTML after a WebP": files.webp() + files.HTML,
+    "HTML in a JPEG": files.jpeg()[:2] + b"\xff\xfe\x00\x38" + files.HTML + files.jpeg()[2:],
+    "a second image": files.png() + files.SECRET + files.jpeg(),
+}
+
+
+@pytest.mark.parametrize("name", STRIPPED)
+async def test_what_is_not_pixels_is_stripped(decoder: FencedDecoder, name: str) -> None:
+    _, cleaned = await decoder.clean(STRIPPED[name], None, PARAM)
+    assert files.SECRET not in cleaned
+    assert b"html" not in cleaned
+    assert len(cleaned) < 20_000
+    assert _open(cleaned).width == 64
+
+
+REFUSED = {
+    "nothing": (b"", "not an image"),
+    "text": (b"hello", "not an image"),
+    "noise": (bytes(range(256)), "not an image"),
+    "HTML": (files.HTML, "HTML is not accepted"),
+    "HTML before a PNG": (files.HTML + files.png(), "HTML is not accepted"),
+    "comment before a PNG": (b"<!--" + files.png(), "not an image"),
+    "SVG": (files.SVG, "SVG is not accepted"),
+    "SVG after blanks": (b"\xef\xbb\xbf \n<SVG>", "SVG is not accepted"),
+    "GIF": (files.gif(1), "GIF is not accepted"),
+    "GIF of many frames": (files.gif(100_000), "GIF is not accepted"),
+    "TIFF": (bytes(files.plain().tiffsave_buffer()), "TIFF is not accepted"),
+    "AVIF": (b"\0\0\0\x20ftypavif" + bytes(100), "AVIF, HEIC or MP4 is not accepted"),
+    "PDF": (b"%PDF-1.7\n", "PDF is not accepted"),
+    "APNG": (files.apng(2), "Animated"),
+    "APNG of many frames": (files.apng(20_000), "Animated"),
+    "animated WebP": (files.animated_webp(3), "Animated"),
+    "PNG of 2.5 gigapixels": (files.png_header(50_000, 50_000), "25 megapixels"),
+    "PNG of the largest size": (files.png_header(2**31 - 1, 2**31 - 1), "25 megapixels"),
+    "PNG of 25 megapixels and a row": (files.png_header(5000, 5001), "25 megapixels"),
+    "PNG of one long row": (files.png_header(65_536, 1), "25 megapixels"),
+    "PNG of no width": (files.png_header(0, 5), "broken"),
+    "PNG that lacks most of its rows": (files.png_header(5000, 5000), "broken"),
+    "JPEG of 4 gigapixels": (files.jpeg_header(65_500, 65_500), "25 megapixels"),
+    "JPEG of many scans": (files.jpeg_of_many_scans(20_000), "broken"),
+    "WebP of 268 megapixels": (
+        files.webp(files.flat(16_383, 1600), lossless=True, effort=0),
+        "25 megapixels",
+    ),
+    "WebP with a lying canvas": (files.lying_webp(), "25 megapixels|broken"),
+    "half a PNG": (files.png()[: len(files.png()) // 2], "broken"),
+    "half a JPEG": (files.jpeg()[: len(files.jpeg()) // 2], "broken"),
+    "half a WebP": (files.webp()[: len(files.webp()) // 2], "broken"),
+    "PNG without an end": (files.png()[:-12], "broken"),
+    "PNG of a million chunks": (
+        files.with_chunks(files.png(), files.chunk(b"teSt", b"") * 500_000),
+        "broken",
+    ),
+    "PNG signature": (files.png()[:8], "broken"),
+    "JPEG signature": (b"\xff\xd8\xff", "broken"),
+    "WebP signature": (b"RIFF\0\0\0\0WEBP", "broken"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_refused_in_words(decoder: FencedDecoder, name: str) -> None:
+    data, words = REFUSED[name]
+    with pytest.raises(InvalidParameter, match=words) as caught:
+        await decoder.clean(data, None, PARAM)
+    assert caught.value.param == PARAM
+
+
+@pytest.mark.parametrize(
+    ("declared", "data", "actual"),
+    [
+        ("image/png", files.jpeg(), "image/jpeg"),
+        ("image/jpeg", files.webp(), "image/webp"),
+        ("image/webp", files.png(), "image/png"),
+    ],
+)
+async def test_a_wrong_declaration_is_refused_naming_both(
+    decoder: FencedDecoder, declared: str, data: bytes, actual: str
+) -> None:
+    with pytest.raises(InvalidParameter, match=f"declared as {declared} .* {actual}"):
+        await decoder.clean(data, declared, PARAM)
+
+
+async def test_noise_in_every_place_is_refused_or_clean(decoder: FencedDecoder) -> None:
+    """Flip bytes all over small files: each time an answer, whatever becomes of the worker."""
+    for save in (files.png, files.jpeg, files.webp):
+        data = save(files.plain(16, 16))
+        for position in range(0, len(data), 7):
+            broken = bytearray(data)
+            broken[position] ^= 0xFF
+            try:
+                _, cleaned = await decoder.clean(bytes(broken), None, PARAM)
+            except InvalidParameter:
+                continue
+            assert len(cleaned) <= MAX_CLEAN_BYTES
+
+
+@given(
+    st.binary(max_size=64),
+    st.sampled_from([files.png()[:33], files.webp()[:20], files.webp()[:12], b"\xff\xd8\xff", b""]),
+)
+def test_headers_of_any_bytes(data: bytes, start: bytes) -> None:
+    try:
+        header = read_header(start + data)
+    except Refused:
+        return
+    assert header.mime_type in ("image/png", "image/jpeg", "image/webp")
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2**32 - 1), st.binary(min_size=4, max_size=4), st.binary(max_size=20)),
+        max_size=8,
+    )
+)
+def test_chunk_walks_of_any_bytes_end(chunks: list[tuple[int, bytes, bytes]]) -> None:
+    body = b"".join(length.to_bytes(4, "big") + kind + data for length, kind, data in chunks)
+    for walk, start in ((strip_png, files.png()[:8]), (webp_is_lossless, b"RIFF\x40\0\0\0WEBP")):
+        try:
+            walk(start + body)
+        except Refused:
+            continue
+
+
+def test_the_serving_process_imports_no_decoder() -> None:
+    code = (
+        "import sys, safelight.references.gather, safelight.references.decode, safelight.references.fetch;"
+        "sys.exit('pyvips' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
