@@ -5,16 +5,26 @@ from collections.abc import Callable
 from safelight.providers.builtin.easel import Element
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.reading import Brief
-from safelight.providers.builtin.scenes import land
+from safelight.providers.builtin.scenes import coast, cosmos, land, open_land, studio, town
 
 Scene = Callable[[Brief, Palette], list[Element]]
 
 SCENES: dict[str, Scene] = {
     "mountains": land.mountains,
     "village": land.village,
+    "sea": coast.sea,
+    "underwater": coast.underwater,
+    "city": town.city,
+    "desert": open_land.desert,
+    "meadow": open_land.meadow,
+    "forest": open_land.forest,
+    "space": cosmos.space,
+    "portrait": studio.portrait,
+    "stilllife": studio.stilllife,
+    "abstract": studio.abstract,
 }
 
 
 def compose(brief: Brief, palette: Palette) -> list[Element]:
     """The elements of the brief's scene."""
-    return SCENES.get(brief.subject, land.mountains)(brief, palette)
+    return SCENES[brief.subject](brief, palette)
