@@ -40,6 +40,7 @@ from safelight.domain.errors import ConfigurationError
 from safelight.processes import end_with_parent
 
 DATABASE = "safelight"
+_URL = f"postgresql://postgres@/{DATABASE}?host="
 _PORT = 5432  # only names the socket file
 _LONGEST_SOCKET_PATH = 103  # 107 on Linux, 103 elsewhere
 _PLAIN_PATH = re.compile(r"[\w./+~-]+")  # commas, quotes and spaces mean something in PostgreSQL's lists
@@ -60,6 +61,11 @@ _SETTINGS = {
 }
 
 _log = logging.getLogger(__name__)
+
+
+def is_embedded(url: str) -> bool:
+    """Whether it is the URL of an ``EmbeddedPostgres``."""
+    return url.startswith(_URL)
 
 
 class _Account(msgspec.Struct, frozen=True):
@@ -110,7 +116,7 @@ class EmbeddedPostgres:
                 self._users.release()
                 raise
         place = quote(str(self._folder), safe="/")
-        self.url = f"postgresql://postgres@/{DATABASE}?host={place}&port={_PORT}"
+        self.url = f"{_URL}{place}&port={_PORT}"
         return self.url
 
     def revive(self) -> bool:
@@ -355,9 +361,7 @@ def _may(path: Path, account: _Account, wanted: str) -> bool:
 
 def _grant(path: Path, account: _Account, wanted: str) -> None:
     if not _may(path, account, wanted):
-        _log.warning(
-            "%s: chmod o+%s, so that PostgreSQL, which refuses to be root, gets through.", path, wanted
-        )
+        _log.warning("%s: chmod o+%s, so that PostgreSQL, which refuses to be root, gets through.", path, wanted)
         path.chmod(path.stat().st_mode & 0o7777 | sum({"r": 4, "x": 1}[letter] for letter in wanted))
 
 

@@ -11,6 +11,7 @@ down_revision = None
 
 def upgrade() -> None:
     """Run the SQL beside this file, then the queue's schema (that of the Procrastinate 3.10 line)."""
-    connection = op.get_bind()
-    connection.exec_driver_sql(Path(__file__).with_suffix(".sql").read_text().replace("%", "%%"))
-    connection.exec_driver_sql(SchemaManager.get_schema().replace("%", "%%"))
+    # The driver's own connection takes several statements at once, and gives '%' no meaning.
+    connection = op.get_bind().connection.driver_connection
+    connection.execute(Path(__file__).with_suffix(".sql").read_text())
+    connection.execute(SchemaManager.get_schema())

@@ -39,7 +39,7 @@ create table accounts (
     available_nanos bigint not null default 0 constraint available_never_negative check (available_nanos >= 0),
     held_nanos bigint not null default 0 constraint held_never_negative check (held_nanos >= 0),
     in_flight integer not null default 0 constraint in_flight_never_negative check (in_flight >= 0),
-    -- A window lasts 60 s from the first submission in it.
+    -- A window is a minute of the database's clock.
     image_window_start timestamptz not null default '-infinity',
     image_window_used integer not null default 0,
     video_window_start timestamptz not null default '-infinity',
@@ -187,7 +187,7 @@ create table daily_costs (
 
 -- The result of the newest check of the books: one row.
 create table books_check (
-    only boolean primary key default true check (only),
+    is_newest boolean primary key default true check (is_newest),
     problems text[] not null,
     checked_at timestamptz not null default now()
 );
