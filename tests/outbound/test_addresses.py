@@ -101,9 +101,7 @@ def test_never_more_than_what_the_registries_call_global(
         assert not inner.is_private
 
 
-@given(
-    st.ip_addresses(v=4), st.sampled_from(["2002:{}::1", "64:ff9b::{}", "64:ff9b:1::{}", "::{}", "2001::{}"])
-)
+@given(st.ip_addresses(v=4), st.sampled_from(["2002:{}::1", "64:ff9b::{}", "64:ff9b:1::{}", "::{}", "2001::{}"]))
 def test_no_tunnel_carries_an_address_in(address: ipaddress.IPv4Address, tunnel: str) -> None:
     number = f"{int(address) >> 16:x}:{int(address) & 0xFFFF:x}"
     assert not is_allowed_address(tunnel.format(number))

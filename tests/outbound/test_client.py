@@ -48,9 +48,7 @@ def _client(server: Server, authority: Authority, names: Names | None = None) ->
     return GuardedClient(policy, lookup=names or Names(), ssl_context=authority.client_context())
 
 
-async def _get(
-    client: GuardedClient, server: Server, path: str, seconds: float = 20, max_bytes: int = 1000
-) -> bytes:
+async def _get(client: GuardedClient, server: Server, path: str, seconds: float = 20, max_bytes: int = 1000) -> bytes:
     url = f"https://{HOST}:{server.port}{path}"
     return (await client.get(url, max_bytes=max_bytes, deadline_seconds=seconds)).body
 
@@ -137,6 +135,12 @@ MISBEHAVIOUR: dict[str, tuple[Script, set[str]]] = {
     "redirect to loopback spelled": (redirect("https://2130706433/"), {"bad_redirect"}),
     "redirect to another port": (redirect("https://images.test:8443/"), {"bad_redirect"}),
     "redirect to a user": (redirect("https://a:b@images.test/"), {"bad_redirect"}),
+    "redirect to a broken address": (redirect("https://[::1/"), {"bad_redirect"}),
+    "redirect to a broken address, without scheme": (redirect("//[::1/"), {"bad_redirect"}),
+    "redirect to another host, without scheme": (redirect("//10.0.0.1/"), {"denied_address", "bad_redirect"}),
+    "redirect with a tab": (redirect("https://images\t.test/"), {"bad_redirect"}),
+    "redirect without slashes": (redirect("https:images.test"), {"bad_redirect"}),
+    "redirect with backslashes": (redirect("\\\\10.0.0.1\\x"), {"bad_redirect"}),
     "redirect in latin-1": (redirect("/\xe9"), {"bad_redirect"}),
 }
 

@@ -66,9 +66,7 @@ def test_other_parsers_agree_on_what_is_accepted(url: str) -> None:
     assert parse_url(target.url, PUBLIC) == target
 
 
-OPENED = OutboundPolicy.parse(
-    ["images.internal", "localhost:9000", "10.0.0.0/8", "[fd00::1]:9000", "192.0.2.7"]
-)
+OPENED = OutboundPolicy.parse(["images.internal", "localhost:9000", "10.0.0.0/8", "[fd00::1]:9000", "192.0.2.7"])
 
 
 @pytest.mark.parametrize(

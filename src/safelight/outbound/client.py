@@ -14,7 +14,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Literal
-from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
@@ -24,7 +23,7 @@ from yarl import URL
 import safelight
 from safelight.outbound.policy import OutboundPolicy, literal
 from safelight.outbound.resolver import CheckedResolver, Lookup, OutboundRefused, SystemLookup, approved
-from safelight.outbound.urls import Target, UrlRefused, parse_url
+from safelight.outbound.urls import Target, UrlRefused, parse_redirect, parse_url
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
@@ -171,7 +170,7 @@ class GuardedClient:
         deadline_seconds: float,
         max_redirects: int,
     ) -> AsyncIterator[AnswerStream]:
-        target = first = self._parse(url, "bad_url")
+        target = first = self._parsed(url)
         try:
             async with asyncio.timeout(deadline_seconds) as deadline, contextlib.AsyncExitStack() as opened:
                 for followed in range(max_redirects + 1):
@@ -183,7 +182,7 @@ class GuardedClient:
                     if followed == max_redirects:
                         raise OutboundRefused("too_many_redirects", f"more than {max_redirects}")
                     await opened.aclose()
-                    target = self._parse(urljoin(target.url, location), "bad_redirect")
+                    target = self._redirected(target, location)
                 yield AnswerStream(response, target, max_bytes)
         except OutboundRefused as refused:
             refused.target = refused.target or target.loggable
@@ -215,11 +214,17 @@ class GuardedClient:
             with contextlib.suppress(ValueError):  # closed from another context
                 approved.reset(token)
 
-    def _parse(self, url: str, reason: Literal["bad_url", "bad_redirect"]) -> Target:
+    def _parsed(self, url: str) -> Target:
         try:
             return parse_url(url, self._policy)
         except UrlRefused as refused:
-            raise OutboundRefused(reason, str(refused)) from None
+            raise OutboundRefused("bad_url", str(refused)) from None
+
+    def _redirected(self, target: Target, location: str) -> Target:
+        try:
+            return parse_redirect(location, target, self._policy)
+        except UrlRefused as refused:
+            raise OutboundRefused("bad_redirect", str(refused)) from None
 
     def _opened_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -256,7 +261,10 @@ def _check_encoding(headers: Mapping[str, str]) -> None:
 
 
 def _translated(error: Exception, target: Target) -> OutboundRefused:
-    detail = f"{type(error).__name__}: {error}"[:300]
+    # aiohttp puts the URL into some messages, with a query that may hold a signature.
+    said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    query = target.path.partition("?")[2]
+    detail = f"{type(error).__name__}: {said.replace(query, '') if query else said}"[:300]
     where = target.loggable
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return OutboundRefused("tls", detail, target=where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -11,6 +12,7 @@ from safelight.outbound.policy import OutboundPolicy
 
 MAX_URL_CHARACTERS = 8192
 _SHAPE = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(?:#.*)?")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PRINTABLE = re.compile(r"[!-\[\]-~]*")  # printable ASCII without the space and the backslash
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _LOOKS_NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -57,9 +59,7 @@ def parse_url(url: str, policy: OutboundPolicy) -> Target:
     if len(url) > MAX_URL_CHARACTERS:
         raise UrlRefused(f"The URL is over {MAX_URL_CHARACTERS} characters.")
     if not _PRINTABLE.fullmatch(url):
-        raise UrlRefused(
-            "The URL holds spaces, backslashes, control or non-ASCII characters; percent-encode them."
-        )
+        raise UrlRefused("The URL holds spaces, backslashes, control or non-ASCII characters; percent-encode them.")
     shape = _SHAPE.fullmatch(url)
     if shape is None:
         raise UrlRefused("The URL must be an absolute https:// one.")
@@ -72,6 +72,19 @@ def parse_url(url: str, policy: OutboundPolicy) -> Target:
         raise UrlRefused("Only https on port 443 is accepted.")
     rest = shape["rest"]
     return Target(scheme, host, port, rest if rest.startswith("/") else f"/{rest}")
+
+
+def parse_redirect(location: str, base: Target, policy: OutboundPolicy) -> Target:
+    """Read a ``Location`` answered by ``base`` (RFC 9110 section 10.2.2), as strictly. Raises ``UrlRefused``."""
+    if _ABSOLUTE.match(location):
+        return parse_url(location, policy)
+    if not _PRINTABLE.fullmatch(location):
+        raise UrlRefused("The redirect holds spaces, backslashes, control or non-ASCII characters.")
+    try:
+        joined = urljoin(base.url, location)
+    except ValueError:
+        raise UrlRefused("The redirect is not a valid URL.") from None
+    return parse_url(joined, policy)
 
 
 def _split_authority(authority: str, default_port: int) -> tuple[str, int]:
