@@ -15,8 +15,9 @@ import msgspec
 
 from safelight.domain.errors import ConfigurationError, InvalidParameter, NotFound
 from safelight.domain.media import ReferenceRole
-from safelight.domain.money import parse_usd
+from safelight.domain.money import NANOS_PER_USD, parse_usd
 from safelight.domain.orders import GenerationType
+from safelight.domain.text import quoted
 
 RateSound = Literal["sound_on", "sound_off", "not_applicable"]
 BillableUnit = Literal["image", "video_second"]
@@ -26,6 +27,7 @@ _RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
 _SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})", re.ASCII)
 _MAX_SIDE = 8192
 _MAX_REFERENCES = 8
+_MAX_UNIT_PRICE_NANOS = 1_000_000 * NANOS_PER_USD  # so that 600 seconds of it still fit an account
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +71,7 @@ class Catalog(msgspec.Struct, frozen=True):
         """The entry, or ``NotFound``."""
         model = self.models.get(model_id)
         if model is None:
-            raise NotFound(f"There is no model {model_id!r}. GET /v2/models lists them.", param="model")
+            raise NotFound(f"There is no model {quoted(model_id)}. GET /v2/models lists them.", param="model")
         return model
 
     def for_type(self, model_id: str, wanted: GenerationType) -> Model:
@@ -78,7 +80,7 @@ class Catalog(msgspec.Struct, frozen=True):
         if model is None or model.type is not wanted:
             known = ", ".join(m.id for m in self.models.values() if m.type is wanted) or "none"
             raise InvalidParameter(
-                f"{model_id!r} is not one of the {wanted} models. Available: {known}.", param="model"
+                f"{quoted(model_id)} is not one of the {wanted} models. Available: {known}.", param="model"
             )
         return model
 
@@ -155,7 +157,7 @@ class _EntryReader:
             id=entry.id,
             name=entry.name,
             type=entry.type,
-            created_at=entry.created_at.astimezone(UTC),
+            created_at=self.created_at(),
             aspect_ratios=self.aspect_ratios(),
             resolutions=self.unique("resolutions", entry.resolutions),
             durations=self.durations(),
@@ -165,6 +167,11 @@ class _EntryReader:
             rates=self.rates(),
             bindings=self.bindings(),
         )
+
+    def created_at(self) -> datetime:
+        if self.entry.created_at.tzinfo is None:
+            raise self.error("created_at", "it has no time zone", "write it as 2026-01-20T00:00:00Z")
+        return self.entry.created_at.astimezone(UTC)
 
     def unique(self, key: str, values: list[str]) -> tuple[str, ...]:
         if not values or len(set(values)) != len(values):
@@ -232,6 +239,8 @@ class _EntryReader:
                 raise self.error(f"{key}.unit_price", str(error), "use a decimal string") from None
             if price % 1000:  # so that a price times thousandths of a second stays whole nano-dollars
                 raise self.error(f"{key}.unit_price", f"{rate.unit_price!r} is too fine", "use at most 6 decimals")
+            if price > _MAX_UNIT_PRICE_NANOS:
+                raise self.error(f"{key}.unit_price", f"{rate.unit_price!r} is too much", "use at most 1000000")
             if rate.resolution is not None and rate.resolution not in self.entry.resolutions:
                 raise self.error(f"{key}.resolution", f"{rate.resolution!r} is not listed", "use a listed one")
             if rate.sound != "not_applicable" and not self.entry.supports_sound:

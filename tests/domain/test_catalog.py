@@ -1,0 +1,177 @@
+"""Reading a catalog: what is right is read, and every kind of wrong is refused with file, key and remedy."""
+
+from __future__ import annotations
+
+import tomllib
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from safelight.domain.catalog import read_catalog
+from safelight.domain.errors import ConfigurationError, InvalidParameter, NotFound
+from safelight.domain.money import MAX_NANOS
+from safelight.domain.orders import GenerationType
+from safelight.domain.pricing import rate_for
+from safelight.wiring import PROVIDERS as REAL_PROVIDERS
+from tests.domain.catalogs import IMAGE, PROVIDERS, VIDEO, model_of, read
+
+ABSENT = object()
+
+
+def with_value(entry: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy of the entry with one value replaced, or taken away."""
+    copy: Any = deepcopy(entry)
+    *parents, last = path.split("/")
+    place = copy
+    for name in parents:
+        place = place[int(name)] if isinstance(place, list) else place[name]
+    if value is ABSENT:
+        del place[last]
+    elif isinstance(place, list):
+        place[int(last)] = value
+    else:
+        place[last] = value
+    return copy
+
+
+def refusal(document: object) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read_catalog(document, source="shop.toml", providers=PROVIDERS)
+    return caught.value.message
+
+
+def test_a_right_catalog_is_read() -> None:
+    catalog = read(IMAGE, VIDEO)
+    still, clip = catalog.models.values()
+    assert [rate.unit_price_nanos for rate in still.rates] == [30_000_000, 50_000_000], "ordered by price"
+    assert clip.sizes["1080p"]["16:9"] == (1920, 1080)
+    assert [(b.provider, b.upstream_model, b.options) for b in clip.bindings] == [
+        ("noop", "clip-1", {}),
+        ("other", "theirs", {"a": 1}),
+    ]
+
+
+def test_times_are_kept_in_utc() -> None:
+    local = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert model_of({**IMAGE, "created_at": local}).created_at == datetime(2025, 12, 31, 23, tzinfo=UTC)
+    assert model_of({**IMAGE, "created_at": local}).created_at.tzinfo is UTC
+
+
+WRONG = [
+    # missing, unknown and of the wrong type
+    *((IMAGE, key, ABSENT, key, "Correct") for key in ("id", "name", "type", "created_at", "rates", "bindings")),
+    *((IMAGE, key, ABSENT, key, "Correct") for key in ("aspect_ratios", "resolutions", "sizes")),
+    (IMAGE, "colour", "red", "colour", "Correct"),
+    (IMAGE, "rates/0/price", "1", "price", "Correct"),
+    (IMAGE, "rates/0/unit_price", 0.05, "models[0].rates[0].unit_price", "Correct"),
+    (IMAGE, "bindings/0/model", 5, "models[0].bindings[0].model", "Correct"),
+    (IMAGE, "type", "audio", "models[0].type", "Correct"),
+    (IMAGE, "created_at", "yesterday", "models[0].created_at", "Correct"),
+    (IMAGE, "created_at", datetime(2026, 1, 1), "models[0].created_at", "2026-01-20T00:00:00Z"),  # noqa: DTZ001
+    (IMAGE, "references", {"style_image": 1}, "references", "Correct"),
+    (VIDEO, "durations", ["5"], "models[0].durations[0]", "Correct"),
+    (VIDEO, "durations", [5.5], "models[0].durations[0]", "Correct"),
+    (VIDEO, "supports_sound", "yes", "models[0].supports_sound", "Correct"),
+    # names
+    (IMAGE, "id", "", "models[0].id", "lower-case"),
+    (IMAGE, "id", "Still", "models[0].id", "lower-case"),
+    (IMAGE, "id", "a/b", "models[0].id", "lower-case"),
+    (IMAGE, "id", "x" * 101, "models[0].id", "lower-case"),
+    (IMAGE, "name", "  ", "models[0].name", "people"),
+    # lists
+    (IMAGE, "aspect_ratios", [], "models[0].aspect_ratios", "list each value once"),
+    (IMAGE, "aspect_ratios", ["1:1", "1:1"], "models[0].aspect_ratios", "list each value once"),
+    (IMAGE, "aspect_ratios", ["square"], "models[0].aspect_ratios", "16:9"),
+    (IMAGE, "aspect_ratios", ["0:1"], "models[0].aspect_ratios", "16:9"),
+    (IMAGE, "resolutions", [], "models[0].resolutions", "list each value once"),
+    (IMAGE, "resolutions", ["2K", "2K"], "models[0].resolutions", "list each value once"),
+    (IMAGE, "durations", [5], "models[0].durations", "remove"),
+    (VIDEO, "durations", [], "models[0].durations", "1 to 600"),
+    (VIDEO, "durations", [5, 5], "models[0].durations", "each once"),
+    (VIDEO, "durations", [0], "models[0].durations", "1 to 600"),
+    (VIDEO, "durations", [601], "models[0].durations", "1 to 600"),
+    # references and sound
+    (IMAGE, "references/reference_image", 0, "models[0].references.reference_image", "1 to 8"),
+    (IMAGE, "references/reference_image", 9, "models[0].references.reference_image", "1 to 8"),
+    (IMAGE, "references", {"first_frame": 1}, "models[0].references.first_frame", "remove"),
+    (VIDEO, "references", {"last_frame": 2}, "models[0].references.last_frame", "1"),
+    (IMAGE, "supports_sound", True, "models[0].supports_sound", "remove"),
+    # sizes
+    (IMAGE, "sizes/2K", ABSENT, 'models[0].sizes."2K"."1:1"', "1920x1080"),
+    (IMAGE, "sizes/2K/16:9", ABSENT, 'models[0].sizes."2K"."16:9"', "1920x1080"),
+    (IMAGE, "sizes/2K/16:9", "big", 'models[0].sizes."2K"."16:9"', "1920x1080"),
+    (IMAGE, "sizes/2K/16:9", "0x100", 'models[0].sizes."2K"."16:9"', "1920x1080"),
+    (IMAGE, "sizes/2K/16:9", "9000x100", 'models[0].sizes."2K"."16:9"', "8192"),
+    (VIDEO, "sizes/720p/16:9", "1281x720", 'models[0].sizes."720p"."16:9"', "even"),
+    # rates
+    (IMAGE, "rates", [], "models[0].rates", "add a rate"),
+    (IMAGE, "rates/0/unit_price", "-1", "models[0].rates[0].unit_price", "decimal string"),
+    (IMAGE, "rates/0/unit_price", "1e-3", "models[0].rates[0].unit_price", "decimal string"),
+    (IMAGE, "rates/0/unit_price", "0.0000001", "models[0].rates[0].unit_price", "6 decimals"),
+    (IMAGE, "rates/0/unit_price", "1000000.01", "models[0].rates[0].unit_price", "1000000"),
+    (IMAGE, "rates/0/resolution", "8K", "models[0].rates[0].resolution", "listed"),
+    (IMAGE, "rates/0/sound", "sound_on", "models[0].rates[0].sound", "remove"),
+    (VIDEO, "rates/0/sound", "loud", "models[0].rates[0].sound", "Correct"),
+    (IMAGE, "rates/0/resolution", "1K", "models[0].rates", "keep one"),
+    (IMAGE, "rates", [{"unit_price": "1", "resolution": "1K"}], "models[0].rates", "add a rate"),
+    (VIDEO, "rates", [{"unit_price": "1", "sound": "sound_on"}], "models[0].rates", "sound_off"),
+    # bindings
+    (IMAGE, "bindings", [], "models[0].bindings", "at least one"),
+    (IMAGE, "bindings/0/provider", "nobody", "models[0].bindings[0].provider", "noop, other"),
+    (IMAGE, "bindings/0/options", ["a"], "models[0].bindings[0].options", "Correct"),
+]
+
+
+@pytest.mark.parametrize(("entry", "path", "value", "key", "remedy"), WRONG)
+def test_a_wrong_value_is_refused(entry: dict[str, Any], path: str, value: object, key: str, remedy: str) -> None:
+    message = refusal({"models": [with_value(entry, path, value)]})
+    assert message.startswith("shop.toml: ")
+    assert key in message
+    assert remedy in message
+
+
+def test_the_most_that_a_unit_may_cost_fits_an_account() -> None:
+    dearest = with_value(with_value(VIDEO, "durations", [600]), "rates/1/unit_price", "1000000")
+    rate = rate_for(model_of(dearest), resolution="720p", sound=False)
+    assert rate.unit_price_nanos * 600 <= MAX_NANOS
+
+
+def test_an_id_is_there_once() -> None:
+    message = refusal({"models": [IMAGE, VIDEO, IMAGE]})
+    assert "shop.toml: models[2].id" in message
+    assert "'still-1' is there twice" in message
+
+
+@pytest.mark.parametrize("document", [{}, {"models": {}}, {"models": [5]}, {"models": [], "more": 1}, [], None, 5])
+def test_a_document_of_another_shape_is_refused(document: object) -> None:
+    assert refusal(document).startswith("shop.toml: ")
+
+
+def test_an_empty_catalog_is_refused() -> None:
+    assert "Declare at least one" in refusal({"models": []})
+
+
+def test_a_model_is_found_or_named() -> None:
+    catalog = read(IMAGE, VIDEO)
+    assert catalog.find("still-1").id == "still-1"
+    with pytest.raises(NotFound):
+        catalog.find("absent")
+    assert catalog.for_type("clip-1", GenerationType.VIDEO).id == "clip-1"
+    for wrong in ("absent", "clip-1"):
+        with pytest.raises(InvalidParameter, match="still-1") as caught:
+            catalog.for_type(wrong, GenerationType.IMAGE)
+        assert caught.value.param == "model"
+
+
+def test_the_shipped_catalog_is_valid() -> None:
+    text = resources.files("safelight").joinpath("catalog.toml").read_text()
+    catalog = read_catalog(tomllib.loads(text), source="catalog.toml", providers=REAL_PROVIDERS)
+    types = {model.type for model in catalog.models.values()}
+    assert types == {GenerationType.IMAGE, GenerationType.VIDEO}
+    for model in catalog.models.values():
+        for resolution in model.resolutions:
+            for sound in (True, False) if model.supports_sound else (None,):
+                assert rate_for(model, resolution=resolution, sound=sound).unit_price_nanos > 0
