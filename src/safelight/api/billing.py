@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from litestar import Response, get, post
 
@@ -15,6 +15,7 @@ from safelight.api.generations import HttpRequest
 from safelight.api.state import api_state, principal, require_key
 from safelight.domain.errors import InvalidParameter, ParameterMissing
 from safelight.domain.money import as_decimal, format_usd
+from safelight.domain.text import quoted
 from safelight.lifecycle.submit import quote
 
 
@@ -70,10 +71,10 @@ def _moment(request: HttpRequest, param: str) -> datetime:
     try:
         # A '+' that was sent unescaped arrives as a blank (URL form encoding).
         moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidParameter(
-            f"{param} {text!r} is not ISO 8601 with a time zone. Write it as 2026-05-02T12:30:00Z.", param=param
-        )
-    return moment
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # no date, or one that UTC moves out of the years 1 to 9999
+        pass
+    raise InvalidParameter(
+        f"{param} {quoted(text)} is not ISO 8601 with a time zone. Write it as 2026-05-02T12:30:00Z.", param=param
+    )

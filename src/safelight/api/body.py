@@ -9,9 +9,12 @@ from typing import Any, NoReturn, TypeVar, get_args
 
 import msgspec
 from litestar import Request
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
-from safelight.domain.errors import InvalidParameter, ParameterMissing
+from safelight.api.wire import ImageGenerationBody
+from safelight.domain.errors import InvalidParameter, ParameterMissing, RequestTooLarge
 from safelight.domain.media import ImageFormat, ReferenceRole
+from safelight.domain.text import cut
 
 MAX_BODY_BYTES = 25 * 1024 * 1024
 MAX_DEPTH = 32
@@ -19,12 +22,17 @@ MAX_DEPTH = 32
 T = TypeVar("T")
 
 _FIELD = re.compile(r"field `([^`]*)`")
-_CHOICES = {"output_format": get_args(ImageFormat), "role": get_args(ReferenceRole)}
+_LENGTH = re.compile(r"of length ([<>])= (\d+)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MAX_DIGITS = 20  # more than any parameter takes, and few enough that reading them costs nothing
 
 
 async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, bytes]:
     """The body as ``into``, and its bytes as they came. Raises ``InvalidParameter`` or ``ParameterMissing``."""
-    raw = await request.body()
+    try:
+        raw = await request.body()
+    except RequestEntityTooLarge:
+        raise RequestTooLarge from None
     return parse_body(raw, into), raw
 
 
@@ -43,16 +51,22 @@ def parse_json(raw: bytes) -> object:
     """A JSON document in UTF-8, without NaN, duplicate keys, lone surrogates, NUL or absurd nesting."""
     try:
         text = raw.decode("utf-8")
-        document: object = json.loads(text, object_pairs_hook=_unique, parse_constant=_not_json)
+        if not text.strip():
+            raise InvalidParameter("The body is empty. Send a JSON object.")
+        document: object = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_not_json, parse_int=_whole_number
+        )
         if "\\u" in text or "\0" in text:
             _check_strings(document, 0)
     except RecursionError:
         raise InvalidParameter(f"The body is nested too deeply; {MAX_DEPTH} levels are more than enough.") from None
     except UnicodeDecodeError:
         raise InvalidParameter("The body is not UTF-8. Send JSON encoded as UTF-8.") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidParameter(f"The body is not valid JSON at {where}. Send a JSON object (RFC 8259).") from None
     except ValueError as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise InvalidParameter(f"The body is not valid JSON: {reason}.") from None
+        raise InvalidParameter(f"The body is not valid JSON: {error}.") from None
     return document
 
 
@@ -60,13 +74,19 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
         counts = Counter(key for key, _ in pairs)
-        twice = next(key for key, count in counts.items() if count > 1)
+        twice = cut(next(key for key, count in counts.items() if count > 1))
         raise InvalidParameter(f"{twice} is given twice. Send it once.", param=twice)
     return result
 
 
 def _not_json(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits; use at most {_MAX_DIGITS}")
+    return int(digits)
 
 
 def _check_strings(value: object, depth: int) -> None:
@@ -76,8 +96,9 @@ def _check_strings(value: object, depth: int) -> None:
     match value:
         case str():
             if "\0" in value:
-                raise ValueError("it has a NUL character")
-            value.encode()
+                raise ValueError("a string has a NUL character; remove it")
+            if _SURROGATE.search(value):
+                raise ValueError("a string has half a surrogate pair; send whole characters")
         case dict():
             for key, item in value.items():
                 _check_strings(key, depth + 1)
@@ -92,21 +113,34 @@ def _explained(reason: str, into: type[Any]) -> InvalidParameter | ParameterMiss
     path = where.strip("`").removeprefix("$").lstrip(".")
     field = _FIELD.search(what)
     if field:
-        param = f"{path}.{field[1]}" if path else field[1]
+        name = cut(field[1])
+        param = f"{path}.{name}" if path else name
         if "missing required" in what:
             return ParameterMissing(f"{param} is missing. It is required.", param=param)
         known = ", ".join(into.__struct_fields__) if not path else "url, role"
         return InvalidParameter(f"{param} is not a parameter of this call. It takes: {known}.", param=param)
-    choices = _CHOICES.get(path.rpartition(".")[2])
-    if choices:
+    if choices := _choices(path, into):
         return InvalidParameter(f"{path} is not supported. Use one of: {', '.join(choices)}.", param=path)
     return InvalidParameter(f"{path}: {_plain(what)}.", param=path or None)
 
 
+def _choices(path: str, into: type[Any]) -> tuple[str, ...]:
+    """What a parameter with fixed values takes; nothing for the others."""
+    if path == "output_format":
+        return get_args(ImageFormat)
+    if path.endswith(".role"):
+        return ("reference_image",) if into is ImageGenerationBody else get_args(ReferenceRole)
+    return ()
+
+
 def _plain(what: str) -> str:
     """msgspec's own words, for people who have never heard of it."""
+    bounded = _LENGTH.sub(lambda match: f"of {'at most' if match[1] == '<' else 'at least'} {match[2]}", what)
+    for kind, unit in (("`str`", "characters"), ("`array`", "items")):
+        if kind in bounded and bounded != what:
+            bounded = f"{bounded} {unit}"
     return (
-        what.replace("`str`", "a string")
+        bounded.replace("`str`", "a string")
         .replace("`int`", "a whole number")
         .replace("`bool`", "true or false")
         .replace("`array`", "a list")

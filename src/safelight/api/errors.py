@@ -22,6 +22,7 @@ from safelight.domain.errors import (
     RequestTooLarge,
     SafelightError,
 )
+from safelight.domain.text import cut
 
 log = structlog.get_logger()
 
@@ -65,7 +66,7 @@ def on_safelight_error(_: Request[Any, Any, Any], error: SafelightError) -> Resp
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What the framework refuses on its own: unknown paths, wrong methods, bodies over the limit."""
     if isinstance(error, NotFoundException):
-        return error_response(NotFound(f"There is nothing at {request.url.path}. /docs lists what there is."))
+        return error_response(NotFound(f"There is nothing at {cut(request.url.path)}. /docs lists what there is."))
     if isinstance(error, MethodNotAllowedException):
         allowed = ", ".join(_methods_at(request))
         told = MethodNotAllowed(f"{request.method} is not supported here. Use: {allowed}.")
@@ -78,13 +79,15 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def _methods_at(request: Request[Any, Any, Any]) -> list[str]:
-    """What a path takes (RFC 9110, section 15.5.6)."""
+    """What a path takes (RFC 9110, section 15.5.6); as in routing, a fixed word goes before a parameter."""
     here = request.url.path.strip("/").split("/")
+    fitting = {}
     for template, methods in request.app.route_handler_method_map.items():
         there = template.strip("/").split("/")
-        if len(here) == len(there) and all(a == b or b.startswith("{") for a, b in zip(here, there, strict=True)):
-            return sorted(str(method) for method in methods)
-    return []
+        is_parameter = [part.startswith("{") for part in there]
+        if len(here) == len(there) and all(p or a == b for a, b, p in zip(here, there, is_parameter, strict=True)):
+            fitting[tuple(is_parameter)] = methods
+    return sorted(str(method) for method in fitting[min(fitting)]) if fitting else []
 
 
 def on_exception(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -10,6 +10,7 @@ from safelight.api.generations import HttpRequest
 from safelight.api.state import api_state, require_key
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.orders import GenerationType
+from safelight.domain.text import quoted
 
 
 @get("/v2/models", guards=[require_key])
@@ -17,7 +18,7 @@ async def list_models(request: HttpRequest) -> Response[bytes]:
     """Every model, or those of one type."""
     wanted = request.query_params.get("type")
     if wanted is not None and wanted not in list(GenerationType):
-        raise InvalidParameter(f"type {wanted!r} is not supported. Use image or video.", param="type")
+        raise InvalidParameter(f"type {quoted(wanted)} is not supported. Use image or video.", param="type")
     models = api_state(request).services.catalog.models.values()
     return json_response([wire.model_entry(model) for model in models if wanted in (None, model.type)])
 

@@ -11,5 +11,6 @@ states      what a generation goes through, and what of it shows on the wire
 signing     signed download links
 outcomes    what a backend can answer
 media       what is known of a file
+text        how a stranger's words are repeated in a message
 ports       what providers and blob stores must offer
 """

@@ -10,6 +10,7 @@ import msgspec
 
 from safelight.domain.errors import InvalidParameter, ParameterMissing
 from safelight.domain.media import ImageFormat, MimeType, Reference, ReferenceRole
+from safelight.domain.text import quoted
 
 if TYPE_CHECKING:
     from safelight.domain.catalog import Model
@@ -124,7 +125,9 @@ def _choose(param: str, value: T | None, supported: tuple[T, ...]) -> T:
         return supported[0]
     if value not in supported:
         listed = ", ".join(str(item) for item in supported)
-        raise InvalidParameter(f"{param} {value!r} is not supported by this model. Use one of: {listed}.", param=param)
+        raise InvalidParameter(
+            f"{param} {quoted(value)} is not supported by this model. Use one of: {listed}.", param=param
+        )
     return value
 
 
