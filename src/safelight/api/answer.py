@@ -11,6 +11,11 @@ from litestar.enums import MediaType
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
+def encode(body: object) -> bytes:
+    """JSON in which amounts are exact numbers."""
+    return _ENCODER.encode(body)
+
+
 def json_response(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[bytes]:
     """A JSON answer; money in it stays exact."""
-    return Response(_ENCODER.encode(body), status_code=status, headers=headers, media_type=MediaType.JSON)
+    return Response(encode(body), status_code=status, headers=headers, media_type=MediaType.JSON)

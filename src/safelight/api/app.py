@@ -9,7 +9,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.types import ASGIApp
 
-from safelight.api import billing, downloads, health, images, models, reference, videos
+from safelight.api import billing, downloads, health, history, images, models, reference, videos
 from safelight.api.access import AccessLog
 from safelight.api.body import MAX_BODY_BYTES
 from safelight.api.errors import HANDLERS
@@ -20,6 +20,9 @@ ROUTES: list[Any] = [
     images.get_image,
     videos.create_video,
     videos.get_video,
+    videos.cancel_video,
+    history.list_generations,
+    history.stream_events,
     models.list_models,
     models.get_model,
     billing.balance,

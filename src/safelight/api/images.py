@@ -23,13 +23,14 @@ from safelight.domain.errors import (
     GenerationUnknown,
     InvalidParameter,
     SafelightError,
+    ServiceUnavailable,
 )
 from safelight.domain.orders import GenerationType
 from safelight.lifecycle.submit import Accepted, submit
 from safelight.lifecycle.views import GenerationView, ended_view, view
 
 _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
-    error.code: error for error in (ContentPolicyViolation, GenerationFailed, InvalidParameter)
+    error.code: error for error in (ContentPolicyViolation, GenerationFailed, InvalidParameter, ServiceUnavailable)
 }
 
 
@@ -61,7 +62,7 @@ async def _made(request: HttpRequest, accepted: Accepted) -> GenerationView:
     if accepted.claim is not None:
         run = state.runner.start(accepted.claim, is_unseen=departure.has_left)
         async with departure.watched(request):
-            await asyncio.shield(run)
+            await asyncio.wait([run])
     workspace_id = principal(request).workspace_id
     found = await ended_view(state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=accepted.is_replay)
     if not found.state.is_final:

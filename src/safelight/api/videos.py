@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from litestar import Response, get, post
+from litestar import Response, delete, get, post
 
 from safelight.api import wire
 from safelight.api.answer import json_response
 from safelight.api.generations import REPLAYED, HttpRequest, rate_headers, read_submission, with_rate_headers
 from safelight.api.state import api_state, principal, require_key
+from safelight.domain.errors import InvalidParameter
 from safelight.domain.orders import GenerationType
+from safelight.lifecycle.cancel import Cancellation, cancel
 from safelight.lifecycle.submit import submit
-from safelight.lifecycle.views import view
+from safelight.lifecycle.views import view_after
+
+MAX_WAIT_SECONDS = 60
 
 
 @post("/v2/videos/generations", status_code=202, guards=[require_key])
@@ -29,11 +33,29 @@ async def create_video(request: HttpRequest) -> Response[bytes]:
 
 @get("/v2/videos/generations/{generation_id:str}", guards=[require_key])
 async def get_video(request: HttpRequest, generation_id: str) -> Response[bytes]:
-    """How a video stands."""
+    """How a video stands; with ``wait``, once it has ended or the wait is over."""
 
     async def answer() -> Response[bytes]:
-        services = api_state(request).services
-        found = await view(services, principal(request).workspace_id, generation_id, GenerationType.VIDEO)
+        services, workspace_id = api_state(request).services, principal(request).workspace_id
+        found = await view_after(services, workspace_id, generation_id, GenerationType.VIDEO, _wait_seconds(request))
         return json_response(wire.video(found))
 
     return await with_rate_headers(request, GenerationType.VIDEO, answer)
+
+
+@delete("/v2/videos/generations/{generation_id:str}", status_code=200, guards=[require_key])
+async def cancel_video(request: HttpRequest, generation_id: str) -> Response[bytes]:
+    """Cancel a video, as far as it still can be."""
+    services, workspace_id = api_state(request).services, principal(request).workspace_id
+    became, found = await cancel(services, workspace_id, generation_id, GenerationType.VIDEO)
+    return json_response(
+        wire.CanceledVideo(id=found.id, status=found.state.on_the_wire, cancellation=became.value),
+        status=202 if became is Cancellation.REQUESTED else 200,
+    )
+
+
+def _wait_seconds(request: HttpRequest) -> float:
+    text = request.query_params.get("wait", "0")
+    if not (text.isascii() and text.isdecimal() and int(text[:6]) <= MAX_WAIT_SECONDS):
+        raise InvalidParameter(f"wait {text!r} is not supported. Use 0 to {MAX_WAIT_SECONDS} seconds.", param="wait")
+    return float(text)

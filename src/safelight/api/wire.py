@@ -158,6 +158,45 @@ class FailedGeneration(msgspec.Struct, frozen=True, kw_only=True):
     error: GenerationError
 
 
+class CanceledVideo(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a wish to cancel, and how the video stands."""
+
+    id: str
+    status: Literal["pending", "completed", "failed"]
+    cancellation: Annotated[
+        Literal["canceled", "requested", "too_late"],
+        Meta(description="`canceled`: it ended, and its hold is released. `requested`: its backend is being asked."),
+    ]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a generation is, from 0 to 1 as far as its backend tells."""
+
+    id: str
+    status: Literal["pending"]
+    progress: float
+
+
+class ListedGeneration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A generation as the list and the events show it; fields that do not apply are left out."""
+
+    id: str
+    type: Literal["image", "video"]
+    status: Literal["pending", "completed", "failed"]
+    model: str
+    created_at: str
+    data: Annotated[list[Any] | None, Meta(description="As in the image's or the video's own answer.")] = None
+    usage: Usage | None = None
+    error: GenerationError | None = None
+
+
+class GenerationList(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first. Where `has_more`, ask again with `after` = the last id."""
+
+    data: list[ListedGeneration]
+    has_more: bool
+
+
 class RateEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A price per unit. A null resolution covers every resolution."""
 
@@ -262,6 +301,24 @@ def video(view: GenerationView) -> PendingGeneration | FailedGeneration | Comple
         for item in view.media
     ]
     return CompletedVideo(id=view.id, status="completed", model=view.model, data=files, usage=_usage(view))
+
+
+def listed(view: GenerationView) -> ListedGeneration:
+    answer = video(view) if view.type is GenerationType.VIDEO else image(view)
+    item = ListedGeneration(
+        id=view.id,
+        type=view.type.value,
+        status=answer.status,
+        model=view.model,
+        created_at=iso_milliseconds(view.created_at),
+    )
+    match answer:
+        case CompletedImage() | CompletedVideo():
+            return msgspec.structs.replace(item, data=[*answer.data], usage=answer.usage)
+        case FailedGeneration():
+            return msgspec.structs.replace(item, error=answer.error)
+        case PendingGeneration():
+            return item
 
 
 def quote(request: Request, spec: Spec, price: Price, *, available_nanos: int) -> Quote:

@@ -16,7 +16,6 @@ the data folder's owner, ``postgres``, ``nobody``. Its socket takes connections 
 from __future__ import annotations
 
 import importlib.util
-import logging
 import os
 import pwd
 import re
@@ -60,8 +59,6 @@ _SETTINGS = {
     "log_checkpoints": "off",
 }
 
-_log = logging.getLogger(__name__)
-
 
 def is_embedded(url: str) -> bool:
     """Whether it is the URL of an ``EmbeddedPostgres``."""
@@ -87,8 +84,10 @@ class EmbeddedPostgres:
     ) -> None:
         self.data_dir = data_dir
         self.url = ""
+        self.changes: list[str] = []  # permissions that the start had to change, for people to read
         self._dies_with_caller = dies_with_caller
         self._settings = _SETTINGS | dict(settings or {})
+        self._is_open = False
         self._folder: Path | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -108,6 +107,7 @@ class EmbeddedPostgres:
         self._turn = FileLock(self.data_dir / "postgres.lock")
         self._users = FileLock(self.data_dir / "postgres.users")
         self._alive = FileLock(self.data_dir / "postgres.alive")
+        self._is_open = True
         with explained(self.data_dir), self._turn.held():
             self._users.acquire(shared=True)
             try:
@@ -132,8 +132,9 @@ class EmbeddedPostgres:
 
     def close(self) -> None:
         """Leave the server; the last to leave stops it. Safe to call twice."""
-        if not self.url:
+        if not self._is_open:
             return
+        self._is_open = False
         self.url = ""
         with self._turn.held():
             self._users.release()
@@ -170,7 +171,7 @@ class EmbeddedPostgres:
     def _start(self, binaries: Path) -> Path:
         account = _account(self.data_dir, self._cluster)
         if account is not None:
-            _let_through(account, [binaries, self._cluster])
+            self.changes += _let_through(account, [binaries, self._cluster])
         if not self._cluster.exists():
             self._create(binaries, account)
         _check_version(binaries, self._cluster)
@@ -225,18 +226,23 @@ class EmbeddedPostgres:
             raise
 
     def _run(self, command: list[str | Path], account: _Account | None, text: str = "") -> None:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
-            input=text,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            check=False,
             **_as_account(account),
         )
-        if done.returncode or "ERROR:" in done.stdout:
-            raise ConfigurationError(_reason(done.stdout, self.data_dir))
+        try:
+            output, _ = process.communicate(text)
+        except BaseException:  # it has children of its own
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        if process.returncode or "ERROR:" in output:
+            raise ConfigurationError(_reason(output, self.data_dir))
 
     def _socket_folder(self, account: _Account | None) -> Path:
         """The cluster itself, or a folder of our own where its path is too long or too odd for a socket."""
@@ -264,6 +270,10 @@ class EmbeddedPostgres:
 
     def _stop(self) -> None:
         pid = self._child.pid if self._child is not None else self.pid
+        deadline = time.monotonic() + _STOP_SECONDS
+        while pid is None and self._is_alive() and time.monotonic() < deadline:
+            time.sleep(0.02)  # it has only just begun
+            pid = self.pid
         lines = _pid_file_lines(self._cluster)
         # The first ends sessions in order; the second leaves recovery to the next start; the third never
         # fails.
@@ -341,15 +351,22 @@ def _as_account(account: _Account | None) -> dict[str, Any]:
     return common | {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
-def _let_through(account: _Account, targets: list[Path]) -> None:
-    """Let the server's user pass (not look) through the folders above the targets, and read the binaries."""
+def _let_through(account: _Account, targets: list[Path]) -> list[str]:
+    """Let the server's user pass (not look) through the folders above the targets, and read the binaries.
+
+    What had to be changed for that, in words.
+    """
+    changes = []
     for target in targets:
         for folder in reversed(Path(os.path.realpath(target)).parents):
-            _grant(folder, account, "x")
+            if _grant(folder, account, "x"):
+                changes.append(f"chmod o+x {folder}: the database, which refuses to be root, passes through it")
     tree = Path(os.path.realpath(targets[0])).parent
     if not _may(tree / "bin" / "postgres", account, "rx") or not _may(tree / "share", account, "rx"):
+        changes.append(f"chmod -R o+rX {tree}: the database, which refuses to be root, runs from it")
         for path in (tree, *tree.rglob("*")):
             _grant(path, account, "rx" if path.is_dir() or os.access(path, os.X_OK) else "r")
+    return changes
 
 
 def _may(path: Path, account: _Account, wanted: str) -> bool:
@@ -359,10 +376,12 @@ def _may(path: Path, account: _Account, wanted: str) -> bool:
     return facts.st_mode & bits == bits
 
 
-def _grant(path: Path, account: _Account, wanted: str) -> None:
-    if not _may(path, account, wanted):
-        _log.warning("%s: chmod o+%s, so that PostgreSQL, which refuses to be root, gets through.", path, wanted)
-        path.chmod(path.stat().st_mode & 0o7777 | sum({"r": 4, "x": 1}[letter] for letter in wanted))
+def _grant(path: Path, account: _Account, wanted: str) -> bool:
+    """Give everybody what that user lacks. False: it lacks nothing."""
+    if _may(path, account, wanted):
+        return False
+    path.chmod(path.stat().st_mode & 0o7777 | sum({"r": 4, "x": 1}[letter] for letter in wanted))
+    return True
 
 
 def _pid_file_lines(cluster: Path) -> list[str]:

@@ -38,10 +38,14 @@ class InlineBytes(msgspec.Struct, frozen=True):
 
 
 class RemoteFile(msgspec.Struct, frozen=True):
-    """Media to be fetched. ``headers`` go to that address only, and to no host it redirects to."""
+    """Media to be fetched. ``headers`` go to that address only, and to no host it redirects to.
+
+    ``allow`` opens hosts that are not public for this fetch, in the form of ``SAFELIGHT_REFERENCES_ALLOW``.
+    """
 
     url: str
     headers: dict[str, str] = {}
+    allow: tuple[str, ...] = ()
 
 
 Produced = LocalFile | InlineBytes | RemoteFile

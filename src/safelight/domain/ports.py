@@ -52,10 +52,10 @@ class Cancelable(Protocol):
 class Findable(Protocol):
     """A backend that finds a job by our own generation id.
 
-    None: it certainly never took the job. Unknown: ask again later.
+    None: it certainly never took the job. Unknown: it cannot tell now; ask again later.
     """
 
-    async def find(self, generation_id: str) -> PollOutcome | Handle | None: ...
+    async def find(self, generation_id: str) -> SubmitOutcome | None: ...
 
 
 @runtime_checkable

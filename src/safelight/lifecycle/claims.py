@@ -32,6 +32,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     is_intent_recorded: bool
     handle: Handle | None
     is_unknown: bool
+    is_cancel_requested: bool
     attempts: int
     remaining_seconds: float
 
@@ -55,6 +56,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
             is_intent_recorded=True,
             handle=None,
             is_unknown=False,
+            is_cancel_requested=False,
             attempts=1,
             remaining_seconds=float(params["deadline_seconds"]),
         )
@@ -73,6 +75,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
     binding: int
     was_submitted: bool
     handle: Handle | None
+    is_cancel_requested: bool
     billable_unit: str
     unit_price_nanos: int
     quantity: int
@@ -101,6 +104,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             is_intent_recorded=False,
             handle=self.handle,
             is_unknown=self.state == "unknown",
+            is_cancel_requested=self.is_cancel_requested,
             attempts=self.attempts,
             remaining_seconds=self.remaining_seconds,
         )

@@ -10,17 +10,28 @@ import hashlib
 from pathlib import Path
 
 import msgspec
+import structlog
 
-from safelight.domain.errors import MediaError
-from safelight.domain.media import EXTENSION_OF_MIME, MIME_OF_FORMAT, MediaFacts
+from safelight.domain.errors import MediaError, ServiceUnavailable
+from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
 from safelight.domain.orders import GenerationType
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.keys import media_key
+from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.services import Services
 from safelight.lifecycle.settle import StoredFile
 from safelight.media.convert import convert_image
 from safelight.media.measure import measure
+from safelight.outbound.client import GuardedClient
+from safelight.outbound.policy import OutboundPolicy
+from safelight.outbound.resolver import OutboundRefused
+
+log = structlog.get_logger()
+
+_STORE_PAUSES_SECONDS = (0.2, 1.0)
+_FETCH_SECONDS = 600.0
+_MAX_BYTES = {GenerationType.IMAGE: 128 * 1024 * 1024, GenerationType.VIDEO: 4 * 1024 * 1024 * 1024}
 
 
 class _Prepared(msgspec.Struct, frozen=True):
@@ -40,41 +51,74 @@ async def deliver(
 
 
 async def _deliver_one(services: Services, claim: Claim, index: int, item: Produced, workdir: Path) -> StoredFile:
-    prepared = await asyncio.to_thread(_prepare, claim, index, item, workdir)
-    key = media_key(claim.id, index, EXTENSION_OF_MIME[prepared.facts.mime_type])
-    await services.store.put(key, prepared.path, mime_type=prepared.facts.mime_type, consume=True)
+    fetched = await _fetch(item, claim, workdir / f"fetched-{index}") if isinstance(item, RemoteFile) else item
+    prepared = await asyncio.to_thread(_prepare, claim, index, fetched, workdir)
+    killpoint("deliver-after-measure")
+    mime_type = prepared.facts.mime_type
+    key = media_key(claim.id, index, EXTENSION_OF_MIME[mime_type])
+    await _put(services, key, prepared.path, mime_type)
+    killpoint("deliver-after-store")
     return StoredFile(
         index=index, key=key, size_bytes=prepared.size_bytes, sha256=prepared.sha256, facts=prepared.facts
     )
 
 
-def _prepare(claim: Claim, index: int, item: Produced, workdir: Path) -> _Prepared:
+async def _put(services: Services, key: str, path: Path, mime_type: MimeType) -> None:
+    """A store that hiccups is asked again; one that stays away fails the generation."""
+    for pause in _STORE_PAUSES_SECONDS:
+        try:
+            await services.store.put(key, path, mime_type=mime_type, consume=True)
+        except ServiceUnavailable as error:
+            log.warning("the media store is away; trying again", seconds=pause, reason=error.message)
+            await asyncio.sleep(pause)
+        else:
+            return
+    await services.store.put(key, path, mime_type=mime_type, consume=True)
+
+
+async def _fetch(item: RemoteFile, claim: Claim, target: Path) -> LocalFile:
+    """Bring media from where the backend put it: an address that is not to be trusted."""
+    client = GuardedClient(OutboundPolicy.parse(item.allow, setting="the provider's addresses"))
+    try:
+        async with client.stream(
+            item.url,
+            max_bytes=_MAX_BYTES[claim.type],
+            deadline_seconds=_FETCH_SECONDS,
+            headers=item.headers,
+        ) as answer:
+            if answer.status != 200:
+                raise MediaError(f"The backend's file could not be fetched: HTTP {answer.status}.")
+            with await asyncio.to_thread(target.open, "wb") as file:
+                async for chunk in answer.chunks():
+                    await asyncio.to_thread(file.write, chunk)
+    except OutboundRefused as error:
+        raise MediaError(f"The backend's file could not be fetched: {error}.") from error
+    finally:
+        await client.close()
+    return LocalFile(target)
+
+
+def _prepare(claim: Claim, index: int, item: LocalFile | InlineBytes, workdir: Path) -> _Prepared:
     """All that needs the processor, in one go on one thread."""
-    path = _materialize(item, index, workdir)
+    path = _materialize(item, workdir / f"inline-{index}")
     facts = measure(path)
     wanted = claim.spec.output_format
-    if claim.type is GenerationType.VIDEO:
-        if facts.mime_type != "video/mp4":
-            raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
-    elif facts.mime_type == "video/mp4" or wanted is None:
-        raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
-    elif facts.mime_type != MIME_OF_FORMAT[wanted]:
+    if claim.type is GenerationType.VIDEO and facts.mime_type != "video/mp4":
+        raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
+    if claim.type is GenerationType.IMAGE:
+        if facts.mime_type == "video/mp4" or wanted is None:
+            raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
         target = workdir / f"converted-{index}"
-        convert_image(path, target, wanted)
-        path, facts = target, measure(target)
+        if convert_image(path, target, wanted):
+            path, facts = target, measure(target)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         size_bytes = file.tell()
     return _Prepared(path=path, facts=facts, size_bytes=size_bytes, sha256=digest.hexdigest())
 
 
-def _materialize(item: Produced, index: int, workdir: Path) -> Path:
-    match item:
-        case LocalFile(path):
-            return path
-        case InlineBytes(data):
-            path = workdir / f"inline-{index}"
-            path.write_bytes(data)
-            return path
-        case RemoteFile():
-            raise MediaError("This release fetches no media from other hosts.")
+def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:
+    if isinstance(item, LocalFile):
+        return item.path
+    target.write_bytes(item.data)
+    return target

@@ -1,10 +1,10 @@
-"""Keeping alive the leases of what this process runs, all of them in one statement."""
+"""Keeping alive the leases of what this process runs, and telling how far it is; each in one statement for all."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
+import time
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -12,8 +12,11 @@ import structlog
 
 from safelight.db.pool import Database
 from safelight.domain.errors import ServiceUnavailable
+from safelight.lifecycle.claims import Claim
 
 log = structlog.get_logger()
+
+_TICK_SECONDS = 1.0
 
 
 class LeaseLost(Exception):
@@ -21,51 +24,81 @@ class LeaseLost(Exception):
 
 
 class _Held(msgspec.Struct):
-    run_token: uuid.UUID
+    claim: Claim
     task: asyncio.Task[object]
-    progress: float | None = None
+    cancel_asked: asyncio.Event
+    progress: float = 0.0
+    told: float = 0.0
 
 
 class Leases:
-    """Renews every lease each third of its length, and cancels the run of one that was lost."""
+    """Renews every lease each third of its length, and stops the run of one that was lost."""
 
     def __init__(self, db: Database, lease_seconds: int) -> None:
         self._db = db
         self._lease_seconds = lease_seconds
         self._held: dict[str, _Held] = {}
-        self._renewing: asyncio.Task[None] | None = None
+        self._ticking: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def held(self, generation_id: str, run_token: uuid.UUID) -> AsyncIterator[None]:
-        """While inside, the lease is kept, and the current task is cancelled if it is lost all the same."""
+    async def held(self, claim: Claim) -> AsyncIterator[asyncio.Event]:
+        """While inside, the lease is kept. Gives the event that is set when a client asks to cancel.
+
+        If the lease is lost all the same, ``LeaseLost`` comes out.
+        """
         task = asyncio.current_task()
         assert task is not None
-        self._held[generation_id] = _Held(run_token, task)
-        if self._renewing is None:
-            self._renewing = asyncio.create_task(self._renew_forever(), name="leases")
+        held = _Held(claim, task, asyncio.Event())
+        if claim.is_cancel_requested:
+            held.cancel_asked.set()
+        self._held[claim.id] = held
+        if self._ticking is None:
+            self._ticking = asyncio.create_task(self._tick(), name="leases")
         try:
-            yield
+            yield held.cancel_asked
         finally:
-            del self._held[generation_id]
+            del self._held[claim.id]
 
     def note_progress(self, generation_id: str, fraction: float) -> None:
-        """Remember how far a run is (0 to 1); it is written with the next renewal."""
+        """Remember how far a run is (0 to 1); it is told within a second."""
         if held := self._held.get(generation_id):
             held.progress = max(0.0, min(1.0, fraction))
 
-    async def close(self) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewing
+    def ask_to_cancel(self, generation_id: str) -> None:
+        """Pass a client's wish on to the run, if it is one of ours."""
+        if held := self._held.get(generation_id):
+            held.cancel_asked.set()
 
-    async def _renew_forever(self) -> None:
+    async def close(self) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticking
+
+    async def _tick(self) -> None:
+        renewed_at = time.monotonic()
         while True:
-            await asyncio.sleep(self._lease_seconds / 3)
+            await asyncio.sleep(min(_TICK_SECONDS, self._lease_seconds / 4))
             try:
-                await self._renew()
+                await self._tell_progress()
+                if time.monotonic() - renewed_at > self._lease_seconds / 3:
+                    renewed_at = time.monotonic()
+                    await self._renew()
             except ServiceUnavailable:
                 log.warning("leases not renewed: the database is away")
+
+    async def _tell_progress(self) -> None:
+        moved = [held for held in self._held.values() if held.progress - held.told >= 0.01]
+        if not moved:
+            return
+        for held in moved:
+            held.told = held.progress
+        params = {
+            "ids": [held.claim.id for held in moved],
+            "run_tokens": [held.claim.run_token for held in moved],
+            "progress": [held.progress for held in moved],
+        }
+        await self._db.run("record_progress", params)
 
     async def _renew(self) -> None:
         if not self._held:
@@ -73,12 +106,15 @@ class Leases:
         held = dict(self._held)
         params = {
             "ids": list(held),
-            "run_tokens": [item.run_token for item in held.values()],
-            "progress": [item.progress for item in held.values()],
+            "run_tokens": [item.claim.run_token for item in held.values()],
             "lease_seconds": self._lease_seconds,
         }
-        kept = {row[0] for row in await self._db.all("renew_leases", params, tuple)}
+        kept: dict[str, bool] = dict(await self._db.all("renew_leases", params, tuple))
         for generation_id, item in held.items():
-            if generation_id not in kept and self._held.get(generation_id) is item:
+            if self._held.get(generation_id) is not item:
+                continue
+            if generation_id not in kept:
                 log.warning("lease lost", id=generation_id)
                 item.task.cancel()
+            elif kept[generation_id]:
+                item.cancel_asked.set()

@@ -1,21 +1,36 @@
-"""Step eight: find generations that lost their runner, and give them a new one."""
+"""Step eight: find generations that lost their runner or wait to be looked at, and see to them."""
 
 from __future__ import annotations
 
 import structlog
 
 from safelight.db.pool import every
+from safelight.domain.errors import GenerationFailed
+from safelight.lifecycle import settle
+from safelight.lifecycle.run import claim
 from safelight.lifecycle.services import Services
 
 log = structlog.get_logger()
 
 
-async def reconcile(services: Services) -> int:
-    """Put a job on the queue for each generation that nobody runs. The number of them."""
+async def reconcile(services: Services) -> None:
+    """Fail what is past its deadline, releasing its hold; give the rest that is due a new runner."""
+    await _fail_overdue(services)
+    await _requeue_due(services)
+
+
+async def _fail_overdue(services: Services) -> None:
+    for (generation_id,) in await services.db.all("list_overdue", {}, tuple):
+        claimed = await claim(services, generation_id)
+        if claimed is not None:
+            log.warning("generation passed its deadline", id=generation_id, state_was_unknown=claimed.is_unknown)
+            await settle.fail(services, claimed, GenerationFailed())
+
+
+async def _requeue_due(services: Services) -> None:
     async with services.db.connection() as connection, connection.transaction():
-        orphans = await every(connection, "requeue_abandoned", {}, tuple)
-        for generation_id, model_id in orphans:
+        due = await every(connection, "requeue_due", {}, tuple)
+        for generation_id, model_id in due:
             await services.enqueue(connection, generation_id, model_id)
-    for generation_id, _ in orphans:
-        log.warning("generation lost its runner and is queued again", id=generation_id)
-    return len(orphans)
+    for generation_id, _ in due:
+        log.warning("generation is queued again", id=generation_id)

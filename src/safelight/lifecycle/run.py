@@ -14,156 +14,154 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import structlog
-from psycopg.types.json import Jsonb
 
+from safelight.db.pool import one
 from safelight.domain.errors import (
     ContentPolicyViolation,
     GenerationFailed,
     InvalidParameter,
     SafelightError,
+    ServiceUnavailable,
 )
-from safelight.domain.media import Reference
-from safelight.domain.orders import Order
-from safelight.domain.outcomes import (
-    Accepted,
-    Completed,
-    Failed,
-    FailureClass,
-    Handle,
-    Pending,
-    PollOutcome,
-    SubmitOutcome,
-    Unknown,
-)
-from safelight.domain.ports import Attempt, Pollable, Provider, Repeatable
+from safelight.domain.outcomes import Completed, Failed, FailureClass, Unknown
+from safelight.domain.states import State
 from safelight.lifecycle import settle
+from safelight.lifecycle.backend import Backend
 from safelight.lifecycle.claims import Claim, ClaimedRow
 from safelight.lifecycle.deliver import deliver
+from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.leases import LeaseLost, Leases
+from safelight.lifecycle.persist import persist
 from safelight.lifecycle.services import Services
 
 log = structlog.get_logger()
 
-_POLL_SECONDS = 2.0
+_FIRST_LOOK_SECONDS = 5.0
+_LAST_LOOK_SECONDS = 300.0
 
 
 async def claim(services: Services, generation_id: str) -> Claim | None:
     """Take a generation to run. None: it has ended, or somebody else is running it."""
-    params = {
-        "id": generation_id,
-        "run_token": uuid.uuid4(),
-        "lease_seconds": services.limits.lease_seconds,
-    }
+    params = {"id": generation_id, "run_token": uuid.uuid4(), "lease_seconds": services.limits.lease_seconds}
     row = await services.db.one("claim", params, ClaimedRow)
-    return row.claim() if row else None
+    if row is None:
+        return None
+    killpoint("run-after-claim")
+    return row.claim()
 
 
 async def run(
     services: Services, leases: Leases, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False
 ) -> None:
-    """Run a claimed generation to its end. ``is_unseen`` is asked at the end whether anybody still waits for it.
+    """Run a claimed generation to its end, or to where only waiting helps.
 
-    Losing the lease stops the run without a trace; whoever holds it now goes on.
+    ``is_unseen`` is asked at the end whether nobody waits for it any more. Losing the lease stops the run without a
+    trace: whoever holds it now goes on. Cancelling the task hands the generation back for another runner.
     """
-    async with leases.held(claim.id, claim.run_token), _workdir(services, claim) as workdir:
+    async with leases.held(claim) as cancel_asked, _workdir(services, claim) as workdir:
+        this = _Run(services, claim, Backend(services, leases, claim, workdir), workdir, is_unseen)
         try:
-            async with asyncio.timeout(max(claim.remaining_seconds, 0)):
-                await _run(services, leases, claim, workdir, is_unseen)
+            await this.to_its_end(cancel_asked)
         except LeaseLost:
             log.warning("run lost its lease", id=claim.id)
+        except ServiceUnavailable:
+            # The row stands as it was last written; its lease runs out, and the reconciler takes it from there.
+            log.error("run stopped: the database or the store is away", id=claim.id)
+        except asyncio.CancelledError:
+            await hand_back(services, claim)
+            raise
+
+
+class _Run:
+    """One run of one generation."""
+
+    def __init__(
+        self, services: Services, claim: Claim, backend: Backend, workdir: Path, is_unseen: Callable[[], bool]
+    ) -> None:
+        self._services = services
+        self._claim = claim
+        self._backend = backend
+        self._workdir = workdir
+        self._is_unseen = is_unseen
+
+    async def to_its_end(self, cancel_asked: asyncio.Event) -> None:
+        work = asyncio.create_task(self._backend.outcome())
+        stopper = asyncio.create_task(self._stop_when_asked(cancel_asked))
+        try:
+            async with asyncio.timeout(max(self._claim.remaining_seconds, 0)):
+                await asyncio.wait((work, stopper), return_when=asyncio.FIRST_COMPLETED)
+                if not work.done() and stopper.done() and stopper.result():
+                    await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
+                    return
+                outcome = await work
         except TimeoutError:
-            log.warning("generation passed its deadline", id=claim.id)
-            await settle.fail(services, claim, GenerationFailed(), unseen=is_unseen())
-        except SafelightError as error:
-            log.warning("generation failed", id=claim.id, code=error.code, detail=error.message)
-            await settle.fail(services, claim, _told(error), unseen=is_unseen())
-        except Exception:
-            log.exception("generation broke", id=claim.id)
-            await settle.fail(services, claim, GenerationFailed(), unseen=is_unseen())
+            log.warning("generation passed its deadline", id=self._claim.id)
+            await self._backend.abandon()
+            await self._fail(GenerationFailed())
+            return
+        finally:
+            work.cancel()
+            stopper.cancel()
+            await asyncio.gather(work, stopper, return_exceptions=True)
+        await self._end(outcome)
 
+    async def _stop_when_asked(self, cancel_asked: asyncio.Event) -> bool:
+        await cancel_asked.wait()
+        if await self._backend.stopped():
+            return True
+        await asyncio.Event().wait()  # it cannot be stopped: the work decides
+        return False
 
-async def _run(services: Services, leases: Leases, claim: Claim, workdir: Path, is_unseen: Callable[[], bool]) -> None:
-    outcome = await _until_done(services, leases, claim, workdir)
-    if isinstance(outcome, Failed):
-        raise _error_of(outcome)
-    files = await deliver(services, claim, outcome.media, workdir)
-    if await settle.complete(services, claim, files, unseen=is_unseen()) is None:
-        raise LeaseLost
-
-
-async def _until_done(services: Services, leases: Leases, claim: Claim, workdir: Path) -> Completed | Failed:
-    model = services.catalog.models.get(claim.model)
-    if model is None or claim.binding >= len(model.bindings):
-        return Failed(FailureClass.PERMANENT, "the catalog no longer has this model")
-    binding = model.bindings[claim.binding]
-    provider = services.providers[binding.provider]
-    if claim.handle is not None:
-        return await _poll(leases, claim, provider, claim.handle)
-    if claim.was_submitted and not (isinstance(provider, Repeatable) and provider.repeatable):
-        return Failed(FailureClass.TRANSIENT, "the runner was lost while it called the backend")
-    if not claim.is_intent_recorded:
-        await _record(services, "record_intent", claim, binding=claim.binding)
-    order = await _order(services, claim)
-    attempt = Attempt(
-        upstream_model=binding.upstream_model,
-        options=binding.options,
-        workdir=workdir,
-        progress=lambda fraction: leases.note_progress(claim.id, fraction),
-    )
-    outcome: SubmitOutcome = await provider.submit(order, attempt)
-    match outcome:
-        case Completed() | Failed():
-            return outcome
-        case Accepted(handle):
-            await _record(services, "record_handle", claim, handle=Jsonb(handle))
-            return await _poll(leases, claim, provider, handle)
-        case Unknown(detail):
-            return Failed(FailureClass.TRANSIENT, detail)
-
-
-async def _poll(leases: Leases, claim: Claim, provider: Provider, handle: Handle) -> Completed | Failed:
-    if not isinstance(provider, Pollable):
-        return Failed(FailureClass.PERMANENT, "the backend gave a job that cannot be asked about")
-    while True:
-        outcome: PollOutcome = await provider.poll(handle)
+    async def _end(self, outcome: Completed | Failed | Unknown) -> None:
         match outcome:
-            case Completed() | Failed():
-                return outcome
-            case Pending(progress, poll_after_seconds):
-                if progress is not None:
-                    leases.note_progress(claim.id, progress)
-                await asyncio.sleep(poll_after_seconds or _POLL_SECONDS)
+            case Completed():
+                await self._complete(outcome)
+            case Failed():
+                log.warning("generation failed", id=self._claim.id, reason=outcome.reason.value)
+                await self._fail(_error_of(outcome))
             case Unknown():
-                await asyncio.sleep(_POLL_SECONDS)
+                await self._record_unknown()
+
+    async def _complete(self, outcome: Completed) -> None:
+        claim = self._claim
+        try:
+            files = await deliver(self._services, claim, outcome.media, self._workdir)
+        except SafelightError as error:
+            log.warning("delivery failed", id=claim.id, code=error.code, detail=error.message)
+            await self._fail(_told(error))
+            return
+        except Exception:
+            log.exception("delivery broke", id=claim.id)
+            await self._fail(GenerationFailed())
+            return
+        unseen = self._is_unseen()
+        killpoint("settle-before-commit")
+        settled = await persist(lambda: settle.complete(self._services, claim, files, unseen=unseen))
+        if settled is None:
+            raise LeaseLost
+        killpoint("settle-after-commit")
+
+    async def _fail(self, error: SafelightError, state: State = State.FAILED) -> None:
+        services, claim, unseen = self._services, self._claim, self._is_unseen()
+        if await persist(lambda: settle.fail(services, claim, error, state=state, unseen=unseen)) is None:
+            raise LeaseLost
+
+    async def _record_unknown(self) -> None:
+        claim = self._claim
+        log.warning("outcome unknown: the backend may hold the job", id=claim.id)
+        wake_seconds = min(_FIRST_LOOK_SECONDS * 2 ** (claim.attempts - 1), _LAST_LOOK_SECONDS)
+        params = {"id": claim.id, "run_token": claim.run_token, "wake_seconds": wake_seconds}
+        await persist(lambda: self._services.db.run("record_unknown", params))
 
 
-async def _record(services: Services, name: str, claim: Claim, **values: object) -> None:
-    params = {"id": claim.id, "run_token": claim.run_token, **values}
-    if not await services.db.run(name, params):
-        raise LeaseLost
-
-
-async def _order(services: Services, claim: Claim) -> Order:
-    spec = claim.spec
-    return Order(
-        id=claim.id,
-        type=claim.type,
-        model=claim.model,
-        prompt=spec.prompt,
-        aspect_ratio=spec.aspect_ratio,
-        resolution=spec.resolution,
-        width=spec.width,
-        height=spec.height,
-        output_format=spec.output_format,
-        duration_seconds=spec.duration_seconds,
-        sound=spec.sound,
-        references=tuple(
-            [
-                Reference(role=kept.role, mime_type=kept.mime_type, data=await services.store.get(kept.key))
-                for kept in spec.references
-            ]
-        ),
-    )
+async def hand_back(services: Services, claim: Claim) -> None:
+    """Give the generation to another runner, with its job in the same transaction."""
+    params = {"id": claim.id, "run_token": claim.run_token}
+    with contextlib.suppress(ServiceUnavailable):
+        async with services.db.connection() as connection, connection.transaction():
+            if await one(connection, "hand_back", params, tuple):
+                await services.enqueue(connection, claim.id, claim.model)
+                log.info("generation handed back", id=claim.id)
 
 
 @contextlib.asynccontextmanager
@@ -181,7 +179,6 @@ async def _workdir(services: Services, claim: Claim) -> AsyncIterator[Path]:
 
 def _error_of(failure: Failed) -> SafelightError:
     """What a client is told. A backend's own words stay in the log."""
-    log.warning("backend failed", reason=failure.reason.value, detail=failure.detail)
     match failure.reason:
         case FailureClass.CONTENT_POLICY:
             return ContentPolicyViolation()
@@ -192,5 +189,7 @@ def _error_of(failure: Failed) -> SafelightError:
 
 
 def _told(error: SafelightError) -> SafelightError:
-    """The error as a client may see it: only refusals keep their words."""
-    return error if isinstance(error, ContentPolicyViolation | InvalidParameter) else GenerationFailed()
+    """The error as a client may see it: a store's or a file's own story is the operator's."""
+    if isinstance(error, ContentPolicyViolation):
+        return error
+    return ServiceUnavailable() if isinstance(error, ServiceUnavailable) else GenerationFailed()

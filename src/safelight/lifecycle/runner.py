@@ -18,6 +18,7 @@ class Runner:
         self._services = services
         self._leases = Leases(services.db, services.limits.lease_seconds)
         self._tasks: set[asyncio.Task[None]] = set()
+        services.listener.on_cancel(self._leases.ask_to_cancel)
 
     def start(self, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False) -> asyncio.Task[None]:
         """Run a claimed generation in a task that goes on whatever becomes of the caller."""
@@ -32,7 +33,7 @@ class Runner:
         """Run a generation if it is there to be taken."""
         claim = await run.claim(self._services, generation_id)
         if claim is not None:
-            await self.start(claim)
+            await asyncio.wait([self.start(claim)])
 
     async def close(self, grace_seconds: float) -> None:
         """Let what runs come to its end for a while; then give it up."""

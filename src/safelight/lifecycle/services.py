@@ -8,11 +8,13 @@ from typing import Protocol
 
 import msgspec
 
+from safelight.db.listen import Listener
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
 from safelight.domain.media import Reference, ReferenceRole
 from safelight.domain.ports import BlobStore, Provider
 from safelight.domain.signing import LinkSigner
+from safelight.lifecycle.breaker import Breakers
 
 Enqueue = Callable[[Connection, str, str], Awaitable[None]]
 """Puts the job of a generation (its id, its model's id) on the queue, on the caller's transaction."""
@@ -46,5 +48,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     signer: LinkSigner
     references: GatherReferences
     enqueue: Enqueue
+    breakers: Breakers
+    listener: Listener
     limits: Limits
     work_dir: Path

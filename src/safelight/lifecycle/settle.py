@@ -31,8 +31,11 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
+    """What the end came to."""
+
     deletes_at: datetime | None
     charged_nanos: int
+    notified: str | None = None
 
 
 async def complete(

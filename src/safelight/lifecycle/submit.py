@@ -56,7 +56,7 @@ class RateWindow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """A generation under way. ``claim`` is there when the caller is to run it; ``is_replay`` when it is an earlier one."""
+    """A generation under way. ``claim``: the caller is to run it. ``is_replay``: it is an earlier attempt."""
 
     id: str
     claim: Claim | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from datetime import datetime
 from decimal import Decimal
@@ -84,6 +85,49 @@ async def view(services: Services, workspace_id: int, generation_id: str, type_:
     if row is None or row.type != type_:
         raise NotFound(f"There is no {type_} generation with this id in this workspace.")
     return _view(services.signer, row)
+
+
+async def view_of_any_type(services: Services, workspace_id: int, generation_id: str) -> GenerationView:
+    """The generation, image or video, or ``NotFound``."""
+    row = await _find(services.db, workspace_id, generation_id)
+    if row is None:
+        raise NotFound("There is no generation with this id in this workspace.")
+    return _view(services.signer, row)
+
+
+async def view_after(
+    services: Services, workspace_id: int, generation_id: str, type_: GenerationType, wait_seconds: float
+) -> GenerationView:
+    """The generation once it has ended, or as it stands after ``wait_seconds``."""
+    found = await view(services, workspace_id, generation_id, type_)
+    if found.state.is_final or wait_seconds <= 0:
+        return found
+    with services.listener.subscribed(generation_id) as changed, contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_seconds):
+            while not (found := await view(services, workspace_id, generation_id, type_)).state.is_final:
+                await changed.wait()
+                changed.clear()
+    return found
+
+
+async def list_views(
+    services: Services,
+    workspace_id: int,
+    *,
+    type_: GenerationType | None,
+    states: tuple[State, ...] | None,
+    after: str | None,
+    limit: int,
+) -> list[GenerationView]:
+    """A workspace's generations, newest first, from after the id ``after``. Ids sort by time, so pages are stable."""
+    params = {
+        "workspace_id": workspace_id,
+        "type": type_ and str(type_),
+        "states": states and [str(state) for state in states],
+        "after": after,
+        "limit": limit,
+    }
+    return [_view(services.signer, row) for row in await services.db.all("list_generations", params, _Row)]
 
 
 async def ended_view(

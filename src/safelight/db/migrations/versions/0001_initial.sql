@@ -78,6 +78,9 @@ create table generations (
     submitted_at timestamptz,
     handle jsonb,
     progress real check (progress between 0 and 1),
+    -- When the reconciler is to look at it again, where no runner has it.
+    wake_at timestamptz,
+    cancel_requested_at timestamptz,
     error_code text,
     error_message text,
     -- The client left before its answer was sent.

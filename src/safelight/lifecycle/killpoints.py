@@ -1,0 +1,32 @@
+"""Named points at which a test may have the process killed, to prove that nothing is lost there.
+
+A process whose environment names one in ``SAFELIGHT_KILLPOINT`` dies there by SIGKILL, the first time it comes by.
+Nobody sets it outside tests.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+KILLPOINTS = (
+    "submit-before-commit",
+    "submit-after-commit",
+    "run-after-claim",
+    "run-after-intent",
+    "run-after-submit",
+    "run-after-handle",
+    "run-after-poll",
+    "deliver-after-measure",
+    "deliver-after-store",
+    "settle-before-commit",
+    "settle-after-commit",
+)
+
+_WANTED = os.environ.get("SAFELIGHT_KILLPOINT")
+
+
+def killpoint(name: str) -> None:
+    """Die here if that is what the environment asks for."""
+    if name == _WANTED:
+        os.kill(os.getpid(), signal.SIGKILL)
