@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support import postgres
+from tests.support.server import Server, open_folder
 
 
 @pytest.fixture(scope="session")
-def session_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that the workers of this test session have in common."""
-    base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent
-
-
-@pytest.fixture(scope="session")
-def databases(session_folder: Path) -> Iterator[postgres.TestDatabases]:
+def databases(testrun_uid: str) -> Iterator[postgres.TestDatabases]:
     """Makes migrated, empty databases: ``databases.create()``."""
-    with postgres.databases(session_folder) as made:
+    with postgres.databases(testrun_uid) as made:
         yield made
 
 
@@ -36,3 +31,39 @@ def fresh_database_url(databases: postgres.TestDatabases) -> Iterator[str]:
     url = databases.create()
     yield url
     databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """``safelight up``, ready, for all tests of this worker. Take a new workspace for what must be alone."""
+    with open_folder() as folder:
+        started = Server(folder / "data")
+        try:
+            yield started.wait_until_ready()
+            started.stop()
+        finally:
+            started.kill_everything()
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """An empty folder for data folders."""
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def fresh_server(server_folder: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers for one test: ``fresh_server(*arguments, command="up", data_dir=None, port=None, env=None)``.
+
+    It does not wait for them: call ``wait_until_ready``. All are killed at the end of the test.
+    """
+    started: list[Server] = []
+
+    def start(*arguments: str, data_dir: Path | None = None, **options: Any) -> Server:
+        started.append(Server(data_dir or server_folder / "data", *arguments, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill_everything()

@@ -31,16 +31,10 @@ def explain(error: OSError, folder: Path) -> str:
     if error.errno == errno.EROFS:
         return f"{place} is on a read-only file system. Mount it writable, {_ELSEWHERE}."
     if error.errno in (errno.EACCES, errno.EPERM):
-        return (
-            f"No permission for {place}. Let this user read and write the data folder {folder}, {_ELSEWHERE}."
-        )
+        return f"No permission for {place}. Let this user read and write the data folder {folder}, {_ELSEWHERE}."
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return (
-            f"The data folder {folder} cannot be made: a part of its path is a file. Move it, {_ELSEWHERE}."
-        )
-    return (
-        f"The data folder {folder} is not usable: {error.strerror or error} ({place}). Mend it, {_ELSEWHERE}."
-    )
+        return f"The data folder {folder} cannot be made: a part of its path is a file. Move it, {_ELSEWHERE}."
+    return f"The data folder {folder} is not usable: {error.strerror or error} ({place}). Mend it, {_ELSEWHERE}."
 
 
 def full(folder: Path) -> str:
@@ -58,7 +52,8 @@ def prepare(folder: Path) -> Path:
     with explained(folder):
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     return folder

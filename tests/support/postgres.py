@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,8 +80,10 @@ class TestDatabases:
 
 
 @contextmanager
-def databases(folder: Path) -> Iterator[TestDatabases]:
-    """The session's databases. ``folder`` is one that all workers of the session have in common."""
+def databases(session: str) -> Iterator[TestDatabases]:
+    """The session's databases. ``session`` is a name that all its workers have in common."""
+    folder = Path(tempfile.gettempdir()) / f"safelight-test-{session}"
+    folder.mkdir(mode=0o711, exist_ok=True)
     url = os.environ.get("SAFELIGHT_TEST_DATABASE_URL")
     workers = FileLock(folder / "workers.lock")
     workers.acquire(shared=True)
@@ -91,11 +95,14 @@ def databases(folder: Path) -> Iterator[TestDatabases]:
             made.drop_all()
             if workers.acquire(wait=False):  # the last worker
                 made.drop_template()
+                shutil.rmtree(folder, ignore_errors=True)
     else:
         with EmbeddedPostgres(folder / "server", settings=_HASTE) as server_url:
             made = TestDatabases(server_url, folder)
             yield made
             made.drop_all()
+        if workers.acquire(wait=False):
+            shutil.rmtree(folder, ignore_errors=True)
     workers.release()
 
 

@@ -29,6 +29,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """The console script."""
+    close_to_others()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -48,6 +49,11 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return result if isinstance(result, int) else 0
+
+
+def close_to_others() -> None:
+    """What this process and its children write is not for other users, whatever the shell's umask permits."""
+    os.umask(os.umask(0o077) | 0o027)
 
 
 def fail(message: str, status: int = 1) -> int:

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-from safelight.cli import fail
+from safelight.cli import close_to_others, fail
 from safelight.config import load_settings
 from safelight.domain.errors import SafelightError
 from safelight.processes import end_with_parent
@@ -28,6 +28,7 @@ _ROLES = {
 def main() -> int:
     role, parent = sys.argv[1:]
     end_with_parent(int(parent))
+    close_to_others()
     module = importlib.import_module(_ROLES[role])
     line = sys.stdin.readline()
     if not line:

@@ -12,22 +12,21 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from safelight.config import Settings, load_settings
-from safelight.db.embedded import EmbeddedPostgres
+from safelight.data_folder import full
+from safelight.db.embedded import EmbeddedPostgres, is_embedded
 from safelight.db.migrate import migrate, pending
 from safelight.db.pool import Database
-from safelight.domain.errors import ConfigurationError
+from safelight.domain.errors import ConfigurationError, ServiceUnavailable
 
 T = TypeVar("T")
 
 _CONNECT_SECONDS = 5
 
 
-def with_database(
-    data_dir: Path | None, work: Callable[[Database], Awaitable[T]], *, may_create: bool = False
-) -> T:
+def with_database(data_dir: Path | None, work: Callable[[Database], Awaitable[T]], *, may_create: bool = False) -> T:
     """The answer of ``work`` on the database. ``may_create``: an embedded one is made where there is none."""
     settings = load_settings(data_dir=data_dir)
-    with database_url(settings, may_create=may_create) as url:
+    with database_url(settings, may_create=may_create) as url, refusals_explained(settings):
         return asyncio.run(_work_on(url, work))
 
 
@@ -53,11 +52,12 @@ def database_url(settings: Settings, *, may_create: bool = False) -> Iterator[st
     if not may_create and not (settings.data_dir / "postgres").is_dir():
         raise ConfigurationError(
             f"There is no database in the data folder {settings.data_dir}. 'safelight up' and "
-            "'safelight migrate' make one. Another folder: --data-dir; another database: SAFELIGHT_DATABASE_URL."
+            "'safelight migrate' make one. For another folder use --data-dir."
         )
     with EmbeddedPostgres(settings.data_dir) as url:
         if may_create and is_pending(url):
-            migrate(url)
+            with refusals_explained(settings):
+                migrate(url)
         check(url)
         yield url
 
@@ -65,9 +65,7 @@ def database_url(settings: Settings, *, may_create: bool = False) -> Iterator[st
 def check(url: str) -> None:
     """Raise ``ConfigurationError`` unless the database answers and is at this release's revision."""
     if is_pending(url):
-        raise ConfigurationError(
-            "The database is not at the revision of this release. Run 'safelight migrate' first."
-        )
+        raise ConfigurationError("The database is not at the revision of this release. Run 'safelight migrate' first.")
 
 
 def is_pending(url: str) -> bool:
@@ -80,6 +78,36 @@ def is_pending(url: str) -> bool:
         raise ConfigurationError(
             f"No database at {shown(url)}: {_reason(error)}. Start it, or correct SAFELIGHT_DATABASE_URL."
         ) from None
+
+
+@contextmanager
+def refusals_explained(settings: Settings) -> Iterator[None]:
+    """Turn what a database refuses for reasons outside of us into a ``ConfigurationError`` with the remedy.
+
+    Whatever else goes wrong with a statement is a bug, and stays what it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        wrapped = error.__cause__ if isinstance(error, ServiceUnavailable) else getattr(error, "orig", error)
+        message = _refusal(wrapped, settings)
+        if message is None:
+            raise
+        raise ConfigurationError(message) from error
+
+
+def _refusal(error: object, settings: Settings) -> str | None:
+    ours = settings.database_url is None or is_embedded(settings.database_url)
+    match error:
+        case psycopg.errors.DiskFull() if ours:
+            return full(settings.data_dir)
+        case psycopg.errors.DiskFull():
+            return "The database's disk is full. Free some space there and try again."
+        case psycopg.errors.InsufficientPrivilege():
+            return f"The database refuses: {_reason(error)}. Let its user make tables, or use the owner's name."
+        case psycopg.OperationalError():
+            return f"The database went away: {_reason(error)}. Look at its log, and try again."
+    return None
 
 
 def shown(url: str) -> str:
@@ -96,8 +124,6 @@ def shown(url: str) -> str:
 def _reason(error: psycopg.Error) -> str:
     """The last thing that libpq says is what went wrong; the lines before say what it tried."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    wanted = [
-        line for line in lines if "Is the server running" not in line and "Multiple connection" not in line
-    ]
+    wanted = [line for line in lines if "Is the server running" not in line and "Multiple connection" not in line]
     text = (wanted or lines or [type(error).__name__])[-1]
     return text.rpartition("failed: ")[2].removeprefix("FATAL:").strip().rstrip(".")

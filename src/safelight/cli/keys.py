@@ -22,9 +22,7 @@ def create(
     *,
     workspace: Annotated[str, Parameter(help="The workspace that the key spends for.")] = DEFAULT_WORKSPACE,
     name: Annotated[str, Parameter(help="What you will know the key by.")] = "default",
-    spend_cap: Annotated[
-        str | None, Parameter(help="Most that the key may spend, in US dollars, such as 25.")
-    ] = None,
+    spend_cap: Annotated[str | None, Parameter(help="Most that the key may spend, in US dollars, such as 25.")] = None,
     expires_days: Annotated[int | None, Parameter(help="Days until the key ends. Without it: never.")] = None,
     plain: Annotated[bool, Parameter(negative="", help="Print the key and nothing else.")] = False,
     as_json: AsJson = False,
@@ -37,9 +35,7 @@ def create(
     async def work(database: Database) -> NewKey:
         if workspace == DEFAULT_WORKSPACE:
             await ensure_default_workspace(database)
-        return await create_key(
-            database, workspace=workspace, name=name, spend_cap_nanos=cap, expires_at=expires_at
-        )
+        return await create_key(database, workspace=workspace, name=name, spend_cap_nanos=cap, expires_at=expires_at)
 
     key = with_database(data_dir, work, may_create=True)
     if plain:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from safelight.cli.database import is_pending
+from safelight.cli.database import is_pending, refusals_explained
 from safelight.cli.options import DataDir
 from safelight.config import load_settings
 from safelight.db import migrate as revisions
@@ -12,11 +12,12 @@ from safelight.db.embedded import EmbeddedPostgres
 def migrate(*, data_dir: DataDir = None) -> None:
     """Bring the database to this release's revision, or make it. Safe to run again, and beside others."""
     settings = load_settings(data_dir=data_dir)
-    if settings.database_url:
-        _migrate(settings.database_url)
-        return
-    with EmbeddedPostgres(settings.data_dir) as url:
-        _migrate(url)
+    with refusals_explained(settings):
+        if settings.database_url:
+            _migrate(settings.database_url)
+            return
+        with EmbeddedPostgres(settings.data_dir) as url:
+            _migrate(url)
 
 
 def _migrate(url: str) -> None:

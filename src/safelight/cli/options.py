@@ -20,13 +20,9 @@ DataDir = Annotated[
     ),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
-Host = Annotated[
-    str | None, Parameter(help="Address to listen on. Without it: SAFELIGHT_HOST, or else 127.0.0.1.")
-]
+Host = Annotated[str | None, Parameter(help="Address to listen on. Without it: SAFELIGHT_HOST, or else 127.0.0.1.")]
 Port = Annotated[int | None, Parameter(help="Port to listen on. Without it: SAFELIGHT_PORT, or else 8484.")]
-Workers = Annotated[
-    int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1.")
-]
+Workers = Annotated[int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1.")]
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

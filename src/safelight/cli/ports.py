@@ -14,17 +14,13 @@ def check_port(settings: Settings) -> None:
     """Raise ``ConfigurationError`` with the remedy unless the host and port can be listened on."""
     place = f"{settings.host}:{settings.port}"
     try:
-        found = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except socket.gaierror:
-        raise ConfigurationError(
-            f"The host {settings.host!r} is not known. Use an address of this machine."
-        ) from None
+        raise ConfigurationError(f"The host {settings.host!r} is not known. Use an address of this machine.") from None
     except OSError as error:
         raise ConfigurationError(_explain(error, place)) from None
 

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from safelight.cli.database import is_pending
+from safelight.cli.database import is_pending, refusals_explained
 from safelight.cli.first_start import FirstStart, prepare_first_start
 from safelight.config import Settings
 from safelight.db.migrate import migrate
@@ -18,9 +18,10 @@ def run(settings: Settings) -> None:
     """Migrate what is pending, make the default workspace and key, and print what was made as JSON."""
     if settings.database_url is None:
         raise ConfigurationError("There is no database. Set SAFELIGHT_DATABASE_URL.")
-    if is_pending(settings.database_url):
-        migrate(settings.database_url)
-    made = asyncio.run(_first_start(settings, settings.database_url))
+    with refusals_explained(settings):
+        if is_pending(settings.database_url):
+            migrate(settings.database_url)
+        made = asyncio.run(_first_start(settings, settings.database_url))
     print(msgspec.json.encode(made).decode(), flush=True)
 
 

@@ -35,12 +35,19 @@ class Child:
         self._stdout = stdout
         self._quick_deaths = 0
         self._start_again_at: float | None = None
-        self.start()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process, once it is started."""
+        if self._process is None:
+            raise RuntimeError(f"the {self.title} is not started")
+        return self._process
 
     def start(self) -> None:
         """Start it; it imports, and waits for its settings. Ctrl-C in the terminal is not for it."""
         self.started_at = time.monotonic()
-        self.process = subprocess.Popen(
+        self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=self._stdout, start_new_session=True
         )
 
@@ -101,15 +108,17 @@ class Child:
         self._start_again_at = now + pause
 
     def ask_to_end(self) -> None:
-        if self.process.poll() is None:
+        if self._process is not None and self.process.poll() is None:
             with suppress(ProcessLookupError):
                 self.process.terminate()
 
     def has_ended(self) -> bool:
-        return self.process.poll() is not None
+        return self._process is None or self._process.poll() is not None
 
     def end_now(self) -> None:
         """Kill it and what it left of its process group."""
+        if self._process is None:
+            return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -135,7 +144,7 @@ def end_all(children: list[Child], grace_seconds: float, in_a_hurry: Callable[[]
 def wait_until_ready(host: str, port: int, children: list[Child]) -> None:
     """Return when the API says that it can serve. Raises if a child ends before, or it takes too long."""
     deadline = time.monotonic() + _READY_SECONDS
-    while not _answers_ready(host, port):
+    while not answers(host, port, "/readyz"):
         for child in children:
             child.check_started()
             if child.has_ended():
@@ -147,12 +156,13 @@ def wait_until_ready(host: str, port: int, children: list[Child]) -> None:
         time.sleep(0.02)
 
 
-def _answers_ready(host: str, port: int) -> bool:
-    """Ask ``/readyz`` over a plain socket: an HTTP client would be a third of the supervisor's memory."""
+def answers(host: str, port: int, path: str) -> bool:
+    """Whether a GET is answered with 200. A plain socket: an HTTP client is large for a process that watches."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     try:
         with socket.create_connection((host, port), timeout=5) as connection:
-            connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            connection.sendall(request)
             return connection.recv(64).split(b" ")[1:2] == [b"200"]
     except OSError:
         return False

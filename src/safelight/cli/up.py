@@ -2,7 +2,8 @@
 
 This process only watches, so it imports little. The children start at once and import while the database
 starts; each gets its settings when what it needs is there: ``prepare`` when the database is up, the others
-when ``prepare`` is done.
+when
+``prepare`` is done, the API before the worker.
 """
 
 from __future__ import annotations
@@ -63,11 +64,11 @@ class Up:
 
     def run(self) -> int:
         """Start, watch until a signal comes, and end everything; the exit status."""
-        self._take_folder()
-        check_port(self._settings)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         try:
+            self._take_folder()
+            check_port(self._settings)
             self._start()
             return self._watch()
         except _Stop:
@@ -100,6 +101,8 @@ class Up:
         ready = Child("prepare", "preparation of the database", stdout=subprocess.PIPE)
         lasting = [Child("serve", "API"), Child("worker", "worker")]
         self._children = [ready, *lasting]
+        for child in self._children:
+            child.start()
         ensure_signing_keys(settings)
         if settings.database_url is None:
             self._postgres = EmbeddedPostgres(settings.data_dir, dies_with_caller=True)

@@ -37,9 +37,7 @@ def list_all(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table(
-        rows, columns=_COLUMNS, empty="There is no workspace. 'safelight workspaces create NAME' makes one."
-    )
+    print_table(rows, columns=_COLUMNS, empty="There is no workspace. 'safelight workspaces create NAME' makes one.")
 
 
 def limits(

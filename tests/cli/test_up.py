@@ -1,0 +1,225 @@
+"""``safelight up`` as real processes: from an empty folder to ready, and every way to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.support.server import Server, eventually, free_port
+
+Start = Callable[..., Server]
+
+
+def one_line_and_status_1(server: Server) -> str:
+    """Wait for a start that must fail; the one line that it says."""
+    assert server.process.wait(60) == 1, server.log
+    lines = server.log.strip().splitlines()
+    assert len(lines) == 1, server.log
+    assert lines[0].startswith("safelight: ")
+    assert not server.processes()
+    return lines[0]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_first_start_makes_everything_and_the_second_keeps_it(fresh_server: Start) -> None:
+    first = fresh_server().wait_until_ready()
+    eventually(lambda: "Ctrl-C stops everything" in first.log, "the summary")
+    key = first.key
+    assert key in first.log
+    assert mode(first.data_dir / "api-key") == 0o600
+    assert mode(first.data_dir / "signing-keys") == 0o600
+    signing_keys = (first.data_dir / "signing-keys").read_text()
+    models = httpx.get(f"{first.base_url}/v2/models", headers=first.headers)
+    assert models.status_code == 200
+    assert first.stop() == 0
+
+    second = fresh_server(data_dir=first.data_dir).wait_until_ready()
+    eventually(lambda: "Ctrl-C stops everything" in second.log, "the summary")
+    assert second.key == key
+    assert key not in second.log
+    assert (second.data_dir / "signing-keys").read_text() == signing_keys
+    assert httpx.get(f"{second.base_url}/v2/models", headers=second.headers).status_code == 200
+    assert second.stop() == 0
+
+
+def test_the_curl_line_can_be_pasted(fresh_server: Start, server_folder: Path) -> None:
+    server = fresh_server(data_dir=server_folder / "a folder's name").wait_until_ready()
+    eventually(lambda: "Ctrl-C stops everything" in server.log, "the summary")
+    found = re.search(r"^(curl .*?)\n\n", server.log, re.S | re.M)
+    assert found
+    script = 'curl() { for word in "$@"; do printf \'%s\\n\' "$word"; done; }\n' + found[1]
+    words = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=True, cwd="/"
+    ).stdout.splitlines()
+    assert words[:2] == ["-s", f"{server.base_url}/v2/images/generations"]
+    assert f"Authorization: Bearer {server.key}" in words
+    assert json.loads(words[-1])["model"] == "seedream-5-lite"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_every_process(fresh_server: Start, number: signal.Signals) -> None:
+    server = fresh_server().wait_until_ready()
+    assert first_of(server, "serve") and first_of(server, "worker") and first_of(server, "postgres")
+    assert server.stop(number) == 0
+    assert "Traceback" not in server.log
+
+
+def test_a_signal_during_the_start_ends_every_process(fresh_server: Start, server_folder: Path) -> None:
+    for file in ("postgres.lock", "postgres.new", "postgres/PG_VERSION", "api-key"):
+        server = fresh_server(data_dir=server_folder / file.replace("/", "-"))
+        eventually((server.data_dir / file).exists, file)
+        assert server.stop() == 0, server.log
+        assert "Traceback" not in server.log
+
+
+def test_killing_the_supervisor_takes_all_along_and_the_next_start_works(fresh_server: Start) -> None:
+    server = fresh_server().wait_until_ready()
+    key = server.key
+    server.process.kill()
+    server.process.wait()
+    eventually(lambda: not server.processes(), "the end of the orphans")
+    again = fresh_server(data_dir=server.data_dir, port=server.port).wait_until_ready()
+    assert again.key == key
+    assert httpx.get(f"{again.base_url}/v2/models", headers=again.headers).status_code == 200
+    assert again.stop() == 0
+
+
+def test_killing_everything_at_once_leaves_nothing_in_the_way(fresh_server: Start) -> None:
+    server = fresh_server().wait_until_ready()
+    server.kill_everything()
+    eventually(lambda: not server.processes(), "their end")
+    again = fresh_server(data_dir=server.data_dir, port=server.port).wait_until_ready()
+    assert again.stop() == 0
+
+
+@pytest.mark.parametrize("role", ["serve", "worker", "postgres"])
+def test_a_process_that_dies_is_started_again(fresh_server: Start, role: str) -> None:
+    server = fresh_server().wait_until_ready()
+    pids = {process.pid for process in first_of(server, role)}
+    for process in first_of(server, role):
+        process.kill()
+    eventually(
+        lambda: bool({process.pid for process in first_of(server, role)} - pids), f"another {role} in {server.log}"
+    )
+    server.wait_until_ready()
+    assert httpx.get(f"{server.base_url}/v2/models", headers=server.headers).status_code == 200
+    assert server.stop() == 0
+
+
+def first_of(server: Server, role: str) -> list[psutil.Process]:
+    """The process of that role which the supervisor started itself."""
+    own = {child.pid for child in psutil.Process(server.process.pid).children()}
+    return [p for p in server.processes() if p.pid in own and any(word.endswith(role) for word in p.cmdline())]
+
+
+def test_a_process_that_dies_again_and_again_ends_all(fresh_server: Start) -> None:
+    server = fresh_server().wait_until_ready()
+
+    def gave_up() -> bool:
+        for process in first_of(server, "worker"):
+            process.kill()
+        return server.process.poll() is not None
+
+    eventually(gave_up, "giving up")
+    assert server.process.returncode == 1
+    assert "died 5 times in a row" in server.log.strip().splitlines()[-1]
+    assert not server.processes()
+
+
+def test_port_taken(fresh_server: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"127.0.0.1:{port}" in one_line_and_status_1(fresh_server(port=port))
+
+
+def test_data_folder_in_use(fresh_server: Start) -> None:
+    server = fresh_server().wait_until_ready()
+    other = fresh_server(data_dir=server.data_dir, port=free_port())
+    assert f"in use by another 'safelight up' (process {server.process.pid})" in one_line_and_status_1(other)
+    assert server.stop() == 0
+
+
+def test_missing_parents_are_made(fresh_server: Start, server_folder: Path) -> None:
+    log = server_folder / "log"
+    log.mkdir()
+    server = fresh_server(data_dir=log / ".." / "not" / "there" / "yet", log_folder=log).wait_until_ready()
+    assert server.stop() == 0
+
+
+def test_a_file_in_the_way(fresh_server: Start, server_folder: Path) -> None:
+    (server_folder / "data").write_text("I am a file")
+    assert "a part of its path is a file" in one_line_and_status_1(fresh_server())
+
+
+def test_a_deep_folder_with_an_odd_name(fresh_server: Start, server_folder: Path) -> None:
+    deep = server_folder.joinpath(*["very, deep % folder"] * 8)
+    deep.mkdir(parents=True)
+    server = fresh_server(data_dir=deep / "data").wait_until_ready()
+    assert server.stop() == 0
+
+
+def mounted(folder: Path, options: str) -> Path:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only where we may mount a file system")
+    return folder
+
+
+def test_full_disk(fresh_server: Start, server_folder: Path) -> None:
+    disk = mounted(server_folder / "disk", "size=24m")
+    try:
+        assert "is full. Free some space" in one_line_and_status_1(fresh_server(data_dir=disk))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_read_only_folder(fresh_server: Start, server_folder: Path) -> None:
+    disk = mounted(server_folder / "disk", "ro")
+    try:
+        assert "read" in one_line_and_status_1(fresh_server(data_dir=disk))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_folder(fresh_server: Start, server_folder: Path) -> None:
+    (server_folder / "data").mkdir(mode=0o000)
+    assert "No permission for" in one_line_and_status_1(fresh_server())
+
+
+def test_wrong_settings(fresh_server: Start, server_folder: Path) -> None:
+    catalog = server_folder / "catalog.toml"
+    catalog.write_text("models = [1]")
+    for name, value in {
+        "SAFELIGHT_CATALOG": str(catalog),
+        "SAFELIGHT_DATABASE_URL": f"postgresql://user:secret@127.0.0.1:{free_port()}/nothing",
+        "SAFELIGHT_SIGNING_KEYS": "nonsense",
+        "SAFELIGHT_RETENTION": "soon",
+        "SAFELIGHT_MEDIA_URL": "ftp://somewhere",
+    }.items():
+        server = fresh_server(env={name: value})
+        line = one_line_and_status_1(server)
+        assert "secret" not in line
+
+
+@pytest.mark.database
+def test_on_a_database_elsewhere(fresh_server: Start, fresh_database_url: str) -> None:
+    server = fresh_server(env={"SAFELIGHT_DATABASE_URL": fresh_database_url}).wait_until_ready()
+    assert not (server.data_dir / "postgres").exists()
+    assert httpx.get(f"{server.base_url}/v2/models", headers=server.headers).status_code == 200
+    assert server.stop() == 0
