@@ -43,9 +43,7 @@ class Easel:
 
 def as_image(pixels: Bytes) -> skia.Image:
     """Skia's view of a premultiplied (h, w, 4) picture; the array must outlive it."""
-    info = skia.ImageInfo.Make(
-        pixels.shape[1], pixels.shape[0], skia.kRGBA_8888_ColorType, skia.kPremul_AlphaType
-    )
+    info = skia.ImageInfo.Make(pixels.shape[1], pixels.shape[0], skia.kRGBA_8888_ColorType, skia.kPremul_AlphaType)
     return skia.Image.MakeRasterData(info, skia.Data.MakeWithoutCopy(pixels), pixels.strides[0])
 
 
@@ -89,6 +87,9 @@ def shaded(top: float, bottom: float, colours: list[tuple[Rgb, float]]) -> skia.
 def glow(x: float, y: float, radius: float, colour: Rgb, alpha: float, *, add: bool = True) -> skia.Paint:
     """A soft round light, added to what is below (or laid over it)."""
     shader = skia.GradientShader.MakeRadial(
-        skia.Point(x, y), radius, [argb(colour, alpha), argb(colour, alpha * 0.28), argb(colour, 0)], [0, 0.3, 1]
+        skia.Point(x, y),
+        radius,
+        [argb(colour, alpha), argb(colour, alpha * 0.28), argb(colour, 0)],
+        [0, 0.3, 1],
     )
     return skia.Paint(Shader=shader, BlendMode=skia.BlendMode.kPlus if add else skia.BlendMode.kSrcOver)

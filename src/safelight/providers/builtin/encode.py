@@ -5,16 +5,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import av
 import numpy as np
 import pyvips
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
-Samples = NDArray[np.float32]
+Samples = NDArray[np.floating[Any]]
 Tooth = NDArray[np.int16]  # (h, w), added to the luma of stretched frames
 SAMPLE_RATE = 48_000
 
@@ -35,7 +35,9 @@ def write_image(pixels: Bytes, path: Path, output_format: Literal["png", "jpeg",
 class Clip:
     """An MP4 file being written: H.264 (BT.709, yuv420p) and, when asked, stereo AAC at 48 kHz."""
 
-    def __init__(self, path: Path, width: int, height: int, fps: int, *, sound: bool, tooth: Tooth | None = None) -> None:
+    def __init__(
+        self, path: Path, width: int, height: int, fps: int, *, sound: bool, tooth: Tooth | None = None
+    ) -> None:
         options = {"movflags": "+faststart", "fflags": "+bitexact"}
         self._file = av.open(str(path), "w", format="mp4", options=options)
         video = self._file.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "20"})
@@ -46,7 +48,10 @@ class Clip:
         self._video, self._count, self._tick = video, 0, Fraction(1, fps)
         context.time_base = self._tick
         self._tooth = tooth
-        self._encoder, self._waiting = ThreadPoolExecutor(1, thread_name_prefix="encoder"), deque[Future[None]]()
+        self._encoder, self._waiting = (
+            ThreadPoolExecutor(1, thread_name_prefix="encoder"),
+            deque[Future[None]](),
+        )
         self._reformatter = VideoReformatter()
         self._audio = None
         if sound:
@@ -71,7 +76,7 @@ class Clip:
         small = source.width != width
         frame = self._reformatter.reformat(
             source, width=width, height=height, format="yuv420p", interpolation="BICUBIC" if small else "POINT",
-            dst_colorspace="ITU709", dst_color_range="MPEG",
+            dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG,
         )  # fmt: skip
         if small:
             self._roughen(frame)
@@ -84,7 +89,7 @@ class Clip:
         if self._tooth is None:
             return
         plane = frame.planes[0]
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
         rows[...] = np.clip(rows + self._tooth, 16, 235)
 
     def add_sound(self, samples: Samples, position: int) -> None:

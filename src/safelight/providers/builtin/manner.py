@@ -36,7 +36,8 @@ def _tooth(width: int, start: int, stop: int) -> Field:
     first = start % strip.shape[0]
     if first + stop - start <= strip.shape[0]:
         return strip[first : first + stop - start]
-    return np.take(strip, np.arange(start, stop) % strip.shape[0], axis=0)
+    result: Field = np.take(strip, np.arange(start, stop) % strip.shape[0], axis=0)
+    return result
 
 
 def vignette(width: int, height: int, start: int, stop: int, strength: float) -> Field:
@@ -111,7 +112,7 @@ def _washes(brief: Brief, width: int, height: int) -> tuple[Words, Words, Words]
 
 def _sheet(width: int, height: int) -> tuple[Field, Field]:
     """Coordinates of a coarse grid over the picture, in picture heights."""
-    rows, columns = max(64, height // 5), max(64, width // 5)
+    rows, columns = max(64, height // 9), max(64, width // 9)
     x = np.linspace(0, width / height, columns, dtype=np.float32)[None, :]
     y = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
     return x + np.zeros_like(y), y + np.zeros_like(x)
@@ -160,7 +161,8 @@ def _paper_edge(x: Field, y: Field, aspect: float, pool: Field) -> Field:
     inset = np.float32(0.030)
     away = np.minimum(np.minimum(x, np.float32(aspect) - x), np.minimum(y, 1 - y)) - inset
     ragged = 0.010 * sample(pool, x * 1.3, y * 1.3) + 0.006 * sample(pool, x * 5, y * 5)
-    return np.clip((away + ragged) * 14, -3.5, 3.5).astype(np.float32)
+    result: Field = np.clip((away + ragged) * 14, -3.5, 3.5).astype(np.float32)
+    return result
 
 
 @lru_cache(maxsize=1)
@@ -216,7 +218,8 @@ def _leading_colours(pixels: Bytes, count: int) -> NDArray[np.float32]:
             members = thumb[nearest == i]
             if len(members):
                 centres[i] = members.mean(axis=0)
-    return centres
+    result: NDArray[np.float32] = centres
+    return result
 
 
 def _lookup(centres: NDArray[np.float32]) -> Bytes:
@@ -295,7 +298,10 @@ def oil(easel: Easel) -> None:
     height, width = pixels.shape[:2]
     unit = easel.unit
     rng = easel.brief.rng("oil")
-    rows, columns = max(64, round(300 * np.sqrt(height / width))), max(64, round(300 * np.sqrt(width / height)))
+    rows, columns = (
+        max(64, round(300 * np.sqrt(height / width))),
+        max(64, round(300 * np.sqrt(width / height))),
+    )
     small = shrink(pixels, columns, rows)
     tone = small[..., :3].astype(np.float32).mean(axis=2)
     swirl = fractal(rng, 256, roughness=1.8, coarsest=1)
@@ -305,7 +311,14 @@ def oil(easel: Easel) -> None:
     strong = np.hypot(gx, gy) > 3.0
     angle = np.where(strong, np.arctan2(gx, -gy), angle)
     for length, thick, count, jitter in ((34, 13, 2600, 16), (19, 6.5, 6500, 14), (10, 3.2, 9000, 12)):
-        _strokes(easel, rng, small, angle, strong if thick < 5 else None, (length * unit, thick * unit, count, jitter))
+        _strokes(
+            easel,
+            rng,
+            small,
+            angle,
+            strong if thick < 5 else None,
+            (length * unit, thick * unit, count, jitter),
+        )
     _impasto(easel)
 
 
@@ -327,9 +340,7 @@ def _strokes(
                       + rng.normal(0, jitter / 2, (len(xs), 1)).astype(int), 0, 255)  # fmt: skip
     packed = (0xF0 << 24) | (colours[:, 0] << 16) | (colours[:, 1] << 8) | colours[:, 2]
     px, py = xs * easel.width, ys * easel.height
-    pen = skia.Paint(
-        AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeWidth=thick, StrokeCap=skia.Paint.kRound_Cap
-    )
+    pen = skia.Paint(AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeWidth=thick, StrokeCap=skia.Paint.kRound_Cap)
     canvas = easel.canvas
     ends = np.stack([px - dx, py - dy, px + dx, py + dy], axis=1).tolist()
     for colour, (x0, y0, x1, y1) in zip(packed.tolist(), ends, strict=True):
@@ -359,7 +370,8 @@ def _impasto(easel: Easel) -> None:
 
 def luma_tooth(width: int, height: int) -> NDArray[np.int16]:
     """The paper's tooth as an (h, w) plane to add to the luma of a clip's frames."""
-    return np.rint(_tooth(width, 0, height) * np.float32(2.6)).astype(np.int16)
+    result: NDArray[np.int16] = np.rint(_tooth(width, 0, height) * np.float32(2.6)).astype(np.int16)
+    return result
 
 
 FINISHES: dict[str, Callable[[Easel], None]] = {

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-import skia
 from numpy.typing import NDArray
 
 from safelight.providers.builtin import manner
@@ -19,7 +18,9 @@ PHASES = 4  # positions between two pixels at which a still layer is kept
 class Plate:
     """Elements that stand still at one depth, painted once, wider than the frame by ``margin`` on both sides."""
 
-    def __init__(self, elements: list[Element], brief: Brief, palette: Palette, size: tuple[int, int], margin: int) -> None:
+    def __init__(
+        self, elements: list[Element], brief: Brief, palette: Palette, size: tuple[int, int], margin: int
+    ) -> None:
         self.depth, self.margin = elements[0].depth, margin
         easel = Easel(brief, palette, *size, margin)
         for element in elements:

@@ -1,11 +1,12 @@
 """Chance with a shape: seamless fractal tiles, and how they are sampled, stretched and dithered."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]  # float32 wherever speed matters
 
 
 def fractal(rng: np.random.Generator, size: int, *, roughness: float, coarsest: float = 1.0) -> Field:
@@ -42,13 +43,33 @@ def sample(tile: Field, u: Field, v: Field) -> Field:
     b -= a
     b *= fy
     a += b
-    return a
+    result: Field = a
+    return result
 
 
 def smoothstep(low: float, high: float, value: Field) -> Field:
     """0 below ``low``, 1 above ``high``, an S between; ``low`` may be the greater."""
     t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    result: Field = t * t * (3 - 2 * t)
+    return result
+
+
+def blend(planes: list[Field], colour: tuple[float, float, float], share: Field) -> None:
+    """Mix a colour into three planes, in place."""
+    for i, part in enumerate(colour):
+        planes[i] += (np.float32(part) - planes[i]) * share
+
+
+def blend_lit(
+    planes: list[Field],
+    shade: tuple[float, float, float],
+    light: tuple[float, float, float],
+    lit: Field,
+    share: Field,
+) -> None:
+    """Mix a colour that runs from ``shade`` to ``light`` into three planes, in place."""
+    for i, (low, high) in enumerate(zip(shade, light, strict=True)):
+        planes[i] += (np.float32(low) + lit * np.float32(high - low) - planes[i]) * share
 
 
 def wander(rng: np.random.Generator, count: int, *, roughness: float = 1.4, coarsest: float = 1.0) -> Field:
@@ -83,4 +104,3 @@ def paper(width: int) -> Field:
     fibre = fractal(rng, size, roughness=1.6, coarsest=6)
     tile = (0.85 * tooth + 0.35 * fibre).astype(np.float32)
     return np.ascontiguousarray(np.tile(tile, (1, width // size + 1))[:, :width])
-

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 
 import av
 import numpy as np
@@ -43,10 +44,10 @@ def _stretcher(*_: object) -> VideoReformatter:
     return VideoReformatter()
 
 
-def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, out: str) -> av.VideoFrame:
+def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, out: str) -> Any:
     frame = av.VideoFrame.from_ndarray(plane, format=kind)
     stretcher = _stretcher(plane.shape, kind, width, height, how, out)
-    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how)
+    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how).to_ndarray()
 
 
 def stretch(field: Field, width: int, height: int) -> Words:
@@ -54,12 +55,14 @@ def stretch(field: Field, width: int, height: int) -> Words:
     words = _words(field)
     if words.shape == (height, width):
         return words
-    return _resize(words, "gray16le", width, height, "BICUBIC", "gray16le").to_ndarray()
+    result: Words = _resize(words, "gray16le", width, height, "BICUBIC", "gray16le")
+    return result
 
 
 def stretch_dithered(field: Field, width: int, height: int) -> Bytes:
     """A field in 0..1 stretched smoothly to (height, width), in 0..255 with an ordered dither."""
-    return _resize(_words(field), "gray16le", width, height, "BICUBIC", "gray").to_ndarray()
+    result: Bytes = _resize(_words(field), "gray16le", width, height, "BICUBIC", "gray")
+    return result
 
 
 def _words(field: Field) -> Words:
@@ -68,7 +71,8 @@ def _words(field: Field) -> Words:
 
 def stretch_bytes(plane: Bytes, width: int, height: int, how: str = "BICUBIC") -> Bytes:
     """An 8-bit plane stretched or shrunk to (height, width)."""
-    return _resize(np.ascontiguousarray(plane), "gray", width, height, how, "gray").to_ndarray()
+    result: Bytes = _resize(np.ascontiguousarray(plane), "gray", width, height, how, "gray")
+    return result
 
 
 def shrink(picture: Bytes, width: int, height: int) -> Bytes:
@@ -98,15 +102,16 @@ def lay_field(target: Bytes, colour: tuple[Field, Field, Field], cover: Field | 
                 rows[..., c] = plane[start:stop]
             rows[..., 3] = 255
             return
-        alpha = mask[start:stop].astype(np.int16)
+        alpha = mask[start:stop].astype(np.uint16)
         alpha += alpha >> 7  # 0..256, so that a full cover hides all
+        through = 256 - alpha
         for c, plane in enumerate(planes):
-            below = rows[..., c].astype(np.int16)
-            step = plane[start:stop].astype(np.int16)
-            step -= below
-            rows[..., c] = below + ((step * alpha.astype(np.int32) + 128) >> 8).astype(np.int16)
-        under = rows[..., 3].astype(np.int16)
-        rows[..., 3] = under + (((255 - under).astype(np.int32) * alpha + 128) >> 8).astype(np.int16)
+            value = plane[start:stop] * alpha  # at most 255 * 256: all fits in 16 bits
+            value += rows[..., c] * through
+            value += 128
+            value >>= 8
+            rows[..., c] = value
+        rows[..., 3] = 255 - (((255 - rows[..., 3]) * through) >> 8)
 
     each_band(band, height, 64)
 

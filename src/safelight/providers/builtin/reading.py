@@ -24,11 +24,11 @@ SUBJECT_ORDER = (
 )  # fmt: skip
 SUBJECTS = _table(
     portrait="portrait face headshot selfie bust",
-    stilllife="still fruit fruits vase bowl apple apples pear pears orange oranges lemon lemons table teapot cup "
+    stilllife="still fruit fruits vase bowl apple apples pear pears oranges lemon lemons table teapot cup "
     "coffee bottle bottles jar bread wine product cake food breakfast",
     underwater="underwater reef coral fish fishes jellyfish whale seabed submarine aquarium",
-    space="space galaxy nebula planet planets cosmos cosmic star-field orbit astronaut universe asteroid saturn",
-    village="village hamlet cottage cottages town farmhouse farm countryside chalet house houses home cabin",
+    space="space galaxy nebula planet planets cosmos cosmic orbit astronaut universe asteroid saturn",
+    village="village hamlet cottage cottages town farmhouse farm countryside chalet house houses cabin",
     city="city cities skyline street streets downtown skyscraper skyscrapers tower towers metropolis urban "
     "cyberpunk tokyo york london paris cityscape megacity alley",
     forest="forest forests wood woods jungle woodland grove rainforest taiga trees",
@@ -41,9 +41,12 @@ SUBJECTS = _table(
     "volcano fjord highlands landscape lake river snowcapped",
 )
 # Beings make a portrait only where no place is named.
-BEINGS = set(
-    "woman man girl boy person people king queen cat dog lion tiger fox horse child wizard robot knight warrior "
-    "lady gentleman samurai princess elf sailor astronaut owl".split()
+BEINGS = frozenset(
+    _table(
+        being="woman man girl boy person people king queen cat dog lion tiger fox horse child wizard robot "
+        "knight warrior "
+        "lady gentleman samurai princess elf sailor astronaut owl"
+    )
 )
 LIGHTS = _table(
     dawn="dawn sunrise daybreak morning",
@@ -126,9 +129,8 @@ def _first(names: tuple[str, ...], found: set[str], default: str) -> str:
 
 def _subject(words: list[str]) -> str:
     found = {SUBJECTS[word] for word in words if word in SUBJECTS}
-    if "still" in words and "life" not in words:
-        others = {SUBJECTS[word] for word in words if word in SUBJECTS and word != "still"}
-        found = others
+    if "still" in words and "life" not in words:  # "a still lake" is no still life
+        found = {SUBJECTS[word] for word in words if word in SUBJECTS and word != "still"}
     if not found and not BEINGS.isdisjoint(words):
         return "portrait"
     return _first(SUBJECT_ORDER, found, "abstract")

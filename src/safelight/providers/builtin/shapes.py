@@ -34,7 +34,12 @@ def house(easel: Easel, rng: np.random.Generator, x: float, y: float, size: floa
     canvas.drawPath(polygon([at(-side, 0), at(-side, h * 0.12), at(w, h * 0.12), at(w, 0)]), fill(p.shade, 0.22))
     lit = 0.75 if p.night > 0.1 or p.name in ("dawn", "golden") else 0.25
     pane = size * 0.13
-    for dx, dy in ((w * 0.28, h * 0.45), (w * 0.66, h * 0.45), (w * 0.47, h * 0.98), (-side * 0.55, h * 0.45)):
+    for dx, dy in (
+        (w * 0.28, h * 0.45),
+        (w * 0.66, h * 0.45),
+        (w * 0.47, h * 0.98),
+        (-side * 0.55, h * 0.45),
+    ):
         cx, cy = at(dx, dy)
         if rng.random() < lit:
             canvas.drawCircle(cx, cy, pane * 3.4, glow(cx, cy, pane * 3.4, WINDOW, 0.30 + 0.25 * p.night))
@@ -74,15 +79,17 @@ def church(easel: Easel, x: float, y: float, size: float, wall: Rgb, roof: Rgb) 
 
 def fir(easel: Easel, rng: np.random.Generator, x: float, y: float, size: float, colour: Rgb) -> None:
     """A conifer of ragged tiers."""
-    tiers = 7
+    tiers = 10
     left, right = [], []
     for i in range(tiers):
         t = i / tiers
-        top = y - size + size * t * 0.92
-        reach = size * 0.26 * (0.18 + t) * rng.uniform(0.8, 1.2)
-        left += [(x - reach * 0.42, top), (x - reach, top + size * 0.15)]
-        right += [(x + reach * 0.42, top), (x + reach, top + size * 0.15)]
-    outline = [(x, y - size * 1.04), *right, (x + size * 0.03, y), (x - size * 0.03, y), *left[::-1]]
+        top = y - size + size * t * 0.9
+        reach = size * 0.21 * (0.18 + t) * rng.uniform(0.8, 1.2)
+        left += [(x - reach * 0.42, top), (x - reach, top + size * 0.115)]
+        right += [(x + reach * 0.42, top), (x + reach, top + size * 0.115)]
+    skirt = y - size * 0.05
+    trunk = [(x + size * 0.022, skirt), (x + size * 0.022, y), (x - size * 0.022, y), (x - size * 0.022, skirt)]
+    outline = [(x, y - size * 1.04), *right, *trunk, *left[::-1]]
     easel.canvas.drawPath(polygon(outline), fill(colour))
 
 
@@ -124,7 +131,13 @@ def sailboat(easel: Easel, x: float, y: float, size: float, hull: Rgb, sail: Rgb
     main.close()
     canvas.drawPath(main, fill(sail))
     canvas.drawPath(
-        polygon([(x - size * 0.03, y - size * 1.2), (x - size * 0.42, y - size * 0.24), (x - size * 0.03, y - size * 0.22)]),
+        polygon(
+            [
+                (x - size * 0.03, y - size * 1.2),
+                (x - size * 0.42, y - size * 0.24),
+                (x - size * 0.03, y - size * 0.22),
+            ]
+        ),
         fill(mix(sail, easel.palette.shade, 0.3)),
     )
 
@@ -166,9 +179,18 @@ def figure(easel: Easel, x: float, y: float, size: float, colour: Rgb) -> None:
     side = -1 if easel.palette.sun_x > 0.5 else 1
     shadow = polygon([(x - size * 0.12, y), (x + size * 0.12, y), (x + side * size * 1.7, y + size * 0.35)])
     canvas.drawPath(shadow, fill(easel.palette.shade, 0.4))
-    coat = [(x - size * 0.1, y - size * 0.78), (x + size * 0.1, y - size * 0.78), (x + size * 0.17, y - size * 0.3)]
-    coat += [(x + size * 0.1, y), (x + size * 0.02, y), (x, y - size * 0.25), (x - size * 0.02, y)]
-    coat += [(x - size * 0.1, y), (x - size * 0.17, y - size * 0.3)]
+    coat = [
+        (x - size * 0.1, y - size * 0.78),
+        (x + size * 0.1, y - size * 0.78),
+        (x + size * 0.17, y - size * 0.3),
+    ]
+    coat += [(x + size * 0.07, y - size * 0.3), (x + size * 0.1, y), (x + size * 0.04, y), (x, y - size * 0.3)]
+    coat += [
+        (x - size * 0.07, y),
+        (x - size * 0.13, y),
+        (x - size * 0.07, y - size * 0.3),
+        (x - size * 0.17, y - size * 0.3),
+    ]
     canvas.drawPath(polygon(coat), fill(colour))
     canvas.drawCircle(x, y - size * 0.88, size * 0.095, fill(scale(colour, 0.7)))
 
@@ -180,7 +202,12 @@ def lighthouse(easel: Easel, x: float, y: float, size: float) -> None:
     for i in range(6):
         low, high = i / 6, (i + 1) / 6
         w0, w1 = size * (0.16 - 0.06 * low), size * (0.16 - 0.06 * high)
-        points = [(x - w0, y - size * low), (x + w0, y - size * low), (x + w1, y - size * high), (x - w1, y - size * high)]
+        points = [
+            (x - w0, y - size * low),
+            (x + w0, y - size * low),
+            (x + w1, y - size * high),
+            (x - w1, y - size * high),
+        ]
         canvas.drawPath(polygon(points), fill(band if i % 2 else white))
     side = 1 if p.sun_x < 0.5 else -1
     dark = [(x, y), (x + side * size * 0.16, y), (x + side * size * 0.1, y - size), (x, y - size)]
@@ -191,7 +218,13 @@ def lighthouse(easel: Easel, x: float, y: float, size: float) -> None:
     canvas.drawPath(roof, fill(scale(band, 0.8)))
     canvas.drawCircle(x, top, size * 0.9, glow(x, top, size * 0.9, WINDOW, 0.5))
     for direction in (-1, 1):
-        beam = polygon([(x, top), (x + direction * size * 7, top - size * 0.55), (x + direction * size * 7, top + size * 0.35)])
+        beam = polygon(
+            [
+                (x, top),
+                (x + direction * size * 7, top - size * 0.55),
+                (x + direction * size * 7, top + size * 0.35),
+            ]
+        )
         shader = skia.GradientShader.MakeLinear(
             [skia.Point(x, top), skia.Point(x + direction * size * 5, top)], [0x50FFE9B0, 0x00FFE9B0]
         )

@@ -6,10 +6,10 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin.easel import Easel, Element, fill, glow
-from safelight.providers.builtin.noise import Field, fractal, sample, smoothstep
+from safelight.providers.builtin.noise import Field, blend, blend_lit, fractal, sample, smoothstep
 from safelight.providers.builtin.palette import mix
 from safelight.providers.builtin.planes import lay_field
-from safelight.providers.builtin.reading import Brief, Rgb
+from safelight.providers.builtin.reading import Brief
 
 
 def field_size(easel: Easel, share: float = 1.0) -> tuple[int, int]:
@@ -23,12 +23,6 @@ def field_axes(easel: Easel, rows: int, columns: int, bottom: float) -> tuple[Fi
     x = (np.arange(columns, dtype=np.float32) + 0.5) / columns * easel.span - easel.margin
     y = (np.arange(rows, dtype=np.float32) + 0.5) / rows * bottom
     return (x / np.float32(easel.width))[None, :], y[:, None]
-
-
-def blend(a: list[Field], colour: Rgb, share: Field) -> None:
-    """Mix a colour into three fields in place."""
-    for plane, part in zip(a, colour, strict=True):
-        plane += (np.float32(part) - plane) * share
 
 
 class Sky:
@@ -53,9 +47,9 @@ class Sky:
         if self.sun:
             aspect = easel.width / easel.height
             far = ((x - p.sun_x) * aspect) ** 2 + (y - self.horizon * (1 - p.sun_y)) ** 2
-            strength = np.float32(0.5 if p.night < 0.6 else 0.2)
+            power = np.float32(0.5 if p.night < 0.6 else 0.2)
             far = np.sqrt(far + np.float32(1e-4))
-            strength = strength * np.exp(-far * np.float32(4.5))
+            strength = power * np.exp(-far * np.float32(4.5))
             strength += np.float32(0.3) * np.exp(-far * far * np.float32(60))
             blend(planes, p.sun, strength)
         return planes
@@ -74,8 +68,7 @@ class Sky:
         edge = np.float32(1.35 - 2.3 * self.cover)
         alpha = smoothstep(0, 1.15, density - edge) * smoothstep(0.0, 0.22, (self.horizon - y) / self.horizon)
         lit = np.clip(0.62 + 0.55 * (density - ahead) - 0.22 * np.maximum(density - edge - 0.5, 0), 0, 1)
-        for plane, light, shade in zip(planes, p.cloud_light, p.cloud_shade, strict=True):
-            plane += (np.float32(shade) + lit * np.float32(light - shade) - plane) * alpha * np.float32(0.93)
+        blend_lit(planes, p.cloud_shade, p.cloud_light, lit, alpha * np.float32(0.93))
 
     def draw(self, easel: Easel, seconds: float) -> None:
         """Paint the sky over the rows above the horizon (and a little below, where the ground hides it)."""

@@ -1,15 +1,17 @@
 """What a scene sounds like: wind, waves, rain, a city's hum, birds or a soft pad, made of filtered noise."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.encode import SAMPLE_RATE
 from safelight.providers.builtin.reading import Brief
 
-Samples = NDArray[np.float32]
+Samples = NDArray[np.floating[Any]]
 
 
-def _shaped(rng: np.random.Generator, count: int, low: float, high: float, tilt: float) -> NDArray[np.float32]:
+def _shaped(rng: np.random.Generator, count: int, low: float, high: float, tilt: float) -> Samples:
     """Noise of unit deviation between two frequencies (Hz), falling by ``tilt`` powers of frequency."""
     size = 1 << (count - 1).bit_length()
     spectrum = np.fft.rfft(rng.standard_normal(size, dtype=np.float32))
@@ -20,11 +22,12 @@ def _shaped(rng: np.random.Generator, count: int, low: float, high: float, tilt:
     return line / np.float32(line.std() + 1e-9)
 
 
-def _swell(rng: np.random.Generator, time: NDArray[np.float32], period: float, depth: float) -> NDArray[np.float32]:
+def _swell(rng: np.random.Generator, time: Samples, period: float, depth: float) -> Samples:
     """A slow breath between 1 - depth and 1."""
     phase, second = rng.uniform(0, 6.28, 2)
     wave = 0.6 * np.sin(6.283 * time / period + phase) + 0.4 * np.sin(6.283 * time / (period * 0.618) + second)
-    return (1 - depth * (0.5 + 0.5 * wave)).astype(np.float32)
+    result: Samples = (1 - depth * (0.5 + 0.5 * wave)).astype(np.float32)
+    return result
 
 
 _BEDS = {
@@ -64,10 +67,11 @@ def ambience(brief: Brief, seconds: int) -> Samples:
         _calls(brief, seconds, mixed)
     fade = np.minimum(1, np.minimum(time, np.float32(seconds) - time) / np.float32(min(0.8, seconds / 4)))
     mixed *= fade
-    return np.tanh(mixed * np.float32(1.4)).astype(np.float32) * np.float32(0.8)
+    result: Samples = np.tanh(mixed * np.float32(1.4)).astype(np.float32) * np.float32(0.8)
+    return result
 
 
-def _pad(brief: Brief, time: NDArray[np.float32], mixed: Samples) -> None:
+def _pad(brief: Brief, time: Samples, mixed: Samples) -> None:
     """A quiet chord whose voices drift against each other."""
     rng = brief.rng("pad")
     root = 65.4 * 2 ** (int(rng.integers(0, 8)) / 12)

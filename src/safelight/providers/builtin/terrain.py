@@ -60,20 +60,18 @@ def _table(ground: Ground, x: Field, z: Field, step: float) -> tuple[Field, list
     lx, ly, lz = ground.light
     steep = np.sqrt(1 + slope_x * slope_x + slope_z * slope_z)
     lambert = (-slope_x * np.float32(lx) + np.float32(ly) - slope_z * np.float32(lz)) / steep
-    lit = np.clip(lambert * 0.95 + 0.22, 0, 1)
+    lit: Field = np.clip(lambert * 0.95 + 0.22, 0, 1)
     if ground.tones:
         lit = _stepped(lit, ground.tones)
     air = 1 - np.exp(-((z / np.float32(ground.haze_depth)) ** 1.3)) + 0 * height
     if ground.mist:
         low = np.exp(-np.maximum(height, 0) * np.float32(2.2)) * np.float32(ground.mist)
         air = np.clip(air + low * np.clip(z / np.float32(ground.haze_depth) * 1.6, 0, 1), 0, 1)
-    planes = []
-    for part, sun, shade, haze in zip(
-        ground.colour(x, z, height, steep), ground.sunlit, ground.shade, ground.haze, strict=True
-    ):
-        part *= np.float32(shade) + lit * np.float32(sun * 1.06 - shade)
-        part += (np.float32(haze) - part) * air
-        planes.append(np.clip(part, 0, 1) * 255)
+    planes = ground.colour(x, z, height, steep)
+    for i, (sun, shade, haze) in enumerate(zip(ground.sunlit, ground.shade, ground.haze, strict=True)):
+        planes[i] *= np.float32(shade) + lit * np.float32(sun * 1.06 - shade)
+        planes[i] += (np.float32(haze) - planes[i]) * air
+        planes[i] = np.clip(planes[i], 0, 1) * 255
     return height, planes
 
 
@@ -90,7 +88,8 @@ def _stepped(value: Field, steps: int) -> Field:
     scaled = value * np.float32(steps)
     whole = np.floor(scaled)
     rest = np.clip((scaled - whole - 0.5) * 5 + 0.5, 0, 1)
-    return (whole + rest) / np.float32(steps)
+    result: Field = (whole + rest) / np.float32(steps)
+    return result
 
 
 @lru_cache(maxsize=1)
@@ -99,10 +98,11 @@ def _surface() -> Field:
     rng = np.random.Generator(np.random.PCG64(4711))
     bumps = fractal(rng, 512, roughness=1.75, coarsest=3)
     lit = bumps - np.roll(bumps, (2, 1), axis=(0, 1))
-    return (lit / lit.std()).astype(np.float32)
+    result: Field = (lit / lit.std()).astype(np.float32)
+    return result
 
 
-BUDGET = 1_300_000  # pixels that are looked up one by one; a larger picture stretches them and adds its own tooth
+BUDGET = 1_000_000  # pixels that are looked up one by one; a larger picture stretches them and adds its own tooth
 
 
 def draw_terrain(easel: Easel, view: View, ground: Ground, *, exact: bool = False) -> None:
@@ -164,7 +164,11 @@ def _fill(target: Bytes, strip: _Strip, view: View, ground: Ground, distances: F
     home = 1 + np.arange(count) // strip.step
     for i in range(count):
         share = np.float32(i % strip.step / strip.step)
-        crest = strip.crest[home[i]] if share == 0 else strip.crest[home[i]] * (1 - share) + strip.crest[home[i] + 1] * share
+        crest = (
+            strip.crest[home[i]]
+            if share == 0
+            else strip.crest[home[i]] * (1 - share) + strip.crest[home[i] + 1] * share
+        )
         found[i] = np.interp(at, crest, order)
         tops[i] = crest[-1]
     whole = np.minimum(found.astype(np.int32), slices - 2)
@@ -173,7 +177,11 @@ def _fill(target: Bytes, strip: _Strip, view: View, ground: Ground, distances: F
     z = np.take(distances, whole)
     level = (at - np.float32((1 - view.horizon) * target.shape[0])) * z
     fineness = np.float32(0.17 * target.shape[0] / 1000)
-    broken = sample(_surface(), strip.bearing[:, None] * z * fineness, level * (fineness / np.float32(view.focal * target.shape[0])) + z * np.float32(0.05))
+    broken = sample(
+        _surface(),
+        strip.bearing[:, None] * z * fineness,
+        level * (fineness / np.float32(view.focal * target.shape[0])) + z * np.float32(0.05),
+    )
     broken *= np.float32(ground.relief) * np.exp(z * np.float32(-1 / ground.haze_depth))
     broken += 1
     cover = np.clip(tops - at + 0.5, 0, 1)

@@ -46,7 +46,9 @@ def _fog(easel: Easel, seconds: float, *, tile: Field, top: float, bottom: float
     n = sample(tile, x * 0.5 + t, y * 0.7 + 0 * x) + 0.6 * sample(tile, x * 1.1 - t, y * 1.9 + t)
     body = np.minimum(smoothstep(0, 0.35, y + 0 * x), smoothstep(1.0, 0.6, y + 0 * x) * 0.5 + 0.5)
     cover = smoothstep(-1.6, 2.0, n) * body * np.float32(strength * 1.5)
-    colour = tuple(np.full(cover.shape, part, np.float32) for part in mix(easel.palette.haze, easel.palette.horizon, 0.3))
+    colour = tuple(
+        np.full(cover.shape, part, np.float32) for part in mix(easel.palette.haze, easel.palette.horizon, 0.3)
+    )
     lay_field(easel.pixels[first:last], (colour[0], colour[1], colour[2]), np.clip(cover, 0, 0.92))
 
 

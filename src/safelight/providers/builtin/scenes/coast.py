@@ -7,7 +7,7 @@ import skia
 
 from safelight.providers.builtin import shapes, sky, water, weather
 from safelight.providers.builtin.easel import Easel, Element, fill, line, polygon, shaded
-from safelight.providers.builtin.noise import Field, fractal, sample, smoothstep, wander
+from safelight.providers.builtin.noise import fractal, sample, wander
 from safelight.providers.builtin.palette import Palette, mix, scale
 from safelight.providers.builtin.planes import lay_field
 from safelight.providers.builtin.reading import Brief
@@ -41,7 +41,9 @@ def _headland(easel: Easel, _: float, *, number: int, level: float) -> None:
     side, reach = rng.choice([-1, 1]), rng.uniform(0.25, 0.5)
     edge = reach if side < 0 else 1 - reach
     body = np.clip((edge - s) * side * -1, 0, 1) ** 0.7 if side > 0 else np.clip(edge - s, 0, 1) ** 0.7
-    ridge = body * (0.20 - 0.04 * number) * (1 + 0.45 * wander(rng, count, coarsest=2)) + 0.004 * wander(rng, count, roughness=0.9, coarsest=20) * (body > 0)
+    ridge = body * (0.20 - 0.04 * number) * (1 + 0.45 * wander(rng, count, coarsest=2)) + 0.004 * wander(
+        rng, count, roughness=0.9, coarsest=20
+    ) * (body > 0)
     base = (level + 0.004) * easel.height
     top = base - np.maximum(ridge, 0) * easel.height
     far = 0.72 - 0.22 * number
@@ -49,7 +51,10 @@ def _headland(easel: Easel, _: float, *, number: int, level: float) -> None:
     outline = [(float(a), float(b)) for a, b in zip(x, top, strict=True)]
     path = polygon([*outline, (easel.width + easel.margin, base), (-easel.margin, base)])
     peak = float(top.min())
-    easel.canvas.drawPath(path, shaded(peak, base, [(mix(colour, p.light, 0.18), 1), (colour, 1), (mix(colour, p.haze, 0.4), 1)]))
+    easel.canvas.drawPath(
+        path,
+        shaded(peak, base, [(mix(colour, p.light, 0.18), 1), (colour, 1), (mix(colour, p.haze, 0.4), 1)]),
+    )
 
 
 def _lamp(easel: Easel, _: float, *, level: float) -> None:
@@ -58,7 +63,9 @@ def _lamp(easel: Easel, _: float, *, level: float) -> None:
     base, size = (level + 0.01) * easel.height, easel.height * rng.uniform(0.26, 0.34)
     count = 60
     t = np.linspace(-1, 1, count)
-    rocks = base - size * 0.32 * np.sqrt(np.maximum(0, 1 - t * t)) * (1 + 0.14 * wander(rng, count, roughness=1, coarsest=8))
+    rocks = base - size * 0.32 * np.sqrt(np.maximum(0, 1 - t * t)) * (
+        1 + 0.14 * wander(rng, count, roughness=1, coarsest=8)
+    )
     points = [(x + float(a) * size * 1.1, float(b)) for a, b in zip(t, rocks, strict=True)]
     easel.canvas.drawPath(polygon(points), fill(mix(mix((0.25, 0.23, 0.23), p.shade, 0.5), p.haze, 0.15)))
     shapes.lighthouse(easel, x, base - size * 0.28, size)
@@ -90,8 +97,14 @@ def _surf(easel: Easel, seconds: float, *, level: float, rough: float) -> None:
         for j in range(count - 1):
             if breaks[j] > 0.15:
                 weight = (0.6 + 7 * t) * u * min(1.6, float(breaks[j])) * (0.5 + 0.3 * rough)
-                alpha = min(0.85, 0.25 + 0.5 * t) * min(1.0, (1 - t) * 8)
-                easel.canvas.drawLine(float(x[j]), float(crest[j]), float(x[j + 1]), float(crest[j + 1]), line(foam, weight, alpha))
+                alpha = min(0.85, 0.25 + 0.5 * t) * (0.45 if rough < 1.5 else 1.0) * min(1.0, (1 - t) * 8)
+                easel.canvas.drawLine(
+                    float(x[j]),
+                    float(crest[j]),
+                    float(x[j + 1]),
+                    float(crest[j + 1]),
+                    line(foam, weight, alpha),
+                )
 
 
 class Deep:
@@ -100,7 +113,11 @@ class Deep:
     def __init__(self, brief: Brief, palette: Palette) -> None:
         rng = brief.rng("deep")
         hues = ((0.02, 0.20, 0.34), (0.02, 0.26, 0.34), (0.05, 0.14, 0.36), (0.03, 0.28, 0.30))
-        self.low = mix(scale(hues[int(rng.integers(4))], 1 - 0.5 * palette.night), palette.accent, 0.06 if brief.colours else 0)
+        self.low = mix(
+            scale(hues[int(rng.integers(4))], 1 - 0.5 * palette.night),
+            palette.accent,
+            0.06 if brief.colours else 0,
+        )
         self.high = mix((0.50, 0.86, 0.88), palette.horizon, 0.25 + 0.3 * palette.night)
         self.tile = fractal(rng, 256, roughness=1.7, coarsest=2)
         self.sun = rng.uniform(0.25, 0.75)
@@ -112,8 +129,12 @@ class Deep:
         depth = y + 0.05 * sample(self.tile, x * 0.3 + t, y * 0.3)
         share = np.exp(-np.maximum(depth, 0) * np.float32(2.3))
         angle = (x - np.float32(self.sun)) / (y + np.float32(0.35))
-        rays = sample(self.tile, angle * 0.55 + t, 0 * y + t * 0.5) + 0.5 * sample(self.tile, angle * 1.7 - t, 0 * y + 0.4)
-        share = share * (1 + 0.26 * rays * np.exp(-y * np.float32(1.6))) + 0.32 * np.exp(-((x - self.sun) ** 2) * 10 - y * 5)
+        rays = sample(self.tile, angle * 0.55 + t, 0 * y + t * 0.5) + 0.5 * sample(
+            self.tile, angle * 1.7 - t, 0 * y + 0.4
+        )
+        share = share * (1 + 0.26 * rays * np.exp(-y * np.float32(1.6))) + 0.32 * np.exp(
+            -((x - self.sun) ** 2) * 10 - y * 5
+        )
         net = np.abs(sample(self.tile, x * 1.5 + t, y * 2.5 - t) - sample(self.tile, x * 1.5 - t, y * 2.5 + 0.3))
         share = np.clip(share + np.exp(-net * 7) * 0.22 * np.exp(-y * 4), 0, 1)
         planes = [np.float32(a) + np.float32(b - a) * share for a, b in zip(self.low, self.high, strict=True)]
@@ -140,7 +161,14 @@ def _reef(easel: Easel, _: float, *, number: int, deep: Deep) -> None:
     far = (0.72, 0.42, 0.12)[number]
     water_tone = mix(deep.low, deep.high, 0.28)
     rock = mix(mix((0.16, 0.17, 0.22), deep.low, 0.35), water_tone, far)
-    corals = ((0.92, 0.42, 0.36), (0.95, 0.66, 0.34), (0.80, 0.40, 0.62), (0.62, 0.46, 0.80), (0.36, 0.70, 0.56), easel.palette.accent)
+    corals = (
+        (0.92, 0.42, 0.36),
+        (0.95, 0.66, 0.34),
+        (0.80, 0.40, 0.62),
+        (0.62, 0.46, 0.80),
+        (0.36, 0.70, 0.56),
+        easel.palette.accent,
+    )
     for _i in range(34):
         j = int(rng.integers(0, count))
         size = easel.height * rng.uniform(0.03, 0.12) * (0.6 + 0.35 * number)
@@ -148,10 +176,19 @@ def _reef(easel: Easel, _: float, *, number: int, deep: Deep) -> None:
         _coral(easel, rng, float(x[j]), float(top[j]) + size * 0.15, size, tone)
     outline = [(float(a), float(b)) for a, b in zip(x, top, strict=True)]
     path = polygon([*outline, (easel.width + easel.margin, easel.height), (-easel.margin, easel.height)])
-    easel.canvas.drawPath(path, shaded(float(top.min()), easel.height, [(mix(rock, deep.high, 0.14), 1), (rock, 1), (mix(rock, deep.low, 0.6), 1)]))
+    easel.canvas.drawPath(
+        path,
+        shaded(
+            float(top.min()),
+            easel.height,
+            [(mix(rock, deep.high, 0.14), 1), (rock, 1), (mix(rock, deep.low, 0.6), 1)],
+        ),
+    )
 
 
-def _coral(easel: Easel, rng: np.random.Generator, x: float, y: float, size: float, tone: tuple[float, float, float]) -> None:
+def _coral(
+    easel: Easel, rng: np.random.Generator, x: float, y: float, size: float, tone: tuple[float, float, float]
+) -> None:
     """A fan, a brain or a branching coral."""
     kind, canvas = rng.integers(3), easel.canvas
     if kind == 0:
@@ -160,7 +197,12 @@ def _coral(easel: Easel, rng: np.random.Generator, x: float, y: float, size: flo
             reach = size * rng.uniform(0.75, 1.05)
             bend = skia.Path()
             bend.moveTo(x, y)
-            bend.quadTo(x + np.cos(angle) * reach * 0.3, y - reach * 0.5, x + np.cos(angle) * reach, y + np.sin(angle) * reach)
+            bend.quadTo(
+                x + np.cos(angle) * reach * 0.3,
+                y - reach * 0.5,
+                x + np.cos(angle) * reach,
+                y + np.sin(angle) * reach,
+            )
             canvas.drawPath(bend, line(mix(tone, (1, 1, 1), 0.1 * (i % 3)), size * 0.055))
     elif kind == 1:
         for i in range(5):
@@ -170,14 +212,25 @@ def _coral(easel: Easel, rng: np.random.Generator, x: float, y: float, size: flo
         while stack:
             px, py, angle, reach, level = stack.pop()
             qx, qy = px + np.cos(angle) * reach, py + np.sin(angle) * reach
-            canvas.drawLine(px, py, qx, qy, line(mix(tone, (1, 1, 1), 0.06 * level), max(1.0, size * 0.09 * 0.75**level)))
+            canvas.drawLine(
+                px, py, qx, qy, line(mix(tone, (1, 1, 1), 0.06 * level), max(1.0, size * 0.09 * 0.75**level))
+            )
             if level < 4:
-                stack += [(qx, qy, angle + turn, reach * 0.76, level + 1) for turn in (-rng.uniform(0.25, 0.6), rng.uniform(0.25, 0.6))]
+                stack += [
+                    (qx, qy, angle + turn, reach * 0.76, level + 1)
+                    for turn in (-rng.uniform(0.25, 0.6), rng.uniform(0.25, 0.6))
+                ]
 
 
 def _shoal(easel: Easel, seconds: float, *, number: int, deep: Deep) -> None:
     rng = easel.brief.rng(f"shoal{number}")
-    tones = ((0.95, 0.62, 0.22), (0.98, 0.86, 0.40), (0.86, 0.92, 0.96), (0.40, 0.62, 0.92), easel.palette.accent)
+    tones = (
+        (0.95, 0.62, 0.22),
+        (0.98, 0.86, 0.40),
+        (0.86, 0.92, 0.96),
+        (0.40, 0.62, 0.92),
+        easel.palette.accent,
+    )
     tone = mix(tones[int(rng.integers(len(tones)))], mix(deep.low, deep.high, 0.4), (0.65, 0.35, 0.05)[number])
     way = rng.choice([-1, 1])
     cx, cy = rng.uniform(0.3, 0.7), rng.uniform(0.25, 0.62)
@@ -193,7 +246,13 @@ def _shoal(easel: Easel, seconds: float, *, number: int, deep: Deep) -> None:
         body.quadTo(px, py + s * 0.62, px + way * s, py)
         easel.canvas.drawPath(body, fill(tone))
         easel.canvas.drawPath(
-            polygon([(px - way * s * 0.65, py), (px - way * s * 1.35, py - s * 0.42 + tail), (px - way * s * 1.35, py + s * 0.42 + tail)]),
+            polygon(
+                [
+                    (px - way * s * 0.65, py),
+                    (px - way * s * 1.35, py - s * 0.42 + tail),
+                    (px - way * s * 1.35, py + s * 0.42 + tail),
+                ]
+            ),
             fill(scale(tone, 0.85)),
         )
         easel.canvas.drawCircle(px + way * s * 0.6, py - s * 0.08, max(0.7, s * 0.08), fill((0.05, 0.06, 0.1)))
@@ -206,7 +265,3 @@ def _bubbles(easel: Easel, seconds: float) -> None:
         px, radius = (x + 0.006 * np.sin(y * 30)) * easel.width, r * easel.unit
         easel.canvas.drawCircle(px, y * easel.height, radius, line((0.85, 0.97, 1.0), max(0.8, radius * 0.18), 0.45))
         easel.canvas.drawCircle(px - radius * 0.3, y * easel.height - radius * 0.3, radius * 0.22, fill((1, 1, 1), 0.6))
-
-
-Veil = Field
-_ = smoothstep

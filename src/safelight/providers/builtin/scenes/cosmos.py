@@ -21,7 +21,11 @@ class Nebula:
         rng = brief.rng("nebula")
         self.shape = fractal(rng, 512, roughness=1.85, coarsest=1)
         self.dust = fractal(rng, 512, roughness=1.5, coarsest=3)
-        base: Rgb = brief.colours[0] if brief.colours else ((0.80, 0.24, 0.46), (0.20, 0.46, 0.86), (0.92, 0.46, 0.20), (0.26, 0.66, 0.62))[int(rng.integers(4))]
+        base: Rgb = (
+            brief.colours[0]
+            if brief.colours
+            else ((0.80, 0.24, 0.46), (0.20, 0.46, 0.86), (0.92, 0.46, 0.20), (0.26, 0.66, 0.62))[int(rng.integers(4))]
+        )
         self.inner, self.outer = mix(base, (1, 0.92, 0.86), 0.2), turn(base, rng.uniform(0.3, 0.55), 1.0)
         self.core = (rng.uniform(0.25, 0.75), rng.uniform(0.25, 0.75))
         self.tilt = rng.uniform(-0.9, 0.9)
@@ -45,7 +49,9 @@ class Nebula:
         planes = []
         for inner, outer, low in zip(self.inner, self.outer, (0.012, 0.014, 0.04), strict=True):
             share = np.clip(0.5 + 0.5 * warp, 0, 1)
-            value = np.float32(low) + glow_ * (np.float32(outer) + (np.float32(inner - outer)) * share) * np.float32(0.72)
+            value = np.float32(low) + glow_ * (np.float32(outer) + (np.float32(inner - outer)) * share) * np.float32(
+                0.72
+            )
             value = value + heart * np.float32(0.5) * (0.6 + 0.4 * np.float32(inner))
             planes.append(np.clip(value * (1 - lanes) + 0.02 * np.clip(gas, 0, 2), 0, 1).astype(np.float32))
         lay_field(easel.pixels, (planes[0], planes[1], planes[2]))
@@ -75,7 +81,12 @@ def _bright_stars(easel: Easel, _: float) -> None:
         easel.canvas.drawCircle(x, y, r, glow(x, y, r, colour, 0.6))
         for dx, dy in ((1, 0), (0, 1)):
             easel.canvas.drawOval(
-                skia.Rect(x - r * (0.06 + dx * 1.2), y - r * (0.06 + dy * 1.2), x + r * (0.06 + dx * 1.2), y + r * (0.06 + dy * 1.2)),
+                skia.Rect(
+                    x - r * (0.06 + dx * 1.2),
+                    y - r * (0.06 + dy * 1.2),
+                    x + r * (0.06 + dx * 1.2),
+                    y + r * (0.06 + dy * 1.2),
+                ),
                 fill(mix(colour, (1, 1, 1), 0.6), 0.5),
             )
 
@@ -85,7 +96,13 @@ def _planet(easel: Easel, _: float, *, number: int) -> None:
     rng, canvas = easel.brief.rng(f"planet{number}"), easel.canvas
     r = (0.30, 0.075, 0.032)[number] * easel.height * rng.uniform(0.75, 1.35)
     x, y = rng.uniform(0.12, 0.88) * easel.width, rng.uniform(0.15, 0.85) * easel.height
-    tones: tuple[Rgb, ...] = ((0.82, 0.62, 0.42), (0.42, 0.56, 0.78), (0.74, 0.42, 0.36), (0.60, 0.62, 0.66), (0.40, 0.62, 0.54))
+    tones: tuple[Rgb, ...] = (
+        (0.82, 0.62, 0.42),
+        (0.42, 0.56, 0.78),
+        (0.74, 0.42, 0.36),
+        (0.60, 0.62, 0.66),
+        (0.40, 0.62, 0.54),
+    )
     base = easel.palette.accent if easel.brief.colours and number == 0 else tones[int(rng.integers(len(tones)))]
     ring = number == 0 and rng.random() < 0.6
     tilt = rng.uniform(-28, 28)
@@ -112,12 +129,18 @@ def _planet(easel: Easel, _: float, *, number: int) -> None:
         at += h * rng.uniform(0.7, 1.3)
     for _i in range(90):
         cx, cy, w = x + rng.normal(0, 0.5) * r, y + rng.normal(0, 0.5) * r, rng.uniform(0.02, 0.2) * r
-        canvas.drawOval(skia.Rect(cx - w, cy - w * 0.16, cx + w, cy + w * 0.16), fill(scale(base, rng.uniform(0.6, 1.3)), 0.22))
+        canvas.drawOval(
+            skia.Rect(cx - w, cy - w * 0.16, cx + w, cy + w * 0.16),
+            fill(scale(base, rng.uniform(0.6, 1.3)), 0.22),
+        )
     canvas.restore()
     canvas.rotate(-tilt, x, y)
     side = 1 if easel.palette.sun_x > 0.5 else -1
     shader = skia.GradientShader.MakeRadial(
-        skia.Point(x + side * r * 0.55, y - r * 0.45), r * 1.75, [0x00000000, 0x30000008, 0xE8010208, 0xF8000004], [0, 0.42, 0.86, 1]
+        skia.Point(x + side * r * 0.55, y - r * 0.45),
+        r * 1.75,
+        [0x00000000, 0x30000008, 0xE8010208, 0xF8000004],
+        [0, 0.42, 0.86, 1],
     )
     canvas.drawCircle(x, y, r * 1.003, skia.Paint(Shader=shader, AntiAlias=True))
     canvas.rotate(tilt, x, y)
@@ -126,7 +149,9 @@ def _planet(easel: Easel, _: float, *, number: int) -> None:
     canvas.restore()
 
 
-def _ring(canvas: skia.Canvas, rng: np.random.Generator, x: float, y: float, r: float, base: Rgb, *, behind: bool) -> None:
+def _ring(
+    canvas: skia.Canvas, rng: np.random.Generator, x: float, y: float, r: float, base: Rgb, *, behind: bool
+) -> None:
     canvas.save()
     half = skia.Rect(x - r * 3, y - r, x + r * 3, y) if behind else skia.Rect(x - r * 3, y, x + r * 3, y + r)
     canvas.clipRect(half)

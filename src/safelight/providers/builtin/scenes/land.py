@@ -4,18 +4,12 @@ from functools import partial
 
 import numpy as np
 
-from safelight.providers.builtin import shapes, sky, water, weather
+from safelight.providers.builtin import clouds, shapes, sky, water, weather
 from safelight.providers.builtin.easel import Easel, Element
-from safelight.providers.builtin.noise import Field, fractal, sample, smoothstep
+from safelight.providers.builtin.noise import Field, blend, fractal, sample, smoothstep
 from safelight.providers.builtin.palette import Palette, mix
 from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.terrain import Ground, View, draw_terrain
-
-
-def paint(planes: list[Field], colour: Rgb, share: Field) -> None:
-    """Mix a colour into three planes in place."""
-    for plane, part in zip(planes, colour, strict=True):
-        plane += (np.float32(part) - plane) * share
 
 
 class Range:
@@ -28,7 +22,14 @@ class Range:
         self.fine = fractal(rng, 256, roughness=1.7, coarsest=4)
         side = rng.choice([-1.0, 1.0])
         count = int(rng.integers(3, 6))
-        self.peaks = [(side * rng.uniform(0.5, 2.4), rng.uniform(10.5, 13), rng.uniform(3.6, 4.6), rng.uniform(3.3, 4.2))]
+        self.peaks = [
+            (
+                side * rng.uniform(0.5, 2.4),
+                rng.uniform(10.5, 13),
+                rng.uniform(3.6, 4.6),
+                rng.uniform(3.3, 4.2),
+            )
+        ]
         for _ in range(count):
             self.peaks.append((rng.uniform(-12, 12), rng.uniform(12, 22), rng.uniform(2.6, 4.6), rng.uniform(2.2, 3.6)))
         self.shift = rng.uniform(0, 1, 2).astype(np.float32)
@@ -38,6 +39,11 @@ class Range:
         greens = ((0.34, 0.42, 0.22), (0.28, 0.40, 0.26), (0.46, 0.44, 0.24), (0.40, 0.36, 0.24))
         self.grass: Rgb = greens[int(rng.integers(len(greens)))]
         self.rock: Rgb = mix((0.46, 0.42, 0.40), palette.shade, 0.15)
+
+    def summit(self, view: View) -> tuple[float, float]:
+        """Where the hero summit stands in a wide frame, as shares of its width and height."""
+        x, z, tall, _ = self.peaks[0]
+        return 0.5 + x * view.focal / z * 9 / 16, view.horizon - (0.8 * tall - view.eye) * view.focal / z
 
     def height(self, x: Field, z: Field) -> Field:
         """Metres do not matter: the hero summit is about 4 high and 11 away."""
@@ -65,15 +71,14 @@ class Range:
         fine = sample(self.fine, x * np.float32(0.9), z * np.float32(0.9))
         tone = np.float32(1) + 0.10 * patch + 0.09 * fine
         planes = [np.full(height.shape, part, np.float32) for part in self.grass]
-        paint(planes, mix(self.grass, (0.62, 0.56, 0.30), 0.5), smoothstep(0.0, 1.6, patch))
+        blend(planes, mix(self.grass, (0.62, 0.56, 0.30), 0.5), smoothstep(0.0, 1.6, patch))
         wood = smoothstep(0.1, 0.5, patch + 0.3 * fine) * smoothstep(0.12, 0.4, height) * smoothstep(1.9, 1.2, height)
-        paint(planes, mix(self.grass, (0.10, 0.17, 0.14), 0.75), wood * 0.9)
-        paint(planes, self.rock, smoothstep(1.25, 1.75, steep + 0.12 * fine + 0.18 * height))
+        blend(planes, mix(self.grass, (0.10, 0.17, 0.14), 0.75), wood * 0.9)
+        blend(planes, self.rock, smoothstep(1.25, 1.75, steep + 0.12 * fine + 0.18 * height))
         snow = smoothstep(-0.25, 0.35, height - np.float32(self.snowline) + 0.4 * patch + 0.2 * fine)
         snow = snow * smoothstep(3.1, 2.0, steep + 0.2 * fine)
-        for plane in planes:
-            plane *= tone
-        paint(planes, (0.97, 0.98, 1.0), snow)
+        planes = [plane * tone for plane in planes]
+        blend(planes, (0.97, 0.98, 1.0), snow)
         return planes
 
 
@@ -82,7 +87,8 @@ def ground_for(palette: Palette, country: Range, *, tones: int, mist: float) -> 
     side = 0.75 if palette.sun_x > 0.5 else -0.75
     return Ground(
         height=country.height, colour=country.colour, light=(side, 0.42 + 0.25 * max(0.0, palette.sun_y - 0.2), -0.12),
-        sunlit=palette.light, shade=mix(palette.shade, palette.middle, 0.25), haze=mix(palette.haze, palette.horizon, 0.25),
+        sunlit=palette.light, shade=mix(palette.shade, palette.middle, 0.25),
+        haze=mix(palette.haze, palette.horizon, 0.25),
         haze_depth=22.0, mist=mist, tones=tones,
     )  # fmt: skip
 
@@ -92,13 +98,17 @@ def mountains(brief: Brief, palette: Palette) -> list[Element]:
     rng = brief.rng("mountains")
     wet = brief.has("lake", "boats") or rng.random() < 0.3
     horizon = rng.uniform(0.58, 0.66)
-    cover = 0.62 if brief.has("clouds") or brief.light in ("storm", "overcast") else rng.uniform(0.3, 0.52)
-    country = Range(brief, palette)
+    cover = 0.62 if brief.light in ("storm", "overcast") else rng.uniform(0.3, 0.52)
+    country = Range(brief, palette, snowline=1.25 if brief.has("clouds") else 1.9)
     view = View(horizon=horizon, eye=1.15, near=1.6, far=34, focal=1.15)
     tones = 4 if brief.manner in ("watercolor", "flat", "ink") else 0
     ground = ground_for(palette, country, tones=tones, mist=0.75 if brief.has("fog") else 0.35)
     elements = sky.sky_elements(brief, palette.night, horizon, cover)
     elements.append(Element(depth=0.3, draw=lambda easel, _: draw_terrain(easel, view, ground)))
+    if brief.has("clouds"):
+        speed = 5.0 if brief.has("timelapse") else 1.0
+        elements.append(clouds.Banks(brief, view, ground, country.summit(view), speed).element())
+        return elements + weather.elements(brief, horizon)
     if wet:
         elements.append(water.surface(brief, top=min(0.97, horizon + 0.15)))
     else:
@@ -148,7 +158,12 @@ def _homes(easel: Easel, _: float, *, view: View, country: Range, homes: list[tu
     p, rng = easel.palette, easel.brief.rng("homes")
     walls = ((0.97, 0.93, 0.86), (0.93, 0.86, 0.74), (0.86, 0.80, 0.74), (0.95, 0.88, 0.80))
     snowy = easel.brief.has("snow")
-    roofs: tuple[Rgb, ...] = ((0.62, 0.27, 0.20), (0.50, 0.30, 0.26), (0.40, 0.36, 0.42), mix((0.6, 0.3, 0.2), p.accent, 0.5))
+    roofs: tuple[Rgb, ...] = (
+        (0.62, 0.27, 0.20),
+        (0.50, 0.30, 0.26),
+        (0.40, 0.36, 0.42),
+        mix((0.6, 0.3, 0.2), p.accent, 0.5),
+    )
     if snowy:
         roofs = ((0.93, 0.95, 1.0), (0.86, 0.90, 0.97))
     dark = mix(p.light, p.shade, 0.35 + 0.5 * p.night)
@@ -166,7 +181,14 @@ def _homes(easel: Easel, _: float, *, view: View, country: Range, homes: list[tu
         if rng.random() < 0.75:
             tree = mix(mix(country.grass, (0.10, 0.18, 0.15), 0.6), p.shade, 0.3)
             side = rng.choice([-1, 1]) * size * 1.1
-            shapes.fir(easel, rng, px + side * pixels, py + 0.03 * pixels, size * pixels * rng.uniform(0.9, 1.7), tree)
+            shapes.fir(
+                easel,
+                rng,
+                px + side * pixels,
+                py + 0.03 * pixels,
+                size * pixels * rng.uniform(0.9, 1.7),
+                tree,
+            )
 
 
 def _chimneys(

@@ -7,7 +7,7 @@ import skia
 
 from safelight.providers.builtin import shapes, sky, weather
 from safelight.providers.builtin.easel import Easel, Element, fill, glow, line, polygon, shaded
-from safelight.providers.builtin.noise import Field, fractal, sample, smoothstep, wander
+from safelight.providers.builtin.noise import Field, blend, fractal, sample, smoothstep, wander
 from safelight.providers.builtin.palette import Palette, mix, scale
 from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.terrain import Ground, View, draw_terrain
@@ -24,32 +24,43 @@ class Dunes:
         rng = brief.rng("dunes")
         self.tile = fractal(rng, 512, roughness=2.3, coarsest=1)
         self.shift = rng.uniform(0, 1, 2).astype(np.float32)
-        self.turn = np.float32(rng.uniform(-0.6, 0.6))
-        sands: tuple[Rgb, ...] = ((0.90, 0.68, 0.44), (0.86, 0.58, 0.36), (0.93, 0.78, 0.56), (0.84, 0.50, 0.32))
+        self.turn = np.float32(rng.choice([-1, 1]) * rng.uniform(0.5, 1.0))
+        sands: tuple[Rgb, ...] = (
+            (0.90, 0.68, 0.44),
+            (0.86, 0.58, 0.36),
+            (0.93, 0.78, 0.56),
+            (0.84, 0.50, 0.32),
+        )
         self.sand = sands[int(rng.integers(len(sands)))]
-        self.mesas = [(rng.uniform(-7, 7), rng.uniform(13, 22), rng.uniform(1.2, 2.6), rng.uniform(0.9, 2.2)) for _ in range(int(rng.integers(0, 5)))]
+        self.mesas = [
+            (rng.uniform(-7, 7), rng.uniform(13, 22), rng.uniform(1.2, 2.6), rng.uniform(0.9, 2.2))
+            for _ in range(int(rng.integers(0, 5)))
+        ]
 
     def height(self, x: Field, z: Field) -> Field:
         bend = sample(self.tile, x * 0.03 + self.shift[0], z * 0.03 + self.shift[1])
-        phase = (z * np.float32(0.50) + x * self.turn * np.float32(0.5) + bend * np.float32(1.3))
+        phase = z * np.float32(0.50) + x * self.turn * np.float32(0.5) + bend * np.float32(1.3)
         wave = phase - np.floor(phase)
         saw = np.where(wave < 0.72, wave / np.float32(0.72), (1 - wave) / np.float32(0.28))
         saw = saw * saw * (3 - 2 * saw)
-        swell = 0.45 + 0.4 * sample(self.tile, x * 0.045 + self.shift[1], z * 0.045)
-        level = np.maximum(saw * swell, 0) * np.clip(z * np.float32(0.11), 0.12, 0.9)
+        swell = 0.8 + 0.45 * sample(self.tile, x * 0.045 + self.shift[1], z * 0.045)
+        level = np.maximum(saw * swell, 0) * np.clip(z * np.float32(0.13), 0.1, 1.25)
         for mx, mz, tall, wide in self.mesas:
             away = np.hypot(x - np.float32(mx), (z - np.float32(mz)) * np.float32(0.7)) / np.float32(wide) + 0.12 * bend
             level = np.maximum(level, smoothstep(1.0, 0.72, away) * np.float32(tall))
-        return level
+        result: Field = level
+        return result
 
     def colour(self, x: Field, z: Field, height: Field, steep: Field) -> list[Field]:
-        ripple = np.sin((z * 22 + x * 7 + 5 * sample(self.tile, x * 0.3, z * 0.3)).astype(np.float32)) * np.exp(-z * np.float32(0.35))
+        ripple = np.sin((z * 22 + x * 7 + 5 * sample(self.tile, x * 0.3, z * 0.3)).astype(np.float32)) * np.exp(
+            -z * np.float32(0.35)
+        )
         tone = 1 + np.float32(0.06) * ripple + np.float32(0.04) * sample(self.tile, x * 0.21, z * 0.21)
         rock = smoothstep(1.25, 1.7, steep) * smoothstep(1.0, 1.3, height)
         planes = [np.full(height.shape, part, np.float32) * tone for part in self.sand]
         strata = 0.9 + 0.12 * np.sin(height * np.float32(17))
-        for plane, part in zip(planes, (0.66, 0.36, 0.26), strict=True):
-            plane += (np.float32(part) * strata - plane) * rock
+        for i, part in enumerate((0.66, 0.36, 0.26)):
+            planes[i] += (np.float32(part) * strata - planes[i]) * rock
         return planes
 
 
@@ -61,7 +72,8 @@ def desert(brief: Brief, palette: Palette) -> list[Element]:
     view = View(horizon=horizon, eye=1.25, near=1.4, far=40)
     tones = 4 if brief.manner in ("watercolor", "flat", "ink") else 0
     ground = Ground(
-        height=dunes.height, colour=dunes.colour, light=_sun(palette, 0.28), sunlit=mix(palette.light, (1, 0.95, 0.85), 0.3),
+        height=dunes.height, colour=dunes.colour, light=_sun(palette, 0.28),
+        sunlit=mix(palette.light, (1, 0.95, 0.85), 0.3),
         shade=mix(palette.shade, dunes.sand, 0.18), haze=palette.haze, haze_depth=30, tones=tones, relief=0.07,
     )  # fmt: skip
     elements = sky.sky_elements(brief, palette.night, horizon, rng.uniform(0.15, 0.4))
@@ -76,7 +88,13 @@ def _walker(easel: Easel, _: float, *, view: View, dunes: Dunes) -> None:
     z, x = rng.uniform(3.2, 4.4), rng.uniform(-1.0, 1.0)
     level = float(dunes.height(np.array([[x]], np.float32), np.array([[z]], np.float32))[0, 0])
     px, py, pixels = view.project(easel, x, z, level)
-    shapes.figure(easel, px, py, pixels * 0.24, mix(p.accent if easel.brief.colours else (0.20, 0.16, 0.18), p.shade, 0.4))
+    shapes.figure(
+        easel,
+        px,
+        py,
+        pixels * 0.24,
+        mix(p.accent if easel.brief.colours else (0.20, 0.16, 0.18), p.shade, 0.4),
+    )
 
 
 class Fields:
@@ -87,7 +105,13 @@ class Fields:
         self.tile = fractal(rng, 512, roughness=2.1, coarsest=2)
         self.fine = fractal(rng, 256, roughness=1.1, coarsest=8)
         self.green: Rgb = ((0.36, 0.52, 0.22), (0.44, 0.54, 0.24), (0.30, 0.48, 0.28))[int(rng.integers(3))]
-        blooms: tuple[Rgb, ...] = ((0.86, 0.22, 0.18), (0.62, 0.46, 0.82), (0.96, 0.80, 0.24), (0.92, 0.52, 0.66), (0.95, 0.93, 0.9))
+        blooms: tuple[Rgb, ...] = (
+            (0.86, 0.22, 0.18),
+            (0.62, 0.46, 0.82),
+            (0.96, 0.80, 0.24),
+            (0.92, 0.52, 0.66),
+            (0.95, 0.93, 0.9),
+        )
         first = int(rng.integers(len(blooms)))
         named = brief.colours or (blooms[first], blooms[(first + 2) % len(blooms)])
         self.blooms = named if len(named) > 1 else (named[0], mix(named[0], (1, 1, 1), 0.4))
@@ -95,7 +119,8 @@ class Fields:
 
     def height(self, x: Field, z: Field) -> Field:
         roll = sample(self.tile, x * np.float32(0.028), z * np.float32(0.028))
-        return (0.55 + 0.5 * roll) * np.clip((z - 2) * np.float32(0.09), 0, 1.4)
+        result: Field = (0.55 + 0.5 * roll) * np.clip((z - 2) * np.float32(0.09), 0, 1.4)
+        return result
 
     def colour(self, x: Field, z: Field, height: Field, steep: Field) -> list[Field]:
         patch = sample(self.tile, x * np.float32(0.11) + 0.4, z * np.float32(0.11))
@@ -106,11 +131,9 @@ class Fields:
         for number, bloom in enumerate(self.blooms[:2]):
             share = smoothstep(0.1, 0.8, where if number == 0 else -where - 0.3) * smoothstep(0.3, -0.6, patch - 0.6)
             share = share * np.float32(0.85)
-            for plane, part in zip(planes, bloom, strict=True):
-                plane += (np.float32(part) * tone - plane) * share
+            blend(planes, bloom, share)
         wood = smoothstep(0.55, 0.9, patch) * smoothstep(5, 8, z)
-        for plane, part in zip(planes, (0.14, 0.24, 0.16), strict=True):
-            plane += (np.float32(part) * tone - plane) * wood
+        blend(planes, (0.14, 0.24, 0.16), wood)
         return planes
 
 
@@ -135,7 +158,10 @@ def meadow(brief: Brief, palette: Palette) -> list[Element]:
 def _lone_tree(easel: Easel, _: float, *, horizon: float, green: Rgb) -> None:
     rng = easel.brief.rng("lonetree")
     colour = mix(scale(green, 0.75), easel.palette.shade, 0.25)
-    spots = sorted(((rng.uniform(0.1, 0.9), rng.uniform(0.03, 0.16)) for _ in range(int(rng.integers(1, 6)))), key=lambda s: s[1])
+    spots = sorted(
+        ((rng.uniform(0.1, 0.9), rng.uniform(0.03, 0.16)) for _ in range(int(rng.integers(1, 6)))),
+        key=lambda s: s[1],
+    )
     for x, near in spots:
         y = (horizon + 0.02 + near) * easel.height
         size = easel.height * (0.07 + 1.2 * near)
@@ -156,7 +182,10 @@ def _blossoms(easel: Easel, seconds: float, *, fields: Fields) -> None:
         foot = easel.height * (1.02 - 0.02 * rise)
         size = easel.height * (0.07 + 0.15 * near) * (0.6 + 0.6 * kind)
         sway = np.sin(seconds * 1.3 + x * 9 + i) * size * 0.06
-        hx, hy = x * easel.width + sway + (kind - 0.5) * size * 0.3, foot - size - rise * easel.height * 0.10
+        hx, hy = (
+            x * easel.width + sway + (kind - 0.5) * size * 0.3,
+            foot - size * (0.5 + 0.9 * rng.random()) - rise * easel.height * 0.12,
+        )
         stem = skia.Path()
         stem.moveTo(x * easel.width, foot)
         stem.quadTo(x * easel.width, (foot + hy) / 2, hx, hy)
@@ -181,10 +210,17 @@ def forest(brief: Brief, palette: Palette) -> list[Element]:
     elements = sky.sky_elements(brief, palette.night, 0.95, 0.5, sun=palette.night < 0.6)
     count = 5
     for row in range(count):
-        elements.append(Element(depth=0.1 + 0.16 * row, draw=partial(_stand, row=row, rows=count, floor=floor, conifer=conifer)))
+        elements.append(
+            Element(
+                depth=0.1 + 0.16 * row,
+                draw=partial(_stand, row=row, rows=count, floor=floor, conifer=conifer),
+            )
+        )
         strength = (0.62 if brief.has("fog") else 0.36) * (1 - row / count)
         if row < count - 1:
-            elements.append(weather.fog(brief, top=0.18 + 0.1 * row, bottom=1.0, strength=strength, depth=0.15 + 0.16 * row))
+            elements.append(
+                weather.fog(brief, top=0.18 + 0.1 * row, bottom=1.0, strength=strength, depth=0.15 + 0.16 * row)
+            )
         if row == 2 and palette.night < 0.6:
             elements.append(Element(depth=0.3, moves=True, draw=_shafts))
     elements.append(Element(depth=1.0, draw=partial(_ferns)))
@@ -216,25 +252,42 @@ def _stand(easel: Easel, _: float, *, row: int, rows: int, floor: float, conifer
             _trunk(easel, rng, tx, ground + size * 0.03, size * 1.5, bark, tone)
     path = polygon([*outline, (easel.width + easel.margin, easel.height), (-easel.margin, easel.height)])
     earth = mix(tone, (0.9, 0.93, 1.0), 0.6) if white else tone
-    easel.canvas.drawPath(path, shaded(ground, easel.height, [(mix(earth, p.light, 0.14), 1), (mix(earth, p.shade, 0.3), 1)]))
+    easel.canvas.drawPath(
+        path, shaded(ground, easel.height, [(mix(earth, p.light, 0.14), 1), (mix(earth, p.shade, 0.3), 1)])
+    )
 
 
 def _trunk(easel: Easel, rng: np.random.Generator, x: float, y: float, size: float, bark: Rgb, leaf: Rgb) -> None:
     """A tall trunk that leaves the frame, lit on one side, with boughs and leaves."""
     canvas, p = easel.canvas, easel.palette
     w, lean = size * rng.uniform(0.022, 0.04), rng.normal(0, 0.03) * size
-    points = [(x - w * 1.5, y), (x - w * 0.8, y - size * 0.1), (x - w * 0.5 + lean, y - size), (x + w * 0.5 + lean, y - size), (x + w * 0.8, y - size * 0.1), (x + w * 1.5, y)]
+    points = [
+        (x - w * 1.5, y),
+        (x - w * 0.8, y - size * 0.1),
+        (x - w * 0.5 + lean, y - size),
+        (x + w * 0.5 + lean, y - size),
+        (x + w * 0.8, y - size * 0.1),
+        (x + w * 1.5, y),
+    ]
     canvas.drawPath(polygon(points), fill(bark))
     side = 1 if p.sun_x > 0.5 else -1
-    canvas.drawLine(x + side * w * 0.55, y - size * 0.1, x + lean + side * w * 0.3, y - size, line(mix(bark, p.light, 0.4), w * 0.22, 0.8))
-    for _i in range(int(rng.integers(5, 10))):
+    canvas.drawLine(
+        x + side * w * 0.55,
+        y - size * 0.1,
+        x + lean + side * w * 0.3,
+        y - size,
+        line(mix(bark, p.light, 0.4), w * 0.22, 0.8),
+    )
+    for _i in range(int(rng.integers(7, 13))):
         t, way = rng.uniform(0.25, 0.95), rng.choice([-1, 1])
         bx, by = x + lean * t, y - size * t
         ex, ey = bx + way * size * rng.uniform(0.06, 0.2), by - size * rng.uniform(0.01, 0.09)
         canvas.drawLine(bx, by, ex, ey, line(bark, w * 0.25 * (1.1 - t)))
-        for _j in range(16):
+        for _j in range(26):
             cx, cy = ex + rng.normal(0, 0.05) * size, ey + rng.normal(0, 0.025) * size
-            canvas.drawCircle(cx, cy, size * rng.uniform(0.006, 0.017), fill(mix(leaf, p.light, 0.35 * rng.random()), 0.8))
+            canvas.drawCircle(
+                cx, cy, size * rng.uniform(0.003, 0.009), fill(mix(leaf, p.light, 0.35 * rng.random()), 0.8)
+            )
 
 
 def _shafts(easel: Easel, seconds: float) -> None:
@@ -245,8 +298,14 @@ def _shafts(easel: Easel, seconds: float) -> None:
         spread, w = rng.uniform(-0.6, 0.6), rng.uniform(0.012, 0.05)
         alpha = 0.13 * (0.7 + 0.3 * np.sin(seconds * 0.5 + i * 1.9))
         bottom = sx + (spread + (0.5 - p.sun_x) * 0.9) * easel.width
-        points = [(sx + spread * 0.1 * easel.width, 0), (bottom - w * easel.width, easel.height * 0.9), (bottom + w * easel.width, easel.height * 0.9)]
-        easel.canvas.drawPath(polygon(points), shaded(0, easel.height * 0.9, [(p.sun, alpha * 1.6), (p.sun, alpha), (p.sun, 0)]))
+        points = [
+            (sx + spread * 0.1 * easel.width, 0),
+            (bottom - w * easel.width, easel.height * 0.9),
+            (bottom + w * easel.width, easel.height * 0.9),
+        ]
+        easel.canvas.drawPath(
+            polygon(points), shaded(0, easel.height * 0.9, [(p.sun, alpha * 1.6), (p.sun, alpha), (p.sun, 0)])
+        )
     easel.canvas.drawCircle(sx, 0, easel.height * 0.5, glow(sx, 0, easel.height * 0.5, p.sun, 0.25))
 
 

@@ -25,7 +25,9 @@ class Backdrop:
         x, y = field_axes(easel, rows, columns, 1.0)
         aspect = np.float32(easel.width / easel.height)
         t = np.float32(seconds * 0.006)
-        n = sample(self.tile, x * aspect * 0.32 + t, y * 0.32 + 0 * x) + 0.4 * sample(self.tile, x * aspect * 1.1, y * 0.9 - t)
+        n = sample(self.tile, x * aspect * 0.32 + t, y * 0.32 + 0 * x) + 0.4 * sample(
+            self.tile, x * aspect * 1.1, y * 0.9 - t
+        )
         away = ((x - self.spot[0]) * aspect) ** 2 + (y - self.spot[1]) ** 2
         share = np.clip(np.exp(-away * 2.2) * 0.95 + 0.11 * n, 0, 1)
         planes = [np.float32(a) + np.float32(b - a) * share for a, b in zip(self.dark, self.light, strict=True)]
@@ -53,7 +55,8 @@ def _disc_behind(easel: Easel, _: float) -> None:
     size = min(easel.width, easel.height)
     x, y, r = easel.width / 2, easel.height * 0.42, size * 0.37
     shader = skia.GradientShader.MakeLinear(
-        [skia.Point(x, y - r), skia.Point(x, y + r)], [argb(mix(p.sun, p.accent, 0.28), 0.9), argb(mix(p.horizon, p.accent, 0.55), 0.55)]
+        [skia.Point(x, y - r), skia.Point(x, y + r)],
+        [argb(mix(p.sun, p.accent, 0.28), 0.9), argb(mix(p.horizon, p.accent, 0.55), 0.55)],
     )
     easel.canvas.drawCircle(x, y, r * 1.6, glow(x, y, r * 1.6, p.sun, 0.25))
     easel.canvas.drawCircle(x, y, r, skia.Paint(Shader=shader, AntiAlias=True))
@@ -71,7 +74,10 @@ def _smooth(points: list[tuple[float, float]]) -> skia.Path:
     """A closed curve through the middles of the given points' edges."""
     path = skia.Path()
     count = len(points)
-    middle = [((points[i][0] + points[(i + 1) % count][0]) / 2, (points[i][1] + points[(i + 1) % count][1]) / 2) for i in range(count)]
+    middle = [
+        ((points[i][0] + points[(i + 1) % count][0]) / 2, (points[i][1] + points[(i + 1) % count][1]) / 2)
+        for i in range(count)
+    ]
     path.moveTo(*middle[-1])
     for point, after in zip(points, middle, strict=True):
         path.quadTo(point[0], point[1], after[0], after[1])
@@ -89,15 +95,34 @@ def _sitter(easel: Easel, _: float, *, left: bool) -> None:
     skins: tuple[Rgb, ...] = ((0.93, 0.74, 0.62), (0.78, 0.56, 0.42), (0.52, 0.35, 0.26), (0.36, 0.24, 0.19))
     skin = mix(skins[int(rng.integers(4))], p.light, 0.15)
     shadow = mix(scale(skin, 0.55), p.shade, 0.45)
-    hairs: tuple[Rgb, ...] = ((0.12, 0.09, 0.09), (0.30, 0.18, 0.11), (0.52, 0.24, 0.12), (0.78, 0.62, 0.38), (0.62, 0.62, 0.64))
+    hairs: tuple[Rgb, ...] = (
+        (0.12, 0.09, 0.09),
+        (0.30, 0.18, 0.11),
+        (0.52, 0.24, 0.12),
+        (0.78, 0.62, 0.38),
+        (0.62, 0.62, 0.64),
+    )
     hair = mix(hairs[int(rng.integers(5))], p.shade, 0.15)
     coat = mix(p.accent, p.shade, 0.25)
 
     def at(points: object) -> list[tuple[float, float]]:
         return [(float(x) * size, float(y) * size) for x, y in points]  # type: ignore[attr-defined]
 
-    shoulders = at([(-0.16, 0.42), (0.10, 0.46), (0.22, 0.62), (0.52, 0.74), (0.66, 1.3), (-0.95, 1.3), (-0.80, 0.80), (-0.40, 0.66)])
-    canvas.drawPath(polygon(at([(-0.22, 0.2), (0.09, 0.36), (0.11, 0.68), (-0.28, 0.68)])), fill(mix(skin, shadow, 0.6)))
+    shoulders = at(
+        [
+            (-0.16, 0.42),
+            (0.10, 0.46),
+            (0.22, 0.62),
+            (0.52, 0.74),
+            (0.66, 1.3),
+            (-0.95, 1.3),
+            (-0.80, 0.80),
+            (-0.40, 0.66),
+        ]
+    )
+    canvas.drawPath(
+        polygon(at([(-0.22, 0.2), (0.09, 0.36), (0.11, 0.68), (-0.28, 0.68)])), fill(mix(skin, shadow, 0.6))
+    )
     canvas.drawPath(_smooth(shoulders), fill(coat))
     _folds(canvas, rng, size, coat, p)
     back = [(-0.16, 0.46), (-0.26, 0.30), (-0.36, 0.10), (-0.40, -0.12), (-0.36, -0.34), (-0.22, -0.48)]
@@ -120,14 +145,35 @@ def _planes_of_face(canvas: skia.Canvas, size: float, skin: Rgb, shadow: Rgb, p:
         paint.setMaskFilter(blur)
         canvas.drawPath(_smooth([(x * size, y * size) for x, y in points]), paint)
 
-    soft([(-0.5, -0.6), (-0.02, -0.6), (0.02, -0.2), (-0.02, 0.1), (0.06, 0.30), (0.20, 0.40), (0.1, 0.7), (-0.5, 0.7)], shadow, 0.75)
+    soft(
+        [
+            (-0.5, -0.6),
+            (-0.02, -0.6),
+            (0.02, -0.2),
+            (-0.02, 0.1),
+            (0.06, 0.30),
+            (0.20, 0.40),
+            (0.1, 0.7),
+            (-0.5, 0.7),
+        ],
+        shadow,
+        0.75,
+    )
     soft([(0.15, -0.13), (0.33, -0.16), (0.33, -0.06), (0.26, -0.02), (0.16, -0.05)], shadow, 0.5)
     soft([(0.30, 0.07), (0.40, 0.08), (0.35, 0.13), (0.28, 0.12)], shadow, 0.55)
     soft([(0.20, 0.30), (0.33, 0.27), (0.32, 0.31), (0.24, 0.34)], shadow, 0.45)
     soft([(0.06, 0.36), (0.30, 0.41), (0.22, 0.6), (0.0, 0.6)], shadow, 0.7)
     soft([(0.12, 0.02), (0.24, 0.04), (0.22, 0.16), (0.12, 0.16)], mix(skin, (0.95, 0.42, 0.36), 0.5), 0.4)
     soft([(0.29, -0.45), (0.42, -0.3), (0.42, 0.1), (0.33, 0.0), (0.30, -0.2)], mix(skin, p.sun, 0.75), 0.7)
-    lips = [(0.30, 0.168), (0.35, 0.150), (0.38, 0.172), (0.345, 0.196), (0.375, 0.222), (0.34, 0.250), (0.30, 0.215)]
+    lips = [
+        (0.30, 0.168),
+        (0.35, 0.150),
+        (0.38, 0.172),
+        (0.345, 0.196),
+        (0.375, 0.222),
+        (0.34, 0.250),
+        (0.30, 0.215),
+    ]
     canvas.drawPath(_smooth([(x * size, y * size) for x, y in lips]), fill(mix(skin, (0.72, 0.20, 0.22), 0.55), 0.85))
     lid = skia.Path()
     lid.moveTo(0.165 * size, -0.055 * size)
@@ -144,7 +190,14 @@ def _folds(canvas: skia.Canvas, rng: np.random.Generator, size: float, coat: Rgb
         x = rng.uniform(-0.8, 0.55) * size
         fold = skia.Path()
         fold.moveTo(x * 0.75, (0.70 + 0.12 * abs(x / size)) * size)
-        fold.cubicTo(x, 0.85 * size, x * 1.1 + rng.normal(0, 0.05) * size, size, x * 1.2 + rng.normal(0, 0.1) * size, 1.3 * size)
+        fold.cubicTo(
+            x,
+            0.85 * size,
+            x * 1.1 + rng.normal(0, 0.05) * size,
+            size,
+            x * 1.2 + rng.normal(0, 0.1) * size,
+            1.3 * size,
+        )
         tone = mix(coat, p.shade, 0.5) if i % 2 else mix(coat, p.light, 0.35)
         canvas.drawPath(fold, line(tone, size * rng.uniform(0.006, 0.03), 0.4))
 
@@ -153,17 +206,28 @@ def _hair(canvas: skia.Canvas, rng: np.random.Generator, size: float, hair: Rgb,
     """A mass of hair swept back, then several hundred strands."""
     long = rng.random() < 0.6
     low = 0.75 if long else 0.34
-    mass = [(0.24, -0.43), (0.10, -0.56), (-0.12, -0.60), (-0.34, -0.50), (-0.46, -0.25), (-0.46, 0.05), (-0.40, low * 0.7), (-0.30, low),
-            (-0.14, low * 0.85), (-0.08, 0.25), (0.0, 0.02), (0.05, -0.14), (0.16, -0.28)]  # fmt: skip
+    mass = [(0.24, -0.43), (0.10, -0.56), (-0.12, -0.60), (-0.34, -0.50), (-0.46, -0.25), (-0.46, 0.05),
+            (-0.40, low * 0.7), (-0.30, low), (-0.14, low * 0.85),
+            (-0.08, 0.25), (0.0, 0.02), (0.05, -0.14), (0.16, -0.28)]  # fmt: skip
     canvas.drawPath(_smooth([(x * size, y * size) for x, y in mass]), fill(scale(hair, 0.8)))
     for i in range(340):
         t = rng.random()
-        start = (0.24 - 0.30 * t + rng.normal(0, 0.012), -0.44 - 0.14 * np.sin(t * 2.4) + rng.normal(0, 0.012))
+        start = (
+            0.24 - 0.30 * t + rng.normal(0, 0.012),
+            -0.44 - 0.14 * np.sin(t * 2.4) + rng.normal(0, 0.012),
+        )
         end = (-0.12 - 0.30 * rng.random(), low * rng.uniform(0.35, 1.08))
         bulge = (-0.40 - 0.14 * (1 - t) + rng.normal(0, 0.04), -0.50 + 0.35 * t)
         strand = skia.Path()
         strand.moveTo(start[0] * size, start[1] * size)
-        strand.cubicTo((start[0] - 0.2) * size, (start[1] - 0.06) * size, bulge[0] * size, bulge[1] * size, end[0] * size, end[1] * size)
+        strand.cubicTo(
+            (start[0] - 0.2) * size,
+            (start[1] - 0.06) * size,
+            bulge[0] * size,
+            bulge[1] * size,
+            end[0] * size,
+            end[1] * size,
+        )
         tone = mix(hair, p.sun, rng.uniform(0, 0.5)) if i % 3 == 0 else scale(hair, rng.uniform(0.5, 1.3))
         canvas.drawPath(strand, line(tone, size * rng.uniform(0.002, 0.008), 0.6))
 
@@ -173,7 +237,12 @@ def _motes(easel: Easel, seconds: float) -> None:
     for i in range(44):
         x, y = rng.random() + 0.01 * np.sin(seconds * 0.6 + i), (rng.random() - seconds * 0.008) % 1.0
         r = rng.uniform(1, 7) * easel.unit
-        easel.canvas.drawCircle(x * easel.width, y * easel.height, r * 2, glow(x * easel.width, y * easel.height, r * 2, easel.palette.sun, 0.22))
+        easel.canvas.drawCircle(
+            x * easel.width,
+            y * easel.height,
+            r * 2,
+            glow(x * easel.width, y * easel.height, r * 2, easel.palette.sun, 0.22),
+        )
 
 
 def stilllife(brief: Brief, palette: Palette) -> list[Element]:
@@ -198,7 +267,8 @@ def _table(easel: Easel, _: float, *, edge: float) -> None:
     wood = mix(woods[int(rng.integers(3))], p.shade, 0.15 + 0.3 * p.night)
     top, bottom = edge * easel.height, easel.height
     shader = skia.GradientShader.MakeLinear(
-        [skia.Point(0, top), skia.Point(0, bottom)], [argb(mix(wood, p.light, 0.35)), argb(wood), argb(scale(wood, 0.6))]
+        [skia.Point(0, top), skia.Point(0, bottom)],
+        [argb(mix(wood, p.light, 0.35)), argb(wood), argb(scale(wood, 0.6))],
     )
     easel.canvas.drawRect(skia.Rect(-easel.margin, top, easel.width + easel.margin, bottom), skia.Paint(Shader=shader))
     for i in range(150):
@@ -206,7 +276,9 @@ def _table(easel: Easel, _: float, *, edge: float) -> None:
         y = top + t * (bottom - top)
         x, w = rng.uniform(-0.1, 1) * easel.width, easel.width * rng.uniform(0.1, 0.5)
         tone = scale(wood, 0.55) if i % 2 else mix(wood, p.light, 0.4)
-        easel.canvas.drawLine(x, y, x + w, y + rng.normal(0, 2) * easel.unit, line(tone, (0.5 + 2.4 * t) * easel.unit, 0.16))
+        easel.canvas.drawLine(
+            x, y, x + w, y + rng.normal(0, 2) * easel.unit, line(tone, (0.5 + 2.4 * t) * easel.unit, 0.16)
+        )
 
 
 def _things(easel: Easel, _: float, *, edge: float) -> None:
@@ -215,18 +287,38 @@ def _things(easel: Easel, _: float, *, edge: float) -> None:
     centre = easel.width * rng.uniform(0.44, 0.56)
     base = edge * easel.height
     glaze: tuple[Rgb, ...] = ((0.86, 0.84, 0.78), (0.28, 0.42, 0.50), (0.60, 0.34, 0.24), (0.24, 0.34, 0.28))
-    jugs = [(rng.uniform(-0.34, -0.12), 0.42, 0.105), (rng.uniform(0.10, 0.34), rng.uniform(0.26, 0.5), rng.uniform(0.07, 0.12))]
+    jugs = [
+        (rng.uniform(-0.34, -0.12), 0.42, 0.105),
+        (rng.uniform(0.10, 0.34), rng.uniform(0.26, 0.5), rng.uniform(0.07, 0.12)),
+    ]
     for x, tall, wide in jugs:
         colour = mix(glaze[int(rng.integers(4))], p.accent, 0.55 if easel.brief.colours and x > 0 else 0.05)
         _jug(easel, rng, centre + x * unit, base + 0.07 * unit, tall * unit, wide * unit, colour)
-    fruits: tuple[Rgb, ...] = (p.accent, (0.90, 0.55, 0.14), (0.80, 0.16, 0.14), (0.72, 0.74, 0.24), (0.52, 0.16, 0.26), (0.93, 0.78, 0.28))
-    spots = [(rng.uniform(-0.42, 0.42), rng.uniform(0.09, 0.24), rng.uniform(0.045, 0.075)) for _i in range(int(rng.integers(6, 12)))]
+    fruits: tuple[Rgb, ...] = (
+        p.accent,
+        (0.90, 0.55, 0.14),
+        (0.80, 0.16, 0.14),
+        (0.72, 0.74, 0.24),
+        (0.52, 0.16, 0.26),
+        (0.93, 0.78, 0.28),
+    )
+    spots = [
+        (rng.uniform(-0.42, 0.42), rng.uniform(0.09, 0.24), rng.uniform(0.045, 0.075))
+        for _i in range(int(rng.integers(6, 12)))
+    ]
     kept: list[tuple[float, float, float]] = []
     for spot in spots:
         if all(np.hypot(spot[0] - k[0], (spot[1] - k[1]) * 2.2) > (spot[2] + k[2]) * 0.9 for k in kept):
             kept.append(spot)
     for i, (x, y, r) in enumerate(sorted(kept, key=lambda k: k[1])):
-        _fruit(easel, rng, centre + x * unit, base + y * unit - r * unit * 0.5, r * unit, fruits[(i + int(rng.integers(2))) % len(fruits)])
+        _fruit(
+            easel,
+            rng,
+            centre + x * unit,
+            base + y * unit - r * unit * 0.5,
+            r * unit,
+            fruits[(i + int(rng.integers(2))) % len(fruits)],
+        )
 
 
 def _shadow(easel: Easel, x: float, y: float, w: float, h: float) -> None:
@@ -243,7 +335,9 @@ def _round(easel: Easel, x: float, y: float, r: float, colour: Rgb) -> skia.Pain
     lit = mix(mix(colour, p.light, 0.5), (1, 1, 1), 0.12)
     core = mix(scale(colour, 0.35), p.shade, 0.35)
     tones = [argb(lit), argb(colour), argb(core), argb(mix(core, colour, 0.35))]
-    shader = skia.GradientShader.MakeRadial(skia.Point(x + side * r * 0.42, y - r * 0.42), r * 1.65, tones, [0, 0.38, 0.85, 1])
+    shader = skia.GradientShader.MakeRadial(
+        skia.Point(x + side * r * 0.42, y - r * 0.42), r * 1.65, tones, [0, 0.38, 0.85, 1]
+    )
     return skia.Paint(Shader=shader, AntiAlias=True)
 
 
@@ -254,14 +348,17 @@ def _fruit(easel: Easel, rng: np.random.Generator, x: float, y: float, r: float,
     pear = rng.random() < 0.3
     form = skia.Path().addCircle(x, y, r)
     if pear:
-        form = _smooth([(x - r, y + r * 0.2), (x - r * 0.75, y + r), (x + r * 0.75, y + r), (x + r, y + r * 0.2), (x + r * 0.42, y - r * 0.7),
-                        (x + r * 0.2, y - r * 1.55), (x - r * 0.2, y - r * 1.55), (x - r * 0.42, y - r * 0.7)])  # fmt: skip
+        form = _smooth([(x - r, y + r * 0.2), (x - r * 0.75, y + r), (x + r * 0.75, y + r), (x + r, y + r * 0.2),
+                        (x + r * 0.42, y - r * 0.7), (x + r * 0.2, y - r * 1.55),
+                        (x - r * 0.2, y - r * 1.55), (x - r * 0.42, y - r * 0.7)])  # fmt: skip
     canvas.drawPath(form, _round(easel, x, y, r, colour))
     canvas.save()
     canvas.clipPath(form, True)
     for _i in range(70):
         dx, dy = rng.normal(0, 0.5, 2)
-        canvas.drawCircle(x + dx * r, y + dy * r, r * rng.uniform(0.01, 0.035), fill(mix(colour, (1, 0.95, 0.8), 0.4), 0.25))
+        canvas.drawCircle(
+            x + dx * r, y + dy * r, r * rng.uniform(0.01, 0.035), fill(mix(colour, (1, 0.95, 0.8), 0.4), 0.25)
+        )
     canvas.restore()
     top = y - r * (1.3 if pear else 0.9)
     canvas.drawLine(x, top, x + r * 0.14, top - r * 0.36, line((0.24, 0.16, 0.10), r * 0.09))
@@ -276,22 +373,39 @@ def _jug(easel: Easel, rng: np.random.Generator, x: float, y: float, tall: float
     _shadow(easel, x, y, wide * 1.1, wide * 0.22)
     belly, neck = rng.uniform(0.3, 0.5), rng.uniform(0.3, 0.6)
     steps = np.linspace(0, 1, 24)
-    widths = wide * (neck + (1 - neck) * np.exp(-(((steps - belly) / 0.3) ** 2)) + 0.25 * np.clip(steps - 0.88, 0, 1) * 4)
+    widths = wide * (
+        neck + (1 - neck) * np.exp(-(((steps - belly) / 0.3) ** 2)) + 0.25 * np.clip(steps - 0.88, 0, 1) * 4
+    )
     right = [(x + float(w), y - float(t) * tall) for t, w in zip(steps, widths, strict=True)]
     left = [(x - float(w), y - float(t) * tall) for t, w in zip(steps, widths, strict=True)]
     form = skia.Path()
     form.addPoly([skia.Point(a, b) for a, b in [*right, *left[::-1]]], True)
-    form.addOval(skia.Rect(x - float(widths[0]), y - wide * 0.16, x + float(widths[0]), y + wide * 0.16))
+    foot = float(widths[0])
+    form.addArc(skia.Rect(x - foot, y - wide * 0.16, x + foot, y + wide * 0.16), 0, 180)
     sun_left = p.sun_x < 0.5
-    tones = [mix(colour, p.light, 0.25), mix(mix(colour, p.light, 0.5), (1, 1, 1), 0.15), colour, mix(scale(colour, 0.35), p.shade, 0.3), mix(scale(colour, 0.55), p.haze, 0.1)]
+    tones = [
+        mix(colour, p.light, 0.25),
+        mix(mix(colour, p.light, 0.5), (1, 1, 1), 0.15),
+        colour,
+        mix(scale(colour, 0.35), p.shade, 0.3),
+        mix(scale(colour, 0.55), p.haze, 0.1),
+    ]
     tones = tones if sun_left else tones[::-1]
     shader = skia.GradientShader.MakeLinear(
-        [skia.Point(x - wide, 0), skia.Point(x + wide, 0)], [argb(tone) for tone in tones], [0, 0.22, 0.5, 0.85, 1] if sun_left else [0, 0.15, 0.5, 0.78, 1]
+        [skia.Point(x - wide, 0), skia.Point(x + wide, 0)],
+        [argb(tone) for tone in tones],
+        [0, 0.22, 0.5, 0.85, 1] if sun_left else [0, 0.15, 0.5, 0.78, 1],
     )
     canvas.drawPath(form, skia.Paint(Shader=shader, AntiAlias=True))
     rim = float(widths[-1])
-    canvas.drawOval(skia.Rect(x - rim, y - tall - rim * 0.22, x + rim, y - tall + rim * 0.22), fill(scale(mix(colour, p.shade, 0.4), 0.5)))
-    canvas.drawOval(skia.Rect(x - rim, y - tall - rim * 0.22, x + rim, y - tall + rim * 0.22), line(mix(colour, p.light, 0.4), max(1.0, wide * 0.03)))
+    canvas.drawOval(
+        skia.Rect(x - rim, y - tall - rim * 0.22, x + rim, y - tall + rim * 0.22),
+        fill(scale(mix(colour, p.shade, 0.4), 0.5)),
+    )
+    canvas.drawOval(
+        skia.Rect(x - rim, y - tall - rim * 0.22, x + rim, y - tall + rim * 0.22),
+        line(mix(colour, p.light, 0.4), max(1.0, wide * 0.03)),
+    )
     gx = x + (-1 if sun_left else 1) * wide * 0.42
     gy = y - belly * tall - tall * 0.1
     canvas.save()
@@ -305,11 +419,14 @@ class Silk:
 
     def __init__(self, brief: Brief, palette: Palette) -> None:
         rng = brief.rng("silk")
-        self.tile = fractal(rng, 512, roughness=2.6, coarsest=1)
+        self.tile = fractal(rng, 512, roughness=3.3, coarsest=1)
         self.fine = fractal(rng, 512, roughness=1.6, coarsest=4)
         start = rng.random()
         base: Rgb = brief.colours[0] if brief.colours else turn((0.82, 0.30, 0.24), start)
-        others = brief.colours[1:] or (turn(base, rng.uniform(0.08, 0.16), 0.9), turn(base, rng.uniform(0.42, 0.6), 0.8))
+        others = brief.colours[1:] or (
+            turn(base, rng.uniform(0.08, 0.16), 0.9),
+            turn(base, rng.uniform(0.42, 0.6), 0.8),
+        )
         deep = mix(scale(turn(base, 0.55), 0.25), (0.05, 0.06, 0.12), 0.4)
         pale = mix(others[0], (1, 0.97, 0.92), 0.75)
         self.colours: list[Rgb] = [deep, base, others[0], pale, others[-1], deep]
@@ -336,7 +453,9 @@ class Silk:
         planes: list[Field] = []
         for channel in range(3):
             stops = np.array([colour[channel] for colour in self.colours], np.float32)
-            planes.append((np.interp(at, np.arange(len(stops)), stops).astype(np.float32) * light * edge).astype(np.float32))
+            planes.append(
+                (np.interp(at, np.arange(len(stops)), stops).astype(np.float32) * light * edge).astype(np.float32)
+            )
         lay_field(easel.pixels, (planes[0], planes[1], planes[2]))
 
 
@@ -360,10 +479,15 @@ def _discs(easel: Easel, seconds: float, *, colours: list[Rgb]) -> None:
         y = easel.height * (0.5 + 0.8 * reach * np.sin(angle + seconds * 0.02))
         r = size * rng.uniform(0.04, 0.22)
         colour = colours[int(rng.integers(1, 5))]
-        shadow = skia.Paint(Color=argb((0, 0, 0.04), 0.5), AntiAlias=True, MaskFilter=skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, r * 0.12))
+        shadow = skia.Paint(
+            Color=argb((0, 0, 0.04), 0.5),
+            AntiAlias=True,
+            MaskFilter=skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, r * 0.12),
+        )
         easel.canvas.drawCircle(x + r * 0.10, y + r * 0.14, r, shadow)
         shader = skia.GradientShader.MakeLinear(
-            [skia.Point(x - r, y - r), skia.Point(x + r, y + r)], [argb(mix(colour, (1, 1, 1), 0.35)), argb(colour), argb(scale(colour, 0.6))]
+            [skia.Point(x - r, y - r), skia.Point(x + r, y + r)],
+            [argb(mix(colour, (1, 1, 1), 0.35)), argb(colour), argb(scale(colour, 0.6))],
         )
         easel.canvas.drawCircle(x, y, r, skia.Paint(Shader=shader, AntiAlias=True))
         if i % 2:
@@ -383,7 +507,14 @@ def _threads(easel: Easel, seconds: float, *, colours: list[Rgb]) -> None:
             sway = np.sin(seconds * 0.4 + t * 5) * 0.03 * easel.height
             path = skia.Path()
             path.moveTo(-10, y0 + t * spread * 0.2)
-            path.cubicTo(easel.width * 0.33, bend0 + t * spread + sway, easel.width * 0.66, bend1 - t * spread * 1.6 - sway, easel.width + 10, y1 + t * spread * 0.4)
+            path.cubicTo(
+                easel.width * 0.33,
+                bend0 + t * spread + sway,
+                easel.width * 0.66,
+                bend1 - t * spread * 1.6 - sway,
+                easel.width + 10,
+                y1 + t * spread * 0.4,
+            )
             easel.canvas.drawPath(path, line(colour, (0.6 + 0.9 * (i % 3)) * easel.unit, 0.38))
 
 
@@ -397,4 +528,10 @@ def _arcs(easel: Easel, seconds: float, *, colours: list[Rgb]) -> None:
             r = size * (0.04 + 0.026 * i * (1 + 0.4 * centre))
             start, sweep = rng.uniform(0, 360), rng.uniform(30, 240)
             paint = line(mix(colours[(i + centre) % 5], (1, 1, 1), 0.25), size * rng.choice([0.002, 0.004, 0.011]), 0.8)
-            easel.canvas.drawArc(skia.Rect(x - r, y - r, x + r, y + r), start + seconds * (2 + i % 3) * (1 if i % 2 else -1), sweep, False, paint)
+            easel.canvas.drawArc(
+                skia.Rect(x - r, y - r, x + r, y + r),
+                start + seconds * (2 + i % 3) * (1 if i % 2 else -1),
+                sweep,
+                False,
+                paint,
+            )

@@ -10,7 +10,13 @@ from safelight.providers.builtin.easel import Easel, Element, fill, glow, line, 
 from safelight.providers.builtin.palette import Palette, mix, scale
 from safelight.providers.builtin.reading import Brief, Rgb
 
-NEON: tuple[Rgb, ...] = ((1.0, 0.24, 0.60), (0.20, 0.90, 1.0), (1.0, 0.62, 0.20), (0.62, 0.36, 1.0), (0.34, 1.0, 0.62))
+NEON: tuple[Rgb, ...] = (
+    (1.0, 0.24, 0.60),
+    (0.20, 0.90, 1.0),
+    (1.0, 0.62, 0.20),
+    (0.62, 0.36, 1.0),
+    (0.34, 1.0, 0.62),
+)
 
 
 def city(brief: Brief, palette: Palette) -> list[Element]:
@@ -47,7 +53,9 @@ def _row(easel: Easel, _: float, *, row: int, ground: float) -> None:
         x += w * rng.uniform(0.85, 1.12) + rng.uniform(0, 8) * easel.unit
 
 
-def _building(easel: Easel, rng: np.random.Generator, box: tuple[float, float, float, float], wall: Rgb, far: float) -> None:
+def _building(
+    easel: Easel, rng: np.random.Generator, box: tuple[float, float, float, float], wall: Rgb, far: float
+) -> None:
     x, base, w, h = box
     canvas, p = easel.canvas, easel.palette
     lit_side = mix(wall, p.light, 0.34 * (1 - 0.6 * p.night))
@@ -68,7 +76,9 @@ def _building(easel: Easel, rng: np.random.Generator, box: tuple[float, float, f
     _windows(easel, rng, (x, top, w, h), wall, far)
 
 
-def _windows(easel: Easel, rng: np.random.Generator, box: tuple[float, float, float, float], wall: Rgb, far: float) -> None:
+def _windows(
+    easel: Easel, rng: np.random.Generator, box: tuple[float, float, float, float], wall: Rgb, far: float
+) -> None:
     """A grid of windows in two batches: dark panes and lit ones."""
     x, top, w, h = box
     p, u = easel.palette, easel.unit
@@ -81,9 +91,14 @@ def _windows(easel: Easel, rng: np.random.Generator, box: tuple[float, float, fl
     left = x + (w - columns * step_x) / 2 + step_x / 2
     pane = (step_x * rng.uniform(0.42, 0.7), step_y * rng.uniform(0.42, 0.66))
     warm = ((1.0, 0.84, 0.52), (1.0, 0.74, 0.40), (0.80, 0.92, 1.0))
-    tone = warm[int(rng.integers(3))] if p.name != "neon" else mix(NEON[int(rng.integers(len(NEON)))], (1, 0.9, 0.7), 0.35)
+    tone = (
+        warm[int(rng.integers(3))] if p.name != "neon" else mix(NEON[int(rng.integers(len(NEON)))], (1, 0.9, 0.7), 0.35)
+    )
     dark = mix(mix(wall, p.shade, 0.35), p.middle, 0.18)
-    for state, colour, alpha in ((False, dark, 0.55), (True, mix(tone, p.haze, far * 0.6), 0.95 - 0.35 * far)):
+    for state, colour, alpha in (
+        (False, dark, 0.55),
+        (True, mix(tone, p.haze, far * 0.6), 0.95 - 0.35 * far),
+    ):
         rows_at, columns_at = np.nonzero(lit == state)
         path = skia.Path()
         for i, j in zip(rows_at.tolist(), columns_at.tolist(), strict=True):
@@ -98,7 +113,8 @@ def _haze(easel: Easel, _: float, *, row: int, ground: float) -> None:
     p = easel.palette
     top, bottom = (ground - 0.42 + 0.08 * row) * easel.height, ground * easel.height
     shader = skia.GradientShader.MakeLinear(
-        [skia.Point(0, top), skia.Point(0, bottom)], [_veil(p.haze, 0), _veil(mix(p.haze, p.horizon, 0.4), 0.5)]
+        [skia.Point(0, top), skia.Point(0, bottom)],
+        [_veil(p.haze, 0), _veil(mix(p.haze, p.horizon, 0.4), 0.5)],
     )
     rect = skia.Rect(-easel.margin, top, easel.width + easel.margin, bottom)
     easel.canvas.drawRect(rect, skia.Paint(Shader=shader))
@@ -123,13 +139,18 @@ def _signs(easel: Easel, seconds: float, *, ground: float) -> None:
         flicker = 0.55 if np.sin(seconds * 7 + i * 3.1) > 0.96 else 1.0
         reach = max(w, h) * 1.5
         easel.canvas.drawCircle(x, y, reach, glow(x, y, reach, colour, 0.42 * flicker))
-        easel.canvas.drawRoundRect(skia.Rect(x - w / 2, y - h / 2, x + w / 2, y + h / 2), w * 0.2, w * 0.2, fill(scale(colour, 0.4)))
+        easel.canvas.drawRoundRect(
+            skia.Rect(x - w / 2, y - h / 2, x + w / 2, y + h / 2), w * 0.2, w * 0.2, fill(scale(colour, 0.4))
+        )
         marks = max(2, int(max(w, h) / (9 * easel.unit)))
         for k in range(marks):
             t = (k + 0.5) / marks - 0.5
             cx, cy = (x, y + t * h) if h > w else (x + t * w, y)
             s = min(w, h) * 0.3
-            easel.canvas.drawRect(skia.Rect(cx - s, cy - s * 0.8, cx + s, cy + s * 0.8), fill(mix(colour, (1, 1, 1), 0.6), flicker))
+            easel.canvas.drawRect(
+                skia.Rect(cx - s, cy - s * 0.8, cx + s, cy + s * 0.8),
+                fill(mix(colour, (1, 1, 1), 0.6), flicker),
+            )
 
 
 def _traffic(easel: Easel, seconds: float, *, ground: float) -> None:
@@ -137,7 +158,10 @@ def _traffic(easel: Easel, seconds: float, *, ground: float) -> None:
     rng, p, u = easel.brief.rng("traffic"), easel.palette, easel.unit
     strength = 0.25 + 0.6 * p.night
     y = ground * easel.height
-    easel.canvas.drawRect(skia.Rect(-easel.margin, y - 3 * u, easel.width + easel.margin, y + 4 * u), fill(mix(p.shade, (0, 0, 0), 0.4)))
+    easel.canvas.drawRect(
+        skia.Rect(-easel.margin, y - 3 * u, easel.width + easel.margin, y + 4 * u),
+        fill(mix(p.shade, (0, 0, 0), 0.4)),
+    )
     for i in range(56):
         lane = i % 2
         x = (rng.random() + (0.02 if lane else -0.03) * seconds) % 1.0 * easel.width
