@@ -17,7 +17,6 @@ from safelight.api.app import make_app as make_api
 from safelight.api.state import ApiState
 from safelight.blobs import open_store
 from safelight.config import Settings, load_settings
-from safelight.db.listen import Listener
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, read_catalog
 from safelight.domain.errors import ConfigurationError
@@ -27,6 +26,7 @@ from safelight.jobs.app import LOCAL, REMOTE, UPKEEP
 from safelight.jobs.app import make_app as make_jobs
 from safelight.jobs.run_generation import enqueue
 from safelight.lifecycle.breaker import Breakers
+from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, Services
 from safelight.logs import configure_logging
@@ -85,9 +85,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(db.close)
         store = open_store(settings.media_store_url)
         stack.push_async_callback(store.close)
-        listener = Listener(settings.database_url)
-        listener.start()
-        stack.push_async_callback(listener.close)
+        changes = Changes(settings.database_url)
+        changes.start()
+        stack.push_async_callback(changes.close)
         for provider in providers.values():
             stack.push_async_callback(provider.close)
         fetcher, decoder = ReferenceFetcher(), FencedDecoder()
@@ -102,7 +102,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             references=ReferenceGatherer(fetcher, decoder),
             enqueue=put_on_queue,
             breakers=Breakers(),
-            listener=listener,
+            changes=changes,
             limits=_limits(settings),
             work_dir=work_dir,
         )
@@ -170,7 +170,8 @@ def _signing_keys(settings: Settings) -> str:
         return path.read_text()
     except OSError as error:
         raise ConfigurationError(
-            f"There are no signing keys: {path}: {error.strerror}. 'safelight up' makes them, or set SAFELIGHT_SIGNING_KEYS."
+            f"There are no signing keys: {path}: {error.strerror}. "
+            "'safelight up' makes them, or set SAFELIGHT_SIGNING_KEYS."
         ) from None
 
 

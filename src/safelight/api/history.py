@@ -61,7 +61,7 @@ async def stream_events(request: HttpRequest, generation_id: str) -> ServerSentE
 
 async def _events(state: ApiState, workspace_id: int, current: GenerationView) -> AsyncIterator[ServerSentEventMessage]:
     services = state.services
-    with services.listener.subscribed(current.id) as changed:
+    with services.changes.subscribed(current.id) as changed:
         told = None
         while True:
             changed.clear()

@@ -34,7 +34,7 @@ async def cancel(
     found = await view(services, workspace_id, generation_id, type_)
     if found.state.is_final:
         return _told(found), found
-    with services.listener.subscribed(generation_id) as changed:
+    with services.changes.subscribed(generation_id) as changed:
         params = {"id": generation_id, "workspace_id": workspace_id, "type": str(type_)}
         row = await services.db.one("request_cancel", params, tuple)
         if row is not None and not row[0]:

@@ -18,7 +18,7 @@ class Runner:
         self._services = services
         self._leases = Leases(services.db, services.limits.lease_seconds)
         self._tasks: set[asyncio.Task[None]] = set()
-        services.listener.on_cancel(self._leases.ask_to_cancel)
+        services.changes.on_cancel(self._leases.ask_to_cancel)
 
     def start(self, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False) -> asyncio.Task[None]:
         """Run a claimed generation in a task that goes on whatever becomes of the caller."""

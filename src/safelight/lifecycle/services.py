@@ -8,13 +8,13 @@ from typing import Protocol
 
 import msgspec
 
-from safelight.db.listen import Listener
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
 from safelight.domain.media import Reference, ReferenceRole
 from safelight.domain.ports import BlobStore, Provider
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
+from safelight.lifecycle.changes import Changes
 
 Enqueue = Callable[[Connection, str, str], Awaitable[None]]
 """Puts the job of a generation (its id, its model's id) on the queue, on the caller's transaction."""
@@ -49,6 +49,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     references: GatherReferences
     enqueue: Enqueue
     breakers: Breakers
-    listener: Listener
+    changes: Changes
     limits: Limits
     work_dir: Path

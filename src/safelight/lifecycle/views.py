@@ -102,7 +102,7 @@ async def view_after(
     found = await view(services, workspace_id, generation_id, type_)
     if found.state.is_final or wait_seconds <= 0:
         return found
-    with services.listener.subscribed(generation_id) as changed, contextlib.suppress(TimeoutError):
+    with services.changes.subscribed(generation_id) as changed, contextlib.suppress(TimeoutError):
         async with asyncio.timeout(wait_seconds):
             while not (found := await view(services, workspace_id, generation_id, type_)).state.is_final:
                 await changed.wait()

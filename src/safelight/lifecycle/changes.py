@@ -1,0 +1,62 @@
+"""Hearing of generations that change, as it is committed, whichever process changed them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+
+from safelight.db.listen import listen
+
+
+class Changes:
+    """Tells subscribers when to look at a generation, not what they will see.
+
+    When the connection was lost, everybody is told to look, so that nothing is missed.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._on_cancel: Callable[[str], None] = lambda _: None
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(listen(self._database_url, "listen_changes", self._hear), name="changes")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def on_cancel(self, tell: Callable[[str], None]) -> None:
+        """Call ``tell`` with the id of each generation whose cancellation is asked for."""
+        self._on_cancel = tell
+
+    @contextlib.contextmanager
+    def subscribed(self, generation_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the generation may have changed; clear it before looking."""
+        event = asyncio.Event()
+        self._waiting.setdefault(generation_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[generation_id].discard(event)
+            if not self._waiting[generation_id]:
+                del self._waiting[generation_id]
+
+    def _hear(self, payload: str | None) -> None:
+        if payload is None:
+            for events in self._waiting.values():
+                _set_all(events)
+            return
+        kind, _, generation_id = payload.partition(":")
+        if kind == "cancel":
+            self._on_cancel(generation_id)
+        _set_all(self._waiting.get(generation_id, set()))
+
+
+def _set_all(events: set[asyncio.Event]) -> None:
+    for event in events:
+        event.set()
