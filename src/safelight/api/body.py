@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar, get_args
 
 import msgspec
 from litestar import Request
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.exceptions.http_exceptions import InternalServerException, RequestEntityTooLarge
 
 from safelight.api.wire import ImageGenerationBody
 from safelight.domain.errors import InvalidParameter, ParameterMissing, RequestTooLarge
@@ -22,7 +22,7 @@ MAX_DEPTH = 32
 T = TypeVar("T")
 
 _FIELD = re.compile(r"field `([^`]*)`")
-_LENGTH = re.compile(r"of length ([<>])= (\d+)")
+_AT_MOST = re.compile(r"of length <= (\d+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 20  # more than any parameter takes, and few enough that reading them costs nothing
 
@@ -33,6 +33,8 @@ async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, 
         raw = await request.body()
     except RequestEntityTooLarge:
         raise RequestTooLarge from None
+    except InternalServerException:  # how the framework says that the client left
+        raise InvalidParameter("The body ended before the length that was announced.") from None
     return parse_body(raw, into), raw
 
 
@@ -135,10 +137,9 @@ def _choices(path: str, into: type[Any]) -> tuple[str, ...]:
 
 def _plain(what: str) -> str:
     """msgspec's own words, for people who have never heard of it."""
-    bounded = _LENGTH.sub(lambda match: f"of {'at most' if match[1] == '<' else 'at least'} {match[2]}", what)
-    for kind, unit in (("`str`", "characters"), ("`array`", "items")):
-        if kind in bounded and bounded != what:
-            bounded = f"{bounded} {unit}"
+    unit = "items" if "`array`" in what else "characters"
+    bounded = what.replace("of length >= 1", "that is not empty")
+    bounded = _AT_MOST.sub(rf"of at most \1 {unit}", bounded)
     return (
         bounded.replace("`str`", "a string")
         .replace("`int`", "a whole number")

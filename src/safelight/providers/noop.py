@@ -1,6 +1,7 @@
-"""A backend that makes the smallest file there is, at once: for measuring everything around a backend.
+"""A backend that makes the smallest file there is, at once: for measuring and trying everything around a backend.
 
-Options: ``delay_seconds`` (default 0) before it answers.
+Options: ``delay_seconds`` (default 0) before it answers; ``fails_with``, a ``FailureClass`` such as ``content_policy``,
+to fail instead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import av
 import numpy as np
 
 from safelight.domain.orders import GenerationType, Order
-from safelight.domain.outcomes import Completed, InlineBytes, SubmitOutcome
+from safelight.domain.outcomes import Completed, Failed, FailureClass, InlineBytes, SubmitOutcome
 from safelight.domain.ports import Attempt
 
 
@@ -28,6 +29,8 @@ class NoopProvider:
         delay = attempt.options.get("delay_seconds", 0)
         if isinstance(delay, int | float) and delay > 0:
             await asyncio.sleep(delay)
+        if "fails_with" in attempt.options:
+            return Failed(FailureClass(attempt.options["fails_with"]), "as its options say")
         if order.type is GenerationType.IMAGE:
             return Completed((InlineBytes(png()),))
         return Completed((InlineBytes(mp4(order.duration_seconds or 1)),))
@@ -43,8 +46,7 @@ def png() -> bytes:
     header = struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
 
 
