@@ -16,6 +16,8 @@ from safelight.domain import errors
 
 Document = dict[str, Any]
 
+_ID = "^req-[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+_WAIT = "Seconds to wait for the end before answering."
 _REF = "#/components/schemas/{name}"
 
 _KEYED = (errors.InvalidApiKey, errors.ServiceUnavailable, errors.InternalError)
@@ -50,6 +52,7 @@ def document() -> Document:
         "tags": [
             {"name": "Images", "description": "Made while you wait."},
             {"name": "Videos", "description": "Accepted at once, polled to completion."},
+            {"name": "History", "description": "What the workspace made, and what is under way."},
             {"name": "Models", "description": "What can be asked for, and what it costs."},
             {"name": "Billing", "description": "What is left, what was spent, what it would cost."},
             {"name": "Downloads", "description": "Signed links to the files."},
@@ -68,7 +71,9 @@ def _paths() -> Document:
         "/v2/images/generations": {"post": _create_image()},
         "/v2/images/generations/{id}": {"get": _get_image()},
         "/v2/videos/generations": {"post": _create_video()},
-        "/v2/videos/generations/{id}": {"get": _get_video()},
+        "/v2/videos/generations/{id}": {"get": _get_video(), "delete": _cancel_video()},
+        "/v2/generations": {"get": _list_generations()},
+        "/v2/generations/{id}/events": {"get": _stream_events()},
         "/v2/models": {"get": _list_models()},
         "/v2/models/{model}": {"get": _get_model()},
         "/v2/images/generations/quote": {"post": _quote("Image", wire.ImageGenerationBody)},
@@ -132,10 +137,67 @@ def _get_video() -> Document:
         "Videos",
         "Get a video",
         "Pending, failed or completed. Polling is free.",
-        parameters=[_generation_id()],
+        parameters=[
+            _generation_id(),
+            _query("wait", {"type": "integer", "minimum": 0, "maximum": 60, "default": 0}, _WAIT),
+        ],
         answers={"200": answer},
+        failures=(*_KEYED, errors.InvalidParameter, errors.NotFound),
+    )
+
+
+def _cancel_video() -> Document:
+    return _operation(
+        "cancelVideo",
+        "Videos",
+        "Cancel a video",
+        "One that waits ends at once. One that runs is stopped if its backend can; until then its price stays held.",
+        parameters=[_generation_id()],
+        answers={
+            "200": _answer("It has ended: canceled, or before that.", wire.CanceledVideo),
+            "202": _answer("Its backend is being asked.", wire.CanceledVideo),
+        },
         failures=(*_KEYED, errors.NotFound),
     )
+
+
+def _list_generations() -> Document:
+    return _operation(
+        "listGenerations",
+        "History",
+        "List generations",
+        "The workspace's images and videos, newest first.",
+        parameters=[
+            _choice("type", ["image", "video"], "Only these."),
+            _choice("status", ["pending", "completed", "failed"], "Only those that stand so."),
+            _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "How many."),
+            _query("after", {"type": "string", "pattern": _ID}, "The id of the last generation you have."),
+        ],
+        answers={"200": _answer("One page.", wire.GenerationList)},
+        failures=(*_KEYED, errors.InvalidParameter),
+    )
+
+
+def _stream_events() -> Document:
+    operation = _operation(
+        "streamEvents",
+        "History",
+        "Follow a generation",
+        "Server-sent events: `progress`, and at last `completed` or `failed` with the generation as the list shows it.",
+        parameters=[_generation_id()],
+        answers={},
+        failures=(*_KEYED, errors.NotFound),
+    )
+    stream = {"description": "The events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    return {**operation, "responses": {"200": stream, **operation["responses"]}}
+
+
+def _choice(name: str, values: list[str], description: str) -> Document:
+    return _query(name, {"type": "string", "enum": values}, description)
+
+
+def _query(name: str, schema: Document, description: str) -> Document:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
 
 
 def _list_models() -> Document:
@@ -350,6 +412,8 @@ def _schemas() -> Document:
         wire.PendingGeneration,
         wire.FailedGeneration,
         wire.ModelEntry,
+        wire.CanceledVideo,
+        wire.GenerationList,
         wire.BalanceAnswer,
         wire.CostsAnswer,
         wire.Quote,
