@@ -1,7 +1,7 @@
 """A backend that makes the smallest file there is, at once: for measuring and trying everything around a backend.
 
 Options: ``delay_seconds`` (default 0) before it answers; ``fails_with``, a ``FailureClass`` such as ``content_policy``,
-to fail instead.
+to fail instead; ``delivered_seconds``, how long a clip is whatever was ordered.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class NoopProvider:
             return Failed(FailureClass(attempt.options["fails_with"]), "as its options say")
         if order.type is GenerationType.IMAGE:
             return Completed((InlineBytes(png()),))
-        return Completed((InlineBytes(mp4(order.duration_seconds or 1)),))
+        seconds = attempt.options.get("delivered_seconds", order.duration_seconds)
+        return Completed((InlineBytes(mp4(seconds if isinstance(seconds, int) else 1)),))
 
     async def close(self) -> None:
         return None

@@ -1,0 +1,60 @@
+"""An installation of two API processes and a worker on one database, shared by the tests of one worker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from safelight.accounts.books import check_books
+from safelight.db.pool import Database
+from tests.money.shop import Shop, settings_environment
+from tests.support.server import Server
+
+
+@pytest_asyncio.fixture(scope="session")
+async def db(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url, pool_size=4)
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+def shop(db: Database) -> Shop:
+    return Shop(db)
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[tuple[Server, Server]]:
+    """Two API processes; a worker runs beside them."""
+    folder = tmp_path_factory.mktemp("pair") / "data"
+    environment = settings_environment(folder, database_url)
+    started = [Server(folder, command=command, env=environment) for command in ("serve", "serve", "worker")]
+    try:
+        yield started[0].wait_until_ready(), started[1].wait_until_ready()
+        for each in started:
+            each.stop()
+    finally:
+        for each in started:
+            each.kill_everything()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def clients(
+    pair: tuple[Server, Server], db: Database
+) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    """A client of each API process. At the end of everything the books must balance."""
+    limits = httpx.Limits(max_connections=200)
+    one, two = (httpx.AsyncClient(base_url=server.base_url, timeout=90, limits=limits) for server in pair)
+    async with one, two:
+        yield one, two
+    books = await check_books(db)
+    assert books.balances, books
+
+
+@pytest.fixture(scope="session")
+def client(clients: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> httpx.AsyncClient:
+    return clients[0]
