@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -53,6 +53,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: Annotated[
         int, Meta(ge=60, description="How long media is kept after it is made.", extra={"name": "retention"})
     ] = 7 * 86400
+    retention_max_seconds: Annotated[
+        int,
+        Meta(ge=60, description="The longest retention that a request may ask for.", extra={"name": "retention_max"}),
+    ] = 90 * 86400
+    provenance: Annotated[
+        Literal["on", "off"], Meta(description="Whether each file is signed with a C2PA manifest.")
+    ] = "on"
+    provenance_dir: Annotated[
+        Path | None,
+        Meta(
+            description="Folder with `chain.pem`, `key.pem` and `root.pem`; without it, `provenance/` in the data "
+            "folder, made on first start."
+        ),
+    ] = None
+    provenance_prompt: Annotated[
+        Literal["on", "off"], Meta(description="Whether the manifest tells the prompt to everyone who gets the file.")
+    ] = "off"
+    accel_prefix: Annotated[
+        str | None,
+        Meta(description="Internal nginx location over the media folder; downloads then answer `X-Accel-Redirect`."),
+    ] = None
+    download_redirect: Annotated[
+        Literal["on", "off"],
+        Meta(description="Whether downloads from an object store redirect to it. Plain clients do not follow."),
+    ] = "off"
     image_rpm: Annotated[
         int, Meta(ge=1, description="Image generations a minute, for a workspace without a limit of its own.")
     ] = 600
@@ -92,6 +117,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def media_store_url(self) -> str:
         return self.media_url or (self.data_dir / "media").absolute().as_uri()
+
+    @property
+    def provenance_folder(self) -> Path:
+        return self.provenance_dir or self.data_dir / "provenance"
 
     @property
     def base_url(self) -> str:

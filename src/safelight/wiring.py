@@ -30,6 +30,7 @@ from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, Services
 from safelight.logs import configure_logging
+from safelight.provenance import open_signer
 from safelight.providers.builtin.provider import BuiltinProvider
 from safelight.providers.noop import NoopProvider
 from safelight.references.decode import FencedDecoder
@@ -101,6 +102,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             signer=signer,
             references=ReferenceGatherer(fetcher, decoder),
             enqueue=put_on_queue,
+            provenance=open_signer(settings),
+            tells_prompt=settings.provenance_prompt == "on",
             breakers=Breakers(),
             changes=changes,
             limits=_limits(settings),

@@ -11,6 +11,7 @@ migrate     the database's schema
 doctor      what is configured, what is reachable, what to do
 keys, workspaces, credit, books
             accounts
+provenance  the chain that signs files, and checking one
 """
 
 from __future__ import annotations
@@ -125,8 +126,32 @@ _COMMANDS = (
         signing
         keys, port, disk and clock. Ends with status 1 if something is wrong.""",
     ),
+    (
+        "books",
+        "books:books",
+        """Prove that the money adds up.
+
+        Rebuilds every balance from the ledger's postings and compares. Ends with status 1 if anything has drifted.""",
+    ),
 )
 _GROUPS = (
+    (
+        "provenance",
+        "See how files are signed, and check one (C2PA).",
+        (
+            (
+                "init",
+                "provenance:init",
+                "Make a root and a signing certificate of your own.\n\n'safelight up' does it on its first start.",
+            ),
+            ("show", "provenance:show", "Show the chain that signs, and until when."),
+            (
+                "verify",
+                "provenance:verify",
+                "Check a file's provenance.\n\nEnds with status 0 only if it is signed, unchanged and trusted.",
+            ),
+        ),
+    ),
     (
         "keys",
         "Make, list and revoke API keys.",

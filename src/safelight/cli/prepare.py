@@ -12,6 +12,7 @@ from safelight.config import Settings
 from safelight.db.migrate import migrate
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError
+from safelight.provenance import init_provenance
 
 
 def run(settings: Settings) -> None:
@@ -22,6 +23,8 @@ def run(settings: Settings) -> None:
         if is_pending(settings.database_url):
             migrate(settings.database_url)
         made = asyncio.run(_first_start(settings, settings.database_url))
+    if settings.provenance == "on" and settings.provenance_dir is None:
+        init_provenance(settings.provenance_folder)
     print(msgspec.json.encode(made).decode(), flush=True)
 
 

@@ -66,6 +66,13 @@ class Repeatable(Protocol):
 
 
 @runtime_checkable
+class Algorithmic(Protocol):
+    """A backend that draws by rule, with no trained model: its files are marked so (C2PA's digital source types)."""
+
+    is_algorithmic: bool
+
+
+@runtime_checkable
 class Local(Protocol):
     """A backend that computes on this machine: at most ``slots`` generations at once in one process."""
 

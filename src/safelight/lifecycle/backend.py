@@ -75,7 +75,7 @@ class Backend:
         except Exception as error:
             # A surprise says nothing of whether the backend took the job.
             log.exception("provider broke", id=self._claim.id)
-            if self._handle is None and (_is_repeatable(self._provider) or not self._is_intent_recorded):
+            if self._handle is None and (_is_repeatable(self.provider) or not self._is_intent_recorded):
                 return Failed(FailureClass.PERMANENT, repr(error))
             return Unknown(repr(error))
 
@@ -87,7 +87,7 @@ class Backend:
             return Failed(FailureClass.PERMANENT, f"{claim.attempts - 1} runners were lost on it")
         if claim.handle is not None:
             return await self._poll(claim.handle)
-        if claim.was_submitted and not _is_repeatable(self._provider):
+        if claim.was_submitted and not _is_repeatable(self.provider):
             found = await self._find()
             if found is not None:
                 return found
@@ -95,13 +95,13 @@ class Backend:
 
     async def stopped(self) -> bool:
         """Ask the backend to stop, once there is a job to stop. True: it certainly stopped and made nothing."""
-        if _is_repeatable(self._provider):
+        if _is_repeatable(self.provider):
             return True
         await self._handle_is_known.wait()
-        if not isinstance(self._provider, Cancelable) or self._handle is None:
+        if not isinstance(self.provider, Cancelable) or self._handle is None:
             return False
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self._provider.cancel(self._handle), _CANCEL_SECONDS)
+            return await asyncio.wait_for(self.provider.cancel(self._handle), _CANCEL_SECONDS)
         return False
 
     async def abandon(self) -> None:
@@ -111,7 +111,8 @@ class Backend:
                 await self.stopped()
 
     @property
-    def _provider(self) -> Provider:
+    def provider(self) -> Provider:
+        """The backend that is asked now."""
         return self._services.providers[self._bindings[self._binding_index].provider]
 
     async def _submit_somewhere(self) -> Completed | Failed | Unknown:
@@ -165,7 +166,7 @@ class Backend:
             progress=lambda fraction: self._leases.note_progress(self._claim.id, fraction),
         )
         order = await self._order()
-        return await self._provider.submit(order, attempt)
+        return await self.provider.submit(order, attempt)
 
     async def _accepted(self, handle: Handle) -> Completed | Failed | Unknown:
         await self._record("record_handle", handle=Jsonb(handle))
@@ -175,7 +176,7 @@ class Backend:
         return await self._poll(handle)
 
     async def _poll(self, handle: Handle) -> Completed | Failed | Unknown:
-        provider = self._provider
+        provider = self.provider
         if not isinstance(provider, Pollable):
             return Failed(FailureClass.PERMANENT, "the backend gave a job that cannot be asked about")
         for count in itertools.count():
@@ -193,7 +194,7 @@ class Backend:
 
     async def _find(self) -> Completed | Failed | Unknown | None:
         """Ask a backend whether it has a job of ours. None: it certainly has not."""
-        provider = self._provider
+        provider = self.provider
         if not isinstance(provider, Findable):
             return Unknown("the backend cannot be asked for a job by our id")
         match await provider.find(self._claim.id):

@@ -1,12 +1,13 @@
-"""Step three: from what a backend made to files in the store, measured and hashed.
+"""Step three: from what a backend made to files in the store: measured, converted, signed and hashed.
 
-What is announced later is what was measured here, on the very bytes that are kept.
+What is announced later is what was measured here, on the very media that is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from safelight.domain.errors import MediaError, ServiceUnavailable
 from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
 from safelight.domain.orders import GenerationType
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
+from safelight.domain.ports import Algorithmic, Provider
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.keys import media_key
 from safelight.lifecycle.killpoints import killpoint
@@ -42,17 +44,19 @@ class _Prepared(msgspec.Struct, frozen=True):
 
 
 async def deliver(
-    services: Services, claim: Claim, produced: tuple[Produced, ...], workdir: Path
+    services: Services, claim: Claim, provider: Provider, produced: tuple[Produced, ...], workdir: Path
 ) -> tuple[StoredFile, ...]:
-    """Store what was produced. Raises ``MediaError`` if it is not the media that was ordered."""
+    """Store what ``provider`` produced. Raises ``MediaError`` if it is not the media that was ordered."""
     if not produced:
         raise MediaError("The backend reported success and delivered nothing.")
-    return tuple([await _deliver_one(services, claim, i, item, workdir) for i, item in enumerate(produced)])
+    return tuple([await _deliver_one(services, claim, provider, i, item, workdir) for i, item in enumerate(produced)])
 
 
-async def _deliver_one(services: Services, claim: Claim, index: int, item: Produced, workdir: Path) -> StoredFile:
+async def _deliver_one(
+    services: Services, claim: Claim, provider: Provider, index: int, item: Produced, workdir: Path
+) -> StoredFile:
     fetched = await _fetch(item, claim, workdir / f"fetched-{index}") if isinstance(item, RemoteFile) else item
-    prepared = await asyncio.to_thread(_prepare, claim, index, fetched, workdir)
+    prepared = await asyncio.to_thread(_prepare, services, claim, provider, index, fetched, workdir)
     killpoint("deliver-after-measure")
     mime_type = prepared.facts.mime_type
     key = media_key(claim.id, index, EXTENSION_OF_MIME[mime_type])
@@ -98,7 +102,9 @@ async def _fetch(item: RemoteFile, claim: Claim, target: Path) -> LocalFile:
     return LocalFile(target)
 
 
-def _prepare(claim: Claim, index: int, item: LocalFile | InlineBytes, workdir: Path) -> _Prepared:
+def _prepare(
+    services: Services, claim: Claim, provider: Provider, index: int, item: LocalFile | InlineBytes, workdir: Path
+) -> _Prepared:
     """All that needs the processor, in one go on one thread."""
     path = _materialize(item, workdir / f"inline-{index}")
     facts = measure(path)
@@ -111,6 +117,7 @@ def _prepare(claim: Claim, index: int, item: LocalFile | InlineBytes, workdir: P
         target = workdir / f"converted-{index}"
         if convert_image(path, target, wanted):
             path, facts = target, measure(target)
+    path = _signed(services, claim, provider, path, facts.mime_type, workdir / f"signed-{index}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         size_bytes = file.tell()
@@ -121,4 +128,24 @@ def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:
     if isinstance(item, LocalFile):
         return item.path
     target.write_bytes(item.data)
+    return target
+
+
+def _signed(
+    services: Services, claim: Claim, provider: Provider, source: Path, mime_type: MimeType, target: Path
+) -> Path:
+    """The file with its provenance in it; as it is where the operator turned signing off."""
+    if services.provenance is None:
+        return source
+    is_algorithmic = isinstance(provider, Algorithmic) and provider.is_algorithmic
+    services.provenance.sign(
+        source,
+        target,
+        mime_type=mime_type,
+        digital_source_type="algorithmicMedia" if is_algorithmic else "trainedAlgorithmicMedia",
+        model=claim.model,
+        generation_id=claim.id,
+        created_at=datetime.now(UTC),
+        prompt=claim.spec.prompt if services.tells_prompt else None,
+    )
     return target

@@ -125,7 +125,7 @@ class _Run:
     async def _complete(self, outcome: Completed) -> None:
         claim = self._claim
         try:
-            files = await deliver(self._services, claim, outcome.media, self._workdir)
+            files = await deliver(self._services, claim, self._backend.provider, outcome.media, self._workdir)
         except SafelightError as error:
             log.warning("delivery failed", id=claim.id, code=error.code, detail=error.message)
             await self._fail(_told(error))

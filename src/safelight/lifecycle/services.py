@@ -15,6 +15,7 @@ from safelight.domain.ports import BlobStore, Provider
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.media.provenance import ProvenanceSigner
 
 Enqueue = Callable[[Connection, str, str], Awaitable[None]]
 """Puts the job of a generation (its id, its model's id) on the queue, on the caller's transaction."""
@@ -48,6 +49,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     signer: LinkSigner
     references: GatherReferences
     enqueue: Enqueue
+    provenance: ProvenanceSigner | None
+    tells_prompt: bool
     breakers: Breakers
     changes: Changes
     limits: Limits

@@ -24,6 +24,7 @@ class NoopProvider:
     """Answers each order with a grey picture or clip of 64 by 64 pixels."""
 
     repeatable = True
+    is_algorithmic = True
 
     async def submit(self, order: Order, attempt: Attempt) -> SubmitOutcome:
         delay = attempt.options.get("delay_seconds", 0)

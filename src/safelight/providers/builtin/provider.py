@@ -32,6 +32,7 @@ class BuiltinProvider:
     """Renders in at most ``processes`` processes, started when first needed and ended when long idle."""
 
     repeatable = True
+    is_algorithmic = True
 
     def __init__(self, processes: int) -> None:
         self.slots = processes

@@ -1,0 +1,38 @@
+"""``safelight books``: proof that the money adds up."""
+
+from __future__ import annotations
+
+import msgspec
+
+from safelight.accounts.books import Books, check_books
+from safelight.cli.database import with_database
+from safelight.cli.options import AsJson, DataDir
+from safelight.cli.show import print_json, print_table
+from safelight.domain.money import format_usd
+
+_LINES = ("funded", "available", "held", "revenue")
+
+
+def books(*, as_json: AsJson = False, data_dir: DataDir = None) -> int:
+    """Rebuild every balance from the postings; the exit status is 1 if anything has drifted."""
+    result = with_database(data_dir, check_books)
+    if as_json:
+        print_json({"balances": result.balances, **msgspec.to_builtins(result)})
+    else:
+        _print(result)
+    return 0 if result.balances else 1
+
+
+def _print(result: Books) -> None:
+    statement = result.statement
+    print(f"{statement.transfers} transfers, in US dollars:")
+    for line in _LINES:
+        print(f"  {line:10} {format_usd(int(getattr(statement, f'{line}_nanos'))):>16}")
+    for problem in statement.problems():
+        print(f"PROBLEM: {problem}")
+    if result.drift:
+        rows = [msgspec.structs.asdict(item) for item in result.drift]
+        print("Accounts that are not what their postings say (nano-dollars):")
+        print_table(rows, columns=list(rows[0]), empty="")
+    if result.balances:
+        print("The books balance.")

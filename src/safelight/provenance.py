@@ -1,0 +1,52 @@
+"""The certificate chain that signs provenance: where it lies, and making one of our own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from safelight.config import Settings
+from safelight.data_folder import FileLock, explained, write_private
+from safelight.domain.errors import ConfigurationError
+from safelight.media.certificates import certificate_expiry, create_local_chain
+from safelight.media.provenance import ProvenanceSigner
+
+CHAIN, KEY, ROOT = "chain.pem", "key.pem", "root.pem"
+
+
+def init_provenance(folder: Path) -> bool:
+    """Make a root and a signing certificate of our own in ``folder``. False if there is a chain already."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with explained(folder), FileLock(folder / ".lock").held():
+        if (folder / CHAIN).exists():
+            return False
+        root, chain, key = create_local_chain("Safelight")
+        write_private(folder / KEY, key.decode())
+        write_private(folder / ROOT, root.decode())
+        write_private(folder / CHAIN, chain.decode())  # last: a chain that is there is whole
+    return True
+
+
+def open_signer(settings: Settings) -> ProvenanceSigner | None:
+    """The signer that the settings name; None where signing is off. Raises ``ConfigurationError``."""
+    if settings.provenance == "off":
+        return None
+    folder = settings.provenance_folder
+    if settings.provenance_dir is None:
+        init_provenance(folder)
+    return ProvenanceSigner(read(folder / CHAIN), read(folder / KEY))
+
+
+def days_left(settings: Settings) -> int:
+    """Whole days until the signing certificate expires."""
+    return (certificate_expiry(read(settings.provenance_folder / CHAIN)) - datetime.now(UTC)).days
+
+
+def read(path: Path) -> bytes:
+    """A file of the chain. Raises ``ConfigurationError`` with the remedy."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: {error.strerror}. 'safelight provenance init' makes a chain, or set SAFELIGHT_PROVENANCE=off."
+        ) from None
