@@ -23,7 +23,8 @@ _SECRET_TEXTS = (
     (re.compile(r"\b(sig=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
     (re.compile(r"\b(bearer\s+)[^\s\"',]+", re.IGNORECASE), r"\1***"),
     (re.compile(r"\bsk_\w+"), "sk_***"),
-    (re.compile(r"(\w+://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
+    # Not the scheme: a pattern that may begin anywhere in a long word takes time with the square of its length.
+    (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
 )
 _CHATTY = {"procrastinate": logging.WARNING, "asyncio": logging.WARNING, "psycopg.pool": logging.ERROR}
 

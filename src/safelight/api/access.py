@@ -10,6 +10,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.domain.ids import new_ulid
+from safelight.domain.text import cut
 
 log = structlog.get_logger("safelight.access")
 
@@ -52,7 +53,7 @@ class AccessLog:
                 log.info(
                     "request",
                     method=scope["method"],
-                    path=scope["path"],
+                    path=cut(scope["path"]),
                     status=status,
                     ms=milliseconds,
                     id=rid,

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _FIELD = re.compile(r"field `([^`]*)`")
 _AT_MOST = re.compile(r"of length <= (\d+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_MAX_DIGITS = 20  # more than any parameter takes, and few enough that reading them costs nothing
+_MAX_DIGITS = 40  # more than any parameter takes, and few enough that reading them costs nothing
 
 
 async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, bytes]:
