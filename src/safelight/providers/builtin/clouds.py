@@ -41,7 +41,7 @@ class Banks:
 
     def draw(self, easel: Easel, seconds: float) -> None:
         """Lay shadow, far bank and near bank over the picture."""
-        factor = max(2.0, easel.span / 340)
+        factor = max(2.0, easel.span / 300)
         rows, columns = max(24, round(easel.height / factor)), max(24, round(easel.span / factor))
         x, y = field_axes(easel, rows, columns, 1.0)
         pad = max(1, round(columns / 40))  # columns beyond the frame, so that light reaches its edges

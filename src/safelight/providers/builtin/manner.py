@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from safelight.providers.builtin.easel import Easel
 from safelight.providers.builtin.noise import Field, fractal, grain, paper, sample, smoothstep
-from safelight.providers.builtin.planes import blur, each_band, shrink, stretch, stretch_bytes
+from safelight.providers.builtin.planes import blur, each_band, lay_picture, shrink, stretch, stretch_bytes
 from safelight.providers.builtin.reading import Brief
 
 Bytes = NDArray[np.uint8]
@@ -296,7 +296,6 @@ def oil(easel: Easel) -> None:
     """Strokes of a loaded brush, broad ones first, that follow the forms; the ridges of the paint catch light."""
     pixels = easel.pixels
     height, width = pixels.shape[:2]
-    unit = easel.unit
     rng = easel.brief.rng("oil")
     rows, columns = (
         max(64, round(300 * np.sqrt(height / width))),
@@ -310,16 +309,27 @@ def oil(easel: Easel) -> None:
     gy, gx = np.gradient(blur(tone.astype(np.uint8), 2.0).astype(np.float32))
     strong = np.hypot(gx, gy) > 3.0
     angle = np.where(strong, np.arctan2(gx, -gy), angle)
-    for length, thick, count, jitter in ((34, 13, 2600, 16), (19, 6.5, 6500, 14), (10, 3.2, 9000, 12)):
-        _strokes(
-            easel,
-            rng,
-            small,
-            angle,
-            strong if thick < 5 else None,
-            (length * unit, thick * unit, count, jitter),
-        )
+    canvas = _panel(easel)
+    for length, thick, count, jitter in ((34, 13, 2600, 16), (19, 6.5, 6000, 14), (10, 3.2, 8000, 12)):
+        brush = (length * canvas.unit, thick * canvas.unit, count, jitter)
+        _strokes(canvas, rng, small, angle, strong if thick < 5 else None, brush)
+    if canvas is not easel:
+        lay_picture(easel.pixels, canvas.pixels)
     _impasto(easel)
+
+
+STROKED_PIXELS = 1_500_000  # strokes are drawn on no more than this and stretched; the relief is of full size
+
+
+def _panel(easel: Easel) -> Easel:
+    """The picture itself, or a smaller copy to paint strokes on."""
+    height, width = easel.pixels.shape[:2]
+    factor = float(np.sqrt(height * width / STROKED_PIXELS))
+    if factor <= 1:
+        return easel
+    panel = Easel(easel.brief, easel.palette, round(width / factor), round(height / factor))
+    panel.pixels[...] = shrink(easel.pixels, panel.width, panel.height)
+    return panel
 
 
 def _strokes(

@@ -12,7 +12,7 @@ from safelight.providers.builtin.planes import blur, each_band, stretch_bytes
 from safelight.providers.builtin.reading import Brief
 
 Bytes = NDArray[np.uint8]
-PHASES = 4  # positions between two pixels at which a still layer is kept
+PHASES = 2  # positions between two pixels at which a still layer is kept
 
 
 class Plate:

@@ -38,7 +38,7 @@ def in_parallel(jobs: Iterable[Callable[[], None]]) -> None:
         job.result()
 
 
-@lru_cache(maxsize=48)
+@lru_cache(maxsize=96)
 def _stretcher(*_: object) -> VideoReformatter:
     """A reformatter for one pair of sizes and formats: making its filters costs more than using them."""
     return VideoReformatter()
@@ -91,6 +91,14 @@ def blur(plane: Bytes, sigma: float) -> Bytes:
 
 def lay_field(target: Bytes, colour: tuple[Field, Field, Field], cover: Field | None = None) -> None:
     """Stretch three low-resolution fields (0..1) over ``target`` (h, w, 4), dithered; ``cover`` is their opacity."""
+    if cover is not None:  # rows that stay bare at the top and bottom need no work
+        used = np.flatnonzero(cover.max(axis=1) > 1 / 512)
+        if not used.size:
+            return
+        first, last = max(0, int(used[0]) - 2), min(cover.shape[0], int(used[-1]) + 3)
+        share = target.shape[0] / cover.shape[0]
+        target = target[round(first * share) : round(last * share)]
+        cover, colour = cover[first:last], (colour[0][first:last], colour[1][first:last], colour[2][first:last])
     height, width = target.shape[:2]
     planes = [stretch_dithered(plane, width, height) for plane in colour]
     mask = None if cover is None else stretch_dithered(cover, width, height)

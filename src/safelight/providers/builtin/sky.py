@@ -14,7 +14,7 @@ from safelight.providers.builtin.reading import Brief
 
 def field_size(easel: Easel, share: float = 1.0) -> tuple[int, int]:
     """Rows and columns of a low-resolution field for a part of the picture ``share`` of its height."""
-    factor = max(2.0, min(4.0, easel.span / 480))
+    factor = max(2.0, min(4.5, easel.span / 480))
     return max(16, round(easel.height * share / factor)), max(16, round(easel.span / factor))
 
 

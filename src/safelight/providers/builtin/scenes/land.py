@@ -90,6 +90,7 @@ def ground_for(palette: Palette, country: Range, *, tones: int, mist: float) -> 
         sunlit=palette.light, shade=mix(palette.shade, palette.middle, 0.25),
         haze=mix(palette.haze, palette.horizon, 0.25),
         haze_depth=22.0, mist=mist, tones=tones,
+        relief=0.09 if tones else 0.16,
     )  # fmt: skip
 
 
