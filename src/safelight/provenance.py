@@ -9,6 +9,7 @@ from safelight.config import Settings
 from safelight.data_folder import FileLock, explained, write_private
 from safelight.domain.errors import ConfigurationError
 from safelight.media.certificates import certificate_expiry, create_local_chain
+from safelight.media.jws import StatementSigner
 from safelight.media.provenance import ProvenanceSigner
 
 CHAIN, KEY, ROOT = "chain.pem", "key.pem", "root.pem"
@@ -35,6 +36,12 @@ def open_signer(settings: Settings) -> ProvenanceSigner | None:
     if settings.provenance_dir is None:
         init_provenance(folder)
     return ProvenanceSigner(read(folder / CHAIN), read(folder / KEY))
+
+
+def open_statement_signer(settings: Settings) -> StatementSigner | None:
+    """What signs receipts: the same chain; None where there is none."""
+    folder = settings.provenance_folder
+    return StatementSigner(read(folder / CHAIN), read(folder / KEY)) if (folder / CHAIN).exists() else None
 
 
 def days_left(settings: Settings) -> int:

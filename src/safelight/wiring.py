@@ -30,7 +30,7 @@ from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, Services
 from safelight.logs import configure_logging
-from safelight.provenance import open_signer
+from safelight.provenance import open_signer, open_statement_signer
 from safelight.providers.builtin.provider import BuiltinProvider
 from safelight.providers.noop import NoopProvider
 from safelight.references.decode import FencedDecoder
@@ -103,6 +103,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             references=ReferenceGatherer(fetcher, decoder),
             enqueue=put_on_queue,
             provenance=open_signer(settings),
+            statements=open_statement_signer(settings),
             tells_prompt=settings.provenance_prompt == "on",
             breakers=Breakers(),
             changes=changes,
@@ -121,7 +122,13 @@ def create_app() -> ASGIApp:
         async with open_services(settings) as services:
             runner = Runner(services)
             try:
-                yield ApiState(services=services, runner=runner, authenticator=Authenticator(services.db))
+                yield ApiState(
+                    services=services,
+                    runner=runner,
+                    authenticator=Authenticator(services.db),
+                    accel_prefix=settings.accel_prefix,
+                    redirects=settings.download_redirect == "on",
+                )
             finally:
                 await runner.close(settings.shutdown_seconds - 2)
 
@@ -187,4 +194,5 @@ def _limits(settings: Settings) -> Limits:
         video_deadline_seconds=settings.video_deadline_seconds,
         lease_seconds=settings.lease_seconds,
         retention_seconds=settings.retention_seconds,
+        retention_max_seconds=settings.retention_max_seconds,
     )

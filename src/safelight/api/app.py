@@ -23,6 +23,8 @@ ROUTES: list[Any] = [
     videos.cancel_video,
     history.list_generations,
     history.stream_events,
+    history.delete_generation_media,
+    history.get_receipt,
     models.list_models,
     models.get_model,
     billing.balance,

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from typing import Any, cast
+from urllib.parse import quote
 
 import structlog
 from litestar import Request, asgi
@@ -28,46 +29,59 @@ from safelight.api.ranges import (
 from safelight.api.state import ApiState
 from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNotAllowed, SafelightError
 from safelight.domain.media import EXTENSION_OF_MIME
-from safelight.domain.ports import BlobStore
+from safelight.domain.ports import PresignedStore
 from safelight.lifecycle.download import FileToSend, find_file
+from safelight.lifecycle.expire import delete_delivered
+from safelight.lifecycle.services import Services
+from safelight.lifecycle.thumbnails import VARIANT, thumbnail_of
 
 log = structlog.get_logger()
 
+_LONGEST_REDIRECT_SECONDS = 3600
 _PATHSEND = "http.response.pathsend"
 _EMPTY = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 @asgi("/v2/downloads", is_mount=True, copy_scope=True)
 async def download(scope: Scope, receive: Receive, send: Send) -> None:
-    """``/v2/downloads/{id}/{index}?exp=&sig=``"""
+    """``/v2/downloads/{id}/{index}?exp=&sig=``, and the same with ``/thumbnail`` behind the index."""
     http = cast(HTTPScope, scope)
     state: ApiState = http["litestar_app"].state.api
     try:
         if http["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("A download takes GET and HEAD.")
-        parts = http["path"].strip("/").split("/")
-        if len(parts) != 2:
-            raise InvalidSignature
-        found = await find_file(state.services, parts[0], parts[1], http["query_string"])
-        await _Sending(state.services.store, found, http, cast(Any, send)).send()
+        found = await _find(state.services, http["path"].strip("/").split("/"), http["query_string"])
+        await _Sending(state, found, http, cast(Any, send)).send()
     except SafelightError as error:
         headers = {"allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else None
         request: Request[Any, Any, Any] = Request(scope)
         await error_response(error, headers).to_asgi_response(None, request)(scope, receive, send)
 
 
+async def _find(services: Services, path: list[str], query: bytes) -> FileToSend:
+    match path:
+        case [generation_id, index]:
+            return await find_file(services, generation_id, index, query)
+        case [generation_id, index, "thumbnail"]:
+            original = await find_file(services, generation_id, index, query, variant=VARIANT)
+            return await thumbnail_of(services, original)
+        case _:
+            raise InvalidSignature
+
+
 class _Sending:
     """One answer to one request for one file."""
 
-    def __init__(self, store: BlobStore, found: FileToSend, scope: HTTPScope, send: Any) -> None:
-        self._store = store
+    def __init__(self, state: ApiState, found: FileToSend, scope: HTTPScope, send: Any) -> None:
+        self._state = state
+        self._store = state.services.store
         self._found = found
         self._scope = scope
         self._raw_send = send
-        self._path = store.local_path(found.key)
+        self._path = self._store.local_path(found.key)
 
     async def send(self) -> None:
-        """Send what the request's headers ask for. Raises ``DownloadExpired`` before the first byte, if at all."""
+        """Answer as the request's headers ask. Raises ``DownloadExpired`` before the first byte, if at all."""
         found, decision = self._found, self._decision()
         if self._path is not None and not self._path.exists():
             log.error("file is missing from the store", key=found.key)
@@ -77,6 +91,8 @@ class _Sending:
                 await self._start(304)
             case PreconditionFailed():
                 await self._start(412, **{"content-length": "0"})
+            case _ if await self._is_left_to_others():
+                pass
             case Unsatisfiable():
                 await self._start(416, **{"content-range": decision.content_range, "content-length": "0"})
             case Whole():
@@ -96,6 +112,21 @@ class _Sending:
             case Parts():
                 await self._parts(decision)
         await self._raw_send(_EMPTY)
+
+    async def _is_left_to_others(self) -> bool:
+        """Whether nginx, or the object store, was told to send the file itself."""
+        if not self._found.is_stored:
+            return False  # only we notice a complete delivery
+        if self._path is not None and self._state.accel_prefix:
+            location = f"{self._state.accel_prefix.rstrip('/')}/{quote(self._found.key)}"
+            await self._start(200, **{"content-type": self._found.mime_type, "x-accel-redirect": location})
+            return True
+        if self._state.redirects and isinstance(self._store, PresignedStore):
+            seconds = max(1, self._found.deletes_at_unix - int(time.time()))
+            location = await self._store.presigned_url(self._found.key, min(seconds, _LONGEST_REDIRECT_SECONDS))
+            await self._start(307, location=location, **{"content-length": "0", "cache-control": "no-store"})
+            return True
+        return False
 
     def _decision(self) -> Decision:
         fields: dict[bytes, str] = {}
@@ -120,11 +151,13 @@ class _Sending:
     async def _whole(self) -> None:
         if self._scope["method"] == "HEAD":
             await self._raw_send(_EMPTY)
-        elif self._path is not None and _PATHSEND in (self._scope.get("extensions") or {}):
+        elif self._path is not None and self._found.is_stored and _PATHSEND in (self._scope.get("extensions") or {}):
             await self._raw_send({"type": _PATHSEND, "path": str(self._path)})
         else:
             await self._bytes(0, self._found.size_bytes)
             await self._raw_send(_EMPTY)
+            if not self._found.is_stored:
+                await delete_delivered(self._state.services, self._found.generation_id, self._found.index)
 
     async def _bytes(self, start: int, end: int) -> None:
         chunks = cast(AsyncGenerator[bytes], self._store.stream(self._found.key, start, end))

@@ -1,11 +1,11 @@
-"""A workspace's generations, and one generation's events as they happen. Both are ours."""
+"""A workspace's generations: listed, followed, deleted before their time. All of it ours."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 
-from litestar import Response, get
+from litestar import Response, delete, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from safelight.api import wire
@@ -16,6 +16,8 @@ from safelight.domain.errors import InvalidParameter
 from safelight.domain.ids import is_generation_id
 from safelight.domain.orders import GenerationType
 from safelight.domain.states import State
+from safelight.lifecycle.expire import delete_media
+from safelight.lifecycle.receipts import receipt
 from safelight.lifecycle.views import GenerationView, list_views, view_of_any_type
 
 MAX_LIMIT = 100
@@ -57,6 +59,21 @@ async def stream_events(request: HttpRequest, generation_id: str) -> ServerSentE
     state, workspace_id = api_state(request), principal(request).workspace_id
     first = await view_of_any_type(state.services, workspace_id, generation_id)
     return ServerSentEvent(_events(state, workspace_id, first))
+
+
+@delete("/v2/generations/{generation_id:str}/media", status_code=200, guards=[require_key])
+async def delete_generation_media(request: HttpRequest, generation_id: str) -> Response[bytes]:
+    """Delete a generation's files before their time; the receipt."""
+    services, workspace_id = api_state(request).services, principal(request).workspace_id
+    await delete_media(services, workspace_id, generation_id)
+    return json_response(wire.receipt(await receipt(services, workspace_id, generation_id)))
+
+
+@get("/v2/generations/{generation_id:str}/receipt", guards=[require_key])
+async def get_receipt(request: HttpRequest, generation_id: str) -> Response[bytes]:
+    """The receipt of a generation whose files are deleted."""
+    given = await receipt(api_state(request).services, principal(request).workspace_id, generation_id)
+    return json_response(wire.receipt(given))
 
 
 async def _events(state: ApiState, workspace_id: int, current: GenerationView) -> AsyncIterator[ServerSentEventMessage]:

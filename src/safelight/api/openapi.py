@@ -30,6 +30,13 @@ _SUBMIT = (
 )
 _LINK = (errors.InvalidSignature, errors.DownloadExpired, errors.ServiceUnavailable, errors.InternalError)
 
+_CONDITIONAL = {
+    "206": {"description": "The ranges that were asked for (RFC 9110)."},
+    "304": {"description": "You have it already."},
+    "307": {"description": "The object store sends it, where the operator chose so."},
+    "412": {"description": "It is not the version you asked for."},
+    "416": {"description": "There are no such bytes in it."},
+}
 _RATE_HEADERS = {
     "X-RateLimit-Limit": "Generations of this type that the workspace may submit a minute.",
     "X-RateLimit-Remaining": "How many of them are left in this window.",
@@ -74,6 +81,8 @@ def _paths() -> Document:
         "/v2/videos/generations/{id}": {"get": _get_video(), "delete": _cancel_video()},
         "/v2/generations": {"get": _list_generations()},
         "/v2/generations/{id}/events": {"get": _stream_events()},
+        "/v2/generations/{id}/media": {"delete": _delete_media()},
+        "/v2/generations/{id}/receipt": {"get": _get_receipt()},
         "/v2/models": {"get": _list_models()},
         "/v2/models/{model}": {"get": _get_model()},
         "/v2/images/generations/quote": {"post": _quote("Image", wire.ImageGenerationBody)},
@@ -81,6 +90,7 @@ def _paths() -> Document:
         "/v2/billing/balance": {"get": _balance()},
         "/v2/billing/costs": {"get": _costs()},
         "/v2/downloads/{id}/{index}": {"get": _download("get"), "head": _download("head")},
+        "/v2/downloads/{id}/{index}/thumbnail": {"get": _download("get", variant="Thumbnail")},
         "/healthz": {"get": _healthz()},
         "/readyz": {"get": _readyz()},
     }
@@ -192,6 +202,30 @@ def _stream_events() -> Document:
     return {**operation, "responses": {"200": stream, **operation["responses"]}}
 
 
+def _delete_media() -> Document:
+    return _operation(
+        "deleteMedia",
+        "History",
+        "Delete a generation's media",
+        "Now, before its time. Its links stop working at once.",
+        parameters=[_generation_id()],
+        answers={"200": _answer("The receipt.", wire.DeletionReceipt)},
+        failures=(*_KEYED, errors.NotFound),
+    )
+
+
+def _get_receipt() -> Document:
+    return _operation(
+        "getReceipt",
+        "History",
+        "Get a receipt of deletion",
+        "What was deleted and when, signed; nothing of what was asked for.",
+        parameters=[_generation_id()],
+        answers={"200": _answer("The receipt.", wire.DeletionReceipt)},
+        failures=(*_KEYED, errors.NotFound),
+    )
+
+
 def _choice(name: str, values: list[str], description: str) -> Document:
     return _query(name, {"type": "string", "enum": values}, description)
 
@@ -266,26 +300,23 @@ def _costs() -> Document:
     )
 
 
-def _download(method: str) -> Document:
-    media = {
-        kind: {"schema": {"type": "string", "contentMediaType": kind}}
-        for kind in ("image/png", "image/jpeg", "image/webp", "video/mp4")
-    }
+def _download(method: str, *, variant: str = "") -> Document:
+    kinds = ("image/webp",) if variant else ("image/png", "image/jpeg", "image/webp", "video/mp4")
     whole: Document = {"description": "The file."}
     if method == "get":
-        whole["content"] = media
+        whole["content"] = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in kinds}
     operation = _operation(
-        f"{method}Download",
+        f"{method}{variant or 'Download'}",
         "Downloads",
-        "Download a file" if method == "get" else "Ask about a file",
-        "Needs no API key: the link itself is the permission, until `deletes_at`. Take it from an answer's `url`.",
+        f"Download a {'thumbnail' if variant else 'file'}" if method == "get" else "Ask about a file",
+        "Needs no API key: the link itself is the permission, until `deletes_at`. Take it from an answer.",
         parameters=[
             _generation_id(),
             {"name": "index", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}},
             _link_parameter("exp", "^[1-9][0-9]{9}$", "Unix second at which the link stops working."),
             _link_parameter("sig", "^[0-9a-f]{64}$", "The signature."),
         ],
-        answers={"200": whole},
+        answers={"200": whole, **_CONDITIONAL},
         failures=_LINK,
     )
     operation["security"] = []
@@ -414,6 +445,7 @@ def _schemas() -> Document:
         wire.ModelEntry,
         wire.CanceledVideo,
         wire.GenerationList,
+        wire.DeletionReceipt,
         wire.BalanceAnswer,
         wire.CostsAnswer,
         wire.Quote,

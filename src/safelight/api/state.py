@@ -14,9 +14,14 @@ from safelight.lifecycle.services import Services
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
+    """One API process. ``accel_prefix``: nginx in front sends local files from there. ``redirects``: an object store
+    sends its own."""
+
     services: Services
     runner: Runner
     authenticator: Authenticator
+    accel_prefix: str | None = None
+    redirects: bool = False
 
 
 Connection = ASGIConnection[Any, Any, Any, Any]

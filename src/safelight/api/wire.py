@@ -14,6 +14,7 @@ from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.orders import GenerationType, ImageInput, Request, Spec
 from safelight.domain.pricing import Price
+from safelight.lifecycle.receipts import Receipt
 from safelight.lifecycle.views import GenerationView, MediaView
 
 T = TypeVar("T")
@@ -32,6 +33,14 @@ Ratio = Annotated[str, Meta(description="One that the model lists; its first by 
 Resolution = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["2K"])]
 
 
+Retention = Annotated[
+    int, Meta(ge=60, description="Seconds to keep the media, up to the workspace's maximum.", examples=[86400])
+]
+Store = Annotated[
+    bool, Meta(description="False: delivered once. Deleted after the first complete download, or an hour.")
+]
+
+
 class ImageReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A reference image of an image request."""
 
@@ -48,6 +57,8 @@ class ImageGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
     resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
     output_format: Annotated[ImageFormat, Meta(description="The file's format.")] = "jpeg"
     images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] = []
+    retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
+    store: Store = True
 
     def request(self) -> Request:
         return Request(
@@ -58,6 +69,8 @@ class ImageGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
             resolution=_given(self.resolution),
             output_format=self.output_format,
             images=tuple(ImageInput(url=image.url) for image in self.images),
+            retention_seconds=_given(self.retention_seconds),
+            store=self.store,
         )
 
 
@@ -80,6 +93,8 @@ class VideoGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
     ) = msgspec.UNSET
     sound: Annotated[bool, Meta(description="Whether the video has sound.")] = False
     images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with their roles.")] = []
+    retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
+    store: Store = True
 
     def request(self) -> Request:
         return Request(
@@ -91,6 +106,8 @@ class VideoGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
             duration=_given(self.duration),
             sound=self.sound,
             images=tuple(ImageInput(url=image.url, role=image.role) for image in self.images),
+            retention_seconds=_given(self.retention_seconds),
+            store=self.store,
         )
 
 
@@ -102,6 +119,7 @@ class ImageFile(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     mime_type: Literal["image/png", "image/jpeg", "image/webp"]
     deletes_at: Annotated[str, Meta(description="When the file is deleted (ISO 8601, UTC).")]
+    thumbnail_url: Annotated[str, Meta(description="A small WebP, 512 pixels at most; works as long.")]
 
 
 class VideoFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +133,7 @@ class VideoFile(msgspec.Struct, frozen=True, kw_only=True):
     duration: Annotated[Decimal, Meta(description="Seconds.")]
     fps: Annotated[Decimal, Meta(description="Frames a second.")]
     has_sound: bool
+    thumbnail_url: Annotated[str, Meta(description="A frame of it, a WebP of 512 pixels at most; works as long.")]
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +214,28 @@ class GenerationList(msgspec.Struct, frozen=True, kw_only=True):
 
     data: list[ListedGeneration]
     has_more: bool
+
+
+class DeletedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that is gone. `sha256` is that of its bytes."""
+
+    index: int
+    mime_type: str
+    size_bytes: int
+    sha256: str
+    created_at: str
+    deletes_at: str
+    deleted_at: Annotated[str, Meta(description="When its absence from the store was seen.")]
+
+
+class DeletionReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Proof of deletion, with nothing of what was asked for in it."""
+
+    id: str
+    files: list[DeletedFile]
+    jws: Annotated[
+        str | None, Meta(description="The same, signed (RFC 7515); the header's `x5c` leads to the provenance root.")
+    ]
 
 
 class RateEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -356,6 +397,22 @@ def model_entry(model: Model) -> ModelEntry:
     )
 
 
+def receipt(given: Receipt) -> DeletionReceipt:
+    files = [
+        DeletedFile(
+            index=item.index,
+            mime_type=item.mime_type,
+            size_bytes=item.size_bytes,
+            sha256=item.sha256,
+            created_at=iso_milliseconds(item.created_at),
+            deletes_at=iso_milliseconds(item.deletes_at),
+            deleted_at=iso_milliseconds(item.deleted_at),
+        )
+        for item in given.files
+    ]
+    return DeletionReceipt(id=given.id, files=files, jws=given.jws)
+
+
 def iso_milliseconds(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and ``Z``: ``2026-05-02T12:30:00.000Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -380,6 +437,7 @@ def _file(view: GenerationView, item: MediaView) -> dict[str, Any]:
         "height": item.height,
         "mime_type": item.mime_type,
         "deletes_at": iso_milliseconds(view.deletes_at),
+        "thumbnail_url": item.thumbnail_url,
     }
 
 

@@ -99,6 +99,10 @@ class LocalStore:
     async def exists(self, key: str) -> bool:
         return await self._run(self._exists, check_key(key))
 
+    async def present(self, keys: list[str]) -> set[str]:
+        """Those of the objects that are there."""
+        return await self._run(lambda: {key for key in keys if self._exists(check_key(key))})
+
     async def walk(self, prefix: str) -> AsyncIterator[BlobFacts]:
         """Every object in the folder ``prefix`` and below, in no order; what is no object of ours is left
         out."""
@@ -198,9 +202,7 @@ class LocalStore:
             raise _absent(key)
         if facts.st_size >= size_bytes:
             return file
-        raise ServiceUnavailable(
-            f"The stored object {key} is shorter than the {size_bytes} bytes it should have."
-        )
+        raise ServiceUnavailable(f"The stored object {key} is shorter than the {size_bytes} bytes it should have.")
 
     def _get(self, key: str) -> bytes:
         with _told(key):
@@ -333,9 +335,7 @@ def _told(key: str | None = None) -> Iterator[None]:
         reason = os.strerror(error.errno) if error.errno else str(error)
         match error.errno:
             case errno.ENOSPC | errno.EDQUOT:
-                message = (
-                    f"The media folder is full ({reason}). Free space on its disk, or shorten retention."
-                )
+                message = f"The media folder is full ({reason}). Free space on its disk, or shorten retention."
             case errno.EROFS | errno.EACCES | errno.EPERM:
                 message = f"The media folder refuses access ({reason}). Let this process read and write it."
             case _:

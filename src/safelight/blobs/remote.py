@@ -43,6 +43,7 @@ PARTS_AT_ONCE: Final = 4
 """One upload holds that many parts in memory."""
 
 _DELETE_BATCH: Final = 1000  # what S3 takes in one request
+_AT_ONCE: Final = 32
 _RESUMES: Final = 1  # beyond those of obstore, which count over a whole answer; ours count anew at each byte
 _LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600  # of Signature Version 4
 _MISSING_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
@@ -100,9 +101,7 @@ class RemoteStore:
             with self._told(key):
                 result = await obstore.get_async(self._bucket, key, options=options)
             if result.range[1] != end:
-                raise ServiceUnavailable(
-                    f"The stored object {key} is shorter than the {end} bytes it should have."
-                )
+                raise ServiceUnavailable(f"The stored object {key} is shorter than the {end} bytes it should have.")
             if e_tag := result.meta["e_tag"]:
                 options["if_match"] = e_tag  # a continuation must be of the same object
             reason: Exception = ConnectionError("the connection ended early")
@@ -150,6 +149,17 @@ class RemoteStore:
             raise
         return True
 
+    async def present(self, keys: list[str]) -> set[str]:
+        """Those of the objects that are there."""
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def found(key: str) -> bool:
+            async with turns:
+                return await self.exists(key)
+
+        answers = await asyncio.gather(*(found(key) for key in keys))
+        return {key for key, is_there in zip(keys, answers, strict=True) if is_there}
+
     async def walk(self, prefix: str) -> AsyncIterator[BlobFacts]:
         """Every object in the folder ``prefix`` and below; what is no object of ours is left out."""
         found = obstore.list(self._bucket, check_prefix(prefix) or None, chunk_size=1000)
@@ -157,9 +167,7 @@ class RemoteStore:
             async for batch in found:
                 for meta in batch:
                     if is_key(meta["path"]):
-                        yield BlobFacts(
-                            key=meta["path"], size_bytes=meta["size"], modified_at=meta["last_modified"]
-                        )
+                        yield BlobFacts(key=meta["path"], size_bytes=meta["size"], modified_at=meta["last_modified"])
 
     async def probe(self) -> None:
         """Write, read and delete a small object; raises ``ServiceUnavailable`` with the reason."""
@@ -174,13 +182,9 @@ class RemoteStore:
         """The store's own link to GET the object, good for 1 second to 7 days. Raises
         ``ServiceUnavailable``."""
         if not 1 <= expires_seconds <= _LONGEST_LINK_SECONDS:
-            raise ValueError(
-                f"a presigned link lives 1 to {_LONGEST_LINK_SECONDS} seconds, not {expires_seconds}"
-            )
+            raise ValueError(f"a presigned link lives 1 to {_LONGEST_LINK_SECONDS} seconds, not {expires_seconds}")
         with self._told():
-            return await obstore.sign_async(
-                self._bucket, "GET", check_key(key), timedelta(seconds=expires_seconds)
-            )
+            return await obstore.sign_async(self._bucket, "GET", check_key(key), timedelta(seconds=expires_seconds))
 
     async def close(self) -> None:
         """Nothing to do: connections end when the store is dropped."""
@@ -191,11 +195,7 @@ class RemoteStore:
         try:
             yield
         except (BaseError, OSError) as error:
-            if (
-                key is not None
-                and isinstance(error, FileNotFoundError)
-                and not _MISSING_BUCKET.search(str(error))
-            ):
+            if key is not None and isinstance(error, FileNotFoundError) and not _MISSING_BUCKET.search(str(error)):
                 raise FileNotFoundError(errno.ENOENT, "no such object", key) from None
             raise self._unavailable(error) from error
 

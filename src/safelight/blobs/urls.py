@@ -94,9 +94,7 @@ def open_store(url: str) -> BlobStore:
         query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         extra = parts.username is not None or parts.port is not None or parts.fragment
     except ValueError:
-        raise ConfigurationError(
-            "The media store's URL is not a URL. Write it as file:///srv/media."
-        ) from None
+        raise ConfigurationError("The media store's URL is not a URL. Write it as file:///srv/media.") from None
     if parts.scheme not in _PARAMETERS or extra:
         raise ConfigurationError(
             "The media store's URL is none of file:///path, s3://bucket/prefix, gs://bucket/prefix and "
@@ -122,9 +120,7 @@ def _checked(scheme: str, query: list[tuple[str, str]]) -> Parameters:
 def _open_folder(parts: SplitResult) -> BlobStore:
     path = unquote(parts.path)
     if parts.netloc not in ("", "localhost") or not path.startswith("/") or "\0" in path:
-        raise ConfigurationError(
-            "A file:// URL needs an absolute path: file:///srv/media, with three slashes."
-        )
+        raise ConfigurationError("A file:// URL needs an absolute path: file:///srv/media, with three slashes.")
     return LocalStore(Path(path))
 
 
@@ -137,9 +133,7 @@ def _open_bucket(parts: SplitResult, parameters: Parameters) -> BlobStore:
             "The path of the media store's URL may hold letters, digits and . _ = + @ - between its slashes."
         ) from None
     if not parts.netloc:
-        raise ConfigurationError(
-            f"The media store's URL names no bucket. Write it as {parts.scheme}://bucket."
-        )
+        raise ConfigurationError(f"The media store's URL names no bucket. Write it as {parts.scheme}://bucket.")
     try:
         bucket = make(parts.netloc, prefix or None, parameters)
     except (BaseError, ValueError, TypeError) as error:
@@ -157,9 +151,7 @@ def _open_s3(name: str, prefix: str | None, parameters: Parameters) -> Bucket:
             config[key] = parameters[key]
     if "path_style" in parameters:
         config["virtual_hosted_style_request"] = not _flag("path_style", parameters["path_style"])
-    endpoint = parameters.get("endpoint") or _environment(
-        "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"
-    )
+    endpoint = parameters.get("endpoint") or _environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
     client = _client(parameters, endpoint, "AWS_ALLOW_HTTP")
     return S3Store(name, prefix=prefix, config=config, client_options=client, retry_config=_RETRIES)
 

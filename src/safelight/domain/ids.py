@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 import zlib
+from datetime import datetime
 
 import msgspec
 
@@ -39,6 +40,11 @@ def new_ulid(milliseconds: int | None = None) -> str:
 
 def new_generation_id() -> str:
     return f"req-{new_ulid()}"
+
+
+def first_id_at(moment: datetime) -> str:
+    """The least id that a generation made at this moment can have."""
+    return f"req-{_encode(int(moment.timestamp() * 1000) << 80, _CROCKFORD, 26)}"
 
 
 def is_generation_id(text: str) -> bool:

@@ -44,6 +44,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     duration: int | None = None
     sound: bool | None = None
     images: tuple[ImageInput, ...] = ()
+    retention_seconds: int | None = None
+    store: bool = True
 
 
 class StoredReference(msgspec.Struct, frozen=True, kw_only=True):

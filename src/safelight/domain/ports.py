@@ -114,6 +114,9 @@ class BlobStore(Protocol):
 
     async def exists(self, key: str) -> bool: ...
 
+    async def present(self, keys: list[str]) -> set[str]:
+        """Those of the objects that are there."""
+
     def walk(self, prefix: str) -> AsyncIterator[BlobFacts]:
         """Every object under ``prefix``."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from procrastinate import App, PsycopgConnector
 
-from safelight.jobs import check_books, reconcile, run_generation
+from safelight.jobs import check_books, reconcile, run_generation, sweep
 
 LOCAL, REMOTE, UPKEEP = "local", "remote", "upkeep"
 
@@ -19,4 +19,5 @@ def make_app(database_url: str) -> App:
     app.task(name=run_generation.NAME, pass_context=True)(run_generation.run_generation)
     reconcile.register(app, queue=UPKEEP)
     check_books.register(app, queue=UPKEEP)
+    sweep.register(app, queue=UPKEEP)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+_THUMBNAIL = ".thumb.webp"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -15,6 +16,21 @@ def media_key(generation_id: str, index: int, extension: str) -> str:
 def input_key(generation_id: str, index: int, extension: str) -> str:
     """``inputs/2026/11/22/req-01...-0.png``"""
     return f"inputs/{_date(generation_id)}/{generation_id}-{index}.{extension}"
+
+
+def thumbnail_key(key: str) -> str:
+    """Of a file's own key: ``media/2026/11/22/req-01...-0.png.thumb.webp``"""
+    return f"{key}{_THUMBNAIL}"
+
+
+def original_key(key: str) -> str:
+    """The file that a key belongs to: its own, or the one that it is a thumbnail of."""
+    return key.removesuffix(_THUMBNAIL)
+
+
+def generation_of(key: str) -> str:
+    """The id in a key."""
+    return key.rpartition("/")[2].rpartition("-")[0]
 
 
 def _date(generation_id: str) -> str:

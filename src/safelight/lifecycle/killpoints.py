@@ -21,6 +21,9 @@ KILLPOINTS = (
     "deliver-after-store",
     "settle-before-commit",
     "settle-after-commit",
+    "expire-after-tombstone",
+    "expire-after-delete",
+    "expire-after-purge",
 )
 
 _WANTED = os.environ.get("SAFELIGHT_KILLPOINT")

@@ -15,6 +15,7 @@ from safelight.domain.ports import BlobStore, Provider
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.media.jws import StatementSigner
 from safelight.media.provenance import ProvenanceSigner
 
 Enqueue = Callable[[Connection, str, str], Awaitable[None]]
@@ -37,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     video_deadline_seconds: int
     lease_seconds: int
     retention_seconds: int
+    retention_max_seconds: int
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     references: GatherReferences
     enqueue: Enqueue
     provenance: ProvenanceSigner | None
+    statements: StatementSigner | None
     tells_prompt: bool
     breakers: Breakers
     changes: Changes

@@ -35,6 +35,8 @@ from safelight.lifecycle.services import Services
 
 _IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 _TRIES = 3
+MIN_RETENTION_SECONDS = 60
+DELIVERED_ONCE_SECONDS = 3600
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +191,8 @@ async def _accept(services: Services, submission: Submission, generation_id: str
         "run_token": uuid.uuid4() if is_image else None,
         "lease_seconds": services.limits.lease_seconds,
         "deadline_seconds": _deadline_seconds(services, request.type),
-        "retention_seconds": services.limits.retention_seconds,
+        "retention_seconds": _retention_seconds(services, submission),
+        "is_stored": request.store,
     }
     for _ in range(_TRIES):
         row = await _insert(services, params, model, principal)
@@ -250,6 +253,20 @@ def _limit_params(services: Services, workspace_id: int, type_: GenerationType) 
 def _deadline_seconds(services: Services, type_: GenerationType) -> int:
     limits = services.limits
     return limits.image_deadline_seconds if type_ is GenerationType.IMAGE else limits.video_deadline_seconds
+
+
+def _retention_seconds(services: Services, submission: Submission) -> int:
+    """How long the media is kept: as asked, up to the workspace's maximum; an hour at most if delivered once."""
+    limits, request = services.limits, submission.request
+    most = submission.principal.retention_max_seconds or limits.retention_max_seconds
+    asked = request.retention_seconds
+    if asked is not None and not MIN_RETENTION_SECONDS <= asked <= most:
+        raise InvalidParameter(
+            f"retention_seconds {asked} is out of range. Use {MIN_RETENTION_SECONDS} to {most}.",
+            param="retention_seconds",
+        )
+    seconds = asked or min(limits.retention_seconds, most)
+    return seconds if request.store else min(seconds, DELIVERED_ONCE_SECONDS)
 
 
 def _rate_window(row: _Window) -> RateWindow:

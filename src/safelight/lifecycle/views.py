@@ -27,6 +27,7 @@ class MediaView(msgspec.Struct, frozen=True, kw_only=True):
     """One file, with a link that works until ``deletes_at``."""
 
     url: str
+    thumbnail_url: str
     mime_type: str
     width: int
     height: int
@@ -172,8 +173,10 @@ def _view(signer: LinkSigner, row: _Row) -> GenerationView:
 
 def _media(signer: LinkSigner, row: _Row, item: dict[str, Any]) -> MediaView:
     assert row.deletes_at is not None
+    index, exp = item["index"], int(row.deletes_at.timestamp())
     return MediaView(
-        url=signer.url(row.id, item["index"], int(row.deletes_at.timestamp())),
+        url=signer.url(row.id, index, exp),
+        thumbnail_url=signer.url(row.id, index, exp, variant="thumbnail"),
         mime_type=item["mime_type"],
         width=item["width"],
         height=item["height"],

@@ -12,6 +12,9 @@ create table workspaces (
     image_rpm integer check (image_rpm > 0),
     video_rpm integer check (video_rpm > 0),
     concurrency integer check (concurrency > 0),
+    -- The longest retention that its requests may ask for.
+    retention_max_seconds integer check (retention_max_seconds > 0),
+    erased_at timestamptz,
     created_at timestamptz not null default now()
 );
 
@@ -86,6 +89,8 @@ create table generations (
     -- The client left before its answer was sent.
     unseen boolean not null default false,
     retention_seconds integer not null check (retention_seconds > 0),
+    -- False: delivered once, and deleted after the first complete download.
+    is_stored boolean not null default true,
     created_at timestamptz not null default now(),
     finished_at timestamptz,
     deletes_at timestamptz,
@@ -102,6 +107,9 @@ create table generations (
 create index generations_by_workspace on generations (workspace_id, id desc);
 -- A repeated request looks for its earlier attempt.
 create index generations_by_body on generations (api_key_id, body_sha256, created_at);
+-- Prompts of generations that made nothing go when their retention is over.
+create index generations_unfulfilled on generations (finished_at)
+    where state in ('failed', 'canceled') and request is not null;
 -- The reconciler looks only at what is under way.
 create index generations_under_way on generations (lease_until) where state in ('queued', 'running', 'unknown');
 
@@ -127,8 +135,14 @@ create table media (
     fps numeric(8, 3),
     has_sound boolean,
     deletes_at timestamptz not null,
-    primary key (generation_id, index)
+    -- Deletion: marked, then done and seen to be done. The row stays as its receipt, without a prompt.
+    tombstoned_at timestamptz,
+    deleted_at timestamptz,
+    primary key (generation_id, index),
+    constraint deleted_after_tombstone check (deleted_at is null or tombstoned_at is not null)
 );
+-- The sweeper finds what is due without a look at what is kept.
+create index media_due on media (deletes_at) where deleted_at is null;
 
 create table idempotency_keys (
     workspace_id bigint not null references workspaces,

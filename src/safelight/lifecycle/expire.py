@@ -1,0 +1,69 @@
+"""Step seven: delete what is due, on time and provably.
+
+Each file is marked first, then deleted from the store, then seen to be absent, and only then recorded as gone. Killed
+anywhere in between, the next sweep goes on from the mark. The cost grows with what expires, not with what is kept.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from safelight.domain.errors import NotFound
+from safelight.lifecycle.keys import thumbnail_key
+from safelight.lifecycle.killpoints import killpoint
+from safelight.lifecycle.services import Services
+from safelight.lifecycle.views import view_of_any_type
+
+log = structlog.get_logger()
+
+_BATCH = 1000
+
+
+class _Due(msgspec.Struct, frozen=True):
+    generation_id: str
+    index: int
+    key: str
+
+
+async def sweep(services: Services) -> int:
+    """Delete every file that is due, and let go of what nobody needs any more. The number of files deleted."""
+    total = 0
+    while due := await services.db.all("tombstone_due", {"limit": _BATCH}, _Due):
+        total += await _delete(services, due)
+    await services.db.run("forget_unfulfilled", {"retention_seconds": services.limits.retention_seconds})
+    await services.db.run("forget_idempotency_keys", {})
+    if total:
+        log.info("files deleted on time", count=total)
+    return total
+
+
+async def delete_media(services: Services, workspace_id: int, generation_id: str) -> None:
+    """Delete a generation's files now, before their time. Repeating it is harmless. Raises ``NotFound``."""
+    found = await view_of_any_type(services, workspace_id, generation_id)
+    if not found.media:
+        raise NotFound("This generation has no media in this workspace.")
+    params = {"id": generation_id, "workspace_id": workspace_id}
+    if due := await services.db.all("tombstone_generation", params, _Due):
+        await _delete(services, due)
+
+
+async def delete_delivered(services: Services, generation_id: str, index: int) -> None:
+    """Delete a file that was to be delivered once, now that it was."""
+    if due := await services.db.all("tombstone_file", {"id": generation_id, "index": index}, _Due):
+        await _delete(services, due)
+
+
+async def _delete(services: Services, due: list[_Due]) -> int:
+    killpoint("expire-after-tombstone")
+    keys = [item.key for item in due]
+    await services.store.delete([*keys, *map(thumbnail_key, keys)])
+    killpoint("expire-after-delete")
+    still_there = await services.store.present(keys)
+    if still_there:
+        log.error("files are still there after their deletion", count=len(still_there))
+    gone = [item for item in due if item.key not in still_there]
+    params = {"ids": [item.generation_id for item in gone], "indexes": [item.index for item in gone]}
+    await services.db.run("purge", params)
+    killpoint("expire-after-purge")
+    return len(gone)

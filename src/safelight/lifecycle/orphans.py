@@ -1,0 +1,85 @@
+"""Files without a row, and rows without a file: what a crash, or a hand in the store, may have left."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import structlog
+
+from safelight.domain.ids import first_id_at
+from safelight.domain.ports import BlobFacts
+from safelight.lifecycle.keys import generation_of, original_key
+from safelight.lifecycle.services import Services
+
+log = structlog.get_logger()
+
+_BATCH = 1000
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """``removed``: files that belonged to nothing. ``missing``: keys of files that should be there and are not."""
+
+    removed: int
+    missing: tuple[str, ...]
+
+
+async def sweep_orphans(services: Services, *, day: datetime, older_than: timedelta) -> Findings:
+    """Look at everything of one UTC day, both ways; files younger than ``older_than`` are left alone.
+
+    Keys begin with their day, so that the cost is that of one day's files, however many are kept.
+    """
+    cutoff = datetime.now(UTC) - older_than
+    removed = 0
+    for prefix in ("media", "inputs"):
+        async for batch in _batches(services, f"{prefix}/{day:%Y/%m/%d}", cutoff):
+            unknown = await (_unknown_media(services, batch) if prefix == "media" else _unneeded(services, batch))
+            await services.store.delete(unknown)
+            removed += len(unknown)
+    missing = tuple([key async for key in _missing(services, day)])
+    if removed:
+        log.warning("files that belonged to nothing were removed", count=removed, day=f"{day:%Y-%m-%d}")
+    for key in missing:
+        log.error("a file is missing from the store", key=key)
+    return Findings(removed=removed, missing=missing)
+
+
+async def _batches(services: Services, prefix: str, cutoff: datetime) -> AsyncIterator[list[str]]:
+    batch: list[str] = []
+    facts: BlobFacts
+    async for facts in services.store.walk(prefix):
+        if facts.modified_at < cutoff:
+            batch.append(facts.key)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+async def _unknown_media(services: Services, keys: list[str]) -> list[str]:
+    originals = list({original_key(key) for key in keys})
+    known = {row[0] for row in await services.db.all("known_keys", {"keys": originals}, tuple)}
+    return [key for key in keys if original_key(key) not in known]
+
+
+async def _unneeded(services: Services, keys: list[str]) -> list[str]:
+    ids = list({generation_of(key) for key in keys})
+    under_way = {row[0] for row in await services.db.all("under_way_inputs", {"ids": ids}, tuple)}
+    return [key for key in keys if generation_of(key) not in under_way]
+
+
+async def _missing(services: Services, day: datetime) -> AsyncIterator[str]:
+    start = day.replace(hour=0, minute=0, second=0, microsecond=0)
+    after = ""
+    while True:
+        params = {"first": first_id_at(start), "last": first_id_at(start + timedelta(days=1)), "after": after}
+        keys = [row[0] for row in await services.db.all("list_keys_of_day", params, tuple)]
+        if not keys:
+            return
+        present = await services.store.present(keys)
+        for key in keys:
+            if key not in present:
+                yield key
+        after = keys[-1]

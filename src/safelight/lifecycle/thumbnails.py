@@ -1,0 +1,61 @@
+"""Small pictures of files, made when first asked for and kept beside them until they go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from safelight.domain.errors import DownloadExpired, MediaError
+from safelight.lifecycle.download import FileToSend
+from safelight.lifecycle.keys import thumbnail_key
+from safelight.lifecycle.services import Services
+from safelight.media.thumbnail import write_thumbnail
+
+VARIANT = "thumbnail"
+
+_AT_ONCE = asyncio.Semaphore(2)
+
+
+async def thumbnail_of(services: Services, found: FileToSend) -> FileToSend:
+    """The file's thumbnail (WebP, at most 512 pixels a side). Raises ``DownloadExpired`` if the file is gone."""
+    key = thumbnail_key(found.key)
+    async with _AT_ONCE:
+        if not await services.store.exists(key):
+            await _make(services, found, key)
+    data = await services.store.get(key)
+    return msgspec.structs.replace(
+        found,
+        key=key,
+        mime_type="image/webp",
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).digest(),
+        is_stored=True,
+        variant=VARIANT,
+    )
+
+
+async def _make(services: Services, found: FileToSend, key: str) -> None:
+    scratch = services.work_dir / f"thumbnail-{secrets.token_hex(8)}"
+    small = scratch.with_suffix(".webp")
+    try:
+        source = services.store.local_path(found.key) or await _copy(services, found, scratch)
+        await asyncio.to_thread(write_thumbnail, source, small)
+        await services.store.put(key, small, mime_type="image/webp", consume=True)
+    except (FileNotFoundError, MediaError):
+        raise DownloadExpired from None
+    finally:
+        for path in (scratch, small):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+async def _copy(services: Services, found: FileToSend, target: Path) -> Path:
+    with await asyncio.to_thread(target.open, "wb") as file:
+        async with contextlib.aclosing(services.store.stream(found.key, 0, found.size_bytes)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                await asyncio.to_thread(file.write, chunk)
+    return target
