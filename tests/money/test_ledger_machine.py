@@ -1,0 +1,436 @@
+"""A state machine over the ledger, through the real functions on the real database.
+
+What is expected is computed here, in a few integers; after every step the account, its postings, the rows under way
+and the daily costs must all say the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from safelight.accounts.books import check_books
+from safelight.accounts.credit import add_credit
+from safelight.domain.access import Principal
+from safelight.domain.catalog import Catalog, Model
+from safelight.domain.errors import (
+    GenerationFailed,
+    IdempotencyConflict,
+    InvalidParameter,
+    QuotaExceeded,
+    RateLimited,
+    SafelightError,
+)
+from safelight.domain.ids import read_api_key
+from safelight.domain.media import MediaFacts
+from safelight.domain.money import NANOS_PER_USD
+from safelight.domain.orders import GenerationType, Request
+from safelight.domain.states import State
+from safelight.lifecycle import settle
+from safelight.lifecycle.cancel import Cancellation, cancel
+from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.run import claim
+from safelight.lifecycle.services import Services
+from safelight.lifecycle.settle import StoredFile
+from safelight.lifecycle.submit import Submission, submit
+from safelight.lifecycle.views import view
+from tests.money.shop import Customer, Shop, services_in
+
+pytestmark = pytest.mark.database
+
+T = TypeVar("T")
+
+CONCURRENCY = 5
+CAP_NANOS = 2 * NANOS_PER_USD
+MICROS = st.integers(min_value=0, max_value=400_000).map(lambda micros: micros * 1000)
+
+
+class World(msgspec.Struct):
+    """What all examples share."""
+
+    runner: asyncio.Runner
+    services: Services
+
+    def run(self, work: Awaitable[T]) -> T:
+        async def awaited() -> T:
+            return await work
+
+        return self.runner.run(awaited())
+
+
+class Made(msgspec.Struct, kw_only=True):
+    """A generation as it should stand. ``live`` is the claim that may write; ``stale`` are those that may not."""
+
+    id: str
+    type: GenerationType
+    key: str
+    body: bytes
+    held_nanos: int
+    unit_price_nanos: int
+    quantity: int
+    live: Claim | None
+    stale: list[Claim]
+    state: State
+    unseen: bool = False
+    charged_nanos: int = 0
+
+    @property
+    def is_final(self) -> bool:
+        return self.state.is_final
+
+
+class Ledger(RuleBasedStateMachine):
+    """Everything that moves money in one workspace, in any order."""
+
+    world: World
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.services = self.world.services
+        shop = Shop(self.services.db)
+        self.shop = shop
+        self.customer: Customer = self.run(shop.customer("0", concurrency=CONCURRENCY))
+        capped = self.run(shop.key(self.customer.name, spend_cap="2"))
+        self.principals = {"open": self.principal(self.customer.key), "capped": self.principal(capped.secret)}
+        self.funded = self.available = self.spent_by_capped = 0
+        self.made: list[Made] = []
+        self.idempotency: dict[str, Made] = {}
+
+    def run(self, work: Awaitable[T]) -> T:
+        return self.world.run(work)
+
+    def principal(self, secret: str) -> Principal:
+        key = read_api_key(secret)
+        assert key is not None
+        found = self.run(self.services.db.one("find_key", {"sha256": key.sha256}, Principal))
+        assert found is not None
+        return found
+
+    # Credit
+
+    @rule(nanos=st.integers(min_value=1, max_value=3 * NANOS_PER_USD))
+    def top_up(self, nanos: int) -> None:
+        self.available += nanos
+        self.funded += nanos
+        assert self.run(add_credit(self.services.db, self.customer.name, nanos, "top-up")) == self.available
+
+    @rule(nanos=st.integers(min_value=1, max_value=3 * NANOS_PER_USD) | st.sampled_from([2**15, 2**31, 2**63 - 1]))
+    def take_back(self, nanos: int) -> None:
+        taking = add_credit(self.services.db, self.customer.name, -nanos, "take-back")
+        if nanos > self.available:
+            with pytest.raises(InvalidParameter, match="cannot go below zero"):
+                self.run(taking)
+            return
+        self.available -= nanos
+        self.funded -= nanos
+        assert self.run(taking) == self.available
+
+    # Prices
+
+    @rule(nanos=MICROS)
+    def change_prices(self, nanos: int) -> None:
+        """What was accepted before keeps its price."""
+
+        def repriced(model: Model) -> Model:
+            rates = tuple(msgspec.structs.replace(rate, unit_price_nanos=nanos) for rate in model.rates)
+            return msgspec.structs.replace(model, rates=rates)
+
+        models = {name: repriced(model) for name, model in self.services.catalog.models.items()}
+        self.services = msgspec.structs.replace(self.services, catalog=Catalog(models))
+
+    # Submission
+
+    @rule(
+        type_=st.sampled_from(GenerationType),
+        key=st.sampled_from(["open", "capped"]),
+        prompt=st.sampled_from(["a", "b"]),
+        duration=st.sampled_from([5, 10]),
+        idempotency_key=st.sampled_from([None, None, "k1", "k2", "k3"]),
+        retry_count=st.sampled_from([0, 0, 1]),
+    )
+    def submit(
+        self,
+        type_: GenerationType,
+        key: str,
+        prompt: str,
+        duration: int,
+        idempotency_key: str | None,
+        retry_count: int,
+    ) -> None:
+        is_video = type_ is GenerationType.VIDEO
+        request = Request(
+            type=type_,
+            model="clip" if is_video else "still",
+            prompt=prompt,
+            duration=duration if is_video else None,
+        )
+        body = msgspec.json.encode(request).ljust(32, b" ")[-32:]
+        submission = Submission(
+            principal=self.principals[key],
+            request=request,
+            body_sha256=body,
+            idempotency_key=idempotency_key,
+            retry_count=retry_count,
+        )
+        unit_price = self.services.catalog.models[request.model].rates[0].unit_price_nanos
+        quantity = duration if is_video else 1
+        try:
+            earlier, refusal = self.expected(key, body, idempotency_key, retry_count, unit_price * quantity)
+        except IdempotencyConflict:
+            with pytest.raises(IdempotencyConflict):
+                self.run(submit(self.services, submission))
+            return
+        if refusal is not None:
+            with pytest.raises(refusal):
+                self.run(submit(self.services, submission))
+            return
+        accepted = self.run(submit(self.services, submission))
+        if earlier is not None:
+            assert (accepted.id, accepted.is_replay, accepted.claim) == (earlier.id, True, None)
+            return
+        assert not accepted.is_replay
+        assert (accepted.claim is None) == is_video
+        made = Made(
+            id=accepted.id,
+            type=type_,
+            key=key,
+            body=body,
+            held_nanos=unit_price * quantity,
+            unit_price_nanos=unit_price,
+            quantity=quantity,
+            live=accepted.claim,
+            stale=[],
+            state=State.QUEUED if is_video else State.RUNNING,
+        )
+        self.available -= made.held_nanos
+        if key == "capped":
+            self.spent_by_capped += made.held_nanos
+        self.made.append(made)
+        if idempotency_key is not None:
+            self.idempotency[idempotency_key] = made
+
+    def expected(
+        self, key: str, body: bytes, idempotency_key: str | None, retry_count: int, price: int
+    ) -> tuple[Made | None, type[SafelightError] | None]:
+        """The earlier attempt that answers, or the refusal; neither: a new generation."""
+        if idempotency_key is not None:
+            if used := self.idempotency.get(idempotency_key):
+                if used.body != body:
+                    raise IdempotencyConflict
+                return used, None
+        elif retry_count:
+            for made in reversed(self.made):
+                is_open = not made.is_final or (made.unseen and made.state is State.COMPLETED)
+                if made.key == key and made.body == body and is_open:
+                    return made, None
+        if len(self.under_way) >= CONCURRENCY:
+            return None, RateLimited
+        if self.available < price or (key == "capped" and self.spent_by_capped + price > CAP_NANOS):
+            return None, QuotaExceeded
+        return None, None
+
+    @property
+    def under_way(self) -> list[Made]:
+        return [made for made in self.made if not made.is_final]
+
+    def pick(self, data: st.DataObject, wanted: Callable[[Made], bool]) -> Made | None:
+        fitting = [made for made in self.made if wanted(made)]
+        return data.draw(st.sampled_from(fitting)) if fitting else None
+
+    # Runners
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        """One that has a live runner is not to be had."""
+        made = self.pick(data, lambda made: not made.is_final)
+        assert made is not None
+        claimed = self.run(claim(self.services, made.id))
+        assert (claimed is None) == (made.live is not None)
+        if claimed is not None:
+            assert claimed.price.unit_price_nanos == made.unit_price_nanos
+            made.live, made.state = claimed, State.RUNNING
+
+    @precondition(lambda self: any(made.live for made in self.made))
+    @rule(data=st.data())
+    def lose_the_runner(self, data: st.DataObject) -> None:
+        """Its lease runs out, and another takes over; the first one does not know."""
+        made = self.pick(data, lambda made: made.live is not None)
+        assert made is not None
+        assert made.live is not None
+        self.run(self.shop.query("update generations set lease_until = now() - interval '1 s' where id = %s", made.id))
+        made.stale.append(made.live)
+        made.live = self.run(claim(self.services, made.id))
+        assert made.live is not None
+
+    # Ends
+
+    @precondition(lambda self: any(made.live for made in self.made))
+    @rule(data=st.data(), thousandths=st.integers(min_value=0, max_value=12_000), unseen=st.booleans())
+    def complete(self, data: st.DataObject, thousandths: int, unseen: bool) -> None:
+        """With a delivery that is shorter than, equal to or longer than what was ordered."""
+        made = self.pick(data, lambda made: made.live is not None)
+        assert made is not None
+        assert made.live is not None
+        files = delivery(made, thousandths)
+        settled = self.run(settle.complete(self.services, made.live, files, unseen=unseen))
+        assert settled is not None
+        self.expect_completed(made, thousandths, unseen)
+        assert settled.charged_nanos == made.charged_nanos
+
+    def expect_completed(self, made: Made, thousandths: int, unseen: bool) -> None:
+        charged = min(1000 if made.type is GenerationType.IMAGE else thousandths, made.quantity * 1000)
+        self.expect_end(made, State.COMPLETED, made.unit_price_nanos * charged // 1000)
+        made.unseen = unseen
+
+    def expect_end(self, made: Made, state: State, charged_nanos: int) -> None:
+        made.state, made.charged_nanos = state, charged_nanos
+        self.available += made.held_nanos - charged_nanos
+        if made.key == "capped":
+            self.spent_by_capped -= made.held_nanos - charged_nanos
+        if made.live is not None:
+            made.stale.append(made.live)
+            made.live = None
+
+    @precondition(lambda self: any(made.live for made in self.made))
+    @rule(data=st.data())
+    def fail(self, data: st.DataObject) -> None:
+        made = self.pick(data, lambda made: made.live is not None)
+        assert made is not None
+        assert made.live is not None
+        assert self.run(settle.fail(self.services, made.live, GenerationFailed())) is not None
+        self.expect_end(made, State.FAILED, 0)
+
+    @precondition(lambda self: any(made.state is State.QUEUED for made in self.made))
+    @rule(data=st.data())
+    def cancel_what_waits(self, data: st.DataObject) -> None:
+        made = self.pick(data, lambda made: made.state is State.QUEUED)
+        assert made is not None
+        became, _ = self.run(cancel(self.services, self.customer.id, made.id, made.type))
+        assert became is Cancellation.CANCELED
+        self.expect_end(made, State.CANCELED, 0)
+
+    @precondition(lambda self: any(made.stale for made in self.made))
+    @rule(data=st.data(), completes=st.booleans())
+    def end_with_a_stale_token(self, data: st.DataObject, completes: bool) -> None:
+        """A runner that was presumed dead comes back: it changes nothing."""
+        made = self.pick(data, lambda made: bool(made.stale))
+        assert made is not None
+        stale = data.draw(st.sampled_from(made.stale))
+        if completes:
+            ended = settle.complete(self.services, stale, delivery(made, 5000))
+        else:
+            ended = settle.fail(self.services, stale, GenerationFailed())
+        assert self.run(ended) is None
+
+    @precondition(lambda self: any(made.live for made in self.made))
+    @rule(data=st.data(), thousandths=st.integers(min_value=0, max_value=12_000))
+    def end_at_the_same_time(self, data: st.DataObject, thousandths: int) -> None:
+        """Of all that try at once, one ends it, and never one whose token is stale."""
+        made = self.pick(data, lambda made: made.live is not None)
+        assert made is not None
+        assert made.live is not None
+        live, files = made.live, delivery(made, thousandths)
+        stale = [settle.complete(self.services, claim, files) for claim in made.stale[-2:]]
+
+        async def race() -> list[Any]:
+            return await asyncio.gather(
+                settle.complete(self.services, live, files),
+                settle.fail(self.services, live, GenerationFailed()),
+                *stale,
+            )
+
+        completed, failed, *late = self.run(race())
+        assert (completed is None) != (failed is None)
+        assert late == [None] * len(stale)
+        if completed is not None:
+            self.expect_completed(made, thousandths, unseen=False)
+        else:
+            self.expect_end(made, State.FAILED, 0)
+
+    # What always holds
+
+    @invariant()
+    def the_account_is_what_it_must_be(self) -> None:
+        account = self.run(self.shop.account(self.customer))  # which compares it with the ledger
+        held = sum(made.held_nanos for made in self.under_way)
+        charged = sum(made.charged_nanos for made in self.made)
+        assert account.available_nanos == self.available
+        assert account.held_nanos == held
+        assert account.in_flight == len(self.under_way)
+        assert account.ledger_revenue_nanos == account.daily_costs_nanos == charged
+        assert self.funded == self.available + held + charged
+
+    @invariant()
+    def the_rows_are_as_they_were_left(self) -> None:
+        rows = self.run(
+            self.shop.query(
+                """select id, state::text, charged_nanos from generations where workspace_id = %s
+                   union all select 'spent', null, spent_nanos from api_keys where id = %s""",
+                self.customer.id,
+                self.principals["capped"].key_id,
+            )
+        )
+        expected = {made.id: (str(made.state), made.charged_nanos if made.is_final else None) for made in self.made}
+        expected["spent"] = (None, self.spent_by_capped)
+        assert {id_: (state, amount) for id_, state, amount in rows} == expected
+        assert self.spent_by_capped <= CAP_NANOS
+
+    def teardown(self) -> None:
+        for made in self.made:
+            usage = self.run(view(self.services, self.customer.id, made.id, made.type)).usage
+            assert (usage is not None) == made.is_final
+            assert usage is None or usage.total_cost == usage.unit_price * usage.quantity
+        books = self.run(check_books(self.services.db))
+        assert books.balances, books
+        held_and_settled = self.run(
+            self.shop.query(
+                """select count(*) filter (where kind = 'hold'), count(*) filter (where kind = 'settle')
+                   from transfers where workspace_id = %s""",
+                self.customer.id,
+            )
+        )
+        assert held_and_settled == [(len(self.made), len(self.made) - len(self.under_way))]
+
+
+def delivery(made: Made, thousandths: int) -> tuple[StoredFile, ...]:
+    """One file, as if it lay in the store."""
+    if made.type is GenerationType.IMAGE:
+        facts = MediaFacts(mime_type="image/jpeg", width=64, height=64)
+    else:
+        facts = MediaFacts(
+            mime_type="video/mp4", width=64, height=64, duration_seconds=thousandths / 1000, fps=24.0, has_sound=False
+        )
+    return (StoredFile(index=0, key=f"media/{made.id}", size_bytes=1, sha256="ab" * 32, facts=facts),)
+
+
+@pytest.fixture
+def world(fresh_database_url: str, tmp_path: Path) -> Iterator[World]:
+    with asyncio.Runner() as runner:
+        opened = services_in(tmp_path, fresh_database_url)
+        services = runner.run(opened.__aenter__())
+        try:
+            yield World(runner, services)
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+
+
+def test_the_ledger_holds_whatever_happens(world: World) -> None:
+    class LedgerOfThisWorld(Ledger):
+        pass
+
+    LedgerOfThisWorld.world = world
+    run_state_machine_as_test(
+        LedgerOfThisWorld,
+        settings=settings(
+            max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
