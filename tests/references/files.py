@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from typing import Any
@@ -46,6 +47,7 @@ def with_chunks(file: bytes, *chunks: bytes) -> bytes:
     return file[:33] + b"".join(chunks) + file[33:]
 
 
+@functools.cache
 def deflated_zeros(size_bytes: int) -> bytes:
     deflate = zlib.compressobj(9)
     parts = [deflate.compress(bytes(1024 * 1024)) for _ in range(size_bytes // (1024 * 1024))]
@@ -58,6 +60,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", body) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
 
 
+@functools.cache
 def apng(frames: int) -> bytes:
     still = png()
     control = chunk(b"acTL", struct.pack(">II", frames, 0))
@@ -70,6 +73,7 @@ def apng(frames: int) -> bytes:
     return with_chunks(still, control)[:-12] + later + still[-12:]
 
 
+@functools.cache
 def gif(frames: int) -> bytes:
     """Frames of one pixel each on a large screen (GIF89a)."""
     head = b"GIF89a" + struct.pack("<HHBBB", 5000, 5000, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
@@ -77,6 +81,7 @@ def gif(frames: int) -> bytes:
     return head + frame * frames + b";"
 
 
+@functools.cache
 def animated_webp(frames: int) -> bytes:
     pages = plain(32, 32 * frames).copy()
     pages.set_type(pyvips.GValue.gint_type, "page-height", 32)
@@ -91,13 +96,15 @@ def jpeg_header(width: int, height: int) -> bytes:
     return bytes(file)
 
 
+@functools.cache
 def jpeg_of_many_scans(scans: int) -> bytes:
     """A progressive JPEG whose last scan comes again and again."""
-    file = jpeg(flat(4000, 4000), interlace=True)
+    file = jpeg(flat(2000, 2000), interlace=True)
     start = file.rindex(b"\xff\xda")
     return file[:-2] + file[start:-2] * scans + file[-2:]
 
 
+@functools.cache
 def lying_webp() -> bytes:
     """A canvas of one pixel around a picture of 36 megapixels."""
     inner = webp(flat(6000, 6000), lossless=True)[12:]

@@ -48,7 +48,6 @@ ORDINARY = {
     "webp": ("image/webp", files.webp()),
     "lossless webp": ("image/webp", files.webp(lossless=True)),
     "webp with alpha": ("image/webp", files.webp(files.plain(bands=4))),
-    "25 megapixels": ("image/png", files.png(files.flat(5000, 5000))),
 }
 
 
@@ -108,23 +107,25 @@ async def test_metadata_is_stripped(decoder: FencedDecoder, save: Any) -> None:
 
 
 STRIPPED = {
-    "text": files.with_chunks(files.png(), files.chunk(b"tEXt", b"Comment\0" + files.SECRET)),
-    "private chunk": files.with_chunks(files.png(), files.chunk(b"caNb", files.SECRET)),
-    "zTXt bomb": files.with_chunks(
+    "text": lambda: files.with_chunks(files.png(), files.chunk(b"tEXt", b"Comment\0" + files.SECRET)),
+    "private chunk": lambda: files.with_chunks(files.png(), files.chunk(b"caNb", files.SECRET)),
+    "zTXt bomb": lambda: files.with_chunks(
         files.png(), *[files.chunk(b"zTXt", b"Bomb\0\0" + files.deflated_zeros(64 << 20))] * 20
     ),
-    "iCCP bomb": files.with_chunks(files.png(), files.chunk(b"iCCP", b"Bomb\0\0" + files.deflated_zeros(64 << 20))),
-    "HTML after a PNG": files.png() + files.HTML,
-    "HTML after a JPEG": files.jpeg() + files.HTML,
-    "HTML after a WebP": files.webp() + files.HTML,
-    "HTML in a JPEG": files.jpeg()[:2] + b"\xff\xfe\x00\x38" + files.HTML + files.jpeg()[2:],
-    "a second image": files.png() + files.SECRET + files.jpeg(),
+    "iCCP bomb": lambda: files.with_chunks(
+        files.png(), files.chunk(b"iCCP", b"Bomb\0\0" + files.deflated_zeros(64 << 20))
+    ),
+    "HTML after a PNG": lambda: files.png() + files.HTML,
+    "HTML after a JPEG": lambda: files.jpeg() + files.HTML,
+    "HTML after a WebP": lambda: files.webp() + files.HTML,
+    "HTML in a JPEG": lambda: files.jpeg()[:2] + b"\xff\xfe\x00\x38" + files.HTML + files.jpeg()[2:],
+    "a second image": lambda: files.png() + files.SECRET + files.jpeg(),
 }
 
 
 @pytest.mark.parametrize("name", STRIPPED)
 async def test_what_is_not_pixels_is_stripped(decoder: FencedDecoder, name: str) -> None:
-    _, cleaned = await decoder.clean(STRIPPED[name], None, PARAM)
+    _, cleaned = await decoder.clean(STRIPPED[name](), None, PARAM)
     assert files.SECRET not in cleaned
     assert b"html" not in cleaned
     assert len(cleaned) < 20_000
@@ -132,52 +133,52 @@ async def test_what_is_not_pixels_is_stripped(decoder: FencedDecoder, name: str)
 
 
 REFUSED = {
-    "nothing": (b"", "not an image"),
-    "text": (b"hello", "not an image"),
-    "noise": (bytes(range(256)), "not an image"),
-    "HTML": (files.HTML, "HTML is not accepted"),
-    "HTML before a PNG": (files.HTML + files.png(), "HTML is not accepted"),
-    "comment before a PNG": (b"<!--" + files.png(), "not an image"),
-    "SVG": (files.SVG, "SVG is not accepted"),
-    "SVG after blanks": (b"\xef\xbb\xbf \n<SVG>", "SVG is not accepted"),
-    "GIF": (files.gif(1), "GIF is not accepted"),
-    "GIF of many frames": (files.gif(100_000), "GIF is not accepted"),
-    "TIFF": (bytes(files.plain().tiffsave_buffer()), "TIFF is not accepted"),
-    "AVIF": (b"\0\0\0\x20ftypavif" + bytes(100), "AVIF, HEIC or MP4 is not accepted"),
-    "PDF": (b"%PDF-1.7\n", "PDF is not accepted"),
-    "APNG": (files.apng(2), "Animated"),
-    "APNG of many frames": (files.apng(20_000), "Animated"),
-    "animated WebP": (files.animated_webp(3), "Animated"),
-    "PNG of 2.5 gigapixels": (files.png_header(50_000, 50_000), "25 megapixels"),
-    "PNG of the largest size": (files.png_header(2**31 - 1, 2**31 - 1), "25 megapixels"),
-    "PNG of 25 megapixels and a row": (files.png_header(5000, 5001), "25 megapixels"),
-    "PNG of one long row": (files.png_header(65_536, 1), "25 megapixels"),
-    "PNG of no width": (files.png_header(0, 5), "broken"),
-    "PNG that lacks most of its rows": (files.png_header(5000, 5000), "broken"),
-    "JPEG of 4 gigapixels": (files.jpeg_header(65_500, 65_500), "25 megapixels"),
-    "JPEG of many scans": (files.jpeg_of_many_scans(20_000), "broken"),
-    "WebP of 268 megapixels": (
+    "nothing": lambda: (b"", "not an image"),
+    "text": lambda: (b"hello", "not an image"),
+    "noise": lambda: (bytes(range(256)), "not an image"),
+    "HTML": lambda: (files.HTML, "HTML is not accepted"),
+    "HTML before a PNG": lambda: (files.HTML + files.png(), "HTML is not accepted"),
+    "comment before a PNG": lambda: (b"<!--" + files.png(), "not an image"),
+    "SVG": lambda: (files.SVG, "SVG is not accepted"),
+    "SVG after blanks": lambda: (b"\xef\xbb\xbf \n<SVG>", "SVG is not accepted"),
+    "GIF": lambda: (files.gif(1), "GIF is not accepted"),
+    "GIF of many frames": lambda: (files.gif(100_000), "GIF is not accepted"),
+    "TIFF": lambda: (bytes(files.plain().tiffsave_buffer()), "TIFF is not accepted"),
+    "AVIF": lambda: (b"\0\0\0\x20ftypavif" + bytes(100), "AVIF, HEIC or MP4 is not accepted"),
+    "PDF": lambda: (b"%PDF-1.7\n", "PDF is not accepted"),
+    "APNG": lambda: (files.apng(2), "Animated"),
+    "APNG of many frames": lambda: (files.apng(20_000), "Animated"),
+    "animated WebP": lambda: (files.animated_webp(3), "Animated"),
+    "PNG of 2.5 gigapixels": lambda: (files.png_header(50_000, 50_000), "25 megapixels"),
+    "PNG of the largest size": lambda: (files.png_header(2**31 - 1, 2**31 - 1), "25 megapixels"),
+    "PNG of 25 megapixels and a row": lambda: (files.png_header(5000, 5001), "25 megapixels"),
+    "PNG of one long row": lambda: (files.png_header(65_536, 1), "25 megapixels"),
+    "PNG of no width": lambda: (files.png_header(0, 5), "broken"),
+    "PNG that lacks most of its rows": lambda: (files.png_header(5000, 5000), "broken"),
+    "JPEG of 4 gigapixels": lambda: (files.jpeg_header(65_500, 65_500), "25 megapixels"),
+    "JPEG of many scans": lambda: (files.jpeg_of_many_scans(20_000), "broken"),
+    "WebP of 268 megapixels": lambda: (
         files.webp(files.flat(16_383, 1600), lossless=True, effort=0),
         "25 megapixels",
     ),
-    "WebP with a lying canvas": (files.lying_webp(), "25 megapixels|broken"),
-    "half a PNG": (files.png()[: len(files.png()) // 2], "broken"),
-    "half a JPEG": (files.jpeg()[: len(files.jpeg()) // 2], "broken"),
-    "half a WebP": (files.webp()[: len(files.webp()) // 2], "broken"),
-    "PNG without an end": (files.png()[:-12], "broken"),
-    "PNG of a million chunks": (
+    "WebP with a lying canvas": lambda: (files.lying_webp(), "25 megapixels|broken"),
+    "half a PNG": lambda: (files.png()[: len(files.png()) // 2], "broken"),
+    "half a JPEG": lambda: (files.jpeg()[: len(files.jpeg()) // 2], "broken"),
+    "half a WebP": lambda: (files.webp()[: len(files.webp()) // 2], "broken"),
+    "PNG without an end": lambda: (files.png()[:-12], "broken"),
+    "PNG of a million chunks": lambda: (
         files.with_chunks(files.png(), files.chunk(b"teSt", b"") * 500_000),
         "broken",
     ),
-    "PNG signature": (files.png()[:8], "broken"),
-    "JPEG signature": (b"\xff\xd8\xff", "broken"),
-    "WebP signature": (b"RIFF\0\0\0\0WEBP", "broken"),
+    "PNG signature": lambda: (files.png()[:8], "broken"),
+    "JPEG signature": lambda: (b"\xff\xd8\xff", "broken"),
+    "WebP signature": lambda: (b"RIFF\0\0\0\0WEBP", "broken"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_refused_in_words(decoder: FencedDecoder, name: str) -> None:
-    data, words = REFUSED[name]
+    data, words = REFUSED[name]()
     with pytest.raises(InvalidParameter, match=words) as caught:
         await decoder.clean(data, None, PARAM)
     assert caught.value.param == PARAM
@@ -224,7 +225,7 @@ def test_headers_of_any_bytes(data: bytes, start: bytes) -> None:
     assert header.mime_type in ("image/png", "image/jpeg", "image/webp")
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2**32 - 1), st.binary(min_size=4, max_size=4), st.binary(max_size=20)),

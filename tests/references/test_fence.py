@@ -23,9 +23,12 @@ from tests.references import files
 PARAM = "images[0].url"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: /proc, seccomp and prctl")
 MEBIBYTE = 1024 * 1024
-LARGEST = files.png(
-    files.flat(5000, 5000, 4).cast("ushort").copy(interpretation="rgb16"), interlace=True, compression=1
-)
+
+
+def largest() -> bytes:
+    """What takes the most to decode and is not refused: 25 megapixels of 16 bits and four bands, interlaced."""
+    picture = files.flat(5000, 5000, 4).cast("ushort").copy(interpretation="rgb16")
+    return files.png(picture, interlace=True, compression=1)
 
 
 @contextlib.asynccontextmanager
@@ -151,7 +154,7 @@ async def test_what_takes_too_long_is_refused_and_its_worker_replaced() -> None:
 async def test_what_takes_too_much_memory_is_refused() -> None:
     async with _decoder(memory_bytes=300 * MEBIBYTE, max_workers=1) as decoder:
         with pytest.raises(InvalidParameter, match="too much memory or time"):
-            await decoder.clean(LARGEST, None, PARAM)
+            await decoder.clean(largest(), None, PARAM)
         assert (await decoder.clean(files.png(), None, PARAM))[0] == "image/png"
 
 
@@ -279,24 +282,26 @@ async def test_workers_die_with_a_killed_parent(state: str) -> None:
     await _until(lambda: _gone(pid))
 
 
-BOMBS: dict[str, bytes] = {
-    "huge PNG": files.png_header(50_000, 50_000),
-    "GIF of many frames": files.gif(100_000),
-    "APNG of many frames": files.apng(20_000),
-    "zTXt bomb": files.with_chunks(files.png(), files.chunk(b"zTXt", b"Bomb\0\0" + files.deflated_zeros(256 << 20))),
-    "PNG and HTML": files.png() + files.HTML,
-    "SVG as .png": files.SVG,
-    "10 MiB": files.padded(files.png(), MAX_IMAGE_BYTES),
-    "25 megapixels": files.png(files.flat(5000, 5000, 4)),
-    "25 megapixels of 16 bits, interlaced": LARGEST,
-    "25 megapixels in many passes": files.jpeg(files.flat(5000, 5000), interlace=True),
-    "WebP of 26 megapixels": files.webp(files.flat(16_000, 1625), lossless=True, effort=0),
-    "WebP of 25 megapixels": files.webp(files.flat(5000, 5000), lossless=True, effort=0),
-    "WebP with a lying canvas": files.lying_webp(),
-    "JPEG of 4 gigapixels": files.jpeg_header(65_500, 65_500),
-    "JPEG of many scans": files.jpeg_of_many_scans(20_000),
-    "PNG that inflates to more than it says": files.with_chunks(
-        files.png(), files.chunk(b"IDAT", files.deflated_zeros(256 << 20))
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "huge PNG": lambda: files.png_header(50_000, 50_000),
+    "GIF of many frames": lambda: files.gif(100_000),
+    "APNG of many frames": lambda: files.apng(20_000),
+    "zTXt bomb": lambda: files.with_chunks(
+        files.png(), files.chunk(b"zTXt", b"Bomb\0\0" + files.deflated_zeros(128 << 20))
+    ),
+    "PNG and HTML": lambda: files.png() + files.HTML,
+    "SVG as .png": lambda: files.SVG,
+    "10 MiB": lambda: files.padded(files.png(), MAX_IMAGE_BYTES),
+    "25 megapixels": lambda: files.png(files.flat(5000, 5000, 4)),
+    "25 megapixels of 16 bits, interlaced": largest,
+    "25 megapixels in many passes": lambda: files.jpeg(files.flat(5000, 5000), interlace=True),
+    "WebP of 26 megapixels": lambda: files.webp(files.flat(16_000, 1625), lossless=True, effort=0),
+    "WebP of 25 megapixels": lambda: files.webp(files.flat(5000, 5000), lossless=True, effort=0),
+    "WebP with a lying canvas": lambda: files.lying_webp(),
+    "JPEG of 4 gigapixels": lambda: files.jpeg_header(65_500, 65_500),
+    "JPEG of many scans": lambda: files.jpeg_of_many_scans(20_000),
+    "PNG that inflates to more than it says": lambda: files.with_chunks(
+        files.png(), files.chunk(b"IDAT", files.deflated_zeros(128 << 20))
     ),
 }
 ACCEPTED_BOMBS = {
@@ -344,6 +349,7 @@ class Memory:
 
 async def _send_at_once(names: list[str]) -> list[object]:
     """Send these bombs at once; memory must stay within bounds, and this process go on answering."""
+    files_of = {name: BOMBS[name]() for name in set(names)}
     memory, heartbeats = Memory(), 0
 
     async def beat() -> None:
@@ -355,7 +361,7 @@ async def _send_at_once(names: list[str]) -> list[object]:
     async with _decoder(task_seconds=60, max_wait_seconds=120) as decoder:
         watchers = [asyncio.create_task(memory.watch()), asyncio.create_task(beat())]
         results = await asyncio.gather(
-            *[decoder.clean(BOMBS[name], None, PARAM) for name in names], return_exceptions=True
+            *[decoder.clean(files_of[name], None, PARAM) for name in names], return_exceptions=True
         )
         for watcher in watchers:
             watcher.cancel()
@@ -382,7 +388,7 @@ async def test_twenty_of_each_bomb_at_once(name: str) -> None:
 
 
 async def test_twenty_of_all_bombs_at_once() -> None:
-    names = (sorted(BOMBS) * 2)[:20]
+    names = [*sorted(BOMBS), *sorted(BOMBS.keys() - HEAVY_BOMBS)][:20]
     results = await _send_at_once(names)
     wrong = [(name, result) for name, result in zip(names, results, strict=True) if not _is_right(name, result)]
     assert not wrong

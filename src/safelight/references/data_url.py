@@ -74,6 +74,4 @@ def looks_like_bare_base64(url: str) -> bool:
 
 def bare_base64_refused(param: str) -> InvalidParameter:
     """What a client is told who sent base64 without the prefix."""
-    return InvalidParameter(
-        f"Bare base64 is not accepted: prefix it with its type, as in '{_EXAMPLE}'.", param=param
-    )
+    return InvalidParameter(f"Bare base64 is not accepted: prefix it with its type, as in '{_EXAMPLE}'.", param=param)

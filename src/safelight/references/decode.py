@@ -225,7 +225,7 @@ class FencedDecoder:
         self._give_back(worker)
         if kind == REFUSED:
             reason, _, detail = payload[:400].decode("utf-8", "replace").partition("\n")
-            raise Refused(cast(Refusal, reason) if reason in get_args(Refusal) else "broken", detail)
+            raise Refused(cast(Refusal, reason) if reason in get_args(Refusal) else "broken", " ".join(detail.split()))
         if kind != CLEAN:
             raise Refused("broken", "unknown answer")
         return payload

@@ -88,9 +88,7 @@ def _recognise(data: bytes) -> ImageHeader | None:
     if data[:8] == PNG_SIGNATURE:
         if data[8:16] != b"\x00\x00\x00\rIHDR" or len(data) < 33:
             raise Refused("broken")
-        return ImageHeader(
-            "image/png", int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-        )
+        return ImageHeader("image/png", int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
     if data[:3] == b"\xff\xd8\xff":
         return ImageHeader("image/jpeg")
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":

@@ -33,9 +33,7 @@ def main(parent_pid: int, memory_bytes: int, task_seconds: float) -> None:
         data = source.read(length)
         if len(data) < length:
             return
-        signal.setitimer(
-            signal.ITIMER_REAL, task_seconds
-        )  # SIGALRM ends the process, should the parent be stuck
+        signal.setitimer(signal.ITIMER_REAL, task_seconds)  # SIGALRM ends the process, should the parent be stuck
         try:
             mime_type, cleaned = clean(data)
         except Refused as refused:
