@@ -1,0 +1,46 @@
+"""Servers and accounts for the tests of the wire contract. Each worker shares its servers among all its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.contract.accounts import Account, Accounts, embedded_database
+from tests.support.server import Server
+
+_CATALOG = Path(__file__).with_name("noop_catalog.toml")
+
+
+@pytest.fixture(scope="session")
+def noop_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """``safelight up`` on the catalog of this folder, whose models answer at once, never, or with a failure."""
+    settings = {"SAFELIGHT_CATALOG": str(_CATALOG), "SAFELIGHT_SHUTDOWN": "3s"}
+    started = Server(tmp_path_factory.mktemp("noop") / "data", env=settings)
+    try:
+        yield started.wait_until_ready()
+        started.stop()
+    finally:
+        started.kill_everything()
+
+
+@pytest.fixture(scope="session")
+def accounts(noop_server: Server) -> Iterator[Accounts]:
+    """Makes workspaces on ``noop_server``."""
+    with embedded_database(noop_server) as url:
+        yield Accounts(noop_server, url)
+
+
+@pytest.fixture(scope="module")
+def account(accounts: Accounts) -> Account:
+    """A workspace with money on ``noop_server``, for the tests of one file."""
+    return accounts.create()
+
+
+@pytest.fixture(scope="module")
+def http(account: Account) -> Iterator[httpx.Client]:
+    """A plain HTTP client of ``account``."""
+    with account.http() as client:
+        yield client
