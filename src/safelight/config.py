@@ -70,6 +70,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provenance_prompt: Annotated[
         Literal["on", "off"], Meta(description="Whether the manifest tells the prompt to everyone who gets the file.")
     ] = "off"
+    moderation: Annotated[
+        Literal["off", "blocklist", "endpoint"], Meta(description="What checks prompts and pictures before a hold.")
+    ] = "off"
+    moderation_blocklist: Annotated[Path | None, Meta(description="The blocklist's file, in TOML.")] = None
+    moderation_url: Annotated[str, Meta(description="Base URL of a service that speaks OpenAI's `/moderations`.")] = (
+        "https://api.openai.com/v1"
+    )
+    moderation_key: Annotated[str | None, Meta(description="That service's API key.")] = None
+    moderation_model: Annotated[str, Meta(description="That service's model.")] = "omni-moderation-latest"
     accel_prefix: Annotated[
         str | None,
         Meta(description="Internal nginx location over the media folder; downloads then answer `X-Accel-Redirect`."),

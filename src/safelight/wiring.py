@@ -20,7 +20,7 @@ from safelight.config import Settings, load_settings
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, read_catalog
 from safelight.domain.errors import ConfigurationError
-from safelight.domain.ports import Local, Provider
+from safelight.domain.ports import Local, Moderator, Provider
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.app import LOCAL, REMOTE, UPKEEP
 from safelight.jobs.app import make_app as make_jobs
@@ -30,6 +30,8 @@ from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, Services
 from safelight.logs import configure_logging
+from safelight.moderation.blocklist import Blocklist
+from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.provenance import open_signer, open_statement_signer
 from safelight.providers.builtin.provider import BuiltinProvider
 from safelight.providers.noop import NoopProvider
@@ -94,6 +96,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         fetcher, decoder = ReferenceFetcher(), FencedDecoder()
         stack.push_async_callback(fetcher.close)
         stack.push_async_callback(decoder.close)
+        moderator = _moderator(settings)
+        if moderator is not None:
+            stack.push_async_callback(moderator.close)
         yield Services(
             db=db,
             store=store,
@@ -101,6 +106,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             providers=providers,
             signer=signer,
             references=ReferenceGatherer(fetcher, decoder),
+            moderator=moderator,
             enqueue=put_on_queue,
             provenance=open_signer(settings),
             statements=open_statement_signer(settings),
@@ -170,6 +176,18 @@ def _queue(catalog: Catalog, providers: Mapping[str, Provider], model_id: str) -
     model = catalog.models.get(model_id)
     is_local = model is not None and isinstance(providers[model.bindings[0].provider], Local)
     return LOCAL if is_local else REMOTE
+
+
+def _moderator(settings: Settings) -> Moderator | None:
+    match settings.moderation:
+        case "blocklist":
+            if settings.moderation_blocklist is None:
+                raise ConfigurationError("There is no blocklist. Set SAFELIGHT_MODERATION_BLOCKLIST to its file.")
+            return Blocklist(settings.moderation_blocklist)
+        case "endpoint":
+            return ModerationEndpoint(settings.moderation_url, settings.moderation_key, settings.moderation_model)
+        case _:
+            return None
 
 
 def _signing_keys(settings: Settings) -> str:

@@ -33,7 +33,7 @@ class AccessLog:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        rid = new_ulid()
+        rid, path = new_ulid(), scope["path"]
         _REQUEST_ID.set(rid)
         status = 0
         started = time.perf_counter()
@@ -48,7 +48,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, send_noted)
         finally:
-            if scope["path"] not in _QUIET:
+            if path not in _QUIET:
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
                 log.info(
                     "request",

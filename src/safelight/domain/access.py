@@ -13,5 +13,6 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     key_id: int
     workspace_id: int
+    workspace: str = ""
     is_capped: bool
     retention_max_seconds: int | None = None

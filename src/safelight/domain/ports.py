@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from safelight.domain.media import Reference
 from safelight.domain.orders import Order
 from safelight.domain.outcomes import Handle, PollOutcome, SubmitOutcome
 
@@ -77,6 +78,16 @@ class Local(Protocol):
     """A backend that computes on this machine: at most ``slots`` generations at once in one process."""
 
     slots: int
+
+
+class Moderator(Protocol):
+    """Says what must not be made. Each answer is the category that is violated, or None."""
+
+    async def check_prompt(self, prompt: str, workspace: str) -> str | None: ...
+
+    async def check_images(self, images: Sequence[Reference], workspace: str) -> str | None: ...
+
+    async def close(self) -> None: ...
 
 
 class BlobFacts(msgspec.Struct, frozen=True, kw_only=True):

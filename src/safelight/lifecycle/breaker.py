@@ -32,6 +32,13 @@ class Breakers:
         record.closed_again_at = now + _OPEN_SECONDS  # this caller tries; the others go on waiting
         return True
 
+    def seconds_closed(self, provider: str) -> float:
+        """How long this provider is left alone from now on; 0 if it may be asked."""
+        record = self._records.get(provider)
+        if record is None or record.failures < _FAILURES_TO_OPEN:
+            return 0.0
+        return max(0.0, record.closed_again_at - time.monotonic())
+
     def succeeded(self, provider: str) -> None:
         self._records.pop(provider, None)
 

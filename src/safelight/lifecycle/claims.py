@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +18,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner needs to go on where the last one stopped.
 
     ``was_submitted``: an earlier runner was about to call the backend, or did. ``is_intent_recorded``: this runner's
-    own call is on record already. ``handle``: the job that the backend gave.
+    own call is on record already. ``handle``: the job that the backend gave. ``attempts``: this runner and those that
+    were lost before it. ``claimed_at``: when, by this machine's monotonic clock.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     is_cancel_requested: bool
     attempts: int
     remaining_seconds: float
+    claimed_at: float = msgspec.field(default_factory=time.monotonic)
 
     @classmethod
     def of_new_image(cls, params: Mapping[str, Any], spec: Spec) -> Claim:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from safelight.domain.errors import MediaError, ServiceUnavailable
+from safelight.domain.errors import ContentPolicyViolation, MediaError, ServiceUnavailable
 from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
 from safelight.domain.orders import GenerationType
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
@@ -23,6 +23,7 @@ from safelight.lifecycle.keys import media_key
 from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.services import Services
 from safelight.lifecycle.settle import StoredFile
+from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
 from safelight.media.measure import measure
 from safelight.outbound.client import GuardedClient
@@ -46,9 +47,12 @@ class _Prepared(msgspec.Struct, frozen=True):
 async def deliver(
     services: Services, claim: Claim, provider: Provider, produced: tuple[Produced, ...], workdir: Path
 ) -> tuple[StoredFile, ...]:
-    """Store what ``provider`` produced. Raises ``MediaError`` if it is not the media that was ordered."""
+    """Store what ``provider`` produced.
+
+    Raises ``MediaError`` if it is not the media that was ordered, and ``ContentPolicyViolation`` if it is a refusal.
+    """
     if not produced:
-        raise MediaError("The backend reported success and delivered nothing.")
+        raise ContentPolicyViolation  # how some backends refuse: success, and nothing in it
     return tuple([await _deliver_one(services, claim, provider, i, item, workdir) for i, item in enumerate(produced)])
 
 
@@ -117,6 +121,8 @@ def _prepare(
         target = workdir / f"converted-{index}"
         if convert_image(path, target, wanted):
             path, facts = target, measure(target)
+    if not _is_algorithmic(provider) and is_blacked_out(path):
+        raise ContentPolicyViolation  # how other backends refuse: a picture with nothing on it
     path = _signed(services, claim, provider, path, facts.mime_type, workdir / f"signed-{index}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
@@ -137,15 +143,18 @@ def _signed(
     """The file with its provenance in it; as it is where the operator turned signing off."""
     if services.provenance is None:
         return source
-    is_algorithmic = isinstance(provider, Algorithmic) and provider.is_algorithmic
     services.provenance.sign(
         source,
         target,
         mime_type=mime_type,
-        digital_source_type="algorithmicMedia" if is_algorithmic else "trainedAlgorithmicMedia",
+        digital_source_type="algorithmicMedia" if _is_algorithmic(provider) else "trainedAlgorithmicMedia",
         model=claim.model,
         generation_id=claim.id,
         created_at=datetime.now(UTC),
         prompt=claim.spec.prompt if services.tells_prompt else None,
     )
     return target
+
+
+def _is_algorithmic(provider: Provider) -> bool:
+    return isinstance(provider, Algorithmic) and provider.is_algorithmic

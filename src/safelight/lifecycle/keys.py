@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 _THUMBNAIL = ".thumb.webp"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def media_key(generation_id: str, index: int, extension: str) -> str:
-    """``media/2026/11/22/req-01...-0.png``"""
-    return f"media/{_date(generation_id)}/{generation_id}-{index}.{extension}"
+def media_key(generation_id: str, index: int, run_token: UUID, extension: str) -> str:
+    """``media/2026/11/22/req-01...-0.1f0c9a3e.png``
+
+    The run's token is in it, so that a runner that was presumed dead never writes over its successor's file.
+    """
+    return f"media/{_date(generation_id)}/{generation_id}-{index}.{run_token.hex[:8]}.{extension}"
 
 
 def input_key(generation_id: str, index: int, extension: str) -> str:

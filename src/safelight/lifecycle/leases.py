@@ -13,6 +13,7 @@ import structlog
 from safelight.db.pool import Database
 from safelight.domain.errors import ServiceUnavailable
 from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.surprises import told
 
 log = structlog.get_logger()
 
@@ -27,6 +28,7 @@ class _Held(msgspec.Struct):
     claim: Claim
     task: asyncio.Task[object]
     cancel_asked: asyncio.Event
+    renewed_at: float
     progress: float = 0.0
     told: float = 0.0
 
@@ -48,7 +50,7 @@ class Leases:
         """
         task = asyncio.current_task()
         assert task is not None
-        held = _Held(claim, task, asyncio.Event())
+        held = _Held(claim, task, asyncio.Event(), claim.claimed_at)
         if claim.is_cancel_requested:
             held.cancel_asked.set()
         self._held[claim.id] = held
@@ -57,7 +59,17 @@ class Leases:
         try:
             yield held.cancel_asked
         finally:
-            del self._held[claim.id]
+            if self._held.get(claim.id) is held:
+                del self._held[claim.id]
+
+    def check(self, claim: Claim) -> None:
+        """Raise ``LeaseLost`` if the lease may have run out by now, as it has in a process that was stopped.
+
+        Asked right before a call that must not be made twice: the row may be another runner's already.
+        """
+        held = self._held.get(claim.id)
+        if held is None or held.claim is not claim or time.monotonic() - held.renewed_at > self._lease_seconds:
+            raise LeaseLost
 
     def note_progress(self, generation_id: str, fraction: float) -> None:
         """Remember how far a run is (0 to 1); it is told within a second."""
@@ -81,11 +93,13 @@ class Leases:
             await asyncio.sleep(min(_TICK_SECONDS, self._lease_seconds / 4))
             try:
                 await self._tell_progress()
-                if time.monotonic() - renewed_at > self._lease_seconds / 3:
-                    renewed_at = time.monotonic()
+                if (now := time.monotonic()) - renewed_at > self._lease_seconds / 3:
                     await self._renew()
+                    renewed_at = now
             except ServiceUnavailable:
                 log.warning("leases not renewed: the database is away")
+            except Exception as error:  # without this loop every lease of the process would run out
+                log.error("leases not renewed", **told(error))
 
     async def _tell_progress(self) -> None:
         moved = [held for held in self._held.values() if held.progress - held.told >= 0.01]
@@ -103,7 +117,7 @@ class Leases:
     async def _renew(self) -> None:
         if not self._held:
             return
-        held = dict(self._held)
+        held, now = dict(self._held), time.monotonic()
         params = {
             "ids": list(held),
             "run_tokens": [item.claim.run_token for item in held.values()],
@@ -116,5 +130,7 @@ class Leases:
             if generation_id not in kept:
                 log.warning("lease lost", id=generation_id)
                 item.task.cancel()
-            elif kept[generation_id]:
+                continue
+            item.renewed_at = now
+            if kept[generation_id]:
                 item.cancel_asked.set()

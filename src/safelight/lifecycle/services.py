@@ -11,7 +11,7 @@ import msgspec
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
 from safelight.domain.media import Reference, ReferenceRole
-from safelight.domain.ports import BlobStore, Provider
+from safelight.domain.ports import BlobStore, Moderator, Provider
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
@@ -50,6 +50,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     providers: Mapping[str, Provider]
     signer: LinkSigner
     references: GatherReferences
+    moderator: Moderator | None
     enqueue: Enqueue
     provenance: ProvenanceSigner | None
     statements: StatementSigner | None

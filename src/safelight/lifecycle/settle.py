@@ -17,6 +17,7 @@ from safelight.domain.orders import GenerationType
 from safelight.domain.pricing import charge_for
 from safelight.domain.states import State
 from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.services import Services
 
 
@@ -97,7 +98,10 @@ async def _end(
         "error_message": error_message,
         "media": Jsonb(media or []),
     }
-    return await services.db.one("settle", params, Settled)
+    killpoint("settle-before-commit")
+    settled = await services.db.one("settle", params, Settled)
+    killpoint("settle-after-commit")
+    return settled
 
 
 def _row(file: StoredFile) -> dict[str, object]:

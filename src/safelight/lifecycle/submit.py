@@ -11,6 +11,7 @@ import re
 import uuid
 
 import msgspec
+import structlog
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
@@ -18,6 +19,7 @@ from safelight.db.pool import Connection, one
 from safelight.domain.access import Principal
 from safelight.domain.catalog import Model
 from safelight.domain.errors import (
+    ContentPolicyViolation,
     IdempotencyConflict,
     InvalidParameter,
     QuotaExceeded,
@@ -32,6 +34,8 @@ from safelight.domain.pricing import Price, price_of
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.keys import input_key
 from safelight.lifecycle.services import Services
+
+log = structlog.get_logger()
 
 _IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 _TRIES = 3
@@ -103,7 +107,8 @@ async def submit(services: Services, submission: Submission) -> Accepted:
         return Accepted(id=earlier, is_replay=True)
     spec, price = quote(services, submission.request)
     generation_id = new_generation_id()
-    spec = await _keep_references(services, generation_id, submission.request, spec)
+    await _moderate(services, submission)
+    spec = await _keep_references(services, generation_id, submission, spec)
     try:
         return await _accept(services, submission, generation_id, spec, price)
     except UniqueViolation:
@@ -145,12 +150,33 @@ async def _earlier_attempt(services: Services, submission: Submission) -> str | 
     return None
 
 
-async def _keep_references(services: Services, generation_id: str, request: Request, spec: Spec) -> Spec:
+async def _moderate(services: Services, submission: Submission) -> None:
+    """Refuse what the operator's content check refuses, before anything is held."""
+    if services.moderator is None:
+        return
+    category = await services.moderator.check_prompt(submission.request.prompt, submission.principal.workspace)
+    if category is not None:
+        raise _refused(submission, category, "prompt")
+
+
+def _refused(submission: Submission, category: str, param: str) -> ContentPolicyViolation:
+    log.info("refused by moderation", workspace=submission.principal.workspace, category=category, param=param)
+    return ContentPolicyViolation(
+        f"The request was refused by the content policy (category: {category}). Change the {param}.", param=param
+    )
+
+
+async def _keep_references(services: Services, generation_id: str, submission: Submission, spec: Spec) -> Spec:
+    request = submission.request
     if not request.images:
         return spec
     gathered = await services.references.gather(
         [(image.url, image.role or "reference_image", f"images[{i}].url") for i, image in enumerate(request.images)]
     )
+    if services.moderator is not None:
+        category = await services.moderator.check_images(gathered, submission.principal.workspace)
+        if category is not None:
+            raise _refused(submission, category, "images")
     stored = [await _keep(services, generation_id, i, reference) for i, reference in enumerate(gathered)]
     return msgspec.structs.replace(spec, references=tuple(stored))
 
