@@ -12,6 +12,8 @@ doctor      what is configured, what is reachable, what to do
 keys, workspaces, credit, books
             accounts
 provenance  the chain that signs files, and checking one
+signing     the keys of download links
+sweep       deleting what is due, now
 """
 
 from __future__ import annotations
@@ -127,6 +129,13 @@ _COMMANDS = (
         keys, port, disk and clock. Ends with status 1 if something is wrong.""",
     ),
     (
+        "sweep",
+        "sweep:sweep",
+        """Delete what is due, and look for what is lost.
+
+        Running workers do it on schedule. This does it now, and tells files without a row and rows without a file.""",
+    ),
+    (
         "books",
         "books:books",
         """Prove that the money adds up.
@@ -192,6 +201,20 @@ _GROUPS = (
                 "workspaces:limits",
                 "Set a workspace's limits, or show them.\n\nWhat is not given stays; '-' is the setting's.",
             ),
+            (
+                "erase",
+                "workspaces:erase",
+                "Erase a workspace for good.\n\nIts media, prompts, keys and name go; the ledger keeps its amounts.",
+            ),
+        ),
+    ),
+    (
+        "signing-keys",
+        "Change the keys of download links.",
+        (
+            ("list", "signing:list_all", "List the keys, the one that signs first.\n\nSecrets are not shown."),
+            ("add", "signing:add", "Make a new key that signs.\n\nThe old ones still verify the links they made."),
+            ("retire", "signing:retire", "Remove a key.\n\nLinks that it made stop working."),
         ),
     ),
     (

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 
 from safelight.accounts import workspaces as accounts
-from safelight.cli.database import with_database
+from safelight.cli.database import database_url, refusals_explained, with_database
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
+from safelight.config import Settings, load_settings
 from safelight.db.pool import Database
+from safelight.domain.errors import ConfigurationError
 from safelight.domain.money import format_usd
 
 Name = Annotated[str, Parameter(help="The workspace: lower-case letters, digits and '-'.")]
@@ -62,6 +66,31 @@ def limits(
         print_json(row)
     else:
         print_table([row], columns=["name", "image_rpm", "video_rpm", "concurrency"], empty="")
+
+
+def erase(
+    name: Name,
+    /,
+    *,
+    yes: Annotated[bool, Parameter(negative="", help="Really do it: nothing brings it back.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Erase a workspace: its media, prompts, keys and name. The ledger keeps its amounts."""
+    if not yes:
+        raise ConfigurationError(f"This erases workspace {name!r} for good. Say so with --yes.")
+    settings = load_settings(data_dir=data_dir)
+    with database_url(settings) as url, refusals_explained(settings):
+        deleted = asyncio.run(_erase(msgspec.structs.replace(settings, database_url=url), name))
+    print(f"Workspace {name!r} is erased, {deleted} files with it.")
+
+
+async def _erase(settings: Settings, name: str) -> int:
+    # The services bring the media libraries along: only this command pays for them.
+    from safelight.lifecycle.erase import erase_workspace
+    from safelight.wiring import open_services
+
+    async with open_services(settings) as services:
+        return await erase_workspace(services, name)
 
 
 def _row(workspace: accounts.Workspace) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""``safelight sweep``: the upkeep of media, now instead of on schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from safelight.cli.database import database_url
+from safelight.cli.options import AsJson, DataDir
+from safelight.cli.show import print_json
+from safelight.config import Settings, load_settings
+from safelight.lifecycle.expire import sweep as sweep_due
+from safelight.lifecycle.orphans import sweep_orphans
+from safelight.wiring import open_services
+
+
+def sweep(
+    *,
+    days: Annotated[int, Parameter(help="How many days back to look for files that belong to nothing.")] = 2,
+    older_than: Annotated[int, Parameter(help="Leave files alone that are younger than this, in minutes.")] = 60,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> int:
+    """Delete what is due; look for files without a row, and rows without a file."""
+    settings = load_settings(data_dir=data_dir)
+    with database_url(settings) as url:
+        result = asyncio.run(_sweep(settings, url, days, timedelta(minutes=older_than)))
+    if as_json:
+        print_json(result)
+    else:
+        print(f"{result['deleted']} files deleted on time, {result['removed']} that belonged to nothing removed.")
+        for key in result["missing"]:
+            print(f"MISSING from the store: {key}")
+    return 1 if result["missing"] else 0
+
+
+async def _sweep(settings: Settings, url: str, days: int, older_than: timedelta) -> dict[str, Any]:
+    removed, missing = 0, list[str]()
+    async with open_services(msgspec.structs.replace(settings, database_url=url)) as services:
+        deleted = await sweep_due(services)
+        for offset in range(days):
+            day = datetime.now(UTC) - timedelta(days=offset)
+            found = await sweep_orphans(services, day=day, older_than=older_than)
+            removed += found.removed
+            missing += found.missing
+    return {"deleted": deleted, "removed": removed, "missing": missing}
