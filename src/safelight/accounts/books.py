@@ -10,16 +10,15 @@ from safelight.db.pool import Database, every, one
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """An account that is not what its postings and its generations say. Amounts are nano-dollars."""
+    """Something of a workspace that is not what its postings and generations say.
+
+    Both are nano-dollars, or a number of generations; ``recorded`` is None where the workspace has no account.
+    """
 
     workspace: str
-    available_nanos: int
-    ledger_available_nanos: int
-    held_nanos: int
-    ledger_held_nanos: int
-    under_way_held_nanos: int
-    in_flight: int
-    under_way: int
+    what: str
+    recorded: Decimal | None
+    rebuilt: Decimal
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +68,7 @@ async def check_books(db: Database) -> Books:
 async def check_and_record_books(db: Database) -> Books:
     """Check the books, and leave the result where readiness looks."""
     books = await check_books(db)
-    problems = [*books.statement.problems(), *(f"the account of {item.workspace} has drifted" for item in books.drift)]
+    problems = [*books.statement.problems(), *(f"{item.what} of {item.workspace} has drifted" for item in books.drift)]
     await db.run("record_books_check", {"problems": problems})
     return books
 
