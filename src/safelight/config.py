@@ -36,7 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: Annotated[int, Meta(ge=1, le=200, description="Most database connections of one process.")] = 10
     media_url: Annotated[
         str | None,
-        Meta(description="Where media is kept: `file:///path`; without it, `media/` in the data folder."),
+        Meta(
+            description="Where media is kept: `file:///path`, `s3://bucket/prefix`, `gs://...`, `az://...`; without it, `media/` in the data folder."
+        ),
     ] = None
     public_url: Annotated[
         str | None,
@@ -70,6 +72,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provenance_prompt: Annotated[
         Literal["on", "off"], Meta(description="Whether the manifest tells the prompt to everyone who gets the file.")
     ] = "off"
+    references_allow: Annotated[
+        str | None,
+        Meta(
+            description="Hosts, `host:port`s or networks, with commas, that reference images and webhooks may also "
+            "reach: for development, and for your own networks."
+        ),
+    ] = None
     moderation: Annotated[
         Literal["off", "blocklist", "endpoint"], Meta(description="What checks prompts and pictures before a hold.")
     ] = "off"

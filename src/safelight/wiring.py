@@ -32,6 +32,7 @@ from safelight.lifecycle.services import Limits, Services
 from safelight.logs import configure_logging
 from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
+from safelight.outbound.policy import OutboundPolicy
 from safelight.provenance import open_signer, open_statement_signer
 from safelight.providers.builtin.provider import BuiltinProvider
 from safelight.providers.noop import NoopProvider
@@ -93,7 +94,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(changes.close)
         for provider in providers.values():
             stack.push_async_callback(provider.close)
-        fetcher, decoder = ReferenceFetcher(), FencedDecoder()
+        policy = OutboundPolicy.parse((settings.references_allow or "").split(","))
+        fetcher, decoder = ReferenceFetcher(policy), FencedDecoder()
         stack.push_async_callback(fetcher.close)
         stack.push_async_callback(decoder.close)
         moderator = _moderator(settings)
