@@ -7,11 +7,13 @@ answer says that nothing was taken.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
+import math
 import random
+import time
 from pathlib import Path
 
+import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
@@ -35,6 +37,7 @@ from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.persist import persist
 from safelight.lifecycle.services import Services
+from safelight.lifecycle.surprises import told
 
 log = structlog.get_logger()
 
@@ -42,11 +45,26 @@ MAX_ROUNDS = 4
 MAX_ATTEMPTS = 5
 _POLL_SECONDS = (0.5, 1, 2, 3, 5)
 _BACKOFF_SECONDS = (1, 4, 15, 60)
+_LEAST_PAUSE_SECONDS = 0.05
+_MAX_POLL_FAILURES = 5
 _CANCEL_SECONDS = 10.0
 
 # The client's own doing: no other backend would answer better.
 _FINAL = (FailureClass.CONTENT_POLICY, FailureClass.BAD_INPUT, FailureClass.CANCELED)
 _WORTH_ANOTHER_ROUND = (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
+
+
+class _Turn(msgspec.Struct):
+    """How one binding answered so far: how often it was asked, and when it may be asked again."""
+
+    asked: int = 0
+    not_before: float = 0.0
+
+    def declined(self, failure: Failed, now: float) -> None:
+        pause = failure.retry_after_seconds or _jittered(_BACKOFF_SECONDS[self.asked])
+        self.asked += 1
+        is_over = self.asked == MAX_ROUNDS or failure.reason not in _WORTH_ANOTHER_ROUND
+        self.not_before = math.inf if is_over else now + pause
 
 
 class Backend:
@@ -61,10 +79,17 @@ class Backend:
         self._workdir = workdir
         self._binding_index = claim.binding
         self._is_intent_recorded = claim.is_intent_recorded
+        self._may_hold_job = claim.was_submitted
         self._handle = claim.handle
-        self._handle_is_known = asyncio.Event()
-        if claim.handle is not None:
-            self._handle_is_known.set()
+        self.was_asked = False
+        """Whether this runner gave a backend the order."""
+        self._is_stopped = False
+        self._moved = asyncio.Event()
+
+    @property
+    def provider(self) -> Provider:
+        """The backend that is, or was last, asked."""
+        return self._services.providers[self._bindings[self._binding_index].provider]
 
     async def outcome(self) -> Completed | Failed | Unknown:
         """Go on where the last runner stopped, to the end, or to where only waiting helps."""
@@ -73,77 +98,110 @@ class Backend:
         except (LeaseLost, ServiceUnavailable):
             raise
         except Exception as error:
-            # A surprise says nothing of whether the backend took the job.
-            log.exception("provider broke", id=self._claim.id)
-            if self._handle is None and (_is_repeatable(self.provider) or not self._is_intent_recorded):
-                return Failed(FailureClass.PERMANENT, repr(error))
-            return Unknown(repr(error))
+            log.error("provider broke", id=self._claim.id, **told(error))
+            return self._after_surprise()
+
+    async def stopped(self) -> bool:
+        """Ask the backend to stop, once there is a job to stop. True: it certainly stopped and made nothing."""
+        if not self._is_bound:
+            return False
+        while self._may_hold_job and not _is_repeatable(self.provider):
+            if self._handle is not None:
+                return await self._cancel(self._handle)
+            self._moved.clear()
+            await self._moved.wait()
+        self._is_stopped = True
+        return True
+
+    async def abandon(self) -> None:
+        """At the deadline: ask the backend to stop, if there is a job that can be stopped."""
+        if self._is_bound and self._handle is not None:
+            await self._cancel(self._handle)
+
+    @property
+    def _is_bound(self) -> bool:
+        return self._claim.binding < len(self._bindings)
 
     async def _outcome(self) -> Completed | Failed | Unknown:
         claim = self._claim
-        if claim.binding >= len(self._bindings):
+        if not self._is_bound:
             return Failed(FailureClass.PERMANENT, "the catalog no longer has this model, or this binding of it")
-        if claim.attempts > MAX_ATTEMPTS and claim.handle is None and not claim.is_unknown:
+        if claim.attempts > MAX_ATTEMPTS:
+            await self.abandon()
             return Failed(FailureClass.PERMANENT, f"{claim.attempts - 1} runners were lost on it")
         if claim.handle is not None:
             return await self._poll(claim.handle)
         if claim.was_submitted and not _is_repeatable(self.provider):
             found = await self._find()
+            killpoint("run-after-find")
             if found is not None:
                 return found
         return await self._submit_somewhere()
 
-    async def stopped(self) -> bool:
-        """Ask the backend to stop, once there is a job to stop. True: it certainly stopped and made nothing."""
-        if _is_repeatable(self.provider):
-            return True
-        await self._handle_is_known.wait()
-        if not isinstance(self.provider, Cancelable) or self._handle is None:
+    def _after_surprise(self) -> Failed | Unknown:
+        """A surprise says nothing of whether the backend took the job."""
+        if self._may_hold_job and not _is_repeatable(self.provider):
+            return Unknown("a surprise")
+        return Failed(FailureClass.PERMANENT, "a surprise")
+
+    async def _cancel(self, handle: Handle) -> bool:
+        provider = self.provider
+        if not isinstance(provider, Cancelable):
             return False
-        with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self.provider.cancel(self._handle), _CANCEL_SECONDS)
-        return False
-
-    async def abandon(self) -> None:
-        """At the deadline: ask the backend to stop, if there is a job that can be stopped."""
-        if self._handle is not None:
-            with contextlib.suppress(Exception):
-                await self.stopped()
-
-    @property
-    def provider(self) -> Provider:
-        """The backend that is asked now."""
-        return self._services.providers[self._bindings[self._binding_index].provider]
+        try:
+            is_stopped = await asyncio.wait_for(provider.cancel(handle), _CANCEL_SECONDS)
+        except TimeoutError:
+            return False
+        except Exception as error:
+            log.error("provider broke in cancel", id=self._claim.id, **told(error))
+            return False
+        killpoint("cancel-after-backend")
+        return is_stopped
 
     async def _submit_somewhere(self) -> Completed | Failed | Unknown:
-        """Try each binding in order; when all have declined for now, wait and go round again."""
-        first = self._binding_index
-        failure = Failed(FailureClass.TRANSIENT, "no backend was asked")
-        for round_ in range(MAX_ROUNDS):
-            for index in range(first, len(self._bindings)):
+        """Ask each binding in order, and again when it may be, until one takes the order or none is left to ask."""
+        turns = [_Turn() for _ in self._bindings]
+        failure, first = Failed(FailureClass.TRANSIENT, "no backend was asked"), self._binding_index
+        while True:
+            for index in range(first, len(turns)):
+                if turns[index].not_before > time.monotonic():
+                    continue
+                if not self._services.breakers.allows(self._bindings[index].provider):
+                    continue
                 self._binding_index = index
                 outcome = await self._submit()
                 if not isinstance(outcome, Failed) or outcome.reason in _FINAL or self._handle is not None:
                     return outcome
                 failure = outcome
+                turns[index].declined(outcome, time.monotonic())
             first = 0
-            if failure.reason not in _WORTH_ANOTHER_ROUND or round_ == MAX_ROUNDS - 1:
-                break
-            await asyncio.sleep(failure.retry_after_seconds or _jittered(_BACKOFF_SECONDS[round_]))
-        return failure
+            pause = min(map(self._seconds_closed, range(len(turns)), turns))
+            if pause == math.inf:
+                return failure
+            await asyncio.sleep(max(pause, _LEAST_PAUSE_SECONDS))
+
+    def _seconds_closed(self, index: int, turn: _Turn) -> float:
+        """How long a binding is not to be asked."""
+        closed = self._services.breakers.seconds_closed(self._bindings[index].provider)
+        return max(closed, turn.not_before - time.monotonic())
 
     async def _submit(self) -> Completed | Failed | Unknown:
-        name, breakers = self._bindings[self._binding_index].provider, self._services.breakers
-        if not breakers.allows(name):
-            return Failed(FailureClass.TRANSIENT, f"{name} keeps failing and is left alone for now")
+        try:
+            order = await self._order()
+        except FileNotFoundError:
+            return Failed(FailureClass.PERMANENT, "a reference is gone from the store")
+        except ServiceUnavailable:
+            return Failed(FailureClass.TRANSIENT, "the store that holds the references is away")
         await self._record_intent()
-        outcome = await self._call()
+        outcome = await self._call(order)
         killpoint("run-after-submit")
+        name, breakers = self._bindings[self._binding_index].provider, self._services.breakers
         match outcome:
-            case Failed():
-                log.warning("backend declined", id=self._claim.id, provider=name, reason=outcome.reason.value)
-                log.info("backend's own words", id=self._claim.id, detail=outcome.detail[:500])
-                if outcome.reason not in _FINAL:
+            case Failed(reason):
+                log.warning("backend declined", id=self._claim.id, provider=name, reason=reason.value)
+                if reason in _FINAL:
+                    breakers.succeeded(name)
+                else:
                     breakers.failed(name)
                 await self._withdraw_intent()
                 return outcome
@@ -157,7 +215,8 @@ class Backend:
                 breakers.failed(name)
                 return outcome
 
-    async def _call(self) -> SubmitOutcome:
+    async def _call(self, order: Order) -> SubmitOutcome:
+        """The one call that may cost money. Nothing stands between the check of the lease and it."""
         binding = self._bindings[self._binding_index]
         attempt = Attempt(
             upstream_model=binding.upstream_model,
@@ -165,30 +224,47 @@ class Backend:
             workdir=self._workdir,
             progress=lambda fraction: self._leases.note_progress(self._claim.id, fraction),
         )
-        order = await self._order()
-        return await self.provider.submit(order, attempt)
+        if self._is_stopped:
+            await asyncio.Event().wait()  # canceled meanwhile: the run is being ended
+        self._leases.check(self._claim)
+        self._may_hold_job = self.was_asked = True
+        try:
+            return await self.provider.submit(order, attempt)
+        except Exception as error:
+            log.error("provider broke in submit", id=self._claim.id, **told(error))
+            return self._after_surprise()
 
     async def _accepted(self, handle: Handle) -> Completed | Failed | Unknown:
         await self._record("record_handle", handle=Jsonb(handle))
         killpoint("run-after-handle")
         self._handle = handle
-        self._handle_is_known.set()
+        self._moved.set()
         return await self._poll(handle)
 
     async def _poll(self, handle: Handle) -> Completed | Failed | Unknown:
         provider = self.provider
         if not isinstance(provider, Pollable):
-            return Failed(FailureClass.PERMANENT, "the backend gave a job that cannot be asked about")
+            return Unknown("the backend gave a job that cannot be asked about")
+        failures = 0
         for count in itertools.count():
-            outcome = await provider.poll(handle)
-            match outcome:
-                case Completed() | Failed():
-                    killpoint("run-after-poll")
-                    return outcome
-                case Pending(progress):
-                    if progress is not None:
-                        self._leases.note_progress(self._claim.id, progress)
-            asked = outcome.poll_after_seconds if isinstance(outcome, Pending) else None
+            asked: float | None = None
+            try:
+                outcome = await provider.poll(handle)
+            except Exception as error:
+                log.error("provider broke in poll", id=self._claim.id, **told(error))
+                failures += 1
+                if failures == _MAX_POLL_FAILURES:
+                    return Unknown("the backend cannot be asked")
+            else:
+                failures = 0
+                match outcome:
+                    case Completed() | Failed():
+                        killpoint("run-after-poll")
+                        return outcome
+                    case Pending(progress):
+                        asked = outcome.poll_after_seconds
+                        if progress is not None:
+                            self._leases.note_progress(self._claim.id, progress)
             await asyncio.sleep(asked or _jittered(_POLL_SECONDS[min(count, len(_POLL_SECONDS) - 1)]))
         raise AssertionError  # counting does not end
 
@@ -215,7 +291,9 @@ class Backend:
 
     async def _withdraw_intent(self) -> None:
         await self._record("withdraw_intent")
-        self._is_intent_recorded = False
+        killpoint("run-after-withdraw")
+        self._is_intent_recorded = self._may_hold_job = False
+        self._moved.set()
 
     async def _record(self, name: str, **values: object) -> None:
         claim = self._claim

@@ -9,6 +9,7 @@ from safelight.domain.errors import GenerationFailed
 from safelight.domain.orders import GenerationType
 from safelight.domain.states import State
 from safelight.lifecycle import settle
+from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.run import claim, hand_back
 from safelight.lifecycle.services import Services
 from safelight.lifecycle.views import GenerationView, view
@@ -37,6 +38,7 @@ async def cancel(
     with services.changes.subscribed(generation_id) as changed:
         params = {"id": generation_id, "workspace_id": workspace_id, "type": str(type_)}
         row = await services.db.one("request_cancel", params, tuple)
+        killpoint("cancel-after-request")
         if row is not None and not row[0]:
             await _end_waiting(services, generation_id)
         try:

@@ -63,7 +63,7 @@ async def _deliver_one(
     prepared = await asyncio.to_thread(_prepare, services, claim, provider, index, fetched, workdir)
     killpoint("deliver-after-measure")
     mime_type = prepared.facts.mime_type
-    key = media_key(claim.id, index, EXTENSION_OF_MIME[mime_type])
+    key = media_key(claim.id, index, claim.run_token, EXTENSION_OF_MIME[mime_type])
     await _put(services, key, prepared.path, mime_type)
     killpoint("deliver-after-store")
     return StoredFile(

@@ -10,6 +10,7 @@ import os
 import signal
 
 KILLPOINTS = (
+    "references-after-store",
     "submit-before-commit",
     "submit-after-commit",
     "run-after-claim",
@@ -17,10 +18,19 @@ KILLPOINTS = (
     "run-after-submit",
     "run-after-handle",
     "run-after-poll",
+    "run-after-find",
+    "run-after-withdraw",
+    "unknown-after-commit",
     "deliver-after-measure",
     "deliver-after-store",
     "settle-before-commit",
     "settle-after-commit",
+    "hand-back-before-commit",
+    "hand-back-after-commit",
+    "cancel-after-request",
+    "cancel-after-backend",
+    "requeue-before-commit",
+    "requeue-after-commit",
     "expire-after-tombstone",
     "expire-after-delete",
     "expire-after-purge",

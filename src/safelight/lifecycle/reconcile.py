@@ -5,10 +5,12 @@ from __future__ import annotations
 import structlog
 
 from safelight.db.pool import every
-from safelight.domain.errors import GenerationFailed
+from safelight.domain.errors import GenerationFailed, ServiceUnavailable
 from safelight.lifecycle import settle
+from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.run import claim
 from safelight.lifecycle.services import Services
+from safelight.lifecycle.surprises import told
 
 log = structlog.get_logger()
 
@@ -21,10 +23,19 @@ async def reconcile(services: Services) -> None:
 
 async def _fail_overdue(services: Services) -> None:
     for (generation_id,) in await services.db.all("list_overdue", {}, tuple):
-        claimed = await claim(services, generation_id)
-        if claimed is not None:
-            log.warning("generation passed its deadline", id=generation_id, state_was_unknown=claimed.is_unknown)
-            await settle.fail(services, claimed, GenerationFailed())
+        try:
+            await _fail(services, generation_id)
+        except ServiceUnavailable:
+            raise
+        except Exception as error:  # one that cannot be read holds up no other
+            log.error("generation past its deadline cannot be ended", id=generation_id, **told(error))
+
+
+async def _fail(services: Services, generation_id: str) -> None:
+    claimed = await claim(services, generation_id)
+    if claimed is not None:
+        log.warning("generation passed its deadline", id=generation_id, state_was_unknown=claimed.is_unknown)
+        await settle.fail(services, claimed, GenerationFailed())
 
 
 async def _requeue_due(services: Services) -> None:
@@ -32,5 +43,9 @@ async def _requeue_due(services: Services) -> None:
         due = await every(connection, "requeue_due", {}, tuple)
         for generation_id, model_id in due:
             await services.enqueue(connection, generation_id, model_id)
+        if due:
+            killpoint("requeue-before-commit")
+    if due:
+        killpoint("requeue-after-commit")
     for generation_id, _ in due:
         log.warning("generation is queued again", id=generation_id)

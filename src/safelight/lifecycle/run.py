@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -33,11 +34,11 @@ from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.persist import persist
 from safelight.lifecycle.services import Services
+from safelight.lifecycle.surprises import told
 
 log = structlog.get_logger()
 
-_FIRST_LOOK_SECONDS = 5.0
-_LAST_LOOK_SECONDS = 300.0
+_DELIVERY_GRACE_SECONDS = 60.0
 
 
 async def claim(services: Services, generation_id: str) -> Claim | None:
@@ -67,6 +68,8 @@ async def run(
         except ServiceUnavailable:
             # The row stands as it was last written; its lease runs out, and the reconciler takes it from there.
             log.error("run stopped: the database or the store is away", id=claim.id)
+        except Exception as error:
+            log.error("run broke", id=claim.id, **told(error))  # likewise; a few lost runners, and it fails
         except asyncio.CancelledError:
             await hand_back(services, claim)
             raise
@@ -83,6 +86,7 @@ class _Run:
         self._backend = backend
         self._workdir = workdir
         self._is_unseen = is_unseen
+        self._deadline = time.monotonic() + max(claim.remaining_seconds, 0)
 
     async def to_its_end(self, cancel_asked: asyncio.Event) -> None:
         work = asyncio.create_task(self._backend.outcome())
@@ -96,6 +100,7 @@ class _Run:
                 outcome = await work
         except TimeoutError:
             log.warning("generation passed its deadline", id=self._claim.id)
+            work.cancel()
             await self._backend.abandon()
             await self._fail(GenerationFailed())
             return
@@ -125,21 +130,19 @@ class _Run:
     async def _complete(self, outcome: Completed) -> None:
         claim = self._claim
         try:
-            files = await deliver(self._services, claim, self._backend.provider, outcome.media, self._workdir)
+            async with asyncio.timeout(max(self._deadline - time.monotonic(), 0) + _DELIVERY_GRACE_SECONDS):
+                files = await deliver(self._services, claim, self._backend.provider, outcome.media, self._workdir)
         except SafelightError as error:
             log.warning("delivery failed", id=claim.id, code=error.code, detail=error.message)
-            await self._fail(_told(error))
+            await self._fail(_as_told(error))
             return
-        except Exception:
-            log.exception("delivery broke", id=claim.id)
+        except Exception as error:
+            log.error("delivery broke", id=claim.id, **told(error))
             await self._fail(GenerationFailed())
             return
         unseen = self._is_unseen()
-        killpoint("settle-before-commit")
-        settled = await persist(lambda: settle.complete(self._services, claim, files, unseen=unseen))
-        if settled is None:
+        if await persist(lambda: settle.complete(self._services, claim, files, unseen=unseen)) is None:
             raise LeaseLost
-        killpoint("settle-after-commit")
 
     async def _fail(self, error: SafelightError, state: State = State.FAILED) -> None:
         services, claim, unseen = self._services, self._claim, self._is_unseen()
@@ -149,9 +152,14 @@ class _Run:
     async def _record_unknown(self) -> None:
         claim = self._claim
         log.warning("outcome unknown: the backend may hold the job", id=claim.id)
-        wake_seconds = min(_FIRST_LOOK_SECONDS * 2 ** (claim.attempts - 1), _LAST_LOOK_SECONDS)
-        params = {"id": claim.id, "run_token": claim.run_token, "wake_seconds": wake_seconds}
+        params = {
+            "id": claim.id,
+            "run_token": claim.run_token,
+            "counts": int(self._backend.was_asked),
+            "first_look_seconds": self._services.limits.lease_seconds / 6,
+        }
         await persist(lambda: self._services.db.run("record_unknown", params))
+        killpoint("unknown-after-commit")
 
 
 async def hand_back(services: Services, claim: Claim) -> None:
@@ -161,11 +169,15 @@ async def hand_back(services: Services, claim: Claim) -> None:
         async with services.db.connection() as connection, connection.transaction():
             if await one(connection, "hand_back", params, tuple):
                 await services.enqueue(connection, claim.id, claim.model)
+                killpoint("hand-back-before-commit")
                 log.info("generation handed back", id=claim.id)
+        killpoint("hand-back-after-commit")
 
 
 @contextlib.asynccontextmanager
 async def _workdir(services: Services, claim: Claim) -> AsyncIterator[Path]:
+    if claim.attempts > 1:
+        await asyncio.to_thread(_remove_leftovers, services.work_dir, claim.id)
     path = services.work_dir / f"{claim.id}-{claim.run_token.hex[:8]}"
     path.mkdir()
     try:
@@ -177,8 +189,14 @@ async def _workdir(services: Services, claim: Claim) -> AsyncIterator[Path]:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
 
+def _remove_leftovers(folder: Path, generation_id: str) -> None:
+    """What a killed runner left on this machine. One that is alive after all finds it gone, and writes nothing."""
+    for path in folder.glob(f"{generation_id}-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _error_of(failure: Failed) -> SafelightError:
-    """What a client is told. A backend's own words stay in the log."""
+    """What a client is told: nothing of a backend's own words, which may quote a key."""
     match failure.reason:
         case FailureClass.CONTENT_POLICY:
             return ContentPolicyViolation()
@@ -188,7 +206,7 @@ def _error_of(failure: Failed) -> SafelightError:
             return GenerationFailed()
 
 
-def _told(error: SafelightError) -> SafelightError:
+def _as_told(error: SafelightError) -> SafelightError:
     """The error as a client may see it: a store's or a file's own story is the operator's."""
     if isinstance(error, ContentPolicyViolation):
         return error

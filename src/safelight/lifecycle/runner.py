@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from safelight.domain.orders import GenerationType
 from safelight.lifecycle import run
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.leases import Leases
@@ -22,18 +23,30 @@ class Runner:
 
     def start(self, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False) -> asyncio.Task[None]:
         """Run a claimed generation in a task that goes on whatever becomes of the caller."""
-        task = asyncio.create_task(
-            run.run(self._services, self._leases, claim, is_unseen=is_unseen), name=f"run {claim.id}"
+        return self._keep(
+            asyncio.create_task(
+                run.run(self._services, self._leases, claim, is_unseen=is_unseen), name=f"run {claim.id}"
+            )
         )
+
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def claim_and_run(self, generation_id: str) -> None:
-        """Run a generation if it is there to be taken."""
+        """Run a generation if it is there to be taken. Cancelling the caller leaves the run alone."""
+        task = self._keep(asyncio.create_task(self._claim_and_run(generation_id), name=f"claim {generation_id}"))
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+
+    async def _claim_and_run(self, generation_id: str) -> None:
         claim = await run.claim(self._services, generation_id)
         if claim is not None:
-            await asyncio.wait([self.start(claim)])
+            # Whoever asked for an image is gone once a worker runs it.
+            is_unseen = claim.type is GenerationType.IMAGE
+            await run.run(self._services, self._leases, claim, is_unseen=lambda: is_unseen)
 
     async def close(self, grace_seconds: float) -> None:
         """Let what runs come to its end for a while; then give it up."""

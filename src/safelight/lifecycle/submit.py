@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -33,12 +34,14 @@ from safelight.domain.orders import GenerationType, Request, Spec, StoredReferen
 from safelight.domain.pricing import Price, price_of
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.keys import input_key
+from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.services import Services
 
 log = structlog.get_logger()
 
 _IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 _TRIES = 3
+_LOST_ANSWER_PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
 MIN_RETENTION_SECONDS = 60
 DELIVERED_ONCE_SECONDS = 3600
 
@@ -109,6 +112,7 @@ async def submit(services: Services, submission: Submission) -> Accepted:
     generation_id = new_generation_id()
     await _moderate(services, submission)
     spec = await _keep_references(services, generation_id, submission, spec)
+    killpoint("references-after-store")
     try:
         return await _accept(services, submission, generation_id, spec, price)
     except UniqueViolation:
@@ -117,6 +121,8 @@ async def submit(services: Services, submission: Submission) -> Accepted:
         if earlier is None:
             raise ServiceUnavailable from None
         return Accepted(id=earlier, is_replay=True)
+    except ServiceUnavailable:
+        raise  # it may be on record after all: what it refers to stays, for the sweep if need be
     except SafelightError:
         await _drop_references(services, spec)
         raise
@@ -221,8 +227,14 @@ async def _accept(services: Services, submission: Submission, generation_id: str
         "is_stored": request.store,
     }
     for _ in range(_TRIES):
-        row = await _insert(services, params, model, principal)
+        try:
+            row = await _insert(services, params, model, principal)
+        except ServiceUnavailable:
+            if not await _is_accepted(services, params):
+                raise
+            return Accepted(id=generation_id, claim=Claim.of_new_image(params, spec) if is_image else None)
         if row is not None:
+            killpoint("submit-after-commit")
             return Accepted(
                 id=generation_id,
                 claim=Claim.of_new_image(params, spec) if is_image else None,
@@ -235,6 +247,7 @@ async def _accept(services: Services, submission: Submission, generation_id: str
 async def _insert(services: Services, params: dict[str, object], model: Model, principal: Principal) -> _Window | None:
     async with services.db.connection() as connection:
         if model.type is GenerationType.IMAGE and not principal.is_capped:
+            killpoint("submit-before-commit")
             return await one(connection, "submit", params, _Window)  # one statement: its own transaction
         async with connection.transaction(), connection.pipeline():
             row = await one(connection, "submit", params, _Window)
@@ -242,7 +255,19 @@ async def _insert(services: Services, params: dict[str, object], model: Model, p
                 await _spend_from_key(connection, params)
             if row is not None and model.type is GenerationType.VIDEO:
                 await services.enqueue(connection, str(params["id"]), model.id)
+            killpoint("submit-before-commit")
         return row
+
+
+async def _is_accepted(services: Services, params: Mapping[str, object]) -> bool:
+    """Whether a submission whose answer was lost with the connection is on record all the same."""
+    for pause in _LOST_ANSWER_PAUSES_SECONDS:
+        await asyncio.sleep(pause)
+        try:
+            return await services.db.one("find_generation", params, tuple) is not None
+        except ServiceUnavailable:
+            continue
+    return False
 
 
 async def _spend_from_key(connection: Connection, params: dict[str, object]) -> None:
