@@ -83,6 +83,12 @@ def make_app() -> App:
     return app
 
 
+def every_command() -> list[tuple[str, ...]]:
+    """The words of every command, such as ``("keys", "create")``."""
+    alone = [(name,) for name, _, _ in _COMMANDS]
+    return alone + [(group, name) for group, _, commands in _GROUPS for name, _, _ in commands]
+
+
 _COMMANDS = (
     (
         "up",
@@ -90,8 +96,7 @@ _COMMANDS = (
         """Run everything here: database, API and worker.
 
         The one command for a laptop or a single machine. The first start makes the data folder with its own
-        PostgreSQL (unless SAFELIGHT_DATABASE_URL is set), a workspace and an API key, and prints a request
-        to try.
+        PostgreSQL (unless SAFELIGHT_DATABASE_URL is set), a workspace and an API key, and prints a request to try.
         Ctrl-C stops everything; the data folder keeps it all for the next start.""",
     ),
     (
@@ -99,8 +104,7 @@ _COMMANDS = (
         "serve:serve",
         """Run the API alone.
 
-        It makes images and takes orders for videos, which 'safelight worker' makes. For several machines:
-        give
+        It makes images and takes orders for videos, which 'safelight worker' makes. For several machines: give
         them one SAFELIGHT_DATABASE_URL, one SAFELIGHT_MEDIA_URL and the same SAFELIGHT_SIGNING_KEYS.""",
     ),
     (
@@ -115,9 +119,8 @@ _COMMANDS = (
         "migrate:migrate",
         """Bring the database to this release.
 
-        Makes the tables in an empty database. Safe to run again, and beside running processes. 'safelight
-        up' does
-        it by itself.""",
+        Makes the tables in an empty database. Safe to run again, and beside running processes. 'safelight up'
+        does it by itself.""",
     ),
     (
         "doctor",
@@ -125,8 +128,7 @@ _COMMANDS = (
         """Check the installation and say what to do.
 
         Shows what is configured (without secrets) and tries what is needed: database, media store, catalog,
-        signing
-        keys, port, disk and clock. Ends with status 1 if something is wrong.""",
+        signing keys, port, disk and clock. Ends with status 1 if something is wrong.""",
     ),
     (
         "sweep",

@@ -112,9 +112,12 @@ class Up:
         made = json.loads(ready.answer())
         ready.end_now()
         self._children = lasting
-        for child in lasting:
-            child.go(self._environment)
+        # The API first: what is wrong with the settings is said once.
+        lasting[0].go(self._environment)
         supervisor.wait_until_ready(settings.host, settings.port, lasting)
+        lasting[1].go(self._environment)
+        for change in self._postgres.changes if self._postgres else ():
+            _tell(change)
         _print_summary(settings, made["key"], made["play_credit"])
 
     def _watch(self) -> NoReturn:
