@@ -37,7 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     media_url: Annotated[
         str | None,
         Meta(
-            description="Where media is kept: `file:///path`, `s3://bucket/prefix`, `gs://...`, `az://...`; without it, `media/` in the data folder."
+            description="Where media is kept: `file:///path`, `s3://bucket/prefix`, `gs://...`, `az://...`; without it, "
+            "`media/` in the data folder."
         ),
     ] = None
     public_url: Annotated[
