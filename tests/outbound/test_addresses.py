@@ -3,7 +3,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.outbound.addresses import is_allowed_address
@@ -85,11 +85,13 @@ def test_the_operators_networks_win() -> None:
     assert not is_allowed_address("fc00::1", networks)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_a_mapped_address_counts_as_the_one_in_it(address: ipaddress.IPv4Address) -> None:
     assert is_allowed_address(f"::ffff:{address}") == is_allowed_address(address)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_never_more_than_what_the_registries_call_global(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
@@ -101,6 +103,7 @@ def test_never_more_than_what_the_registries_call_global(
         assert not inner.is_private
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4), st.sampled_from(["2002:{}::1", "64:ff9b::{}", "64:ff9b:1::{}", "::{}", "2001::{}"]))
 def test_no_tunnel_carries_an_address_in(address: ipaddress.IPv4Address, tunnel: str) -> None:
     number = f"{int(address) >> 16:x}:{int(address) & 0xFFFF:x}"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -49,6 +49,7 @@ def test_the_longest_url() -> None:
 _HOSTILE = st.text(st.sampled_from("htps:/\\@?#%[].0123456789abcdefx-_ \t\r\n。１＠ⓔ"), max_size=40)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=60), _HOSTILE.map("https://".__add__), _HOSTILE))
 @example("https://example.com\\@127.0.0.1/")
 @example("https://127.0.0.1#@example.com/")

@@ -4,7 +4,7 @@ import base64
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.domain.errors import InvalidParameter
@@ -17,6 +17,7 @@ def _url(data: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["png", "jpeg", "webp"]))
 def test_what_was_encoded_comes_back(data: bytes, kind: str) -> None:
     assert parse_data_url(_url(data, kind), PARAM) == (f"image/{kind}", data)
@@ -65,6 +66,7 @@ def test_refused(name: str) -> None:
     assert caught.value.param == PARAM
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50), st.booleans())
 def test_nothing_else_is_raised(text: str, headed: bool) -> None:
     try:

@@ -213,6 +213,7 @@ async def test_noise_in_every_place_is_refused_or_clean(decoder: FencedDecoder) 
             assert len(cleaned) <= MAX_CLEAN_BYTES
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=64),
     st.sampled_from([files.png()[:33], files.webp()[:20], files.webp()[:12], b"\xff\xd8\xff", b""]),
@@ -225,7 +226,7 @@ def test_headers_of_any_bytes(data: bytes, start: bytes) -> None:
     assert header.mime_type in ("image/png", "image/jpeg", "image/webp")
 
 
-@settings(max_examples=100)
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2**32 - 1), st.binary(min_size=4, max_size=4), st.binary(max_size=20)),
