@@ -37,8 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     media_url: Annotated[
         str | None,
         Meta(
-            description="Where media is kept: `file:///path`, `s3://bucket/prefix`, `gs://...`, `az://...`; without it, "
-            "`media/` in the data folder."
+            description="Where media is kept: `file:///path`, `s3://bucket/prefix`, `gs://...`, `az://...`; without "
+            "it, `media/` in the data folder."
         ),
     ] = None
     public_url: Annotated[
@@ -107,6 +107,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, description="Generations under way at once, for a workspace without a limit of its own."),
     ] = 100
+    address_concurrency: Annotated[
+        int, Meta(ge=1, description="Requests that one client address may have open in one API process.")
+    ] = 500
+    address_refusals: Annotated[
+        int, Meta(ge=1, description="Wrong API keys that one client address may send a minute to one API process.")
+    ] = 300
     image_deadline_seconds: Annotated[
         int,
         Meta(ge=1, description="How long an image may take before it fails.", extra={"name": "image_deadline"}),

@@ -13,6 +13,7 @@ from safelight.api import billing, downloads, health, history, images, models, r
 from safelight.api.access import AccessLog
 from safelight.api.body import MAX_BODY_BYTES
 from safelight.api.errors import HANDLERS
+from safelight.api.fair_use import FairUse
 from safelight.api.state import ApiState
 
 ROUTES: list[Any] = [
@@ -39,8 +40,13 @@ ROUTES: list[Any] = [
 ]
 
 
-def make_app(open_state: Callable[[], AbstractAsyncContextManager[ApiState]]) -> ASGIApp:
-    """The application. ``open_state`` is entered when the server starts, and left when it stops."""
+def make_app(
+    open_state: Callable[[], AbstractAsyncContextManager[ApiState]], *, most_open: int, most_refusals: int
+) -> ASGIApp:
+    """The application. ``open_state`` is entered when the server starts, and left when it stops.
+
+    ``most_open``: requests that one address may have open. ``most_refusals``: wrong keys it may send in a minute.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -57,4 +63,4 @@ def make_app(open_state: Callable[[], AbstractAsyncContextManager[ApiState]]) ->
         request_max_body_size=MAX_BODY_BYTES,
         debug=False,
     )
-    return AccessLog(app)
+    return AccessLog(FairUse(app, most_open=most_open, most_refusals=most_refusals))

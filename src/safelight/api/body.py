@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -12,12 +13,13 @@ from litestar import Request
 from litestar.exceptions.http_exceptions import InternalServerException, RequestEntityTooLarge
 
 from safelight.api.wire import ImageGenerationBody
-from safelight.domain.errors import InvalidParameter, ParameterMissing, RequestTooLarge
+from safelight.domain.errors import InvalidParameter, ParameterMissing, RequestTimeout, RequestTooLarge
 from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.text import cut
 
 MAX_BODY_BYTES = 25 * 1024 * 1024
 MAX_DEPTH = 32
+BODY_SECONDS = 60.0
 
 T = TypeVar("T")
 
@@ -30,7 +32,11 @@ _MAX_DIGITS = 40  # more than any parameter takes, and few enough that reading t
 async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, bytes]:
     """The body as ``into``, and its bytes as they came. Raises ``InvalidParameter`` or ``ParameterMissing``."""
     try:
-        raw = await request.body()
+        try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.body()
+    except TimeoutError:
+        raise RequestTimeout from None
     except RequestEntityTooLarge:
         raise RequestTooLarge from None
     except InternalServerException:  # how the framework says that the client left

@@ -20,15 +20,21 @@ _ID = "^req-[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 _WAIT = "Seconds to wait for the end before answering."
 _REF = "#/components/schemas/{name}"
 
-_KEYED = (errors.InvalidApiKey, errors.ServiceUnavailable, errors.InternalError)
-_BODY = (errors.InvalidParameter, errors.ParameterMissing, errors.RequestTooLarge)
+_KEYED = (errors.InvalidApiKey, errors.RateLimited, errors.ServiceUnavailable, errors.InternalError)
+_BODY = (errors.InvalidParameter, errors.ParameterMissing, errors.RequestTooLarge, errors.RequestTimeout)
 _SUBMIT = (
     errors.QuotaExceeded,
     errors.RateLimited,
     errors.IdempotencyConflict,
     errors.ContentPolicyViolation,
 )
-_LINK = (errors.InvalidSignature, errors.DownloadExpired, errors.ServiceUnavailable, errors.InternalError)
+_LINK = (
+    errors.RateLimited,
+    errors.InvalidSignature,
+    errors.DownloadExpired,
+    errors.ServiceUnavailable,
+    errors.InternalError,
+)
 
 _CONDITIONAL = {
     "206": {"description": "The ranges that were asked for (RFC 9110)."},

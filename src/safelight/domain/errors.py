@@ -20,6 +20,7 @@ class Kind(Enum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    TIMED_OUT = "timed_out"
     CONFLICT = "conflict"
     GONE = "gone"
     TOO_LARGE = "too_large"
@@ -113,6 +114,14 @@ class IdempotencyConflict(SafelightError):
 
     code = "idempotency_conflict"
     kind = Kind.CONFLICT
+
+
+class RequestTimeout(SafelightError):
+    """The request body did not arrive in time. Send it again."""
+
+    code = "request_timeout"
+    kind = Kind.TIMED_OUT
+    retryable = True
 
 
 class RequestTooLarge(SafelightError):
