@@ -22,9 +22,11 @@ from safelight.domain.catalog import Catalog, read_catalog
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.ports import Local, Moderator, Provider
 from safelight.domain.signing import LinkSigner, parse_signing_keys
-from safelight.jobs.app import LOCAL, REMOTE, UPKEEP
+from safelight.jobs.app import LOCAL, REMOTE, UPKEEP, make_upkeep_app
 from safelight.jobs.app import make_app as make_jobs
+from safelight.jobs.reconcile import heartbeat_seconds
 from safelight.jobs.run_generation import enqueue
+from safelight.jobs.worker import Queue, work
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.runner import Runner
@@ -35,18 +37,17 @@ from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.outbound.policy import OutboundPolicy
 from safelight.provenance import open_signer, open_statement_signer
 from safelight.providers.builtin.provider import BuiltinProvider
+from safelight.providers.chaos import BlindChaosProvider, ChaosProvider
 from safelight.providers.noop import NoopProvider
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
 
-# How long a worker's queue goes unasked when a wake-up was missed. Procrastinate forgets one that comes while it is
-# asking (docs/decisions/0004), so this bounds what that costs.
-_FETCH_SECONDS = 0.25
-
 PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "builtin": lambda settings: BuiltinProvider(settings.render_processes),
     "noop": lambda settings: NoopProvider(),
+    "chaos": lambda settings: ChaosProvider(settings.data_dir.absolute() / "chaos"),
+    "chaos-blind": lambda settings: BlindChaosProvider(settings.data_dir.absolute() / "chaos"),
 }
 
 
@@ -144,34 +145,21 @@ def create_app() -> ASGIApp:
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
-    """Work on the queue until ``stop`` is set; then finish or hand back what is under way."""
+    """Work on the queues until ``stop`` is set; then finish or hand back what is under way."""
     assert settings.database_url is not None
     async with open_services(settings) as services:
         runner = Runner(services)
         app = make_jobs(settings.database_url)
-        context = {"services": services, "runner": runner}
         slots = sum(provider.slots for provider in services.providers.values() if isinstance(provider, Local))
         async with app.open_async():
-            workers = [
-                asyncio.create_task(
-                    app.run_worker_async(
-                        queues=queues,
-                        concurrency=concurrency,
-                        name=queues[0],
-                        fetch_job_polling_interval=_FETCH_SECONDS,
-                        install_signal_handlers=False,
-                        delete_jobs="always",
-                        additional_context=context,
-                        shutdown_graceful_timeout=settings.shutdown_seconds - 2,
-                    )
-                )
-                for queues, concurrency in (([LOCAL], slots), ([REMOTE, UPKEEP], settings.worker_concurrency))
-            ]
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait([*workers, stopping], return_when=asyncio.FIRST_COMPLETED)
-            for task in (*workers, stopping):
-                task.cancel()
-            await asyncio.gather(runner.close(settings.shutdown_seconds - 2), *workers, return_exceptions=True)
+            queues = (
+                Queue(app, LOCAL, slots),
+                Queue(app, REMOTE, settings.worker_concurrency),
+                Queue(make_upkeep_app(app.connector), UPKEEP, 4, fetch_seconds=1.0),
+            )
+            context = {"services": services, "runner": runner}
+            await work(queues, context, stop, heartbeat_seconds=heartbeat_seconds(settings.lease_seconds))
+            await runner.close(settings.shutdown_seconds - 2)
 
 
 def _queue(catalog: Catalog, providers: Mapping[str, Provider], model_id: str) -> str:

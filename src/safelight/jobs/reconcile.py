@@ -1,10 +1,15 @@
-"""Every few seconds: find generations that lost their runner, and give them a new one."""
+"""Every few seconds: find generations that lost their runner, and give them a new one; forget jobs of dead workers."""
 
 from __future__ import annotations
 
+import contextlib
+
 from procrastinate import App, JobContext
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Status
 
 from safelight.lifecycle.reconcile import reconcile
+from safelight.lifecycle.services import Services
 
 NAME = "reconcile"
 EVERY_FIVE_SECONDS = "* * * * * */5"
@@ -16,4 +21,20 @@ def register(app: App, *, queue: str) -> None:
 
 
 async def _reconcile(context: JobContext, timestamp: int) -> None:
-    await reconcile(context.additional_context["services"])
+    services: Services = context.additional_context["services"]
+    await reconcile(services)
+    await _forget_stalled(context.app, heartbeat_seconds(services.limits.lease_seconds))
+
+
+def heartbeat_seconds(lease_seconds: int) -> float:
+    """How often a worker tells that it lives: as often as a lease is renewed, but no more than every three seconds."""
+    return max(lease_seconds / 3, 3.0)
+
+
+async def _forget_stalled(app: App, heartbeat: float) -> None:
+    """Delete the jobs that dead workers had in hand. Their generations have been seen to: the rows tell which."""
+    manager = app.job_manager
+    await manager.prune_stalled_workers(3 * heartbeat)
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=3 * heartbeat):
+        with contextlib.suppress(ConnectorException):  # another worker was quicker
+            await manager.finish_job(job, Status.FAILED, delete_job=True)

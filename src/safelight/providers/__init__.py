@@ -2,4 +2,5 @@
 
 builtin    the procedural renderer that ships: no neural network, no key to buy
 noop       makes the smallest file there is, at once: for measuring everything around a backend
+chaos      misbehaves on demand: for rehearsing failures
 """

@@ -1,0 +1,74 @@
+"""Working on the queues, one Procrastinate worker for each, started again when it fails.
+
+A Procrastinate worker gives up when the database goes away. What it was waiting for goes on without it: a job here only
+waits for a run that is a task of its own, and the generation's row says who runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from procrastinate import App
+
+from safelight.lifecycle.surprises import told
+
+log = structlog.get_logger()
+
+_PAUSE_SECONDS = 0.5
+_STOP_SECONDS = 5.0
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """A queue of an app, and how many of its jobs one worker takes at once.
+
+    ``fetch_seconds`` is how long it goes unasked when a wake-up was missed: Procrastinate forgets one that comes while
+    it is asking (docs/decisions/0004), so this bounds what that costs.
+    """
+
+    app: App
+    name: str
+    concurrency: int
+    fetch_seconds: float = 0.25
+
+
+async def work(
+    queues: Sequence[Queue], context: Mapping[str, Any], stop: asyncio.Event, *, heartbeat_seconds: float
+) -> None:
+    """Work on the queues until ``stop`` is set. Jobs still waiting for their runs are given up then, not the runs.
+
+    A worker that has not been heard of for three heartbeats counts as dead.
+    """
+    workers = [
+        asyncio.create_task(_serve(queue, dict(context), stop, heartbeat_seconds), name=f"queue {queue.name}")
+        for queue in queues
+    ]
+    await stop.wait()
+    for worker in workers:
+        worker.cancel()
+    await asyncio.wait(workers, timeout=_STOP_SECONDS)
+
+
+async def _serve(queue: Queue, context: dict[str, Any], stop: asyncio.Event, heartbeat_seconds: float) -> None:
+    while not stop.is_set():
+        try:
+            await queue.app.run_worker_async(
+                queues=[queue.name],
+                concurrency=queue.concurrency,
+                name=queue.name,
+                fetch_job_polling_interval=queue.fetch_seconds,
+                install_signal_handlers=False,
+                delete_jobs="always",
+                additional_context=context,
+                shutdown_graceful_timeout=0,
+                update_heartbeat_interval=heartbeat_seconds,
+                stalled_worker_timeout=3 * heartbeat_seconds,
+            )
+        except Exception as error:
+            log.warning("queue worker failed and is started again", queue=queue.name, **told(error))
+        if not stop.is_set():
+            await asyncio.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  (not a secret)

@@ -1,0 +1,398 @@
+"""A backend that misbehaves on demand: for rehearsing failures before a real backend shows them.
+
+It is what an outside backend would be: it remembers the jobs it took in a folder of its own, on disk before it answers,
+and a worker's end changes nothing of them. Binding options say how it behaves; ``Options`` lists them, ``Behaviour``
+what there is. ``chaos`` can be asked for a job by our id and to stop one; ``chaos-blind`` can do neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+import os
+import random
+import signal
+import struct
+import time
+import zlib
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+import av
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from safelight.domain.orders import GenerationType, Order
+from safelight.domain.outcomes import (
+    Accepted,
+    Completed,
+    Failed,
+    FailureClass,
+    Handle,
+    InlineBytes,
+    Pending,
+    PollOutcome,
+    Produced,
+    RemoteFile,
+    SubmitOutcome,
+    Unknown,
+)
+from safelight.domain.ports import Attempt
+
+CANARY = "canary-7f3a-provider-secret"
+"""What raw error texts carry unless an option says otherwise. It must turn up nowhere."""
+
+_SIDE = 64
+_FPS = 8
+_POLL_SECONDS = 0.2
+_HTML = b"<!doctype html><title>502 Bad Gateway</title><h1>Bad Gateway</h1>"
+
+
+class Behaviour(StrEnum):
+    """What may happen to an order."""
+
+    # It goes well.
+    OK = "ok"  # the media comes in the answer
+    JOB = "job"  # a job is taken, polled, and done after ``job_seconds``
+    SHORT_CLIP = "short_clip"  # a second less than ordered
+    LATE_CALLBACK = "late_callback"  # done, and it goes on telling of progress
+    # The job was taken, and the answer is late or lost.
+    ACCEPT_THEN_HANG = "accept_then_hang"  # no answer for ``answer_seconds``; then the caller gives up
+    LOST_ANSWER = "lost_answer"  # the connection broke after the order had been sent
+    # What comes is not what was ordered.
+    TRUNCATED = "truncated"
+    TRUNCATED_DOWNLOAD = "truncated_download"
+    HTML = "html"
+    HTML_DOWNLOAD = "html_download"
+    WRONG_TYPE = "wrong_type"  # a picture for a clip, a clip for a picture
+    EMPTY = "empty"  # a file of 0 bytes
+    ENDLESS = "endless"  # a download without an end
+    REDIRECT_PRIVATE = "redirect_private"  # a download that points into a private network
+    # It declines.
+    RATE_LIMITED = "rate_limited"  # 429, ``times`` times
+    UNAVAILABLE = "unavailable"  # 503, ``times`` times
+    REFUSED = "refused"  # by its content policy, and it says so
+    REFUSED_EMPTY = "refused_empty"  # the same, told as a success without media
+    REFUSED_BLACK = "refused_black"  # the same, told as a black picture or clip
+    RAW_ERROR = "raw_error"  # with a text that quotes a secret
+    FAILS_LATER = "fails_later"  # a job that was taken, and fails
+    # It breaks the process that asks.
+    CRASH = "crash"
+    POISON = "poison"
+
+
+_TAKES_NOTHING = {
+    Behaviour.RATE_LIMITED,
+    Behaviour.UNAVAILABLE,
+    Behaviour.REFUSED,
+    Behaviour.RAW_ERROR,
+    Behaviour.CRASH,
+    Behaviour.POISON,
+}
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of a binding. ``rates`` gives each behaviour a share of the orders (0 to 1), drawn by ``seed`` and id.
+
+    ``times``: how often it declines before it behaves, -1 for ever. ``finds``: what it answers when asked for a job of
+    ours; ``later`` cannot tell at first. ``polled``: answer with a job whatever the behaviour. ``cancels``: whether it
+    stops a job when asked.
+    """
+
+    behaviour: Behaviour = Behaviour.OK
+    seed: int = 0
+    rates: dict[Behaviour, float] = {}
+    times: int = 2
+    retry_after_seconds: float | None = 0.2
+    job_seconds: float = 0.5
+    answer_seconds: float = 1.0
+    finds: Literal["yes", "no", "later"] = "yes"
+    polled: bool = False
+    cancels: bool = False
+    canary: str = CANARY
+
+
+class _Job(msgspec.Struct, frozen=True, kw_only=True):
+    generation_id: str
+    type: GenerationType
+    seconds: int
+    behaviour: Behaviour
+    job_seconds: float
+    finds: str
+    cancels: bool
+    taken_at: float
+
+
+class Memory:
+    """What the backend remembers, on disk before it answers: which orders it was given, and which jobs it took.
+
+    A folder for each generation id: ``calls`` and ``taken`` have a line for each time, ``job`` is the job itself.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def calls(self, generation_id: str) -> int:
+        """How often it was given this order."""
+        return self._count(generation_id, "calls")
+
+    def taken(self, generation_id: str) -> int:
+        """How often it took this order, and would have billed it."""
+        return self._count(generation_id, "taken")
+
+    def asked(self, generation_id: str) -> int:
+        """How often it was asked for a job of this order."""
+        return self._count(generation_id, "asked")
+
+    def note(self, generation_id: str, what: Literal["calls", "taken", "asked", "canceled"]) -> None:
+        folder = self._folder / generation_id
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / what).open("ab", buffering=0) as file:
+            file.write(f"{time.time():.3f} {os.getpid()}\n".encode())
+            os.fsync(file.fileno())
+
+    def take(self, job: _Job) -> None:
+        self.note(job.generation_id, "taken")
+        folder = self._folder / job.generation_id
+        temporary = folder / f"job.{os.getpid()}"
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.encode(job))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / "job")
+
+    def job(self, generation_id: str) -> _Job | None:
+        try:
+            return msgspec.json.decode((self._folder / generation_id / "job").read_bytes(), type=_Job)
+        except FileNotFoundError:
+            return None
+
+    def is_canceled(self, generation_id: str) -> bool:
+        return (self._folder / generation_id / "canceled").exists()
+
+    def _count(self, generation_id: str, what: str) -> int:
+        try:
+            return (self._folder / generation_id / what).read_bytes().count(b"\n")
+        except FileNotFoundError:
+            return 0
+
+
+class BlindChaosProvider:
+    """Takes jobs and can be asked about one only by the handle that it gave."""
+
+    def __init__(self, folder: Path) -> None:
+        self._memory = Memory(folder)
+        self._files = _FileServer()
+        self._nagging: set[asyncio.Task[None]] = set()
+
+    async def submit(self, order: Order, attempt: Attempt) -> SubmitOutcome:
+        options = msgspec.convert(attempt.options, Options)
+        behaviour = _drawn(order, options)
+        await asyncio.to_thread(self._memory.note, order.id, "calls")
+        if behaviour in _TAKES_NOTHING and (declined := self._decline(behaviour, order, options)):
+            return declined
+        job = _Job(
+            generation_id=order.id,
+            type=order.type,
+            seconds=order.duration_seconds or 1,
+            behaviour=Behaviour.OK if behaviour in _TAKES_NOTHING else behaviour,
+            job_seconds=options.job_seconds,
+            finds=options.finds,
+            cancels=options.cancels,
+            taken_at=time.time(),
+        )
+        await asyncio.to_thread(self._memory.take, job)
+        match behaviour:
+            case Behaviour.ACCEPT_THEN_HANG:
+                await asyncio.sleep(options.answer_seconds)
+                return Unknown("no answer in time")
+            case Behaviour.LOST_ANSWER:
+                return Unknown("the connection broke")
+            case Behaviour.JOB | Behaviour.FAILS_LATER:
+                return Accepted({"id": order.id})
+            case Behaviour.LATE_CALLBACK:
+                self._nag(attempt)
+        return Accepted({"id": order.id}) if options.polled else await self._result(job)
+
+    async def poll(self, handle: Handle) -> PollOutcome:
+        job = await asyncio.to_thread(self._memory.job, handle["id"])
+        if job is None:
+            return Failed(FailureClass.PERMANENT, "there is no such job")
+        if self._memory.is_canceled(job.generation_id):
+            return Failed(FailureClass.CANCELED, "it was canceled")
+        elapsed = time.time() - job.taken_at
+        if elapsed < job.job_seconds:
+            return Pending(elapsed / job.job_seconds, min(_POLL_SECONDS, job.job_seconds - elapsed + 0.01))
+        if job.behaviour is Behaviour.FAILS_LATER:
+            return Failed(FailureClass.TRANSIENT, f"worker lost, key {CANARY}")
+        return await self._result(job)
+
+    async def close(self) -> None:
+        for task in self._nagging:
+            task.cancel()
+        await self._files.close()
+
+    def _decline(self, behaviour: Behaviour, order: Order, options: Options) -> Failed | None:
+        """The refusal; None once it has declined often enough."""
+        words = f"401 from upstream: key {options.canary} is not valid"
+        match behaviour:
+            case Behaviour.POISON:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case Behaviour.CRASH:
+                raise RuntimeError(words)
+            case Behaviour.REFUSED:
+                return Failed(FailureClass.CONTENT_POLICY, words)
+            case Behaviour.RAW_ERROR:
+                return Failed(FailureClass.AUTH, words)
+        if 0 <= options.times < self._memory.calls(order.id):
+            return None
+        reason = FailureClass.RATE_LIMITED if behaviour is Behaviour.RATE_LIMITED else FailureClass.TRANSIENT
+        return Failed(reason, words, options.retry_after_seconds)
+
+    async def _result(self, job: _Job) -> Completed:
+        is_video = job.type is GenerationType.VIDEO
+        file = await asyncio.to_thread(_media, job.type, job.seconds)
+        produced: Produced = InlineBytes(file)
+        match job.behaviour:
+            case Behaviour.SHORT_CLIP if is_video:
+                produced = InlineBytes(await asyncio.to_thread(_media, job.type, max(1, job.seconds - 1)))
+            case Behaviour.TRUNCATED:
+                produced = InlineBytes(file[: len(file) // 2])
+            case Behaviour.HTML:
+                produced = InlineBytes(_HTML)
+            case Behaviour.WRONG_TYPE:
+                other = GenerationType.IMAGE if is_video else GenerationType.VIDEO
+                produced = InlineBytes(await asyncio.to_thread(_media, other, 1))
+            case Behaviour.EMPTY:
+                produced = InlineBytes(b"")
+            case Behaviour.REFUSED_EMPTY:
+                return Completed(())
+            case Behaviour.REFUSED_BLACK:
+                produced = InlineBytes(await asyncio.to_thread(_media, job.type, job.seconds, black=True))
+            case (
+                Behaviour.TRUNCATED_DOWNLOAD | Behaviour.HTML_DOWNLOAD | Behaviour.ENDLESS | Behaviour.REDIRECT_PRIVATE
+            ):
+                produced = await self._files.file(job.behaviour, file)
+        return Completed((produced,))
+
+    def _nag(self, attempt: Attempt) -> None:
+        """Go on telling of progress, whatever has become of the job."""
+
+        async def tell() -> None:
+            for count in range(100):
+                attempt.progress((count % 10) / 10)
+                await asyncio.sleep(0.05)
+
+        task = asyncio.create_task(tell())
+        self._nagging.add(task)
+        task.add_done_callback(self._nagging.discard)
+
+
+class ChaosProvider(BlindChaosProvider):
+    """The same, and it finds a job by our own id, and stops one, as the job's options say."""
+
+    async def find(self, generation_id: str) -> SubmitOutcome | None:
+        await asyncio.to_thread(self._memory.note, generation_id, "asked")
+        job = await asyncio.to_thread(self._memory.job, generation_id)
+        if job is None:
+            return None
+        if job.finds == "no" or (job.finds == "later" and self._memory.asked(generation_id) < 3):
+            return Unknown("it cannot tell now")
+        return Accepted({"id": generation_id})
+
+    async def cancel(self, handle: Handle) -> bool:
+        job = await asyncio.to_thread(self._memory.job, handle["id"])
+        if job is None or not job.cancels or time.time() - job.taken_at > job.job_seconds:
+            return False
+        await asyncio.to_thread(self._memory.note, job.generation_id, "canceled")
+        return True
+
+
+class _FileServer:
+    """Serves files badly, over HTTP on a loopback address, from the first time it is needed."""
+
+    def __init__(self) -> None:
+        self._server: asyncio.Server | None = None
+        self._port = 0
+        self._file = b""
+
+    async def file(self, behaviour: Behaviour, file: bytes) -> RemoteFile:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+            self._port = self._server.sockets[0].getsockname()[1]
+        self._file = file
+        place = f"127.0.0.1:{self._port}"
+        return RemoteFile(f"http://{place}/{behaviour.value}", allow=(place,))
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = await reader.readuntil(b"\r\n\r\n")
+            await self._send(request.split(b" ", 2)[1].decode().strip("/"), writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client has had enough
+        finally:
+            writer.close()
+
+    async def _send(self, name: str, writer: asyncio.StreamWriter) -> None:
+        match Behaviour(name):
+            case Behaviour.REDIRECT_PRIVATE:
+                writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/secret\r\nContent-Length: 0\r\n\r\n")
+            case Behaviour.HTML_DOWNLOAD:
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(_HTML)}\r\n\r\n"
+                writer.write(head.encode() + _HTML)
+            case Behaviour.TRUNCATED_DOWNLOAD:
+                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._file)}\r\n\r\n".encode())
+                writer.write(self._file[: len(self._file) // 2])
+            case _:
+                writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+                while True:
+                    writer.write(bytes(256 * 1024))
+                    await writer.drain()
+        await writer.drain()
+
+
+def _drawn(order: Order, options: Options) -> Behaviour:
+    """The behaviour for an order: the same each time it is asked."""
+    share = random.Random(f"{options.seed}/{order.id}").random()  # noqa: S311  (not a secret)
+    for behaviour, rate in options.rates.items():
+        if share < rate:
+            return behaviour
+        share -= rate
+    return options.behaviour
+
+
+@functools.lru_cache(maxsize=64)
+def _media(type_: GenerationType, seconds: int, *, black: bool = False) -> bytes:
+    """A small picture, or a clip without sound, of a slope from dark to light; or of nothing."""
+    slope = np.zeros((_SIDE, _SIDE), np.uint8) if black else np.tile(np.arange(0, 256, 4, dtype=np.uint8), (_SIDE, 1))
+    return _png(slope) if type_ is GenerationType.IMAGE else _mp4(slope, seconds)
+
+
+def _png(levels: NDArray[np.uint8]) -> bytes:
+    rows = b"".join(b"\0" + row.tobytes() for row in levels)
+    header = struct.pack(">IIBBBBB", _SIDE, _SIDE, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def _mp4(levels: NDArray[np.uint8], seconds: int) -> bytes:
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=_FPS, options={"preset": "ultrafast"})
+        stream.width = stream.height = _SIDE
+        stream.pix_fmt = "yuv420p"
+        for position in range(_FPS * seconds):
+            frame = av.VideoFrame.from_ndarray(np.dstack([np.roll(levels, position, 1)] * 3), format="rgb24")
+            frame.pts = position
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return target.getvalue()
