@@ -32,7 +32,6 @@ _MAX_DIGITS = 40  # more than any parameter takes, and few enough that reading t
 async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, bytes]:
     """The body as ``into``, and its bytes as they came. Raises ``InvalidParameter`` or ``ParameterMissing``."""
     try:
-        try:
         async with asyncio.timeout(BODY_SECONDS):
             raw = await request.body()
     except TimeoutError:
