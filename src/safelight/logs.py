@@ -23,6 +23,7 @@ _SECRET_TEXTS = (
     (re.compile(r"\b(sig=)[^&\s\"']+", re.IGNORECASE), r"\1***"),
     (re.compile(r"\b(bearer\s+)[^\s\"',]+", re.IGNORECASE), r"\1***"),
     (re.compile(r"\bsk_\w+"), "sk_***"),
+    (re.compile(r"\bwhsec_[\w+/=-]+"), "whsec_***"),
     # Not the scheme: a pattern that may begin anywhere in a long word takes time with the square of its length.
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
 )

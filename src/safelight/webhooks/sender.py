@@ -1,0 +1,91 @@
+"""One attempt at a delivery. Every address is checked anew for each, as for anything that a stranger names."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from safelight.domain.errors import InvalidParameter
+from safelight.outbound.client import GuardedClient
+from safelight.outbound.policy import OutboundPolicy
+from safelight.outbound.resolver import Lookup, OutboundRefused
+from safelight.outbound.urls import UrlRefused, parse_url
+from safelight.webhooks.signing import signed_headers
+
+TIMEOUT_SECONDS = 15.0
+_MAX_ANSWER_BYTES = 1  # the status says it all
+_GONE = 410
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The receiver answered with a status from 200 to 299."""
+
+    status: int
+
+
+class NotTaken(msgspec.Struct, frozen=True):
+    """The receiver did not take it. ``error`` is one word for the log; ``retry_after`` its header of that name."""
+
+    error: str
+    status: int | None = None
+    retry_after: str | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """The receiver wants nothing of this sender any more."""
+        return self.status == _GONE
+
+
+Outcome = Taken | NotTaken
+
+
+def read_webhook_url(url: str, policy: OutboundPolicy, param: str = "webhook_url") -> str:
+    """The address in its one spelling. Raises ``InvalidParameter`` naming ``param``."""
+    try:
+        return parse_url(url, policy).url
+    except UrlRefused as refused:
+        raise InvalidParameter(str(refused), param=param) from None
+
+
+class Sender:
+    """Posts events within ``policy``. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        policy: OutboundPolicy,
+        *,
+        max_connections: int,
+        lookup: Lookup | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
+        # Whoever calls keeps the slow from crowding out the rest: a queue here would count against an attempt's time.
+        self._client = GuardedClient(
+            policy,
+            lookup=lookup,
+            ssl_context=ssl_context,
+            max_connections=max_connections,
+            max_connections_per_host=max_connections,
+        )
+
+    async def send(self, url: str, event_id: str, body: bytes, secrets: Sequence[str]) -> Outcome:
+        """Post one event, signed for this moment."""
+        headers = {"content-type": "application/json", **signed_headers(event_id, int(time.time()), body, secrets)}
+        try:
+            answer = await self._client.post(
+                url, body, headers=headers, deadline_seconds=self._timeout_seconds, max_bytes=_MAX_ANSWER_BYTES
+            )
+        except OutboundRefused as refused:
+            return NotTaken(refused.reason)
+        if 200 <= answer.status < 300:
+            return Taken(answer.status)
+        error = "redirect" if 300 <= answer.status < 400 else "status"
+        return NotTaken(error, answer.status, answer.headers.get("retry-after"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()
