@@ -20,6 +20,7 @@ from safelight.domain.errors import ConfigurationError
 
 PREFIX = "SAFELIGHT_"
 _DURATION = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
+Dollars = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$")]
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -131,6 +132,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_concurrency: Annotated[
         int, Meta(ge=1, description="Videos that one worker has under way on remote backends at once.")
     ] = 2500
+    low_balance: Annotated[
+        Dollars | None,
+        Meta(description="Dollars: a balance that falls below them is told to webhooks. Without it, none is."),
+    ] = None
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line.")] = (
         "info"
     )

@@ -13,6 +13,8 @@ from pathlib import Path
 from litestar.types import ASGIApp
 
 from safelight.accounts.keys import Authenticator
+from safelight.api import wire
+from safelight.api.answer import encode
 from safelight.api.app import make_app as make_api
 from safelight.api.state import ApiState
 from safelight.blobs import open_store
@@ -20,6 +22,8 @@ from safelight.config import Settings, load_settings
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, read_catalog
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.money import parse_usd
+from safelight.domain.orders import GenerationType
 from safelight.domain.ports import Local, Moderator, Provider
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.app import LOCAL, REMOTE, UPKEEP, make_upkeep_app
@@ -31,6 +35,8 @@ from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, Services
+from safelight.lifecycle.views import GenerationView
+from safelight.lifecycle.webhooks import SLOTS, WebhookDelivery
 from safelight.logs import configure_logging
 from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
@@ -42,6 +48,7 @@ from safelight.providers.noop import NoopProvider
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
+from safelight.webhooks.sender import Sender
 
 PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "builtin": lambda settings: BuiltinProvider(settings.render_processes),
@@ -95,7 +102,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(changes.close)
         for provider in providers.values():
             stack.push_async_callback(provider.close)
-        policy = OutboundPolicy.parse((settings.references_allow or "").split(","))
+        policy = outbound_policy(settings)
         fetcher, decoder = ReferenceFetcher(policy), FencedDecoder()
         stack.push_async_callback(fetcher.close)
         stack.push_async_callback(decoder.close)
@@ -118,6 +125,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             changes=changes,
             limits=_limits(settings),
             work_dir=work_dir,
+            webhook_policy=policy,
         )
 
 
@@ -149,6 +157,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     assert settings.database_url is not None
     async with open_services(settings) as services:
         runner = Runner(services)
+        webhooks = open_webhooks(services)
+        webhooks.start()
         app = make_jobs(settings.database_url)
         slots = sum(provider.slots for provider in services.providers.values() if isinstance(provider, Local))
         async with app.open_async():
@@ -159,7 +169,23 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             )
             context = {"services": services, "runner": runner}
             await work(queues, context, stop, heartbeat_seconds=heartbeat_seconds(settings.lease_seconds))
-            await runner.close(settings.shutdown_seconds - 2)
+            grace_seconds = settings.shutdown_seconds - 2
+            await asyncio.gather(runner.close(grace_seconds), webhooks.close(grace_seconds))
+
+
+def outbound_policy(settings: Settings) -> OutboundPolicy:
+    """What references and webhooks may reach. Raises ``ConfigurationError``."""
+    return OutboundPolicy.parse((settings.references_allow or "").split(","))
+
+
+def open_webhooks(services: Services) -> WebhookDelivery:
+    """The delivery of events from this process, to be started and closed."""
+    return WebhookDelivery(services, Sender(services.webhook_policy, max_connections=SLOTS), as_its_get_answers)
+
+
+def as_its_get_answers(view: GenerationView) -> bytes:
+    """A generation in JSON."""
+    return encode(wire.image(view) if view.type is GenerationType.IMAGE else wire.video(view))
 
 
 def _queue(catalog: Catalog, providers: Mapping[str, Provider], model_id: str) -> str:
@@ -203,4 +229,5 @@ def _limits(settings: Settings) -> Limits:
         lease_seconds=settings.lease_seconds,
         retention_seconds=settings.retention_seconds,
         retention_max_seconds=settings.retention_max_seconds,
+        low_balance_nanos=None if settings.low_balance is None else parse_usd(settings.low_balance),
     )

@@ -33,6 +33,10 @@ Ratio = Annotated[str, Meta(description="One that the model lists; its first by 
 Resolution = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["2K"])]
 
 
+WebhookUrl = Annotated[
+    str,
+    Meta(min_length=1, description="An HTTPS address that is told how this generation ends (docs/webhooks.md)."),
+]
 Retention = Annotated[
     int, Meta(ge=60, description="Seconds to keep the media, up to the workspace's maximum.", examples=[86400])
 ]
@@ -59,6 +63,7 @@ class ImageGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
     images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] = []
     retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
     store: Store = True
+    webhook_url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
 
     def request(self) -> Request:
         return Request(
@@ -71,6 +76,7 @@ class ImageGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
             images=tuple(ImageInput(url=image.url) for image in self.images),
             retention_seconds=_given(self.retention_seconds),
             store=self.store,
+            webhook_url=_given(self.webhook_url),
         )
 
 
@@ -95,6 +101,7 @@ class VideoGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
     images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with their roles.")] = []
     retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
     store: Store = True
+    webhook_url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
 
     def request(self) -> Request:
         return Request(
@@ -108,6 +115,7 @@ class VideoGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tr
             images=tuple(ImageInput(url=image.url, role=image.role) for image in self.images),
             retention_seconds=_given(self.retention_seconds),
             store=self.store,
+            webhook_url=_given(self.webhook_url),
         )
 
 

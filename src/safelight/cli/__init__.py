@@ -14,6 +14,7 @@ keys, workspaces, credit, books
 provenance  the chain that signs files, and checking one
 signing     the keys of download links
 sweep       deleting what is due, now
+webhooks    who is told of events, and how that went
 """
 
 from __future__ import annotations
@@ -229,6 +230,32 @@ _GROUPS = (
                 "Add credit to a workspace.\n\nA negative amount takes it back, as far as it is not spent.",
             ),
             ("history", "credit:history", "List the credit that a workspace was given, newest first."),
+        ),
+    ),
+    (
+        "webhooks",
+        "Say who is told of events, and see how that went.",
+        (
+            (
+                "create",
+                "webhooks:create",
+                "Make an endpoint and print its secret.\n\nIt is shown this once. Without an address: the secret of "
+                "a workspace for those that requests name.",
+            ),
+            ("list", "webhooks:list_all", "List endpoints.\n\nWhat they are told, and what waits for them."),
+            (
+                "rotate",
+                "webhooks:rotate",
+                "Give an endpoint a new secret and print it.\n\nThe old one signs as well for a day.",
+            ),
+            ("enable", "webhooks:enable", "Send to an endpoint again.\n\nOne that answered 410 was disabled."),
+            ("delete", "webhooks:delete", "Forget an endpoint and its log.\n\nWhat waits for it is not sent."),
+            ("deliveries", "webhooks:deliveries", "Show the log of deliveries, newest first."),
+            (
+                "redeliver",
+                "webhooks:redeliver",
+                "Deliver once more.\n\nOne delivery, or all that failed at an endpoint; events keep their ids.",
+            ),
         ),
     ),
 )

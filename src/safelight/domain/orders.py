@@ -46,6 +46,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[ImageInput, ...] = ()
     retention_seconds: int | None = None
     store: bool = True
+    webhook_url: str | None = None
 
 
 class StoredReference(msgspec.Struct, frozen=True, kw_only=True):

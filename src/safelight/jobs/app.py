@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from procrastinate import App, BaseConnector, PsycopgConnector
 
-from safelight.jobs import check_books, reconcile, run_generation, sweep
+from safelight.jobs import check_books, expire_events, reconcile, run_generation, sweep
 
 LOCAL, REMOTE, UPKEEP = "local", "remote", "upkeep"
 
@@ -29,5 +29,6 @@ def make_upkeep_app(connector: BaseConnector) -> App:
     app = App(connector=connector)
     reconcile.register(app, queue=UPKEEP)
     check_books.register(app, queue=UPKEEP)
+    expire_events.register(app, queue=UPKEEP)
     sweep.register(app, queue=UPKEEP)
     return app

@@ -10,6 +10,6 @@ expire     mark what is due, delete it, see that it is gone, record it
 reconcile  find what lost its runner or waits to be looked at, and see to it
 
 Beside them: claims and leases (a runner's hold on a generation), backend (what a run says to backends), changes (who
-waits hears of it), cancel, thumbnails, receipts, orphans, erase, views (how a generation stands), and services (what
-all of them need).
+waits hears of it), cancel, thumbnails, receipts, orphans, erase, webhooks (who asked to be told is told), views (how a
+generation stands), and services (what all of them need).
 """

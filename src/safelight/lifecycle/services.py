@@ -17,6 +17,7 @@ from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.media.jws import StatementSigner
 from safelight.media.provenance import ProvenanceSigner
+from safelight.outbound.policy import OutboundPolicy
 
 Enqueue = Callable[[Connection, str, str], Awaitable[None]]
 """Puts the job of a generation (its id, its model's id) on the queue, on the caller's transaction."""
@@ -39,6 +40,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: int
     retention_seconds: int
     retention_max_seconds: int
+    low_balance_nanos: int | None = None
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,3 +61,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     changes: Changes
     limits: Limits
     work_dir: Path
+    webhook_policy: OutboundPolicy = OutboundPolicy()

@@ -28,6 +28,7 @@ from safelight.domain.errors import (
     SafelightError,
     ServiceUnavailable,
 )
+from safelight.domain.events import EventType
 from safelight.domain.ids import new_generation_id
 from safelight.domain.media import EXTENSION_OF_MIME, Reference
 from safelight.domain.orders import GenerationType, Request, Spec, StoredReference, resolve
@@ -36,6 +37,7 @@ from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.keys import input_key
 from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.services import Services
+from safelight.lifecycle.webhooks import announce, request_webhook_url
 
 log = structlog.get_logger()
 
@@ -109,6 +111,7 @@ async def submit(services: Services, submission: Submission) -> Accepted:
     if earlier := await _earlier_attempt(services, submission):
         return Accepted(id=earlier, is_replay=True)
     spec, price = quote(services, submission.request)
+    submission = await _with_webhook_url(services, submission)
     generation_id = new_generation_id()
     await _moderate(services, submission)
     spec = await _keep_references(services, generation_id, submission, spec)
@@ -156,17 +159,27 @@ async def _earlier_attempt(services: Services, submission: Submission) -> str | 
     return None
 
 
+async def _with_webhook_url(services: Services, submission: Submission) -> Submission:
+    url = submission.request.webhook_url
+    if url is None:
+        return submission
+    url = await request_webhook_url(services, submission.principal.workspace_id, url)
+    return msgspec.structs.replace(submission, request=msgspec.structs.replace(submission.request, webhook_url=url))
+
+
 async def _moderate(services: Services, submission: Submission) -> None:
     """Refuse what the operator's content check refuses, before anything is held."""
     if services.moderator is None:
         return
     category = await services.moderator.check_prompt(submission.request.prompt, submission.principal.workspace)
     if category is not None:
-        raise _refused(submission, category, "prompt")
+        raise await _refused(services, submission, category, "prompt")
 
 
-def _refused(submission: Submission, category: str, param: str) -> ContentPolicyViolation:
+async def _refused(services: Services, submission: Submission, category: str, param: str) -> ContentPolicyViolation:
     log.info("refused by moderation", workspace=submission.principal.workspace, category=category, param=param)
+    told = {"category": category, "param": param}
+    await announce(services, submission.principal.workspace_id, EventType.MODERATION_REFUSED, told)
     return ContentPolicyViolation(
         f"The request was refused by the content policy (category: {category}). Change the {param}.", param=param
     )
@@ -182,7 +195,7 @@ async def _keep_references(services: Services, generation_id: str, submission: S
     if services.moderator is not None:
         category = await services.moderator.check_images(gathered, submission.principal.workspace)
         if category is not None:
-            raise _refused(submission, category, "images")
+            raise await _refused(services, submission, category, "images")
     stored = [await _keep(services, generation_id, i, reference) for i, reference in enumerate(gathered)]
     return msgspec.structs.replace(spec, references=tuple(stored))
 
@@ -225,6 +238,8 @@ async def _accept(services: Services, submission: Submission, generation_id: str
         "deadline_seconds": _deadline_seconds(services, request.type),
         "retention_seconds": _retention_seconds(services, submission),
         "is_stored": request.store,
+        "webhook_url": request.webhook_url,
+        "low_balance_nanos": services.limits.low_balance_nanos,
     }
     for _ in range(_TRIES):
         try:

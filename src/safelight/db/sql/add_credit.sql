@@ -1,6 +1,8 @@
 -- Add credit to a workspace, or take it back. Its account never goes below zero.
 with account as (
-    update accounts a set available_nanos = a.available_nanos + %(amount_nanos)s::bigint
+    update accounts a set
+        available_nanos = a.available_nanos + %(amount_nanos)s::bigint,
+        low_since = case when %(amount_nanos)s::bigint < 0 then a.low_since end -- with more, a low balance is news again
     from workspaces w
     where w.name = %(workspace)s and a.workspace_id = w.id
     returning a.workspace_id, a.available_nanos

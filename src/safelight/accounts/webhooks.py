@@ -1,0 +1,156 @@
+"""Webhook endpoints of workspaces, and the log of what was delivered to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from safelight.accounts.workspaces import get_workspace
+from safelight.db.pool import Database, every, one
+from safelight.domain.errors import InvalidParameter, NotFound
+from safelight.domain.events import EventType
+from safelight.outbound.policy import OutboundPolicy
+from safelight.webhooks.sender import read_webhook_url
+from safelight.webhooks.signing import new_secret
+
+STATES = ("pending", "delivered", "failed")
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a workspace is told of events. ``url`` None: where its requests say. ``event_types`` None: all of them.
+
+    ``previous_until``: until when the secret before the last rotation signs as well.
+    """
+
+    id: int
+    workspace: str
+    url: str | None
+    event_types: list[str] | None
+    created_at: datetime
+    disabled_at: datetime | None
+    disabled_reason: str | None
+    previous_until: datetime | None
+    pending: int
+
+
+class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint's secret, shown once. ``previous_until``: how long the one before it signs as well."""
+
+    id: int
+    secret: str
+    previous_until: datetime | None = None
+
+
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the log: one event on its way to one address."""
+
+    id: int
+    event_id: str
+    type: str
+    generation_id: str | None
+    workspace: str
+    endpoint_id: int
+    url: str
+    state: str
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+    created_at: datetime
+    last_attempt_at: datetime | None
+    ended_at: datetime | None
+    next_attempt_at: datetime | None
+
+
+async def create_endpoint(
+    db: Database, *, workspace: str, url: str | None, policy: OutboundPolicy, event_types: Sequence[str] = ()
+) -> NewSecret:
+    """Make an endpoint for the given event types, or for all; without ``url``, the one for addresses in requests.
+
+    Raises ``InvalidParameter`` and ``NotFound``.
+    """
+    unknown = [name for name in event_types if name not in set(EventType)]
+    if unknown:
+        raise InvalidParameter(f"There is no event {unknown[0]!r}. Use: {', '.join(EventType)}.", param="events")
+    if url is None and event_types:
+        raise InvalidParameter("Requests are told of their own generations. Leave the events out.", param="events")
+    await get_workspace(db, workspace)
+    secret = new_secret()
+    params = {
+        "workspace": workspace,
+        "url": None if url is None else read_webhook_url(url, policy, param="url"),
+        "event_types": sorted(set(event_types)) or None,
+        "secret": secret,
+    }
+    row = await db.one("create_endpoint", params, tuple)
+    if row is None:
+        raise InvalidParameter(
+            "The workspace has a secret for addresses in requests already. 'safelight webhooks rotate' makes a new one."
+        )
+    return NewSecret(id=row[0], secret=secret)
+
+
+async def list_endpoints(db: Database, workspace: str | None = None) -> list[Endpoint]:
+    """Endpoints by workspace and age."""
+    return await db.all("list_endpoints", {"workspace": workspace}, Endpoint)
+
+
+async def rotate_secret(db: Database, endpoint_id: int, *, keep_seconds: int) -> NewSecret:
+    """Give an endpoint a new secret. The old one signs beside it for ``keep_seconds``. Raises ``NotFound``."""
+    if keep_seconds < 0:
+        raise InvalidParameter("The old secret cannot be kept for less than no time.", param="keep")
+    secret = new_secret()
+    params = {"id": endpoint_id, "secret": secret, "keep_seconds": keep_seconds}
+    row = await db.one("rotate_endpoint_secret", params, tuple)
+    if row is None:
+        raise _no_such_endpoint(endpoint_id)
+    return NewSecret(id=endpoint_id, secret=secret, previous_until=row[0])
+
+
+async def enable_endpoint(db: Database, endpoint_id: int) -> None:
+    """Send to an endpoint again that was disabled. Raises ``NotFound``."""
+    if not await db.run("enable_endpoint", {"id": endpoint_id}):
+        raise _no_such_endpoint(endpoint_id)
+
+
+async def delete_endpoint(db: Database, endpoint_id: int) -> None:
+    """Forget an endpoint and its log; what waits for it is not sent. Raises ``NotFound``."""
+    if await db.one("delete_endpoint", {"id": endpoint_id}, tuple) is None:
+        raise _no_such_endpoint(endpoint_id)
+
+
+async def list_deliveries(
+    db: Database,
+    *,
+    workspace: str | None = None,
+    endpoint_id: int | None = None,
+    state: str | None = None,
+    most: int = 50,
+) -> list[DeliveryRecord]:
+    """The log, newest first: ``most`` lines of it."""
+    if state is not None and state not in STATES:
+        raise InvalidParameter(f"There is no state {state!r}. Use one of: {', '.join(STATES)}.", param="state")
+    params = {"workspace": workspace, "endpoint_id": endpoint_id, "state": state, "most": most}
+    return await db.all("list_deliveries", params, DeliveryRecord)
+
+
+async def redeliver(db: Database, *, delivery_id: int | None = None, endpoint_id: int | None = None) -> list[int]:
+    """Deliver once more: one delivery, or all that failed at an endpoint. The numbers of the new deliveries.
+
+    The event keeps its id. Raises ``NotFound`` for a delivery that is not there or whose endpoint is disabled.
+    """
+    params = {"id": delivery_id, "endpoint_id": endpoint_id}
+    async with db.connection() as connection, connection.transaction():
+        made = [row[0] for row in await every(connection, "redeliver", params, tuple)]
+        await one(connection, "wake_deliveries", {}, tuple)
+    if delivery_id is not None and not made:
+        raise NotFound(
+            f"There is no delivery {delivery_id}, or its endpoint is disabled. "
+            "'safelight webhooks deliveries' and 'safelight webhooks list' show them."
+        )
+    return made
+
+
+def _no_such_endpoint(endpoint_id: int) -> NotFound:
+    return NotFound(f"There is no webhook endpoint {endpoint_id}. 'safelight webhooks list' shows those that exist.")

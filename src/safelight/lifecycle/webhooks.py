@@ -1,0 +1,248 @@
+"""Telling events to webhooks, beside the eight steps: what is due is sent, tried again, and given up in the end.
+
+Events and deliveries come on record with the change that they tell (by triggers, see the migration ``0002``). Workers
+share the deliveries by claiming them. The number of an attempt is what its outcome is written with, so that a worker
+that was presumed dead can end nothing. A generation is looked up when it is sent: no link lies in the database, and
+each that is sent works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from psycopg.types.json import Jsonb
+
+from safelight.db.listen import listen
+from safelight.domain.errors import NotFound, ServiceUnavailable
+from safelight.domain.events import EventType
+from safelight.domain.money import format_usd
+from safelight.domain.orders import GenerationType
+from safelight.lifecycle.services import Services
+from safelight.lifecycle.views import GenerationView, view
+from safelight.webhooks.schedule import DELAYS_SECONDS, next_delay_seconds
+from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken, read_webhook_url
+from safelight.webhooks.signing import new_secret
+
+log = structlog.get_logger()
+
+SLOTS = 128
+"""Attempts of one worker at once ..."""
+LANE_SLOTS = 4
+"""... and how many of them may be for one endpoint, or for one host that requests name."""
+
+_LEASE_SECONDS = 4 * TIMEOUT_SECONDS
+_POLL_SECONDS = 5.0  # for a notification that was missed, and for what becomes due
+_KEEP_DAYS = 30
+
+Told = Callable[[GenerationView], bytes]
+"""A generation in JSON, as its GET answers."""
+
+
+class _Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery whose attempt number ``attempts`` was begun by claiming it. ``secrets``: the newest first."""
+
+    id: int
+    event_id: str
+    endpoint_id: int
+    lane: str
+    attempts: int
+    url: str | None
+    is_of_request: bool
+    is_disabled: bool
+    secrets: list[str]
+    type: str
+    workspace_id: int
+    generation_id: str | None
+    generation_type: str | None
+    payload: dict[str, Any]
+    happened_at: datetime
+
+
+class _Hopeless(NotTaken, frozen=True):
+    """Trying again would change nothing."""
+
+
+class WebhookDelivery:
+    """Delivers what is due, within one worker process."""
+
+    def __init__(
+        self, services: Services, sender: Sender, told: Told, *, slots: int = SLOTS, lane_slots: int = LANE_SLOTS
+    ) -> None:
+        self._services = services
+        self._sender = sender
+        self._told = told
+        self._slots = slots
+        self._lane_slots = lane_slots
+        self._wake = asyncio.Event()
+        self._running: list[asyncio.Task[None]] = []
+        self._attempts: dict[asyncio.Task[None], _Due] = {}
+
+    def start(self) -> None:
+        """Deliver until ``close``."""
+        db = self._services.db
+        self._running = [
+            asyncio.create_task(
+                listen(db.url, "listen_deliveries", lambda _: self._wake.set()), name="webhooks listen"
+            ),
+            asyncio.create_task(self._deliver_forever(), name="webhooks deliver"),
+        ]
+
+    async def deliver_due(self) -> int:
+        """Make one attempt at each delivery that is due now, as far as there are slots; the number of attempts."""
+        begun = await self._begin()
+        if begun:
+            await asyncio.wait(begun)
+        return len(begun)
+
+    async def close(self, grace_seconds: float) -> None:
+        """Begin nothing more, let attempts end for a while, and hand the rest back to other workers."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._attempts:
+            await asyncio.wait(list(self._attempts), timeout=grace_seconds)
+        given_up = dict(self._attempts)
+        for task in given_up:
+            task.cancel()
+        await asyncio.gather(*given_up, return_exceptions=True)
+        if given_up:
+            params = {
+                "ids": [due.id for due in given_up.values()],
+                "attempts": [due.attempts for due in given_up.values()],
+            }
+            with contextlib.suppress(ServiceUnavailable):  # the lease brings them back
+                await self._services.db.run("hand_back_deliveries", params)
+        await self._sender.close()
+
+    async def _deliver_forever(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                begun = len(self._attempts) < self._slots and await self._begin()
+            except ServiceUnavailable:
+                log.warning("webhooks wait: the database is away")
+                begun = False
+            except Exception:
+                log.exception("webhooks broke")
+                begun = False
+            if not begun:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
+
+    async def _begin(self) -> list[asyncio.Task[None]]:
+        busy = Counter(due.lane for due in self._attempts.values())
+        params = {
+            "slots": self._slots - len(self._attempts),
+            "lane_slots": self._lane_slots,
+            "busy_lanes": list(busy),
+            "busy_attempts": list(busy.values()),
+            "lease_seconds": _LEASE_SECONDS,
+        }
+        claimed = await self._services.db.all("claim_deliveries", params, _Due)
+        return [self._start(due) for due in claimed]
+
+    def _start(self, due: _Due) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._attempt(due), name=f"webhook {due.event_id}")
+        self._attempts[task] = due
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._attempts[task]
+        self._wake.set()
+
+    async def _attempt(self, due: _Due) -> None:
+        try:
+            outcome = await self._outcome(due)
+        except ServiceUnavailable:
+            return  # nothing was sent; the lease brings it back
+        except Exception:
+            log.exception("webhook broke", id=due.event_id)
+            outcome = NotTaken("internal")
+        try:
+            await self._record(due, outcome)
+        except ServiceUnavailable:
+            log.warning("webhook sent, but not recorded: it will be sent again", id=due.event_id)
+
+    async def _outcome(self, due: _Due) -> Outcome:
+        if due.is_disabled:
+            return _Hopeless("endpoint_disabled")
+        if due.attempts > len(DELAYS_SECONDS):
+            return _Hopeless("lost")  # each attempt ended with its worker
+        try:
+            body = await self._body(due)
+        except NotFound:
+            return _Hopeless("nothing_to_tell")
+        assert due.url is not None
+        return await self._sender.send(due.url, due.event_id, body, due.secrets)
+
+    async def _body(self, due: _Due) -> bytes:
+        happened_at = due.happened_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if due.generation_id is not None:
+            type_ = GenerationType(due.generation_type or "")
+            data: object = msgspec.Raw(
+                self._told(await view(self._services, due.workspace_id, due.generation_id, type_))
+            )
+        else:
+            data = _readable(due.payload)
+        return msgspec.json.encode({"type": due.type, "timestamp": happened_at, "data": data})
+
+    async def _record(self, due: _Due, outcome: Outcome) -> None:
+        state, error, delay_seconds = "delivered", None, None
+        if isinstance(outcome, NotTaken):
+            error = outcome.error
+            if not (isinstance(outcome, _Hopeless) or outcome.is_gone):
+                delay_seconds = next_delay_seconds(due.attempts, outcome.retry_after)
+            state = "failed" if delay_seconds is None else "pending"
+        params = {
+            "id": due.id,
+            "attempts": due.attempts,
+            "state": state,
+            "status": outcome.status,
+            "error": error,
+            "delay_seconds": delay_seconds,
+        }
+        await self._services.db.run("record_delivery", params)
+        if isinstance(outcome, Taken):
+            return
+        log.info("webhook not taken", id=due.event_id, error=error, status=outcome.status, attempts=due.attempts)
+        if outcome.is_gone and not due.is_of_request:
+            await self._services.db.run("disable_endpoint", {"id": due.endpoint_id, "reason": "it answered 410 Gone"})
+            log.warning("webhook endpoint disabled: it answered 410 Gone", endpoint=due.endpoint_id)
+        if delay_seconds is not None and delay_seconds < 2 * _POLL_SECONDS:
+            asyncio.get_running_loop().call_later(delay_seconds, self._wake.set)
+
+
+async def request_webhook_url(services: Services, workspace_id: int, url: str) -> str:
+    """The address of a request's ``webhook_url`` in its one spelling; its workspace has a secret from here on.
+
+    Raises ``InvalidParameter`` naming ``webhook_url``.
+    """
+    url = read_webhook_url(url, services.webhook_policy)
+    await services.db.run("ensure_request_endpoint", {"workspace_id": workspace_id, "secret": new_secret()})
+    return url
+
+
+async def announce(services: Services, workspace_id: int, type_: EventType, payload: dict[str, Any]) -> None:
+    """Tell an event that goes with no change of a row. Those that do are told by the row's own triggers."""
+    params = {"workspace_id": workspace_id, "type": str(type_), "payload": Jsonb(payload)}
+    await services.db.one("announce", params, tuple)
+
+
+async def expire_events(services: Services) -> int:
+    """Forget events, and their deliveries, that ended over 30 days ago; a batch of them, and their number."""
+    return await services.db.run("expire_events", {"days": _KEEP_DAYS})
+
+
+def _readable(payload: dict[str, Any]) -> dict[str, Any]:
+    """A payload as it is sent: amounts in dollars, as decimal strings."""
+    rest = dict(payload)
+    available_nanos = rest.pop("available_nanos", None)
+    return rest if available_nanos is None else {"balance": format_usd(available_nanos), "currency": "USD", **rest}
