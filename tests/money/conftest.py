@@ -11,7 +11,7 @@ import pytest_asyncio
 from safelight.accounts.books import check_books
 from safelight.db.pool import Database
 from tests.money.shop import Shop, settings_environment
-from tests.support.server import Server
+from tests.support.server import Server, free_port
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -31,8 +31,12 @@ def shop(db: Database) -> Shop:
 def pair(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[tuple[Server, Server]]:
     """Two API processes; a worker runs beside them."""
     folder = tmp_path_factory.mktemp("pair") / "data"
-    environment = settings_environment(folder, database_url)
-    started = [Server(folder, command=command, env=environment) for command in ("serve", "serve", "worker")]
+    port = free_port()
+    environment = settings_environment(folder, database_url, public_url=f"http://127.0.0.1:{port}")
+    started = [
+        Server(folder, command=command, port=own_port, env=environment)
+        for command, own_port in (("serve", port), ("serve", None), ("worker", None))
+    ]
     try:
         yield started[0].wait_until_ready(), started[1].wait_until_ready()
         for each in started:

@@ -63,7 +63,7 @@ def catalog_text() -> str:
     )
 
 
-def settings_environment(folder: Path, database_url: str) -> dict[str, str]:
+def settings_environment(folder: Path, database_url: str, public_url: str = "http://localhost") -> dict[str, str]:
     """The settings that all processes of one installation have in common; writes the catalog they name."""
     folder.mkdir(parents=True, exist_ok=True)
     catalog = folder / "catalog.toml"
@@ -76,6 +76,7 @@ def settings_environment(folder: Path, database_url: str) -> dict[str, str]:
         "SAFELIGHT_VIDEO_RPM": "100000",
         "SAFELIGHT_CONCURRENCY": "1000",
         "SAFELIGHT_LOG_LEVEL": "debug",
+        "SAFELIGHT_PUBLIC_URL": public_url,
     }
 
 

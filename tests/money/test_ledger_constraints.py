@@ -11,7 +11,6 @@ from psycopg import errors
 
 from safelight.accounts.books import check_and_record_books, recorded_problems
 from safelight.db.pool import Database
-from safelight.domain.ids import new_generation_id
 from tests.support.postgres import TestDatabases
 from tests.support.server import safelight
 
@@ -45,7 +44,7 @@ def fill(connection: Connection) -> None:
     settle(connection, DONE, charged=30_000)
 
 
-HELD, DONE = new_generation_id(), new_generation_id()
+HELD, DONE = "req-01JZ0000000000000000000001", "req-01JZ0000000000000000000002"
 PRICE = 50_000
 W = "(select id from workspaces where name = 'w')"
 
