@@ -29,11 +29,13 @@ async def read_submission(
 ) -> Submission:
     """The request's body and headers, read strictly."""
     body, raw = await read_body(request, into)
+    asked = body.request()
     retries = request.headers.get("x-stainless-retry-count", "0")
     return Submission(
         principal=principal(request),
-        request=body.request(),
-        body_sha256=hashlib.sha256(raw).digest(),
+        request=asked,
+        # The same bytes are another request where another call is made of them.
+        body_sha256=hashlib.sha256(f"{asked.type}\n".encode() + raw).digest(),
         idempotency_key=request.headers.get("idempotency-key"),
         retry_count=int(retries) if retries.isascii() and retries.isdecimal() and len(retries) < 4 else 0,
     )

@@ -8,6 +8,7 @@ from litestar import Response, get, post
 
 from safelight.api import wire
 from safelight.api.answer import json_response
+from safelight.api.errors import error_response
 from safelight.api.generations import (
     REPLAYED,
     Departure,
@@ -27,7 +28,7 @@ from safelight.domain.errors import (
 )
 from safelight.domain.orders import GenerationType
 from safelight.lifecycle.submit import Accepted, submit
-from safelight.lifecycle.views import GenerationView, ended_view, view
+from safelight.lifecycle.views import GenerationView, ended_view, note_seen, view
 
 _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
     error.code: error for error in (ContentPolicyViolation, GenerationFailed, InvalidParameter, ServiceUnavailable)
@@ -41,8 +42,12 @@ async def create_image(request: HttpRequest) -> Response[bytes]:
     async def answer() -> Response[bytes]:
         submission = await read_submission(request, wire.ImageGenerationBody)
         accepted = await submit(api_state(request).services, submission)
-        made = await _made(request, accepted)
         headers = rate_headers(accepted.window) | ({REPLAYED: "true"} if accepted.is_replay else {})
+        made = await _made(request, accepted)
+        if made.state.on_the_wire == "failed":
+            if submission.idempotency_key is not None:  # under the same key nothing else will come of it
+                headers["x-should-retry"] = "false"
+            return error_response(_error_of(made), headers)
         return json_response(wire.completed_image(made), headers=headers)
 
     return await with_rate_headers(request, GenerationType.IMAGE, answer)
@@ -53,23 +58,25 @@ async def get_image(request: HttpRequest, generation_id: str) -> Response[bytes]
     """An image generation again, for its own workspace."""
     services = api_state(request).services
     found = await view(services, principal(request).workspace_id, generation_id, GenerationType.IMAGE)
+    await note_seen(services, found)
     return json_response(wire.image(found))
 
 
 async def _made(request: HttpRequest, accepted: Accepted) -> GenerationView:
-    """Wait for the end. The work goes on if the client leaves meanwhile."""
+    """Wait for the end, good or bad. The work goes on if the client leaves meanwhile."""
     state, departure = api_state(request), Departure()
-    if accepted.claim is not None:
-        run = state.runner.start(accepted.claim, is_unseen=departure.has_left)
-        async with departure.watched(request):
-            await asyncio.wait([run])
-    workspace_id = principal(request).workspace_id
-    found = await ended_view(state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=accepted.is_replay)
+    workspace_id, waits = principal(request).workspace_id, accepted.is_replay
+    async with departure.watched(request):
+        if accepted.claim is not None:
+            await asyncio.wait([state.runner.start(accepted.claim, is_unseen=departure.has_left)])
+        found = await ended_view(state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
+    await note_seen(state.services, found, seen=not departure.has_left())
     if not found.state.is_final:
         raise GenerationUnknown(
             f"The outcome is not known yet. GET /v2/images/generations/{accepted.id} tells it; nothing is lost."
         )
-    if found.state.on_the_wire == "failed":
-        error = _ERROR_OF_CODE.get(found.error_code, GenerationFailed)
-        raise error(found.error_message)
     return found
+
+
+def _error_of(failed: GenerationView) -> SafelightError:
+    return _ERROR_OF_CODE.get(failed.error_code, GenerationFailed)(failed.error_message)

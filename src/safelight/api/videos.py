@@ -12,7 +12,7 @@ from safelight.domain.errors import InvalidParameter
 from safelight.domain.orders import GenerationType
 from safelight.lifecycle.cancel import Cancellation, cancel
 from safelight.lifecycle.submit import submit
-from safelight.lifecycle.views import view_after
+from safelight.lifecycle.views import note_seen, view_after
 
 MAX_WAIT_SECONDS = 60
 
@@ -38,6 +38,7 @@ async def get_video(request: HttpRequest, generation_id: str) -> Response[bytes]
     async def answer() -> Response[bytes]:
         services, workspace_id = api_state(request).services, principal(request).workspace_id
         found = await view_after(services, workspace_id, generation_id, GenerationType.VIDEO, _wait_seconds(request))
+        await note_seen(services, found)
         return json_response(wire.video(found))
 
     return await with_rate_headers(request, GenerationType.VIDEO, answer)

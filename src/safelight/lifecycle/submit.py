@@ -118,12 +118,14 @@ async def submit(services: Services, submission: Submission) -> Accepted:
     killpoint("references-after-store")
     try:
         return await _accept(services, submission, generation_id, spec, price)
-    except UniqueViolation:
+    except (UniqueViolation, QuotaExceeded, RateLimited) as refusal:
+        # What stands in the way may be this very request, sent at the same time.
         await _drop_references(services, spec)
-        earlier = await _earlier_attempt(services, submission)
-        if earlier is None:
+        if earlier := await _earlier_attempt(services, submission):
+            return Accepted(id=earlier, is_replay=True)
+        if isinstance(refusal, UniqueViolation):
             raise ServiceUnavailable from None
-        return Accepted(id=earlier, is_replay=True)
+        raise
     except ServiceUnavailable:
         raise  # it may be on record after all: what it refers to stays, for the sweep if need be
     except SafelightError:

@@ -58,6 +58,7 @@ class GenerationView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     finished_at: datetime | None
     deletes_at: datetime | None
+    is_unseen: bool
     media: tuple[MediaView, ...]
     usage: UsageView | None
 
@@ -77,6 +78,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     finished_at: datetime | None
     deletes_at: datetime | None
+    unseen: bool
     media: list[dict[str, Any]]
 
 
@@ -86,6 +88,12 @@ async def view(services: Services, workspace_id: int, generation_id: str, type_:
     if row is None or row.type != type_:
         raise NotFound(f"There is no {type_} generation with this id in this workspace.")
     return _view(services.signer, row)
+
+
+async def note_seen(services: Services, found: GenerationView, *, seen: bool = True) -> None:
+    """Keep whether a client was told of it: a repeat of its request joins only what is unseen."""
+    if found.is_unseen == seen:
+        await services.db.run("record_seen", {"id": found.id, "seen": seen})
 
 
 async def view_of_any_type(services: Services, workspace_id: int, generation_id: str) -> GenerationView:
@@ -166,6 +174,7 @@ def _view(signer: LinkSigner, row: _Row) -> GenerationView:
         created_at=row.created_at,
         finished_at=row.finished_at,
         deletes_at=row.deletes_at,
+        is_unseen=row.unseen,
         media=tuple(_media(signer, row, item) for item in row.media),
         usage=_usage(row),
     )

@@ -38,7 +38,7 @@ with account as (
         id, workspace_id, api_key_id, type, model, request, body_sha256,
         billable_unit, unit_price_nanos, quantity, held_nanos,
         state, run_token, lease_until, attempts, submitted_at, deadline, retention_seconds, is_stored,
-        webhook_url)
+        webhook_url, unseen)
     select %(id)s, workspace_id, %(api_key_id)s, %(type)s::generation_type, %(model)s, %(request)s, %(body_sha256)s,
         %(billable_unit)s, %(unit_price_nanos)s, %(quantity)s, %(held_nanos)s,
         case when %(run_token)s::uuid is null then 'queued' else 'running' end::generation_state,
@@ -47,7 +47,7 @@ with account as (
         case when %(run_token)s::uuid is null then 0 else 1 end,
         case when %(run_token)s::uuid is not null then now() end,
         now() + make_interval(secs => %(deadline_seconds)s),
-        %(retention_seconds)s, %(is_stored)s, %(webhook_url)s
+        %(retention_seconds)s, %(is_stored)s, %(webhook_url)s, %(type)s = 'video'
     from account
 ), hold as (
     insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos)

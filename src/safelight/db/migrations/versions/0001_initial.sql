@@ -60,7 +60,7 @@ create table generations (
     model text not null,
     -- What the backend is asked for, checked and with defaults filled in; null once erased.
     request jsonb,
-    -- SHA-256 of the body as it came, by which a repeated request is known.
+    -- SHA-256 of the call and its body as it came, by which a repeated request is known.
     body_sha256 bytea not null,
     -- The price, frozen at submission.
     billable_unit text not null,
@@ -86,7 +86,7 @@ create table generations (
     cancel_requested_at timestamptz,
     error_code text,
     error_message text,
-    -- The client left before its answer was sent.
+    -- Nobody knows of it yet: an image whose client left before its answer, a video that nobody asked about.
     unseen boolean not null default false,
     retention_seconds integer not null check (retention_seconds > 0),
     -- False: delivered once, and deleted after the first complete download.
