@@ -14,19 +14,19 @@ import httpx
 import pytest
 
 from safelight import __version__
-from safelight.cli import every_command
+from safelight.cli import every_command, run
 from tests.support.server import Server, free_port, safelight
 
 Start = Callable[..., Server]
 
 
-def test_every_command_has_help() -> None:
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert safelight("--help").stdout.startswith("Usage: safelight COMMAND")
     for words in every_command():
-        done = safelight(*words, "--help")
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(f"Usage: safelight {' '.join(words)}")
-        assert "--data-dir" in done.stdout, words
+        assert run([*words, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"Usage: safelight {' '.join(words)}")
+        assert "--data-dir" in shown, words
 
 
 def test_version_and_misuse() -> None:
