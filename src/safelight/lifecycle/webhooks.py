@@ -112,6 +112,7 @@ class WebhookDelivery:
         for task in given_up:
             task.cancel()
         await asyncio.gather(*given_up, return_exceptions=True)
+        await self._sender.close()
         if given_up:
             params = {
                 "ids": [due.id for due in given_up.values()],
@@ -119,7 +120,6 @@ class WebhookDelivery:
             }
             with contextlib.suppress(ServiceUnavailable):  # the lease brings them back
                 await self._services.db.run("hand_back_deliveries", params)
-        await self._sender.close()
 
     async def _deliver_forever(self) -> None:
         while True:
