@@ -53,7 +53,7 @@ class AccessLog:
                 log.info(
                     "request",
                     method=scope["method"],
-                    path=cut(scope["path"]),
+                    path=cut(path),
                     status=status,
                     ms=milliseconds,
                     id=rid,

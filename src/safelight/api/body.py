@@ -20,6 +20,7 @@ from safelight.domain.text import cut
 MAX_BODY_BYTES = 25 * 1024 * 1024
 MAX_DEPTH = 32
 BODY_SECONDS = 60.0
+LARGE_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
@@ -40,6 +41,8 @@ async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, 
         raise RequestTooLarge from None
     except InternalServerException:  # how the framework says that the client left
         raise InvalidParameter("The body ended before the length that was announced.") from None
+    if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice
+        return await asyncio.to_thread(parse_body, raw, into), raw
     return parse_body(raw, into), raw
 
 

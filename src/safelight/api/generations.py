@@ -10,7 +10,7 @@ from typing import Any
 
 from litestar import Request, Response
 
-from safelight.api.body import read_body
+from safelight.api.body import LARGE_BYTES, read_body
 from safelight.api.errors import error_response
 from safelight.api.state import api_state, principal
 from safelight.api.wire import ImageGenerationBody, VideoGenerationBody
@@ -35,10 +35,19 @@ async def read_submission(
         principal=principal(request),
         request=asked,
         # The same bytes are another request where another call is made of them.
-        body_sha256=hashlib.sha256(f"{asked.type}\n".encode() + raw).digest(),
+        body_sha256=await _digest(f"{asked.type}\n".encode(), raw),
         idempotency_key=request.headers.get("idempotency-key"),
         retry_count=int(retries) if retries.isascii() and retries.isdecimal() and len(retries) < 4 else 0,
     )
+
+
+async def _digest(call: bytes, raw: bytes) -> bytes:
+    digest = hashlib.sha256(call)
+    if len(raw) > LARGE_BYTES:
+        await asyncio.to_thread(digest.update, raw)
+    else:
+        digest.update(raw)
+    return digest.digest()
 
 
 async def with_rate_headers(
