@@ -17,7 +17,11 @@ _CATALOG = Path(__file__).with_name("noop_catalog.toml")
 @pytest.fixture(scope="session")
 def noop_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """``safelight up`` on the catalog of this folder, whose models answer at once, never, or with a failure."""
-    settings = {"SAFELIGHT_CATALOG": str(_CATALOG), "SAFELIGHT_SHUTDOWN": "3s"}
+    settings = {
+        "SAFELIGHT_CATALOG": str(_CATALOG),
+        "SAFELIGHT_SHUTDOWN": "3s",
+        "SAFELIGHT_ADDRESS_REFUSALS": "1000000",  # all these tests come from one address
+    }
     started = Server(tmp_path_factory.mktemp("noop") / "data", env=settings)
     try:
         yield started.wait_until_ready()

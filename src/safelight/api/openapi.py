@@ -407,7 +407,9 @@ def _answer(description: str, *bodies: type[msgspec.Struct], rate: bool = False)
 
 
 def _submission_headers() -> list[Document]:
-    key = {"type": "string", "minLength": 1, "maxLength": 255}
+    # One character or more, no control characters, and no blank at either end, which HTTP would take away.
+    pattern = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]{0,253}[^\x00-\x20\x7f])?$"
+    key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": pattern}
     return [
         {
             "name": "Idempotency-Key",

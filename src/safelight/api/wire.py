@@ -27,7 +27,15 @@ Url = Annotated[
         "10 MiB decoded).",
     ),
 ]
-Prompt = Annotated[str, Meta(min_length=1, max_length=4096, description="What to make.")]
+Prompt = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=4096,
+        description="What to make; without NUL.",
+        extra_json_schema={"pattern": r"^[^\x00]*$"},
+    ),
+]
 ModelId = Annotated[str, Meta(min_length=1, max_length=100, description="A model's id, as /v2/models lists it.")]
 Ratio = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["16:9"])]
 Resolution = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["2K"])]
