@@ -44,6 +44,7 @@ _DELIVERY_GRACE_SECONDS = 60.0
 async def claim(services: Services, generation_id: str) -> Claim | None:
     """Take a generation to run. None: it has ended, or somebody else is running it."""
     params = {"id": generation_id, "run_token": uuid.uuid4(), "lease_seconds": services.limits.lease_seconds}
+    killpoint("run-before-claim")
     row = await services.db.one("claim", params, ClaimedRow)
     if row is None:
         return None
@@ -121,6 +122,8 @@ class _Run:
         match outcome:
             case Completed():
                 await self._complete(outcome)
+            case Failed(FailureClass.CANCELED):
+                await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
             case Failed():
                 log.warning("generation failed", id=self._claim.id, reason=outcome.reason.value)
                 await self._fail(_error_of(outcome))
