@@ -10,8 +10,10 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -27,6 +29,8 @@ _SECRET_TEXTS = (
     # Not the scheme: a pattern that may begin anywhere in a long word takes time with the square of its length.
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
 )
+ACCESS = "safelight.access"
+_PLAIN_PATH = re.compile(r"/v2(?:/[a-z]+){1,2}(?:/req-[0-9A-Z]{26})?", re.ASCII)  # none of the texts above fits in it
 _CHATTY = {"procrastinate": logging.WARNING, "asyncio": logging.WARNING, "psycopg.pool": logging.ERROR}
 
 
@@ -65,8 +69,41 @@ def configure_logging(settings: Settings) -> None:
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     root.setLevel(level)
+    _configure_access_log(settings.log_format)
     for name, least in _CHATTY.items():
         logging.getLogger(name).setLevel(max(level, least) if level > logging.DEBUG else level)
+
+
+def _configure_access_log(log_format: str) -> None:
+    """A line for every request has to be cheap, and its fields are always the same: a formatter of its own for them."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_AccessFormatter(as_json=log_format == "json"))
+    log = logging.getLogger(ACCESS)
+    log.handlers[:] = [handler]
+    log.propagate = False
+
+
+class _AccessFormatter(logging.Formatter):
+    """Lines that look like all others, but for colours. A record's arguments are method, path, status, ms and id."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        assert isinstance(record.args, tuple)
+        method, path, status, ms, request_id = record.args
+        path = str(path)
+        if not _PLAIN_PATH.fullmatch(path):
+            path = redact_text(path) if self._as_json else repr(redact_text(path))
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        level = record.levelname.lower()
+        if not self._as_json:
+            fields = f"id={request_id} method={method} ms={ms} path={path} status={status}"
+            return f"{moment} [{level:<9}] request                        [{ACCESS}] {fields}"
+        line = {"method": method, "path": path, "status": status, "ms": ms, "id": request_id}
+        about = {"event": "request", "level": level, "logger": ACCESS, "timestamp": moment}
+        return msgspec.json.encode(line | about).decode()
 
 
 def _renderer(log_format: str) -> Processor:

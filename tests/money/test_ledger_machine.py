@@ -110,7 +110,7 @@ class Ledger(RuleBasedStateMachine):
     def principal(self, secret: str) -> Principal:
         key = read_api_key(secret)
         assert key is not None
-        found = self.run(self.services.db.one("find_key", {"sha256": key.sha256}, Principal))
+        found = self.run(self.services.db.lookup("find_key", {"sha256": key.sha256}, Principal))
         assert found is not None
         return found
 

@@ -99,7 +99,7 @@ class Authenticator:
         known = self._known.get(key.sha256)
         if known and now - known[0] < _REMEMBER_SECONDS:
             return known[1]
-        principal = await self._db.one("find_key", {"sha256": key.sha256}, Principal)
+        principal = await self._db.lookup("find_key", {"sha256": key.sha256}, Principal)
         if principal is None:
             self._known.pop(key.sha256, None)
             raise InvalidApiKey

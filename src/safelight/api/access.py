@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextvars import ContextVar
 
-import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.domain.ids import new_ulid
 from safelight.domain.text import cut
+from safelight.logs import ACCESS
 
-log = structlog.get_logger("safelight.access")
+log = logging.getLogger(ACCESS)
 
 _REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 _QUIET = ("/healthz", "/readyz")
@@ -50,11 +51,4 @@ class AccessLog:
         finally:
             if path not in _QUIET:
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    path=cut(path),
-                    status=status,
-                    ms=milliseconds,
-                    id=rid,
-                )
+                log.info("%s %s %s %s ms %s", scope["method"], cut(path), status, milliseconds, rid)

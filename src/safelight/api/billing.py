@@ -19,14 +19,14 @@ from safelight.domain.text import quoted
 from safelight.lifecycle.submit import quote
 
 
-@get("/v2/billing/balance", guards=[require_key])
+@get("/v2/billing/balance", before_request=require_key)
 async def balance(request: HttpRequest) -> Response[bytes]:
     """What the workspace may spend now."""
     left = await get_balance(api_state(request).services.db, principal(request).workspace_id)
     return json_response(wire.BalanceAnswer(balance=format_usd(left.available_nanos)))
 
 
-@get("/v2/billing/costs", guards=[require_key])
+@get("/v2/billing/costs", before_request=require_key)
 async def costs(request: HttpRequest) -> Response[bytes]:
     """What the workspace spent, by UTC date."""
     start, end = _moment(request, "start"), _moment(request, "end")
@@ -41,13 +41,13 @@ async def costs(request: HttpRequest) -> Response[bytes]:
     )
 
 
-@post("/v2/images/generations/quote", status_code=200, guards=[require_key])
+@post("/v2/images/generations/quote", status_code=200, before_request=require_key)
 async def quote_image(request: HttpRequest) -> Response[bytes]:
     """What an image would cost. Nothing is held."""
     return await _quote(request, wire.ImageGenerationBody)
 
 
-@post("/v2/videos/generations/quote", status_code=200, guards=[require_key])
+@post("/v2/videos/generations/quote", status_code=200, before_request=require_key)
 async def quote_video(request: HttpRequest) -> Response[bytes]:
     """What a video would cost. Nothing is held."""
     return await _quote(request, wire.VideoGenerationBody)

@@ -17,8 +17,8 @@ from safelight.api.wire import ImageGenerationBody, VideoGenerationBody
 from safelight.domain.access import Principal
 from safelight.domain.errors import SafelightError, ServiceUnavailable
 from safelight.domain.orders import GenerationType
-from safelight.lifecycle.services import Services
-from safelight.lifecycle.submit import RateWindow, Submission, rate_window
+from safelight.lifecycle.services import RateWindow, Services
+from safelight.lifecycle.submit import Submission, rate_window
 
 HttpRequest = Request[Any, Any, Any]
 REPLAYED = "idempotent-replayed"

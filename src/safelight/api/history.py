@@ -29,7 +29,7 @@ _STATES = {
 _HEARTBEAT_SECONDS = 15.0
 
 
-@get("/v2/generations", guards=[require_key])
+@get("/v2/generations", before_request=require_key)
 async def list_generations(request: HttpRequest) -> Response[bytes]:
     """The workspace's generations, newest first."""
     query = request.query_params
@@ -53,7 +53,7 @@ async def list_generations(request: HttpRequest) -> Response[bytes]:
     return json_response(wire.GenerationList(data=listed, has_more=len(found) > limit))
 
 
-@get("/v2/generations/{generation_id:str}/events", guards=[require_key])
+@get("/v2/generations/{generation_id:str}/events", before_request=require_key)
 async def stream_events(request: HttpRequest, generation_id: str) -> ServerSentEvent:
     """One generation's events, from how it stands to its end."""
     state, workspace_id = api_state(request), principal(request).workspace_id
@@ -61,7 +61,7 @@ async def stream_events(request: HttpRequest, generation_id: str) -> ServerSentE
     return ServerSentEvent(_events(state, workspace_id, first))
 
 
-@delete("/v2/generations/{generation_id:str}/media", status_code=200, guards=[require_key])
+@delete("/v2/generations/{generation_id:str}/media", status_code=200, before_request=require_key)
 async def delete_generation_media(request: HttpRequest, generation_id: str) -> Response[bytes]:
     """Delete a generation's files before their time; the receipt."""
     services, workspace_id = api_state(request).services, principal(request).workspace_id
@@ -69,7 +69,7 @@ async def delete_generation_media(request: HttpRequest, generation_id: str) -> R
     return json_response(wire.receipt(await receipt(services, workspace_id, generation_id)))
 
 
-@get("/v2/generations/{generation_id:str}/receipt", guards=[require_key])
+@get("/v2/generations/{generation_id:str}/receipt", before_request=require_key)
 async def get_receipt(request: HttpRequest, generation_id: str) -> Response[bytes]:
     """The receipt of a generation whose files are deleted."""
     given = await receipt(api_state(request).services, principal(request).workspace_id, generation_id)

@@ -35,7 +35,7 @@ _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
 }
 
 
-@post("/v2/images/generations", status_code=200, guards=[require_key])
+@post("/v2/images/generations", status_code=200, before_request=require_key)
 async def create_image(request: HttpRequest) -> Response[bytes]:
     """Make an image and answer with it."""
 
@@ -53,7 +53,7 @@ async def create_image(request: HttpRequest) -> Response[bytes]:
     return await with_rate_headers(request, GenerationType.IMAGE, answer)
 
 
-@get("/v2/images/generations/{generation_id:str}", guards=[require_key])
+@get("/v2/images/generations/{generation_id:str}", before_request=require_key)
 async def get_image(request: HttpRequest, generation_id: str) -> Response[bytes]:
     """An image generation again, for its own workspace."""
     services = api_state(request).services

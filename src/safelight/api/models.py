@@ -13,7 +13,7 @@ from safelight.domain.orders import GenerationType
 from safelight.domain.text import quoted
 
 
-@get("/v2/models", guards=[require_key])
+@get("/v2/models", before_request=require_key)
 async def list_models(request: HttpRequest) -> Response[bytes]:
     """Every model, or those of one type."""
     wanted = request.query_params.get("type")
@@ -23,7 +23,7 @@ async def list_models(request: HttpRequest) -> Response[bytes]:
     return json_response([wire.model_entry(model) for model in models if wanted in (None, model.type)])
 
 
-@get("/v2/models/{model_id:str}", guards=[require_key])
+@get("/v2/models/{model_id:str}", before_request=require_key)
 async def get_model(request: HttpRequest, model_id: str) -> Response[bytes]:
     """One model."""
     return json_response(wire.model_entry(api_state(request).services.catalog.find(model_id)))

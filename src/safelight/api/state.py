@@ -31,8 +31,8 @@ def api_state(connection: Connection) -> ApiState:
     return cast(ApiState, connection.app.state.api)
 
 
-async def require_key(connection: Connection, _: object) -> None:
-    """A guard: the request must carry a valid API key. Raises ``InvalidApiKey``."""
+async def require_key(connection: Connection) -> None:
+    """Goes before a request: it must carry a valid API key. Raises ``InvalidApiKey``."""
     header = connection.headers.getall("authorization", [])
     sender = header[0] if len(header) == 1 else None
     connection.scope["principal"] = await api_state(connection).authenticator.authenticate(sender)  # type: ignore[typeddict-unknown-key]

@@ -17,7 +17,7 @@ from safelight.lifecycle.views import note_seen, view_after
 MAX_WAIT_SECONDS = 60
 
 
-@post("/v2/videos/generations", status_code=202, guards=[require_key])
+@post("/v2/videos/generations", status_code=202, before_request=require_key)
 async def create_video(request: HttpRequest) -> Response[bytes]:
     """Accept a video; the answer goes out once its row, hold and job are committed."""
 
@@ -31,7 +31,7 @@ async def create_video(request: HttpRequest) -> Response[bytes]:
     return await with_rate_headers(request, GenerationType.VIDEO, answer)
 
 
-@get("/v2/videos/generations/{generation_id:str}", guards=[require_key])
+@get("/v2/videos/generations/{generation_id:str}", before_request=require_key)
 async def get_video(request: HttpRequest, generation_id: str) -> Response[bytes]:
     """How a video stands; with ``wait``, once it has ended or the wait is over."""
 
@@ -39,12 +39,12 @@ async def get_video(request: HttpRequest, generation_id: str) -> Response[bytes]
         services, workspace_id = api_state(request).services, principal(request).workspace_id
         found = await view_after(services, workspace_id, generation_id, GenerationType.VIDEO, _wait_seconds(request))
         await note_seen(services, found)
-        return json_response(wire.video(found))
+        return json_response(wire.video(found), headers=rate_headers(found.window))
 
     return await with_rate_headers(request, GenerationType.VIDEO, answer)
 
 
-@delete("/v2/videos/generations/{generation_id:str}", status_code=200, guards=[require_key])
+@delete("/v2/videos/generations/{generation_id:str}", status_code=200, before_request=require_key)
 async def cancel_video(request: HttpRequest, generation_id: str) -> Response[bytes]:
     """Cancel a video, as far as it still can be."""
     services, workspace_id = api_state(request).services, principal(request).workspace_id

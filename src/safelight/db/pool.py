@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any, TypeVar
 
 import msgspec
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from safelight.db.lookups import Lookups
 from safelight.domain.errors import ServiceUnavailable
 
 Row = TypeVar("Row")
@@ -44,6 +45,7 @@ class Database:
             timeout=10,
             kwargs={"autocommit": True, "prepare_threshold": 2, "options": "-c TimeZone=UTC"},
         )
+        self._lookups: dict[tuple[str, type], Lookups[Any]] = {}
 
     async def open(self) -> None:
         await self._pool.open()
@@ -71,6 +73,21 @@ class Database:
         """Run a statement; its first row as ``into``, or None."""
         async with self.connection() as connection:
             return await one(connection, name, params, into)
+
+    async def lookup(self, name: str, params: Params, into: type[Row]) -> Row | None:
+        """As ``one``, in one statement with the same lookups of others who ask meanwhile.
+
+        The statement takes each parameter as a list, one item a lookup, and gives each row its ``place`` in them.
+        """
+        lookups: Lookups[Row] | None = self._lookups.get((name, into))
+        if lookups is None:
+            lookups = self._lookups[name, into] = Lookups(partial(self._look_up, name, into))
+        return await lookups.find(params)
+
+    async def _look_up(self, name: str, into: type[Row], params: Params) -> list[tuple[int, Row]]:
+        async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(statement(name), params)
+            return [(row.pop("place"), into(**row)) for row in await cursor.fetchall()]
 
     async def all(self, name: str, params: Params, into: type[Row]) -> list[Row]:
         """Run a statement; its rows as ``into``."""

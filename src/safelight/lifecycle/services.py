@@ -11,6 +11,7 @@ import msgspec
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
 from safelight.domain.media import Reference, ReferenceRole
+from safelight.domain.orders import GenerationType
 from safelight.domain.ports import BlobStore, Moderator, Provider
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
@@ -41,6 +42,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     retention_max_seconds: int
     low_balance_nanos: int | None = None
+
+    def rpm(self, type_: GenerationType) -> int:
+        """Generations of this type that a workspace may submit in a minute."""
+        return self.image_rpm if type_ is GenerationType.IMAGE else self.video_rpm
+
+
+class RateWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """The workspace's rate window for one type: ``reset`` is the Unix second at which it starts anew."""
+
+    limit: int
+    used: int
+    reset: int
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):

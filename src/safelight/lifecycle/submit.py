@@ -36,7 +36,7 @@ from safelight.domain.pricing import Price, price_of
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.keys import input_key
 from safelight.lifecycle.killpoints import killpoint
-from safelight.lifecycle.services import Services
+from safelight.lifecycle.services import RateWindow, Services
 from safelight.lifecycle.webhooks import announce, request_webhook_url
 
 log = structlog.get_logger()
@@ -56,14 +56,6 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     body_sha256: bytes
     idempotency_key: str | None = None
     retry_count: int = 0
-
-
-class RateWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """The workspace's rate window for one type: ``reset`` is the Unix second at which it starts anew."""
-
-    limit: int
-    used: int
-    reset: int
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -281,7 +273,8 @@ async def _is_accepted(services: Services, params: Mapping[str, object]) -> bool
     for pause in _LOST_ANSWER_PAUSES_SECONDS:
         await asyncio.sleep(pause)
         try:
-            return await services.db.one("find_generation", params, tuple) is not None
+            asked = {"id": params["id"], "workspace_id": params["workspace_id"]}
+            return await services.db.lookup("find_generation", asked, dict) is not None
         except ServiceUnavailable:
             continue
     return False
@@ -309,12 +302,11 @@ async def _explain_refusal(services: Services, params: dict[str, object]) -> Non
 
 
 def _limit_params(services: Services, workspace_id: int, type_: GenerationType) -> dict[str, object]:
-    limits = services.limits
     return {
         "workspace_id": workspace_id,
         "type": str(type_),
-        "default_rpm": limits.image_rpm if type_ is GenerationType.IMAGE else limits.video_rpm,
-        "default_concurrency": limits.concurrency,
+        "default_rpm": services.limits.rpm(type_),
+        "default_concurrency": services.limits.concurrency,
     }
 
 

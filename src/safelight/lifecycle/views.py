@@ -18,7 +18,7 @@ from safelight.domain.money import as_decimal
 from safelight.domain.orders import GenerationType
 from safelight.domain.signing import LinkSigner
 from safelight.domain.states import State
-from safelight.lifecycle.services import Services
+from safelight.lifecycle.services import RateWindow, Services
 
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.02, 0.5
 
@@ -61,6 +61,7 @@ class GenerationView(msgspec.Struct, frozen=True, kw_only=True):
     is_unseen: bool
     media: tuple[MediaView, ...]
     usage: UsageView | None
+    window: RateWindow | None = None
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +83,18 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     media: list[dict[str, Any]]
 
 
+class _FoundRow(_Row, frozen=True, kw_only=True):
+    own_rate_limit: int | None
+    rate_used: int
+    rate_reset: int
+
+
 async def view(services: Services, workspace_id: int, generation_id: str, type_: GenerationType) -> GenerationView:
     """The generation, or ``NotFound``: another workspace's is as absent as one that never was."""
     row = await _find(services.db, workspace_id, generation_id)
     if row is None or row.type != type_:
         raise NotFound(f"There is no {type_} generation with this id in this workspace.")
-    return _view(services.signer, row)
+    return _view(services.signer, row, _window(services, row))
 
 
 async def note_seen(services: Services, found: GenerationView, *, seen: bool = True) -> None:
@@ -101,7 +108,7 @@ async def view_of_any_type(services: Services, workspace_id: int, generation_id:
     row = await _find(services.db, workspace_id, generation_id)
     if row is None:
         raise NotFound("There is no generation with this id in this workspace.")
-    return _view(services.signer, row)
+    return _view(services.signer, row, _window(services, row))
 
 
 async def view_after(
@@ -156,13 +163,18 @@ async def ended_view(
         pause = min(pause * 1.5, _LAST_PAUSE_SECONDS)
 
 
-async def _find(db: Database, workspace_id: int, generation_id: str) -> _Row | None:
+async def _find(db: Database, workspace_id: int, generation_id: str) -> _FoundRow | None:
     if not is_generation_id(generation_id):
         return None
-    return await db.one("find_generation", {"id": generation_id, "workspace_id": workspace_id}, _Row)
+    return await db.lookup("find_generation", {"id": generation_id, "workspace_id": workspace_id}, _FoundRow)
 
 
-def _view(signer: LinkSigner, row: _Row) -> GenerationView:
+def _window(services: Services, row: _FoundRow) -> RateWindow:
+    limit = row.own_rate_limit or services.limits.rpm(GenerationType(row.type))
+    return RateWindow(limit=limit, used=row.rate_used, reset=row.rate_reset)
+
+
+def _view(signer: LinkSigner, row: _Row, window: RateWindow | None = None) -> GenerationView:
     return GenerationView(
         id=row.id,
         type=GenerationType(row.type),
@@ -177,6 +189,7 @@ def _view(signer: LinkSigner, row: _Row) -> GenerationView:
         is_unseen=row.unseen,
         media=tuple(_media(signer, row, item) for item in row.media),
         usage=_usage(row),
+        window=window,
     )
 
 
