@@ -11,6 +11,7 @@ import pytest
 
 from safelight.cli import run
 from safelight.webhooks.signing import read_secret
+from tests.webhooks.world import EMPTY
 
 pytestmark = pytest.mark.database
 
@@ -20,10 +21,12 @@ URL = "https://app.example.com/hooks"
 
 @pytest.fixture
 def typed(
-    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    webhooks_database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
     """Types a command; what it printed. One that is to fail ends with ``fails=True``."""
-    monkeypatch.setenv("SAFELIGHT_DATABASE_URL", fresh_database_url)
+    with psycopg.connect(webhooks_database_url, autocommit=True) as connection:
+        connection.execute(EMPTY)
+    monkeypatch.setenv("SAFELIGHT_DATABASE_URL", webhooks_database_url)
 
     def type_it(*arguments: str, fails: bool = False) -> str:
         capsys.readouterr()
@@ -61,10 +64,10 @@ def test_the_secret_for_addresses_in_requests_is_made_once(typed: Run) -> None:
     assert "webhook_url of requests" in typed("webhooks", "list", "--workspace", "studio")
 
 
-def test_deliveries_are_listed_and_repeated(typed: Run, fresh_database_url: str) -> None:
+def test_deliveries_are_listed_and_repeated(typed: Run, webhooks_database_url: str) -> None:
     made = loads(typed("webhooks", "create", URL, "--workspace", "studio", "--json"))
     assert "Nothing was delivered" in typed("webhooks", "deliveries")
-    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+    with psycopg.connect(webhooks_database_url, autocommit=True) as connection:
         connection.execute("select announce(id, 'balance.low', null, '{}', null) from workspaces")
         connection.execute("update deliveries set state = 'failed', ended_at = now(), last_error = 'timeout'")
     (record,) = loads(typed("webhooks", "deliveries", "--state", "failed", "--json"))

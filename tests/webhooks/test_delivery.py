@@ -96,20 +96,22 @@ async def test_failed_attempts_follow_the_schedule_to_its_end(world: World, rece
     await world.endpoint(receiver.url, "generation.failed")
     receiver.status = 503
     await world.end()
-    for attempt, delay_seconds in enumerate([*DELAYS_SECONDS[1:], None], start=1):
-        assert await world.deliver() == 1
-        assert await world.deliver() == 0, "not before it is due"
-        state, attempts, wait = await world.one(
-            "select state::text, attempts, extract(epoch from next_attempt_at - last_attempt_at)::float from deliveries"
-        )
-        assert attempts == attempt
-        if delay_seconds is None:
-            assert state == "failed"
-        else:
-            assert state == "pending"
-            # The wait starts at the answer, a moment after the attempt.
-            assert delay_seconds <= wait <= 1.1 * delay_seconds + 10
-        await world.make_due()
+    async with world.delivery() as delivery:
+        for attempt, delay_seconds in enumerate([*DELAYS_SECONDS[1:], None], start=1):
+            assert await delivery.deliver_due() == 1
+            assert await delivery.deliver_due() == 0, "not before it is due"
+            state, attempts, wait = await world.one(
+                "select state::text, attempts, extract(epoch from next_attempt_at - last_attempt_at)::float"
+                " from deliveries"
+            )
+            assert attempts == attempt
+            if delay_seconds is None:
+                assert state == "failed"
+            else:
+                assert state == "pending"
+                # The wait starts at the answer, a moment after the attempt.
+                assert delay_seconds <= wait <= 1.1 * delay_seconds + 10
+            await world.make_due()
     assert len(receiver.received) == 10
     assert await world.deliver() == 0
     assert await world.one("select last_status, last_error, ended_at is not null from deliveries") == (

@@ -43,8 +43,8 @@ bindings = [{ provider = "noop" }]
 [models.sizes."1K"]
 "1:1" = "64x64"
 """
-# Of the ledger, which refuses it otherwise.
-_EMPTY = """
+# The ledger refuses to be emptied otherwise.
+EMPTY = """
 set session_replication_role = replica;
 truncate workspaces restart identity cascade;
 reset session_replication_role
@@ -172,7 +172,7 @@ async def open_world(database_url: str, folder: Path, **settings: str) -> AsyncI
     }
     async with wiring.open_services(load_settings(environ)) as services:
         async with services.db.connection() as connection:
-            await connection.execute(_EMPTY)
+            await connection.execute(EMPTY)
         await create_workspace(services.db, WORKSPACE)
         await add_credit(services.db, WORKSPACE, 10_000_000_000, "for tests")
         key = await create_key(services.db, workspace=WORKSPACE)
