@@ -7,9 +7,10 @@ import os
 from typing import Any
 
 import msgspec
-from granian import Granian
+import structlog
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
+from granian.server import MPServer
 from litestar.types import ASGIApp
 
 from safelight import wiring
@@ -19,8 +20,11 @@ from safelight.cli.options import DataDir, Host, Port, Workers, as_environment
 from safelight.cli.ports import check_port
 from safelight.cli.signing_keys import ensure_signing_keys
 from safelight.config import Settings, load_settings
+from safelight.domain.errors import ConfigurationError
 from safelight.logs import configure_logging
 from safelight.processes import end_with_parent
+
+log = structlog.get_logger()
 
 # Granian's own handlers away: its lines go where all others go.
 _LOGGING: dict[str, Any] = {
@@ -47,7 +51,7 @@ def run(settings: Settings) -> None:
     configure_logging(settings)
     check(settings)
     check_port(settings)
-    server = Granian(
+    server = _Server(
         f"{__name__}:make_app",
         address=settings.host,
         port=settings.port,
@@ -65,6 +69,20 @@ def run(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     server.serve()
+
+
+class _Server(MPServer):
+    """Granian, whose API processes are replaced one by one at a hangup signal, unless they could not start."""
+
+    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
+        """Take up a changed catalog and changed keys; what is wrong with them leaves things as they are."""
+        try:
+            check(load_settings())
+        except ConfigurationError as error:
+            log.error("not reloaded", reason=error.message)
+            return
+        log.info("reloading")
+        super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def check(settings: Settings) -> None:

@@ -107,6 +107,12 @@ class Child:
         tell(f"the {self.title} died with {_status(status)}; starting it again in {pause:g} s")
         self._start_again_at = now + pause
 
+    def reload(self) -> None:
+        """Have it take up a changed catalog and changed keys."""
+        if not self.has_ended():
+            with suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGHUP)
+
     def ask_to_end(self) -> None:
         if self._process is not None and self.process.poll() is None:
             with suppress(ProcessLookupError):

@@ -13,6 +13,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -61,6 +62,7 @@ class Up:
         self._children: list[Child] = []
         self._stopping = False
         self._in_a_hurry = False
+        self._reload_asked = False
 
     def run(self) -> int:
         """Start, watch until a signal comes, and end everything; the exit status."""
@@ -79,8 +81,10 @@ class Up:
             self._end()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The first signal stops in order; one more stops at once."""
-        if self._stopping:
+        """The first signal stops in order; one more stops at once. A hangup that is no closed terminal reloads."""
+        if number == signal.SIGHUP and not (sys.stdin and sys.stdin.isatty()):
+            self._reload_asked = True
+        elif self._stopping:
             self._in_a_hurry = True
         else:
             self._stopping = True
@@ -127,10 +131,15 @@ class Up:
                 _tell("the embedded PostgreSQL had ended; it runs again")
             for child in self._children:
                 child.keep(self._environment, _tell)
+                if self._reload_asked:
+                    child.reload()
+            self._reload_asked = False
 
     def _end(self) -> None:
         self._stopping = True
-        supervisor.end_all(self._children, self._settings.shutdown_seconds, lambda: self._in_a_hurry)
+        # Work is handed back before this; the rest of the grace is the database's.
+        grace_seconds = max(0.5, self._settings.shutdown_seconds - 0.5)
+        supervisor.end_all(self._children, grace_seconds, lambda: self._in_a_hurry)
         if self._postgres is not None:
             self._postgres.close()
         self._lock.release()

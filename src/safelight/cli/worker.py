@@ -7,6 +7,7 @@ import os
 import signal
 
 import msgspec
+import structlog
 import uvloop
 
 from safelight import wiring
@@ -14,7 +15,10 @@ from safelight.cli.database import database_url
 from safelight.cli.options import DataDir, as_environment
 from safelight.cli.signing_keys import ensure_signing_keys
 from safelight.config import Settings, load_settings
+from safelight.domain.errors import ConfigurationError
 from safelight.logs import configure_logging
+
+log = structlog.get_logger()
 
 
 def worker(*, data_dir: DataDir = None) -> None:
@@ -34,8 +38,30 @@ def run(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    stop = asyncio.Event()
+    """Work until told to stop. A hangup signal takes up a changed catalog and changed keys."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await wiring.run_worker(settings, stop)
+    again = True
+    while again:
+        stop, again = asyncio.Event(), False
+
+        def reload(stop: asyncio.Event = stop) -> None:
+            nonlocal again
+            again = _is_fit_to_reload(settings)
+            if again:
+                stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        await wiring.run_worker(settings, stop)
+
+
+def _is_fit_to_reload(settings: Settings) -> bool:
+    try:
+        wiring.load_catalog(settings)
+        ensure_signing_keys(settings)
+    except ConfigurationError as error:
+        log.error("not reloaded", reason=error.message)
+        return False
+    log.info("reloading")
+    return True

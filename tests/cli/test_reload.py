@@ -1,0 +1,53 @@
+"""SIGHUP takes up a changed catalog and changed signing keys; a wrong one leaves things as they are."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tests.support.server import Server, eventually, safelight
+
+SHIPPED = Path(__file__).parents[2] / "src/safelight/catalog.toml"
+
+
+def models(server: Server) -> set[str]:
+    answer = httpx.get(f"{server.base_url}/v2/models", headers=server.headers, timeout=30)
+    return {model["id"] for model in answer.json()} if answer.status_code == 200 else set()
+
+
+def link(server: Server, generation_id: str) -> str | None:
+    """The image's link; None from a process that is just being replaced."""
+    url = f"{server.base_url}/v2/images/generations/{generation_id}"
+    answer = httpx.get(url, headers=server.headers, timeout=30)
+    return str(answer.json()["data"][0]["url"]) if answer.status_code == 200 else None
+
+
+def test_a_hangup_takes_up_catalog_and_keys_and_refuses_wrong_ones(
+    fresh_server: Callable[..., Server], server_folder: Path
+) -> None:
+    catalog = server_folder / "catalog.toml"
+    catalog.write_text(SHIPPED.read_text().replace('provider = "builtin"', 'provider = "noop"'))
+    server = fresh_server(env={"SAFELIGHT_CATALOG": str(catalog)}).wait_until_ready()
+    made = httpx.post(
+        f"{server.base_url}/v2/images/generations",
+        json={"model": "seedream-5-lite", "prompt": "x"},
+        headers=server.headers,
+        timeout=60,
+    ).json()
+
+    catalog.write_text(catalog.read_text().replace('id = "z-image-turbo"', 'id = "renamed"'))
+    assert safelight("signing-keys", "add", "--data-dir", server.data_dir).returncode == 0
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "renamed" in models(server), "the changed catalog")
+    assert httpx.get(made["data"][0]["url"], timeout=30).status_code == 200, "the old key still verifies"
+    eventually(lambda: link(server, made["id"]) not in (None, made["data"][0]["url"]), "the new key signs")
+
+    catalog.write_text("models = 5")
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: server.log.count("not reloaded") >= 2, "API and worker say that they do not reload")
+    assert "renamed" in models(server)
+    assert server.process.poll() is None
+    assert server.stop() == 0
