@@ -110,7 +110,7 @@ class Ledger(RuleBasedStateMachine):
     def principal(self, secret: str) -> Principal:
         key = read_api_key(secret)
         assert key is not None
-        found = self.run(self.services.db.lookup("find_key", {"sha256": key.sha256}, Principal))
+        found = self.run(self.services.db.one("find_key", {"sha256": key.sha256}, Principal))
         assert found is not None
         return found
 
@@ -209,6 +209,7 @@ class Ledger(RuleBasedStateMachine):
             live=accepted.claim,
             stale=[],
             state=State.QUEUED if is_video else State.RUNNING,
+            unseen=is_video,  # until somebody asks about it
         )
         self.available -= made.held_nanos
         if key == "capped":
@@ -289,7 +290,7 @@ class Ledger(RuleBasedStateMachine):
     def expect_completed(self, made: Made, thousandths: int, unseen: bool) -> None:
         charged = min(1000 if made.type is GenerationType.IMAGE else thousandths, made.quantity * 1000)
         self.expect_end(made, State.COMPLETED, made.unit_price_nanos * charged // 1000)
-        made.unseen = unseen
+        made.unseen = made.unseen or (unseen and made.type is GenerationType.IMAGE)
 
     def expect_end(self, made: Made, state: State, charged_nanos: int) -> None:
         made.state, made.charged_nanos = state, charged_nanos

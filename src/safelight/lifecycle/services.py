@@ -27,6 +27,8 @@ Enqueue = Callable[[Connection, str, str], Awaitable[None]]
 class GatherReferences(Protocol):
     """Turns ``(url, role, param)`` into clean references, in the same order. Raises ``InvalidParameter``."""
 
+    def check(self, images: Sequence[tuple[str, ReferenceRole, str]]) -> None: ...
+
     async def gather(self, images: Sequence[tuple[str, ReferenceRole, str]]) -> tuple[Reference, ...]: ...
 
 

@@ -30,7 +30,7 @@ from safelight.domain.errors import (
 )
 from safelight.domain.events import EventType
 from safelight.domain.ids import new_generation_id
-from safelight.domain.media import EXTENSION_OF_MIME, Reference
+from safelight.domain.media import EXTENSION_OF_MIME, Reference, ReferenceRole
 from safelight.domain.orders import GenerationType, Request, Spec, StoredReference, resolve
 from safelight.domain.pricing import Price, price_of
 from safelight.lifecycle.claims import Claim
@@ -86,7 +86,13 @@ class _EarlierUse(msgspec.Struct, frozen=True):
 
 
 def quote(services: Services, request: Request) -> tuple[Spec, Price]:
-    """The request with its defaults applied, and its exact price."""
+    """The request with its defaults applied, and its exact price. Checks all but what lies behind an image's URL."""
+    spec, price = _resolved(services, request)
+    services.references.check(_images(request))
+    return spec, price
+
+
+def _resolved(services: Services, request: Request) -> tuple[Spec, Price]:
     model = services.catalog.for_type(request.model, request.type)
     spec = resolve(request, model)
     quantity = spec.duration_seconds or 1
@@ -102,7 +108,7 @@ async def submit(services: Services, submission: Submission) -> Accepted:
     check_idempotency_key(submission.idempotency_key)
     if earlier := await _earlier_attempt(services, submission):
         return Accepted(id=earlier, is_replay=True)
-    spec, price = quote(services, submission.request)
+    spec, price = _resolved(services, submission.request)
     submission = await _with_webhook_url(services, submission)
     generation_id = new_generation_id()
     await _moderate(services, submission)
@@ -183,15 +189,17 @@ async def _keep_references(services: Services, generation_id: str, submission: S
     request = submission.request
     if not request.images:
         return spec
-    gathered = await services.references.gather(
-        [(image.url, image.role or "reference_image", f"images[{i}].url") for i, image in enumerate(request.images)]
-    )
+    gathered = await services.references.gather(_images(request))
     if services.moderator is not None:
         category = await services.moderator.check_images(gathered, submission.principal.workspace)
         if category is not None:
             raise await _refused(services, submission, category, "images")
     stored = [await _keep(services, generation_id, i, reference) for i, reference in enumerate(gathered)]
     return msgspec.structs.replace(spec, references=tuple(stored))
+
+
+def _images(request: Request) -> list[tuple[str, ReferenceRole, str]]:
+    return [(image.url, image.role or "reference_image", f"images[{i}].url") for i, image in enumerate(request.images)]
 
 
 async def _keep(services: Services, generation_id: str, index: int, reference: Reference) -> StoredReference:

@@ -49,6 +49,10 @@ class ReferenceFetcher:
         self._deadline_seconds = deadline_seconds
         self._max_bytes = max_bytes
 
+    def check(self, url: str, param: str) -> None:
+        """Refuse an address that would never be asked. Raises ``InvalidParameter`` naming ``param``."""
+        parse_reference_url(url, param, self._policy)
+
     async def fetch(self, url: str, param: str) -> bytes:
         """The bytes at ``url``, at most 10 MiB. Raises ``InvalidParameter`` naming ``param``.
 

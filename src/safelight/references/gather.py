@@ -23,6 +23,8 @@ MAX_TOTAL_BYTES = 128 * 1024 * 1024
 class Fetcher(Protocol):
     """Brings the bytes of an address."""
 
+    def check(self, url: str, param: str) -> None: ...
+
     async def fetch(self, url: str, param: str) -> bytes: ...
 
 
@@ -38,6 +40,16 @@ class ReferenceGatherer:
     def __init__(self, fetcher: Fetcher, decoder: Decoder) -> None:
         self._fetcher = fetcher
         self._decoder = decoder
+
+    def check(self, images: Sequence[tuple[str, ReferenceRole, str]]) -> None:
+        """Refuse what can be refused without fetching or decoding anything. Raises ``InvalidParameter``."""
+        for url, _, param in images:
+            if is_data_url(url):
+                parse_data_url(url, param)
+            elif looks_like_bare_base64(url):
+                raise bare_base64_refused(param)
+            else:
+                self._fetcher.check(url, param)
 
     async def gather(self, images: Sequence[tuple[str, ReferenceRole, str]]) -> tuple[Reference, ...]:
         """The references of ``(url, role, param)``, in order; errors name ``param`` (``images[0].url``).
