@@ -26,6 +26,8 @@ from safelight.processes import end_with_parent
 
 log = structlog.get_logger()
 
+_START_SECONDS = 6.0  # at a reload an old API process serves this long beside the one that replaces it
+
 # Granian's own handlers away: its lines go where all others go.
 _LOGGING: dict[str, Any] = {
     "formatters": {},
@@ -63,6 +65,7 @@ def run(settings: Settings) -> None:
         log_dictconfig=_LOGGING,
         log_level=LogLevels(settings.log_level) if settings.log_level == "debug" else LogLevels.warning,
         respawn_failed_workers=True,
+        respawn_interval=_START_SECONDS,
         workers_kill_timeout=max(1, settings.shutdown_seconds - 1),
     )
     # API processes are forks: what is imported by now is in memory once, as long as nothing touches it.
