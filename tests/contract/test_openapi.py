@@ -134,6 +134,7 @@ def test_answers_are_as_described(label: str, mode: GenerationMode, data: st.Dat
 def test_answers_to_what_the_models_take_are_as_described(label: str, data: st.DataObject, prober: Account) -> None:
     case = data.draw(OPERATIONS[label].as_strategy())
     _make_acceptable(case)
+    case.headers.pop("Idempotency-Key", None)  # one that came up before, with another body, is a conflict
     answer = case.call_and_validate(base_url=prober.base_url, headers=prober.headers, timeout=60)
     assert answer.status_code in (200, 202)
 

@@ -10,5 +10,6 @@ images, videos, models, billing, downloads, health    the routes
 ranges     conditional and range requests (RFC 9110)
 openapi    the API described, from the same structs
 reference  the page at /docs
+examples   what its examples are made of
 access     request ids and the access log
 """

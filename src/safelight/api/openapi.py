@@ -387,7 +387,7 @@ def _failures(failures: tuple[type[errors.SafelightError], ...]) -> Document:
         by_status.setdefault(str(STATUS_OF_KIND[failure.kind]), []).append(failure)
     return {
         status: {
-            "description": " ".join(f"`{item.code}`: {item().message}" for item in items),
+            "description": " ".join(dict.fromkeys(f"`{item.code}`: {item().message}" for item in items)),
             "content": _json(_ref(wire.ErrorBody)),
         }
         for status, items in sorted(by_status.items())

@@ -6,31 +6,23 @@ import functools
 import html
 import json
 import re
+from importlib import resources
 from typing import Any
 
 import msgspec
 from litestar import Response, get
 from litestar.enums import MediaType
 
+from safelight.api.examples import BODIES, VALUES
 from safelight.api.openapi import Document, document
 
 _CODE = re.compile(r"`([^`]+)`")
-_STYLE = """
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent);
-  --soft: color-mix(in srgb, currentColor 6%, transparent); --red: #b3261e }
-* { box-sizing: border-box } body { margin: 0; font: 16px/1.55 system-ui, sans-serif }
-main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 6rem }
-h1 { font-size: 2rem; margin: 0 } h1 span { color: var(--red) } h2 { margin: 3rem 0 .25rem; font-size: 1.4rem }
-nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin-top: 1rem }
-article { border: 1px solid var(--line); border-radius: 8px; padding: 1rem 1.25rem; margin: 1rem 0 }
-article h3 { margin: 0; font: 600 1rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere }
-.method { display: inline-block; min-width: 3.5rem; color: var(--red) } p { margin: .4rem 0 }
-code, pre { font: .875rem/1.5 ui-monospace, monospace; background: var(--soft); border-radius: 4px }
-code { padding: .05rem .3rem } pre { padding: .8rem 1rem; overflow-x: auto }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem } h4 { margin: 1rem 0 .25rem }
-td, th { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line) }
-th { font-weight: 600; font-size: .85rem } small { opacity: .7 } a { color: inherit }
-"""
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_ICON = (
+    "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
+    "<circle cx='4' cy='4' r='3' fill='%23a8231b'/></svg>"
+)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 @get("/openapi.json")
@@ -42,76 +34,138 @@ async def openapi() -> Response[bytes]:
 @get("/docs")
 async def docs() -> Response[str]:
     """The reference page."""
-    policy = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
-    return Response(page(), media_type=MediaType.HTML, headers=policy)
+    return Response(page(), media_type=MediaType.HTML, headers={"content-security-policy": _POLICY})
 
 
 @functools.cache
 def page() -> str:
     """The reference as one HTML page without scripts."""
     spec = document()
-    parts = [_section(spec, tag) for tag in spec["tags"]]
-    links = "".join(f'<a href="#{tag["name"].lower()}">{tag["name"]}</a>' for tag in spec["tags"])
+    style = resources.files("safelight.api").joinpath("reference.css").read_text()
+    info = spec["info"]
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Safelight API</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><main>'
-        f"<h1><span>●</span> Safelight</h1><p>{_text(spec['info']['description'])}</p>"
-        f"<p>Send your key as <code>Authorization: Bearer sk_…</code>. For machines: "
-        f'<a href="/openapi.json">openapi.json</a>. <small>Version {spec["info"]["version"]}</small></p>'
-        f"<nav>{links}</nav>{''.join(parts)}</main></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Safelight API</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="{html.escape(_ICON)}"><style>{style}</style></head><body>'
+        f"<nav><h1>Safelight</h1><p>API reference, {info['version']}</p>{_contents(spec)}</nav>"
+        f'<main><section class="intro"><p>{_text(info["description"])}</p>'
+        "<p>Send your key with every request, as <code>Authorization: Bearer sk_…</code>. "
+        'The same for machines: <a href="/openapi.json">openapi.json</a>.</p></section>'
+        f"{''.join(_section(spec, tag) for tag in spec['tags'])}</main></body></html>"
     )
 
 
-def _section(spec: Document, tag: Document) -> str:
-    articles = [
-        _operation(spec, method, path, operation)
+def _operations(spec: Document, tag: Document) -> list[tuple[str, str, Document]]:
+    return [
+        (method.upper(), path, operation)
         for path, methods in spec["paths"].items()
         for method, operation in methods.items()
         if tag["name"] in operation["tags"]
     ]
-    heading = f'<h2 id="{tag["name"].lower()}">{tag["name"]}</h2><p>{_text(tag["description"])}</p>'
-    return heading + "".join(articles)
 
 
-def _operation(spec: Document, method: str, path: str, operation: Document) -> str:
-    parts = [
-        f'<h3><span class="method">{method.upper()}</span> {html.escape(path)}</h3>',
-        f"<p><b>{_text(operation['summary'])}.</b> {_text(operation.get('description', ''))}</p>",
+def _contents(spec: Document) -> str:
+    parts = []
+    for tag in spec["tags"]:
+        links = "".join(
+            f'<li><a href="#{operation["operationId"]}">{_text(operation["summary"])}</a></li>'
+            for _, _, operation in _operations(spec, tag)
+        )
+        parts.append(f'<h2><a href="#{tag["name"].lower()}">{tag["name"]}</a></h2><ul>{links}</ul>')
+    return "".join(parts)
+
+
+def _section(spec: Document, tag: Document) -> str:
+    articles = "".join(_article(spec, *operation) for operation in _operations(spec, tag))
+    return (
+        f'<section><h2 id="{tag["name"].lower()}">{tag["name"]}</h2><p>{_text(tag["description"])}</p>'
+        f"{articles}</section>"
+    )
+
+
+def _article(spec: Document, method: str, path: str, operation: Document) -> str:
+    """One operation: what it does and takes on the left, what that looks like on the right."""
+    body = _body(operation)
+    words = [
+        f"<h3>{_text(operation['summary'])}</h3>",
+        f'<p class="path"><span class="method {method}">{method}</span>{html.escape(path)}</p>',
+        f"<p>{_text(operation.get('description', ''))}</p>",
     ]
     if parameters := operation.get("parameters"):
-        rows = [(p["name"], _kind(spec, p["schema"]), p.get("description", ""), p.get("required")) for p in parameters]
-        parts.append(_table("Parameters", rows))
-    if body := operation.get("requestBody"):
-        schema = _resolve(spec, body["content"]["application/json"]["schema"])
-        parts.append(_table("Body", _fields(spec, schema)))
-    for status, answer in operation["responses"].items():
-        parts.append(f"<p><b>{status}</b> {_text(answer['description'])}</p>")
-        content = answer.get("content", {}).get("application/json")
-        if content and status.startswith("2"):
-            parts.append(_answer(spec, content["schema"]))
-    return f"<article>{''.join(parts)}</article>"
-
-
-def _answer(spec: Document, schema: Document) -> str:
-    choices = schema.get("oneOf", [schema])
-    return "".join(f"<pre>{html.escape(json.dumps(_example(spec, item), indent=2))}</pre>" for item in choices)
-
-
-def _table(title: str, rows: list[tuple[str, str, str, Any]]) -> str:
-    lines = "".join(
-        f"<tr><td><code>{html.escape(name)}</code>{' <small>required</small>' if needed else ''}</td>"
-        f"<td>{html.escape(kind)}</td><td>{_text(text)}</td></tr>"
-        for name, kind, text, needed in rows
-    )
-    return f"<h4>{title}</h4><table><tr><th>Name</th><th>Type</th><th></th></tr>{lines}</table>"
-
-
-def _fields(spec: Document, schema: Document) -> list[tuple[str, str, str, Any]]:
-    required = schema.get("required", [])
-    return [
-        (name, _kind(spec, field), field.get("description", ""), name in required)
-        for name, field in schema.get("properties", {}).items()
+        fields = [(p["name"], p["schema"], p.get("description", ""), p.get("required", False)) for p in parameters]
+        words.append(f"<h4>Parameters</h4>{_fields(spec, fields)}")
+    if body:
+        schema = _resolve(spec, body)
+        required = schema.get("required", [])
+        fields = [
+            (name, field, field.get("description", ""), name in required)
+            for name, field in schema["properties"].items()
+        ]
+        words.append(f"<h4>Body</h4>{_fields(spec, fields)}")
+    words.append(_errors(operation))
+    examples = [f"<h4>Request</h4><pre><code>{html.escape(_curl(method, path, operation))}</code></pre>"]
+    examples += [
+        _answer(spec, status, answer) for status, answer in operation["responses"].items() if status.startswith("2")
     ]
+    return (
+        f'<article id="{operation["operationId"]}"><div>{"".join(words)}</div>'
+        f'<div class="examples">{"".join(examples)}</div></article>'
+    )
+
+
+def _fields(spec: Document, fields: list[tuple[str, Document, str, bool]]) -> str:
+    return "<dl>{}</dl>".format(
+        "".join(
+            f"<dt><code>{html.escape(name)}</code> <span>{html.escape(_kind(spec, schema))}</span>"
+            f"{' <em>required</em>' if required else ''}</dt><dd>{_text(text)}</dd>"
+            for name, schema, text, required in fields
+        )
+    )
+
+
+def _errors(operation: Document) -> str:
+    failures = {status: answer for status, answer in operation["responses"].items() if not status.startswith("2")}
+    if not failures:
+        return ""
+    lines = "".join(
+        f"<dt><code>{status}</code></dt><dd>{_text(answer['description'])}</dd>" for status, answer in failures.items()
+    )
+    return f"<details><summary>Errors: {', '.join(failures)}</summary><dl>{lines}</dl></details>"
+
+
+def _curl(method: str, path: str, operation: Document) -> str:
+    """A request to paste, with the key and the address in variables."""
+    url = _PARAMETER.sub(lambda match: str(VALUES[match[1]]), path)
+    needed = [p["name"] for p in operation.get("parameters", []) if p.get("required") and p["in"] == "query"]
+    query = "&".join(f"{name}={VALUES[name]}" for name in needed)
+    parts = [f'curl "$SAFELIGHT_URL{url}{"?" if query else ""}{query}"']
+    if method == "HEAD":
+        parts.append("--head")
+    elif method not in ("GET", "POST"):
+        parts.append(f"-X {method}")
+    elif path.startswith("/v2/downloads"):
+        parts.append("-o file")
+    if operation["security"]:
+        parts.append('-H "Authorization: Bearer $SAFELIGHT_KEY"')
+    if body := _body(operation):
+        sent = json.dumps(BODIES[body["$ref"].rpartition("/")[2]], indent=2)
+        parts.append(f"--json '{sent}'")
+    return " \\\n  ".join(parts)
+
+
+def _answer(spec: Document, status: str, answer: Document) -> str:
+    told = f'<p class="answer"><b>{status}</b>{_text(answer["description"])}</p>'
+    content = answer.get("content", {}).get("application/json")
+    if content is None:
+        return told
+    schema = content["schema"]
+    bodies = [json.dumps(_example(spec, item), indent=2, ensure_ascii=False) for item in schema.get("oneOf", [schema])]
+    return told + "".join(f"<pre><code>{html.escape(body)}</code></pre>" for body in bodies)
+
+
+def _body(operation: Document) -> Document | None:
+    body = operation.get("requestBody")
+    return body["content"]["application/json"]["schema"] if body else None
 
 
 def _kind(spec: Document, schema: Document) -> str:
@@ -136,24 +190,30 @@ def _example(spec: Document, schema: Document) -> Any:
         return schema["enum"][0]
     match schema.get("type"):
         case "object":
-            return {name: _example(spec, field) for name, field in schema.get("properties", {}).items()}
+            title = schema.get("title", "")
+            return {name: _value(spec, title, name, field) for name, field in schema.get("properties", {}).items()}
         case "array":
             return [_example(spec, schema.get("items", {}))]
-        case "integer":
+        case "integer" | "number":
             return 1
-        case "number":
-            return 0.05
         case "boolean":
             return True
         case kind:
             return str(schema.get("examples", ["…"])[0]) if kind == "string" else None
 
 
+def _value(spec: Document, title: str, name: str, field: Document) -> Any:
+    for key in (f"{title}.{name}", name):
+        if key in VALUES:
+            return VALUES[key]
+    return _example(spec, field)
+
+
 def _resolve(spec: Document, schema: Document) -> Document:
     name = schema.get("$ref", "").rpartition("/")[2]
-    return (
-        {**spec["components"]["schemas"][name], **{k: v for k, v in schema.items() if k != "$ref"}} if name else schema
-    )
+    if not name:
+        return schema
+    return {**spec["components"]["schemas"][name], **{k: v for k, v in schema.items() if k != "$ref"}}
 
 
 def _text(text: str) -> str:
