@@ -14,6 +14,7 @@ import sys
 # Debian's package, and a program by which we know that it is there.
 PACKAGES = {
     "chromium": "chromium",
+    "faketime": "faketime",
     "iproute2": "ip",
 }
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])

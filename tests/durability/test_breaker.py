@@ -1,0 +1,41 @@
+"""The breaker by itself, with a clock of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from safelight.lifecycle import breaker
+from safelight.lifecycle.breaker import Breakers
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(breaker.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_it_opens_after_five_failures_in_a_row_and_lets_one_try_at_a_time(clock: list[float]) -> None:
+    breakers = Breakers()
+    for _ in range(4):
+        breakers.failed("a")
+    breakers.succeeded("a")
+    for _ in range(4):
+        breakers.failed("a")
+    assert breakers.allows("a")
+    assert breakers.seconds_closed("a") == 0
+    breakers.failed("a")
+    assert not breakers.allows("a")
+    assert breakers.seconds_closed("a") == 30
+    assert breakers.allows("b"), "one provider's trouble is its own"
+    clock[0] += 31
+    assert breakers.seconds_closed("a") == 0
+    assert breakers.allows("a"), "one may try"
+    assert not breakers.allows("a"), "the others wait for how that goes"
+    breakers.failed("a")
+    clock[0] += 29
+    assert not breakers.allows("a")
+    clock[0] += 2
+    assert breakers.allows("a")
+    breakers.succeeded("a")
+    assert breakers.allows("a")

@@ -1,0 +1,105 @@
+"""The queue under us: wake-ups that it forgets, jobs whose worker died, and upkeep that nothing holds up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from procrastinate import App, PsycopgConnector
+
+from safelight.jobs.app import UPKEEP
+from safelight.jobs.worker import Queue
+from tests.durability.conftest import Deploy
+from tests.durability.deployment import Model
+from tests.support.server import eventually
+
+MODELS = (
+    Model("noop", "video", ("noop", {})),
+    Model("waiting", "video", ("noop", {"delay_seconds": 600})),
+)
+
+
+async def delivery_seconds(url: str, *, fetch_seconds: float) -> float:
+    """How long a job takes that is put on the queue while the worker asks for one and is told that there is none."""
+    app = App(connector=PsycopgConnector(conninfo=url))
+    begun: list[float] = []
+
+    @app.task(name="note", queue="q")
+    async def note() -> None:
+        begun.append(time.monotonic())
+
+    async with app.open_async():
+        fetch, deferred = app.job_manager.fetch_job, []
+
+        async def fetch_then_defer(**arguments: Any) -> Any:
+            found = await fetch(**arguments)
+            if found is None and not deferred:
+                deferred.append(time.monotonic())
+                await note.defer_async()
+                await asyncio.sleep(0.5)  # the notification comes before the worker has its answer
+            return found
+
+        app.job_manager.fetch_job = fetch_then_defer  # type: ignore[method-assign]
+        worker = asyncio.create_task(
+            app.run_worker_async(
+                queues=["q"],
+                fetch_job_polling_interval=fetch_seconds,
+                install_signal_handlers=False,
+                delete_jobs="always",
+            )
+        )
+        while not begun:
+            assert not worker.done()
+            await asyncio.sleep(0.01)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+    return begun[0] - deferred[0] - 0.5
+
+
+async def test_a_wake_up_that_comes_while_the_queue_is_asked_is_forgotten(fresh_database_url: str) -> None:
+    """Why the queue is asked four times a second. Once this fails, docs/decisions/0004 has had its day."""
+    assert await delivery_seconds(fresh_database_url, fetch_seconds=3.0) > 1.5
+
+
+async def test_how_often_we_ask_bounds_what_that_costs(fresh_database_url: str) -> None:
+    queue = Queue(None, "q", 1)  # type: ignore[arg-type]
+    assert queue.fetch_seconds <= 0.25
+    assert await delivery_seconds(fresh_database_url, fetch_seconds=queue.fetch_seconds) < 1.5
+
+
+@pytest.mark.parametrize("loss", ["no job at all", "fetched by a worker that died"])
+def test_a_generation_whose_job_was_lost_gets_another(deploy: Deploy, loss: str) -> None:
+    site = deploy(*MODELS)
+    api = site.serve()
+    generation_id = site.video(api, "noop")
+    if loss == "no job at all":
+        site.sql("delete from procrastinate_jobs")
+    else:
+        site.worker(KILLPOINT="run-before-claim").wait()
+        assert site.sql("select status from procrastinate_jobs where task_name = 'run_generation'") == [
+            {"status": "doing"}
+        ]
+    site.worker()
+    assert site.ended(api, generation_id)["status"] == "completed"
+    site.check_one_end(generation_id)
+    site.sql("update procrastinate_workers set last_heartbeat = now() - interval '1 day' where id < 4")
+    eventually(
+        lambda: not site.sql("select id from procrastinate_jobs where task_name = 'run_generation'"),
+        "the dead worker's jobs are forgotten",
+    )
+
+
+def test_a_full_worker_still_keeps_things_up(deploy: Deploy) -> None:
+    site = deploy(*MODELS, env={"SAFELIGHT_WORKER_CONCURRENCY": "2", "SAFELIGHT_VIDEO_DEADLINE": "3600s"})
+    api = site.serve()
+    site.worker()
+    ids = [site.video(api, "waiting") for _ in range(4)]
+    eventually(lambda: [site.state(each) for each in ids].count("running") == 2, "the worker is full")
+    site.sql("update generations set deadline = now() - interval '1 s' where state = 'queued'")
+    eventually(lambda: [site.state(each) for each in ids].count("failed") == 2, "what is overdue is ended")
+    assert not site.sql("select id from procrastinate_jobs where queue_name = %s and status = 'failed'", UPKEEP)
+    late = {row["id"] for row in site.sql("select id from generations where state = 'failed'")}
+    for generation_id in late:
+        site.check_one_end(generation_id, "failed")

@@ -1,0 +1,111 @@
+"""The misbehaving backend itself: what it remembers, and that options are taken by their word."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from safelight.domain.orders import GenerationType, Order
+from safelight.domain.outcomes import Accepted, Completed, Failed, FailureClass, InlineBytes, Pending, Unknown
+from safelight.domain.ports import Attempt, Cancelable, Findable, Pollable, Repeatable
+from safelight.media.blackout import is_blacked_out
+from safelight.media.measure import measure
+from safelight.providers.chaos import Behaviour, BlindChaosProvider, ChaosProvider, Memory
+
+
+def order(id_: str = "req-1", type_: GenerationType = GenerationType.VIDEO) -> Order:
+    return Order(
+        id=id_,
+        type=type_,
+        model="m",
+        prompt="p",
+        aspect_ratio="1:1",
+        resolution="480p",
+        width=64,
+        height=64,
+        duration_seconds=2 if type_ is GenerationType.VIDEO else None,
+    )
+
+
+def attempt(folder: Path, **options: object) -> Attempt:
+    return Attempt(upstream_model="m", options=options, workdir=folder, progress=lambda _: None)
+
+
+def test_what_each_of_the_two_can_do(tmp_path: Path) -> None:
+    seeing, blind = ChaosProvider(tmp_path), BlindChaosProvider(tmp_path)
+    for provider in (seeing, blind):
+        assert isinstance(provider, Pollable)
+        assert not isinstance(provider, Repeatable), "each job would be paid"
+    assert isinstance(seeing, Findable) and isinstance(seeing, Cancelable)
+    assert not isinstance(blind, Findable) and not isinstance(blind, Cancelable)
+
+
+@pytest.mark.parametrize("type_", GenerationType)
+async def test_good_media_is_good_and_black_media_is_black(tmp_path: Path, type_: GenerationType) -> None:
+    for behaviour, is_black in (("ok", False), ("refused_black", True)):
+        outcome = await ChaosProvider(tmp_path).submit(order(type_=type_), attempt(tmp_path, behaviour=behaviour))
+        assert isinstance(outcome, Completed) and isinstance(outcome.media[0], InlineBytes)
+        path = tmp_path / behaviour
+        path.write_bytes(outcome.media[0].data)
+        assert (measure(path).width, measure(path).height) == (64, 64)
+        assert is_blacked_out(path) is is_black
+
+
+async def test_another_process_finds_what_this_one_took(tmp_path: Path) -> None:
+    outcome = await ChaosProvider(tmp_path).submit(order(), attempt(tmp_path, behaviour="lost_answer"))
+    assert isinstance(outcome, Unknown)
+    later = ChaosProvider(tmp_path)
+    found = await later.find("req-1")
+    assert isinstance(found, Accepted)
+    assert isinstance(await later.poll(found.handle), Completed | Pending)
+    assert await later.find("req-2") is None
+    memory = Memory(tmp_path)
+    assert (memory.calls("req-1"), memory.taken("req-1"), memory.asked("req-1")) == (1, 1, 1)
+
+
+async def test_it_declines_so_many_times(tmp_path: Path) -> None:
+    provider = ChaosProvider(tmp_path)
+    asked = attempt(tmp_path, behaviour="rate_limited", times=2, retry_after_seconds=7)
+    for _ in range(2):
+        outcome = await provider.submit(order(), asked)
+        assert isinstance(outcome, Failed)
+        assert (outcome.reason, outcome.retry_after_seconds) == (FailureClass.RATE_LIMITED, 7)
+    assert isinstance(await provider.submit(order(), asked), Completed)
+    assert (Memory(tmp_path).calls("req-1"), Memory(tmp_path).taken("req-1")) == (3, 1)
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+async def test_it_stops_a_job_or_does_not(tmp_path: Path, cancels: bool) -> None:
+    provider = ChaosProvider(tmp_path)
+    outcome = await provider.submit(order(), attempt(tmp_path, behaviour="job", job_seconds=60, cancels=cancels))
+    assert isinstance(outcome, Accepted)
+    assert isinstance(await provider.poll(outcome.handle), Pending)
+    assert await provider.cancel(outcome.handle) is cancels
+    polled = await provider.poll(outcome.handle)
+    assert isinstance(polled, Failed if cancels else Pending)
+
+
+async def test_a_seed_draws_the_same_mix_each_time(tmp_path: Path) -> None:
+    rates = {"refused": 0.5, "html": 0.25}
+
+    async def drawn(seed: int) -> list[str]:
+        provider = ChaosProvider(tmp_path / str(seed))
+        options = attempt(tmp_path, seed=seed, rates=rates)
+        outcomes = [await provider.submit(order(f"req-{n}"), options) for n in range(60)]
+        return [repr(outcome)[:40] for outcome in outcomes]
+
+    first = await drawn(1)
+    assert first == await drawn(1)
+    assert first != await drawn(2)
+    kinds = collections.Counter(first)
+    assert len(kinds) == 3 and min(kinds.values()) > 5
+
+
+async def test_options_are_checked(tmp_path: Path) -> None:
+    for options in ({"behaviour": "nonsense"}, {"unknown": 1}):
+        with pytest.raises(msgspec.ValidationError):
+            await ChaosProvider(tmp_path).submit(order(), attempt(tmp_path, **options))
+    assert Behaviour("poison") and Behaviour("crash")
