@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.server import Server, eventually, free_port
+from tests.support.server import Server, eventually, free_port, safelight
 
 Start = Callable[..., Server]
 
@@ -83,7 +83,7 @@ def test_a_deep_folder_with_an_odd_name_and_a_curl_line_that_can_be_pasted(
 
     other = fresh_server(data_dir=deep, log_folder=server_folder)
     assert f"in use by another 'safelight up' (process {server.process.pid})" in one_line_and_status_1(other)
-    assert server.stop(signal.SIGHUP) == 0
+    assert server.stop() == 0
 
 
 def test_a_signal_during_the_start_ends_every_process(fresh_server: Start, server_folder: Path) -> None:
@@ -204,3 +204,21 @@ def test_on_a_database_elsewhere(fresh_server: Start, fresh_database_url: str) -
     assert not (server.data_dir / "postgres").exists()
     assert serves(server)
     assert server.stop() == 0
+
+
+def test_serve_and_worker_alone_share_the_database_of_a_data_folder(fresh_server: Start, server_folder: Path) -> None:
+    folder = server_folder / "data"
+    assert safelight("migrate", "--data-dir", folder).returncode == 0
+    api = fresh_server(command="serve", data_dir=folder).wait_until_ready()
+    worker = fresh_server(command="worker", data_dir=folder)
+    eventually(lambda: "working" in worker.log, "the worker")
+    secret = safelight("keys", "create", "--plain", "--data-dir", folder).stdout.strip()
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert httpx.get(f"{api.base_url}/v2/models", headers=headers).status_code == 200
+    assert api.process.poll() is None and worker.process.poll() is None
+    for server in (api, worker):
+        server.process.send_signal(signal.SIGTERM)
+    assert api.process.wait(60) == 0, api.log
+    assert worker.process.wait(60) == 0, worker.log
+    assert not api.processes() + worker.processes()
+    assert not (folder / "postgres" / "postmaster.pid").exists()

@@ -20,7 +20,10 @@ webhooks    who is told of events, and how that went
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
@@ -29,11 +32,13 @@ from safelight.domain.errors import SafelightError
 
 _MISUSE = 2
 _INTERRUPTED = 130
+_TERMINATED = 143
 
 
 def main() -> None:
     """The console script."""
     close_to_others()
+    signal.signal(signal.SIGTERM, _leave)  # in order, so that a database started for this command is stopped
     sys.exit(run(sys.argv[1:]))
 
 
@@ -53,6 +58,10 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return result if isinstance(result, int) else 0
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(_TERMINATED)
 
 
 def close_to_others() -> None:

@@ -53,6 +53,7 @@ async def _work(settings: Settings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, reload)
+        log.info("working")
         await wiring.run_worker(settings, stop)
 
 
