@@ -77,6 +77,9 @@ def settings_environment(folder: Path, database_url: str, public_url: str = "htt
         "SAFELIGHT_CONCURRENCY": "1000",
         "SAFELIGHT_LOG_LEVEL": "debug",
         "SAFELIGHT_PUBLIC_URL": public_url,
+        # All these tests come from one address.
+        "SAFELIGHT_ADDRESS_CONCURRENCY": "10000",
+        "SAFELIGHT_ADDRESS_REFUSALS": "1000000",
     }
 
 
