@@ -149,7 +149,7 @@ def create_app() -> ASGIApp:
             finally:
                 await runner.close(settings.shutdown_seconds - 2)
 
-    return make_api(open_state)
+    return make_api(open_state, most_open=settings.address_concurrency, most_refusals=settings.address_refusals)
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
