@@ -96,6 +96,6 @@ def test_nothing_else_is_a_key(text: str) -> None:
     assert read_api_key(text) is None
 
 
-@pytest.mark.parametrize("text", [f"{KEY}\n", f" {KEY}", KEY.upper(), KEY[3:], f"{KEY}0", KEY[:-1], f"pk_{KEY[3:]}"])
-def test_a_key_with_something_around_it_is_none(text: str) -> None:
-    assert read_api_key(text) is None
+def test_a_key_with_something_around_it_is_none() -> None:
+    for text in (f"{KEY}\n", f" {KEY}", KEY.upper(), KEY[3:], f"{KEY}0", KEY[:-1], f"pk_{KEY[3:]}"):
+        assert read_api_key(text) is None, text
