@@ -224,9 +224,7 @@ def test_every_byte_asked_for_is_sent_once(
     for one in parts:
         assert 0 <= one.start < one.end <= size
         assert all(one is two or one.end < two.start or two.end < one.start for two in parts)
-    first_asked = [
-        min(i for i, bytes_ in enumerate(wanted) if bytes_ & {*range(p.start, p.end)}) for p in parts
-    ]
+    first_asked = [min(i for i, bytes_ in enumerate(wanted) if bytes_ & {*range(p.start, p.end)}) for p in parts]
     assert first_asked == sorted(first_asked)
 
 
@@ -269,8 +267,7 @@ def test_a_multipart_body_is_read_back_by_another_parser(content: bytes, data: s
     decision = Parts(tuple(data.draw(st.permutations(pieces))))
     framing = frame(decision, size_bytes=size, mime_type="video/mp4", boundary=BOUNDARY)
     body = b"".join(
-        head + content[part.start : part.end]
-        for head, part in zip(framing.heads, decision.parts, strict=True)
+        head + content[part.start : part.end] for head, part in zip(framing.heads, decision.parts, strict=True)
     )
     body += framing.tail
     assert len(body) == framing.content_length

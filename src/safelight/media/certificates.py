@@ -37,9 +37,7 @@ def create_local_chain(
     ends = begins + timedelta(days=days)
     root_key = ec.generate_private_key(ec.SECP256R1())
     key: SignerKey = (
-        ec.generate_private_key(ec.SECP256R1())
-        if algorithm == "es256"
-        else ed25519.Ed25519PrivateKey.generate()
+        ec.generate_private_key(ec.SECP256R1()) if algorithm == "es256" else ed25519.Ed25519PrivateKey.generate()
     )
     root_name, name = _name(common_name, f"{common_name} root"), _name(common_name, common_name)
     root = (
@@ -53,9 +51,7 @@ def create_local_chain(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(_USAGES), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
         .sign(root_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

@@ -130,9 +130,7 @@ def _decode_ends(container: InputContainer, stream: VideoStream, packets: _Packe
     first = next((frame for frame in container.decode(stream)), None)
     if first is None or first.is_corrupt:
         raise MediaError("The MP4 file's first frame does not decode.")
-    last = _decode_last(
-        container, stream, start if packets.last_key is None else packets.last_key, packets.last_shown
-    )
+    last = _decode_last(container, stream, start if packets.last_key is None else packets.last_key, packets.last_shown)
     if last is None or last.is_corrupt or last.pts is None or last.pts < packets.last_shown:
         raise MediaError("The MP4 file's last frame does not decode.")
     return first

@@ -44,9 +44,7 @@ def open_picture(path: Path, mime_type: MimeType, *, sequential: bool = True) ->
 def check_pixels(width: int, height: int) -> None:
     """Raise ``MediaError`` for a picture of no pixels or of more than ``MAX_PIXELS``."""
     if not 0 < width * height <= MAX_PIXELS:
-        raise MediaError(
-            f"A picture of {width}x{height} is outside the limit of {MAX_PIXELS // 1_000_000} megapixels."
-        )
+        raise MediaError(f"A picture of {width}x{height} is outside the limit of {MAX_PIXELS // 1_000_000} megapixels.")
 
 
 def is_upright(image: Any) -> bool:

@@ -190,9 +190,7 @@ def _belong_together(certificate: x509.Certificate, key: Any) -> bool:
     return bool(certificate.public_key().public_bytes(*form) == key.public_key().public_bytes(*form))
 
 
-def _manifest(
-    title: str, source_type: DigitalSourceType, created_at: datetime, parameters: dict[str, str]
-) -> str:
+def _manifest(title: str, source_type: DigitalSourceType, created_at: datetime, parameters: dict[str, str]) -> str:
     action = {
         "action": "c2pa.created",
         "when": created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),

@@ -13,9 +13,7 @@ _MP4_BRANDS = frozenset(
     {b"isom", b"mp41", b"mp42", b"avc1", b"av01", b"hvc1", b"dash", b"MSNV", b"M4V ", b"M4VH", b"M4VP"}
     | {b"iso%d" % version for version in range(2, 10)}
 )
-_OTHER_MAJOR_BRANDS = frozenset(
-    {b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"qt  ", b"M4A ", b"M4B "}
-)
+_OTHER_MAJOR_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"qt  ", b"M4A ", b"M4B "})
 """Files of the same box family that are pictures, sound or QuickTime, whatever else they claim to be."""
 
 

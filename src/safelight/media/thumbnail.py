@@ -53,7 +53,7 @@ def _of_clip(source: Path, size: int) -> Any:
                 best = level, frame
             if level >= _DARK:
                 break
-        assert best is not None  # noqa: S101
+        assert best is not None
         frame = best[1]
         width, height = displayed_frame_size(stream, frame)
     scale = min(1.0, size / max(width, height))
