@@ -16,6 +16,7 @@ PACKAGES = {
     "chromium": "chromium",
     "faketime": "faketime",
     "iproute2": "ip",
+    "nginx": "nginx",
 }
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 

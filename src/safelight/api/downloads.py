@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import time
@@ -47,15 +48,23 @@ async def download(scope: Scope, receive: Receive, send: Send) -> None:
     """``/v2/downloads/{id}/{index}?exp=&sig=``, and the same with ``/thumbnail`` behind the index."""
     http = cast(HTTPScope, scope)
     state: ApiState = http["litestar_app"].state.api
+    sending: _Sending | None = None
     try:
         if http["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("A download takes GET and HEAD.")
         found = await _find(state.services, http["path"].strip("/").split("/"), http["query_string"])
-        await _Sending(state, found, http, cast(Any, send)).send()
+        sending = _Sending(state, found, http, receive, cast(Any, send))
+        await sending.send()
     except SafelightError as error:
+        if sending is not None and sending.has_begun:
+            raise _BrokenOff(error.message) from error  # the server ends the connection: the client knows it is short
         headers = {"allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else None
         request: Request[Any, Any, Any] = Request(scope)
         await error_response(error, headers).to_asgi_response(None, request)(scope, receive, send)
+
+
+class _BrokenOff(Exception):
+    """The rest of a file cannot be had."""
 
 
 async def _find(services: Services, path: list[str], query: bytes) -> FileToSend:
@@ -70,48 +79,43 @@ async def _find(services: Services, path: list[str], query: bytes) -> FileToSend
 
 
 class _Sending:
-    """One answer to one request for one file."""
+    """One answer to one request for one file. ``has_begun``: its head is on the way, and no error can replace it."""
 
-    def __init__(self, state: ApiState, found: FileToSend, scope: HTTPScope, send: Any) -> None:
+    def __init__(self, state: ApiState, found: FileToSend, scope: HTTPScope, receive: Receive, send: Any) -> None:
+        self.has_begun = False
         self._state = state
         self._store = state.services.store
         self._found = found
         self._scope = scope
+        self._receive = receive
         self._raw_send = send
+        self._head: dict[str, Any] = {}
+        self._has_left = False
         self._path = self._store.local_path(found.key)
 
     async def send(self) -> None:
-        """Answer as the request's headers ask. Raises ``DownloadExpired`` before the first byte, if at all."""
-        found, decision = self._found, self._decision()
+        """Answer as the request's headers ask. Raises ``DownloadExpired`` and ``ServiceUnavailable``."""
+        decision = self._decision()
         if self._path is not None and not self._path.exists():
-            log.error("file is missing from the store", key=found.key)
+            log.error("file is missing from the store", key=self._found.key)
             raise DownloadExpired
         match decision:
             case NotModified():
-                await self._start(304)
+                self._start(304)
             case PreconditionFailed():
-                await self._start(412, **{"content-length": "0"})
+                self._start(412, {"content-length": "0"})
             case _ if await self._is_left_to_others():
                 pass
             case Unsatisfiable():
-                await self._start(416, **{"content-range": decision.content_range, "content-length": "0"})
+                self._start(416, {"content-range": decision.content_range, "content-length": "0"})
             case Whole():
-                await self._start(200, **{"content-type": found.mime_type, "content-length": str(found.size_bytes)})
                 await self._whole()
                 return
             case Part(start, end):
-                await self._start(
-                    206,
-                    **{
-                        "content-type": found.mime_type,
-                        "content-range": decision.content_range(found.size_bytes),
-                        "content-length": str(end - start),
-                    },
-                )
-                await self._bytes(start, end)
+                await self._part(start, end, decision.content_range(self._found.size_bytes))
             case Parts():
                 await self._parts(decision)
-        await self._raw_send(_EMPTY)
+        await self._end()
 
     async def _is_left_to_others(self) -> bool:
         """Whether nginx, or the object store, was told to send the file itself."""
@@ -119,12 +123,12 @@ class _Sending:
             return False  # only we notice a complete delivery
         if self._path is not None and self._state.accel_prefix:
             location = f"{self._state.accel_prefix.rstrip('/')}/{quote(self._found.key)}"
-            await self._start(200, **{"content-type": self._found.mime_type, "x-accel-redirect": location})
+            self._start(200, {"content-type": self._found.mime_type, "x-accel-redirect": location})
             return True
         if self._state.redirects and isinstance(self._store, PresignedStore):
             seconds = max(1, self._found.deletes_at_unix - int(time.time()))
             location = await self._store.presigned_url(self._found.key, min(seconds, _LONGEST_REDIRECT_SECONDS))
-            await self._start(307, location=location, **{"content-length": "0", "cache-control": "no-store"})
+            self._start(307, {"location": location, "content-length": "0", "cache-control": "no-store"})
             return True
         return False
 
@@ -143,27 +147,38 @@ class _Sending:
             range_header=fields.get(b"range"),
         )
 
-    async def _start(self, status: int, **headers: str) -> None:
-        fields = {**_common_headers(self._found), **headers}
+    def _start(self, status: int, headers: dict[str, str] | None = None) -> None:
+        """Prepare the head. It goes out with the first of the body, so that what fails before is told as an error."""
+        fields = {**_common_headers(self._found), **(headers or {})}
         encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
-        await self._raw_send({"type": "http.response.start", "status": status, "headers": encoded})
+        self._head = {"type": "http.response.start", "status": status, "headers": encoded}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if not self.has_begun:
+            self.has_begun = True
+            await self._raw_send(self._head)
+        await self._raw_send(message)
+
+    async def _end(self) -> None:
+        await self._send(_EMPTY)
 
     async def _whole(self) -> None:
+        found = self._found
+        self._start(200, {"content-type": found.mime_type, "content-length": str(found.size_bytes)})
         if self._scope["method"] == "HEAD":
-            await self._raw_send(_EMPTY)
-        elif self._path is not None and self._found.is_stored and _PATHSEND in (self._scope.get("extensions") or {}):
-            await self._raw_send({"type": _PATHSEND, "path": str(self._path)})
+            await self._end()
+        elif self._path is not None and found.is_stored and _PATHSEND in (self._scope.get("extensions") or {}):
+            await self._send({"type": _PATHSEND, "path": str(self._path)})
         else:
-            await self._bytes(0, self._found.size_bytes)
-            await self._raw_send(_EMPTY)
-            if not self._found.is_stored:
-                await delete_delivered(self._state.services, self._found.generation_id, self._found.index)
+            await self._bytes((Part(0, found.size_bytes),), (b"",))
+            await self._end()
+            if not found.is_stored and not self._has_left:
+                await delete_delivered(self._state.services, found.generation_id, found.index)
 
-    async def _bytes(self, start: int, end: int) -> None:
-        chunks = cast(AsyncGenerator[bytes], self._store.stream(self._found.key, start, end))
-        async with contextlib.aclosing(chunks):
-            async for chunk in chunks:
-                await self._raw_send({"type": "http.response.body", "body": chunk, "more_body": True})
+    async def _part(self, start: int, end: int, content_range: str) -> None:
+        headers = {"content-type": self._found.mime_type, "content-range": content_range}
+        self._start(206, {**headers, "content-length": str(end - start)})
+        await self._bytes((Part(start, end),), (b"",))
 
     async def _parts(self, decision: Parts) -> None:
         framing = frame(
@@ -173,11 +188,41 @@ class _Sending:
             boundary=secrets.token_hex(16),
         )
         length = str(framing.content_length)
-        await self._start(206, **{"content-type": framing.content_type, "content-length": length})
-        for head, part in zip(framing.heads, decision.parts, strict=True):
-            await self._raw_send({"type": "http.response.body", "body": head, "more_body": True})
-            await self._bytes(part.start, part.end)
-        await self._raw_send({"type": "http.response.body", "body": framing.tail, "more_body": True})
+        self._start(206, {"content-type": framing.content_type, "content-length": length})
+        await self._bytes(decision.parts, framing.heads)
+        if not self._has_left:
+            await self._send({"type": "http.response.body", "body": framing.tail, "more_body": True})
+
+    async def _bytes(self, parts: tuple[Part, ...], heads: tuple[bytes, ...]) -> None:
+        """Send pieces, each behind its head, until the client leaves: the server tells that by ``receive`` alone."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            for part, head in zip(parts, heads, strict=True):
+                await self._piece(part, head)
+                if self._has_left:
+                    return
+            await asyncio.sleep(0)  # for the watch to hear of a break at the very end
+        except FileNotFoundError:
+            log.error("file is missing from the store", key=self._found.key)
+            raise DownloadExpired from None
+        finally:
+            watch.cancel()
+
+    async def _piece(self, part: Part, head: bytes) -> None:
+        chunks = cast(AsyncGenerator[bytes], self._store.stream(self._found.key, part.start, part.end))
+        async with contextlib.aclosing(chunks):
+            async for chunk in chunks:
+                await self._send(
+                    {"type": "http.response.body", "body": head + chunk if head else chunk, "more_body": True}
+                )
+                if self._has_left:
+                    return
+                head = b""
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._has_left = True
 
 
 def _common_headers(found: FileToSend) -> dict[str, str]:

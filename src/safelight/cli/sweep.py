@@ -15,6 +15,7 @@ from safelight.cli.show import print_json
 from safelight.config import Settings, load_settings
 from safelight.lifecycle.expire import sweep as sweep_due
 from safelight.lifecycle.orphans import sweep_orphans
+from safelight.logs import configure_logging
 from safelight.wiring import open_services
 
 
@@ -27,6 +28,7 @@ def sweep(
 ) -> int:
     """Delete what is due; look for files without a row, and rows without a file."""
     settings = load_settings(data_dir=data_dir)
+    configure_logging(settings)
     with database_url(settings) as url:
         result = asyncio.run(_sweep(settings, url, days, timedelta(minutes=older_than)))
     if as_json:

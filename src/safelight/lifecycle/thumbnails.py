@@ -46,11 +46,19 @@ async def _make(services: Services, found: FileToSend, key: str) -> None:
         source = services.store.local_path(found.key) or await _copy(services, found, scratch)
         await asyncio.to_thread(write_thumbnail, source, small)
         await services.store.put(key, small, mime_type="image/webp", consume=True)
+        await _check_kept(services, found, key)
     except (FileNotFoundError, MediaError):
         raise DownloadExpired from None
     finally:
         for path in (scratch, small):
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+async def _check_kept(services: Services, found: FileToSend, key: str) -> None:
+    """A file that was deleted while its thumbnail was made must not leave that behind."""
+    if await services.db.one("find_file", {"id": found.generation_id, "index": found.index}, FileToSend) is None:
+        await services.store.delete([key])
+        raise DownloadExpired
 
 
 async def _copy(services: Services, found: FileToSend, target: Path) -> Path:
