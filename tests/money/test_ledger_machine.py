@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from safelight.accounts.books import check_books
 from safelight.accounts.credit import add_credit
+from safelight.accounts.keys import Authenticator
 from safelight.domain.access import Principal
 from safelight.domain.catalog import Catalog, Model
 from safelight.domain.errors import (
@@ -29,7 +30,6 @@ from safelight.domain.errors import (
     RateLimited,
     SafelightError,
 )
-from safelight.domain.ids import read_api_key
 from safelight.domain.media import MediaFacts
 from safelight.domain.money import NANOS_PER_USD
 from safelight.domain.orders import GenerationType, Request
@@ -108,11 +108,7 @@ class Ledger(RuleBasedStateMachine):
         return self.world.run(work)
 
     def principal(self, secret: str) -> Principal:
-        key = read_api_key(secret)
-        assert key is not None
-        found = self.run(self.services.db.one("find_key", {"sha256": key.sha256}, Principal))
-        assert found is not None
-        return found
+        return self.run(Authenticator(self.services.db).authenticate(f"Bearer {secret}"))
 
     # Credit
 
