@@ -8,7 +8,7 @@ from safelight.api.body import parse_json
 from safelight.domain.errors import InvalidParameter
 from safelight.logs import redact_text
 
-MANY = 1_000_000
+MANY = 300_000
 
 
 @pytest.mark.parametrize("word", ["x", "://", "a:", "sk_", "bearer ", "bearer\t", "sig=", "@", "/"])

@@ -86,7 +86,7 @@ def _operations() -> dict[str, APIOperation]:
 OPERATIONS = _operations()
 every_operation = pytest.mark.parametrize("label", OPERATIONS)
 bounded = settings(
-    max_examples=15,
+    max_examples=12,
     derandomize=True,
     deadline=None,
     database=None,
