@@ -41,9 +41,11 @@ async def create_image(request: HttpRequest) -> Response[bytes]:
 
     async def answer() -> Response[bytes]:
         submission = await read_submission(request, wire.ImageGenerationBody)
-        accepted = await submit(api_state(request).services, submission)
+        departure = Departure()
+        async with departure.watched(request):
+            accepted = await submit(api_state(request).services, submission, has_left=departure.has_left)
+            made = await _made(request, accepted, departure)
         headers = rate_headers(accepted.window) | ({REPLAYED: "true"} if accepted.is_replay else {})
-        made = await _made(request, accepted)
         if made.state.on_the_wire == "failed":
             if submission.idempotency_key is not None:  # under the same key nothing else will come of it
                 headers["x-should-retry"] = "false"
@@ -62,14 +64,13 @@ async def get_image(request: HttpRequest, generation_id: str) -> Response[bytes]
     return json_response(wire.image(found))
 
 
-async def _made(request: HttpRequest, accepted: Accepted) -> GenerationView:
+async def _made(request: HttpRequest, accepted: Accepted, departure: Departure) -> GenerationView:
     """Wait for the end, good or bad. The work goes on if the client leaves meanwhile."""
-    state, departure = api_state(request), Departure()
+    state = api_state(request)
     workspace_id, waits = principal(request).workspace_id, accepted.is_replay
-    async with departure.watched(request):
-        if accepted.claim is not None:
-            await asyncio.wait([state.runner.start(accepted.claim, is_unseen=departure.has_left)])
-        found = await ended_view(state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
+    if accepted.claim is not None:
+        await asyncio.wait([state.runner.start(accepted.claim, is_unseen=departure.has_left)])
+    found = await ended_view(state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
     await note_seen(state.services, found, seen=not departure.has_left())
     if not found.state.is_final:
         raise GenerationUnknown(

@@ -6,7 +6,7 @@ from litestar import Response, delete, get, post
 
 from safelight.api import wire
 from safelight.api.answer import json_response
-from safelight.api.generations import REPLAYED, HttpRequest, rate_headers, read_submission, with_rate_headers
+from safelight.api.generations import REPLAYED, Departure, HttpRequest, rate_headers, read_submission, with_rate_headers
 from safelight.api.state import api_state, principal, require_key
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.orders import GenerationType
@@ -23,7 +23,9 @@ async def create_video(request: HttpRequest) -> Response[bytes]:
 
     async def answer() -> Response[bytes]:
         submission = await read_submission(request, wire.VideoGenerationBody)
-        accepted = await submit(api_state(request).services, submission)
+        departure = Departure()
+        async with departure.watched(request):
+            accepted = await submit(api_state(request).services, submission, has_left=departure.has_left)
         headers = rate_headers(accepted.window) | ({REPLAYED: "true"} if accepted.is_replay else {})
         pending = wire.PendingGeneration(id=accepted.id, status="pending")
         return json_response(pending, status=202, headers=headers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -21,6 +21,7 @@ from safelight.domain.access import Principal
 from safelight.domain.catalog import Model
 from safelight.domain.errors import (
     ContentPolicyViolation,
+    GenerationFailed,
     IdempotencyConflict,
     InvalidParameter,
     QuotaExceeded,
@@ -99,8 +100,12 @@ def _resolved(services: Services, request: Request) -> tuple[Spec, Price]:
     return spec, price_of(model, resolution=spec.resolution, sound=spec.sound, quantity=quantity)
 
 
-async def submit(services: Services, submission: Submission) -> Accepted:
+async def submit(
+    services: Services, submission: Submission, *, has_left: Callable[[], bool] = lambda: False
+) -> Accepted:
     """Accept a request, or find the earlier attempt that it repeats.
+
+    A request whose client has left meanwhile (``has_left``) is not accepted: its repeat would find nothing to join.
 
     Raises what is wrong with the request, ``QuotaExceeded``, ``RateLimited`` or ``IdempotencyConflict``; then nothing
     was held, and no idempotency key was used up.
@@ -115,6 +120,8 @@ async def submit(services: Services, submission: Submission) -> Accepted:
     spec = await _keep_references(services, generation_id, submission, spec)
     killpoint("references-after-store")
     try:
+        if has_left():
+            raise GenerationFailed("The client left before the request was accepted.")
         return await _accept(services, submission, generation_id, spec, price)
     except (UniqueViolation, QuotaExceeded, RateLimited) as refusal:
         # What stands in the way may be this very request, sent at the same time.
