@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import signal
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
 from importlib import resources
@@ -49,6 +50,9 @@ from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
 from safelight.webhooks.sender import Sender
+
+STOPPING = signal.SIGUSR1
+"""What an API process is sent right before it is told to end."""
 
 PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "builtin": lambda settings: BuiltinProvider(settings.render_processes),
@@ -138,6 +142,7 @@ def create_app() -> ASGIApp:
     async def open_state() -> AsyncIterator[ApiState]:
         async with open_services(settings) as services:
             runner = Runner(services)
+            stopping = _ends_runs_at_signal(runner, settings)
             try:
                 yield ApiState(
                     services=services,
@@ -147,9 +152,27 @@ def create_app() -> ASGIApp:
                     redirects=settings.download_redirect == "on",
                 )
             finally:
-                await runner.close(settings.shutdown_seconds - 2)
+                await asyncio.gather(*stopping)
+                await runner.close(_grace_seconds(settings))
 
     return make_api(open_state, most_open=settings.address_concurrency, most_refusals=settings.address_refusals)
+
+
+def _ends_runs_at_signal(runner: Runner, settings: Settings) -> set[asyncio.Task[None]]:
+    """At ``STOPPING`` let runs come to their end for a while, then hand them back.
+
+    The server stops only once every request has its answer, and those of images wait for their runs.
+    """
+    stopping: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(
+        STOPPING, lambda: stopping.add(loop.create_task(runner.close(_grace_seconds(settings)), name="stopping"))
+    )
+    return stopping
+
+
+def _grace_seconds(settings: Settings) -> float:
+    return max(settings.shutdown_seconds - 2, 0.5)
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -169,7 +192,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             )
             context = {"services": services, "runner": runner}
             await work(queues, context, stop, heartbeat_seconds=heartbeat_seconds(settings.lease_seconds))
-            grace_seconds = settings.shutdown_seconds - 2
+            grace_seconds = _grace_seconds(settings)
             await asyncio.gather(runner.close(grace_seconds), webhooks.close(grace_seconds))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -76,6 +77,19 @@ def run(settings: Settings) -> None:
 
 class _Server(MPServer):
     """Granian, whose API processes are replaced one by one at a hangup signal, unless they could not start."""
+
+    def _spawn_worker(self, *args: Any, **kwargs: Any) -> Any:
+        """An API process that ends its runs before its requests: they wait for them."""
+        worker: Any = super()._spawn_worker(*args, **kwargs)
+        terminate = worker.terminate
+
+        def end_runs_and_terminate() -> None:
+            with suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, wiring.STOPPING)
+            terminate()
+
+        worker.terminate = end_runs_and_terminate
+        return worker
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Take up a changed catalog and changed keys; what is wrong with them leaves things as they are."""

@@ -133,7 +133,6 @@ class Backend:
             return await self._poll(claim.handle)
         if claim.was_submitted and not _is_repeatable(self.provider):
             found = await self._find()
-            killpoint("run-after-find")
             if found is not None:
                 return found
         return await self._submit_somewhere()
@@ -199,7 +198,8 @@ class Backend:
         match outcome:
             case Failed(reason):
                 log.warning("backend declined", id=self._claim.id, provider=name, reason=reason.value)
-                if reason in _FINAL:
+                # A request, or a model, that cannot be served says nothing against the provider's other models.
+                if reason in _FINAL or reason is FailureClass.PERMANENT:
                     breakers.succeeded(name)
                 else:
                     breakers.failed(name)
@@ -273,14 +273,16 @@ class Backend:
         provider = self.provider
         if not isinstance(provider, Findable):
             return Unknown("the backend cannot be asked for a job by our id")
-        match await provider.find(self._claim.id):
+        answer = await provider.find(self._claim.id)
+        killpoint("run-after-find")
+        match answer:
             case Accepted(handle):
                 return await self._accepted(handle)
             case None:
                 await self._withdraw_intent()
                 return None
-            case Completed() | Failed() | Unknown() as outcome:
-                return outcome
+            case Completed() | Failed() | Unknown():
+                return answer
 
     async def _record_intent(self) -> None:
         if self._is_intent_recorded and self._binding_index == self._claim.binding:

@@ -86,6 +86,7 @@ class Leases:
             self._ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticking
+            self._ticking = None
 
     async def _tick(self) -> None:
         renewed_at = time.monotonic()
