@@ -11,7 +11,7 @@ import msgspec
 from safelight.accounts.workspaces import no_such_workspace
 from safelight.db.pool import Database
 from safelight.domain.access import Principal
-from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound
+from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound, RateLimited
 from safelight.domain.ids import new_api_key, read_api_key
 
 _REMEMBER_SECONDS = 0.9  # revocation must work within a second in every process
@@ -89,8 +89,12 @@ class Authenticator:
         self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
         self._touched: dict[int, float] = {}
 
-    async def authenticate(self, header: str | None) -> Principal:
-        """The sender, by an ``Authorization`` header. Raises ``InvalidApiKey``, the same for every reason."""
+    async def authenticate(self, header: str | None, *, is_suspect: bool = False) -> Principal:
+        """The sender, by an ``Authorization`` header. Raises ``InvalidApiKey``, the same for every reason.
+
+        ``is_suspect``: many wrong keys came from there. Then only keys that were seen to be right are looked up, and
+        ``RateLimited`` is raised for others.
+        """
         scheme, _, text = (header or "").partition(" ")
         key = read_api_key(text.strip(" ")) if scheme.lower() == "bearer" else None
         if key is None:
@@ -99,6 +103,8 @@ class Authenticator:
         known = self._known.get(key.sha256)
         if known and now - known[0] < _REMEMBER_SECONDS:
             return known[1]
+        if is_suspect and known is None:
+            raise RateLimited("Too many wrong API keys came from this address. Wait a minute, and try again.")
         principal = await self._db.lookup("find_key", {"sha256": key.sha256}, Principal)
         if principal is None:
             self._known.pop(key.sha256, None)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from typing import Any, cast
 
 import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.api.answer import encode
+from safelight.api.state import SUSPECT
 from safelight.api.wire import ErrorBody, ErrorDetail
 from safelight.domain.errors import RateLimited
 
@@ -24,7 +26,11 @@ class _Use(msgspec.Struct):
 
 
 class FairUse:
-    """Wraps an ASGI app. Counts per process and client address; behind a proxy that is the proxy's, unless it tells."""
+    """Wraps an ASGI app. Counts per process and client address; behind a proxy that is the proxy's.
+
+    An address that sends many wrong keys goes on with the right ones that it used before; downloads and health are
+    not touched by that.
+    """
 
     def __init__(self, app: ASGIApp, *, most_open: int, most_refusals: int) -> None:
         self._app = app
@@ -38,9 +44,10 @@ class FairUse:
             return
         client = scope.get("client")
         use = self._use_of(client[0] if client else "")
-        if use.open_requests >= self._most_open or use.refusals >= self._most_refusals:
-            await _refuse(send, use.window_start + _WINDOW_SECONDS - time.monotonic())
+        if use.open_requests >= self._most_open:
+            await _refuse(send)
             return
+        cast(dict[str, Any], scope)[SUSPECT] = use.refusals >= self._most_refusals
 
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 401:
@@ -64,13 +71,13 @@ class FairUse:
         return use
 
 
-async def _refuse(send: Send, seconds: float) -> None:
-    error = RateLimited("Too many requests from this address. Wait, and try again.")
+async def _refuse(send: Send) -> None:
+    error = RateLimited("Too many requests from this address are open. Wait for some to end.")
     body = encode(ErrorBody(error=ErrorDetail(message=error.message, param=None, code=error.code)))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(max(1, round(seconds))).encode()),
+        (b"retry-after", b"1"),
     ]
     await send({"type": "http.response.start", "status": 429, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

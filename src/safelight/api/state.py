@@ -24,6 +24,9 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     redirects: bool = False
 
 
+SUSPECT = "safelight.suspect"
+"""In a request's scope: many wrong keys came from its address."""
+
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
@@ -35,9 +38,11 @@ async def require_key(connection: Connection) -> None:
     """Goes before a request: it must carry a valid API key. Raises ``InvalidApiKey``."""
     header = connection.headers.getall("authorization", [])
     sender = header[0] if len(header) == 1 else None
-    connection.scope["principal"] = await api_state(connection).authenticator.authenticate(sender)  # type: ignore[typeddict-unknown-key]
+    scope = cast(dict[str, Any], connection.scope)
+    authenticator = api_state(connection).authenticator
+    scope["principal"] = await authenticator.authenticate(sender, is_suspect=scope.get(SUSPECT, False))
 
 
 def principal(connection: Connection) -> Principal:
     """Who sent a request that ``require_key`` let through."""
-    return cast(Principal, connection.scope["principal"])  # type: ignore[typeddict-item]
+    return cast(Principal, cast(dict[str, Any], connection.scope)["principal"])
