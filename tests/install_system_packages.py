@@ -14,6 +14,7 @@ import sys
 # Debian's package, and a program by which we know that it is there.
 PACKAGES = {
     "chromium": "chromium",
+    "curl": "curl",
     "faketime": "faketime",
     "iproute2": "ip",
     "nginx": "nginx",
