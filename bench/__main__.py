@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated
 
-from bench import api, footprint, render, submit
+from bench import api, download, footprint, render, retention, submit
 from bench import report as reports
 from bench.report import Report, Row
 from bench.servers import BenchError
@@ -23,6 +23,8 @@ BENCHES: dict[str, Bench] = {
     "render": render.run,
     "footprint": footprint.run,
     "submit": submit.run,
+    "download": download.run,
+    "retention": retention.run,
 }
 
 app = App(name="bench", help="Measure Safelight on this machine. docs/benchmarks.md says what and against what.")

@@ -4,32 +4,9 @@ from __future__ import annotations
 
 import time
 
-import msgspec
-
 from safelight.domain.errors import DownloadExpired, InvalidSignature
-from safelight.domain.media import MimeType
+from safelight.lifecycle.files import FileToSend
 from safelight.lifecycle.services import Services
-
-
-class FileToSend(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that may be sent, until the Unix second ``deletes_at_unix``. ``sha256`` is 32 bytes.
-
-    ``is_stored`` False: it is delivered once, and deleted after its first complete download.
-    """
-
-    generation_id: str
-    index: int
-    key: str
-    mime_type: MimeType
-    size_bytes: int
-    sha256: bytes
-    is_stored: bool
-    deletes_at_unix: int
-    variant: str | None = None
-
-    @property
-    def name(self) -> str:
-        return "-".join((self.generation_id, str(self.index), *([self.variant] if self.variant else [])))
 
 
 async def find_file(
@@ -38,12 +15,18 @@ async def find_file(
     """The file that a link names; ``variant`` is that of the link, such as ``thumbnail``.
 
     Raises ``InvalidSignature`` for a link we did not make, whether or not the file exists, and ``DownloadExpired``
-    for one that is past its time or whose file is deleted.
+    for one that is past its time or whose file is deleted. A file on this machine's disk may have been deleted within
+    the last second: the caller looks.
     """
     if not (index.isascii() and index.isdecimal() and str(int(index[:9])) == index):
         raise InvalidSignature
-    services.signer.check(generation_id, int(index), raw_query, time.time(), variant=variant)
-    row = await services.db.one("find_file", {"id": generation_id, "index": int(index)}, FileToSend)
+    number = int(index)
+    services.signer.check(generation_id, number, raw_query, time.time(), variant=variant)
+    if recent := services.recent_files.get(generation_id, number):
+        return recent
+    row = await services.db.one("find_file", {"id": generation_id, "index": number}, FileToSend)
     if row is None:
         raise DownloadExpired
+    if services.store.local_path(row.key) is not None:
+        services.recent_files.keep(row)
     return row

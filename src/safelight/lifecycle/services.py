@@ -16,6 +16,7 @@ from safelight.domain.ports import BlobStore, Moderator, Provider
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.lifecycle.files import RecentFiles
 from safelight.media.jws import StatementSigner
 from safelight.media.provenance import ProvenanceSigner
 from safelight.outbound.policy import OutboundPolicy
@@ -76,4 +77,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     changes: Changes
     limits: Limits
     work_dir: Path
+    recent_files: RecentFiles = msgspec.field(default_factory=RecentFiles)
     webhook_policy: OutboundPolicy = OutboundPolicy()

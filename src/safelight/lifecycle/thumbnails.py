@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from safelight.domain.errors import DownloadExpired, MediaError
-from safelight.lifecycle.download import FileToSend
+from safelight.lifecycle.files import FileToSend
 from safelight.lifecycle.keys import thumbnail_key
 from safelight.lifecycle.services import Services
 from safelight.media.thumbnail import write_thumbnail

@@ -1,0 +1,176 @@
+"""Downloads by signed links, beside nginx sending the same files and beside S3's own presigned links.
+
+One worker each, 16 connections, the same run, and both write their access logs. Memory is looked at while 50 readers
+are slow, from the disk and from S3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from bench.load import program
+from bench.nginx import nginx
+from bench.planted import Planted, plant
+from bench.processes import pss_mib, tree
+from bench.report import Reach, Report, at_least, at_most
+from bench.servers import BenchError, Server, folder, postgres, safelight
+from bench.tenants import settings, tenants
+
+from safelight.blobs import open_store
+from safelight.domain.ports import BlobStore, PresignedStore
+from safelight.domain.signing import LinkSigner, parse_signing_keys
+from tests.blobs import seaweed
+
+_CONNECTIONS = 16
+_SLOW_READERS = 50
+_KIB, _MIB = 1024, 1024 * 1024
+_SIZES = {"100 KiB": 100 * _KIB, "4 MiB": 4 * _MIB, "200 MiB": 200 * _MIB}
+_PIECE_BYTES = 8 * _MIB
+_KEY = f"k1:{hashlib.sha256(b'a bench').hexdigest()}"
+_SCRIPT = Path(__file__).with_name("download.lua")
+
+
+class _Rate(msgspec.Struct, frozen=True, kw_only=True):
+    requests: int
+    seconds: float
+    size_bytes: int
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+    @property
+    def mib_per_second(self) -> float:
+        return self.size_bytes / self.seconds / _MIB
+
+
+async def run(report: Report) -> None:
+    with folder() as base, postgres(base) as database:
+        await tenants(database.url, "download", 1)
+        common = {**settings(base, database.url), "SAFELIGHT_SIGNING_KEYS": _KEY}
+        root = base / "media"
+        planted = {name: plant(database.url, root, size) for name, size in _SIZES.items()}
+        local = {**common, "SAFELIGHT_MEDIA_URL": root.as_uri()}
+        with safelight("serve", base / "data", local) as server, nginx(base, root) as peer:
+            for name, file in planted.items():
+                piece = _PIECE_BYTES if file.size_bytes > _PIECE_BYTES else 0
+                theirs = urlsplit(peer.base_url + peer.path(file.key))
+                _compare(report, name, file, piece, _link(server, file), theirs.geturl(), _reach(name))
+            _slow_readers(report, "disk", server, planted["200 MiB"])
+        await _from_s3(report, base, common, root, planted)
+
+
+def _reach(name: str) -> Reach:
+    return at_least(0.3 if name == "100 KiB" else 0.8, of_peer=True)
+
+
+async def _from_s3(report: Report, base: Path, common: dict[str, str], root: Path, planted: dict[str, Planted]) -> None:
+    (base / "seaweed").mkdir()
+    with seaweed.serve(base / "seaweed") as s3:
+        url = s3.url("bench")
+        store = open_store(url)
+        links = await _upload(store, root, planted)
+        await store.close()
+        with safelight("serve", base / "data-s3", {**common, "SAFELIGHT_MEDIA_URL": url}) as server:
+            for name, file in planted.items():
+                piece = _PIECE_BYTES if file.size_bytes > _PIECE_BYTES else 0
+                reach = None if name == "100 KiB" else at_least(0.5, of_peer=True)
+                _compare(report, f"S3, {name}", file, piece, _link(server, file), links[name], reach)
+            _slow_readers(report, "S3", server, planted["200 MiB"])
+
+
+async def _upload(store: BlobStore, root: Path, planted: dict[str, Planted]) -> dict[str, str]:
+    """Put the files into the bucket; the bucket's own links to them."""
+    assert isinstance(store, PresignedStore)
+    for file in planted.values():
+        await store.put(file.key, root / file.key, mime_type="video/mp4")
+    return {name: await store.presigned_url(file.key, 3600) for name, file in planted.items()}
+
+
+def _link(server: Server, file: Planted) -> str:
+    return LinkSigner(parse_signing_keys(_KEY), server.base_url).url(file.id, 0, file.until)
+
+
+def _compare(report: Report, name: str, file: Planted, piece: int, ours: str, theirs: str, reach: Reach | None) -> None:
+    """Ours and the peer's in turns, twice each: what else this machine does then falls on both."""
+    report.say(f"{name}{f' in pieces of {piece // _MIB} MiB' if piece else ''}")
+    seconds = max(1.0, report.seconds / 2)
+    turns = [(_wrk(ours, file, piece, seconds), _wrk(theirs, file, piece, seconds)) for _ in range(2)]
+    what = f"{name}, ranges of {piece // _MIB} MiB" if piece else name
+    mine, peer = (sum(turn[side].mib_per_second for turn in turns) / 2 for side in (0, 1))
+    report.add(what, mine, "MiB/s", peer=peer, reach=reach)
+    rates = [sum(turn[side].per_second for turn in turns) / 2 for side in (0, 1)]
+    report.add(f"{what}: requests", rates[0], "/s", peer=rates[1])
+    report.add(f"{what}: p99", max(turn[0].p99_ms for turn in turns), "ms", peer=max(turn[1].p99_ms for turn in turns))
+
+
+def _wrk(url: str, file: Planted, piece: int, seconds: float) -> _Rate:
+    parts = urlsplit(url)
+    options = ["-t1", f"-c{_CONNECTIONS}", f"-d{round(seconds)}s", "--timeout", "60s", "-s", str(_SCRIPT)]
+    arguments = [f"{parts.path}?{parts.query}", str(file.size_bytes), str(piece)]
+    done = subprocess.run(
+        [program(), *options, f"{parts.scheme}://{parts.netloc}", "--", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds + 90,
+    )
+    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+    if line is None:
+        raise BenchError(f"wrk said: {done.stdout}{done.stderr}")
+    rate = msgspec.json.decode(line.removeprefix("RESULT "), type=_Rate)
+    if rate.errors or not rate.requests:
+        raise BenchError(f"{rate.errors} of {rate.requests} downloads failed.")
+    expected = rate.requests * (piece or file.size_bytes)
+    if rate.size_bytes < expected:
+        raise BenchError(f"{rate.requests} downloads brought {rate.size_bytes} bytes, not {expected}.")
+    return rate
+
+
+def _slow_readers(report: Report, source: str, server: Server, file: Planted) -> None:
+    """What the API process takes while many clients read a large file slowly."""
+    report.say(f"{_SLOW_READERS} slow readers, from {source}")
+    before = _memory(server)
+    seconds = max(3.0, report.seconds)
+    with _reading(_link(server, file)):
+        most = _highest(lambda: _memory(server), seconds)
+    report.add(f"{source}: memory before {_SLOW_READERS} slow readers", before, "MiB")
+    report.add(f"{source}: more memory during them", most - before, "MiB", reach=at_most(_SLOW_READERS))
+
+
+def _memory(server: Server) -> float:
+    return sum(pss_mib(process) for process in tree(server.pid))
+
+
+def _highest(look: Callable[[], float], seconds: float) -> float:
+    give_up_at, most = time.monotonic() + seconds, 0.0
+    while time.monotonic() < give_up_at:
+        most = max(most, look())
+        time.sleep(0.2)
+    return most
+
+
+@contextlib.contextmanager
+def _reading(url: str) -> Iterator[None]:
+    """Many clients in another process, each taking 100 KiB a second."""
+    command = ["curl", "-s", "-o", "/dev/null", "--limit-rate", "100k", url]
+    readers = [subprocess.Popen(command, stdin=subprocess.DEVNULL) for _ in range(_SLOW_READERS)]
+    try:
+        yield
+        if any(reader.poll() is not None for reader in readers):
+            raise BenchError("A slow reader ended early.")
+    finally:
+        for reader in readers:
+            reader.kill()
+        for reader in readers:
+            reader.wait()
