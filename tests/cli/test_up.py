@@ -211,7 +211,8 @@ def test_serve_and_worker_alone_share_the_database_of_a_data_folder(fresh_server
     assert safelight("migrate", "--data-dir", folder).returncode == 0
     api = fresh_server(command="serve", data_dir=folder).wait_until_ready()
     worker = fresh_server(command="worker", data_dir=folder)
-    eventually(lambda: "working" in worker.log, "the worker")
+    eventually(lambda: "working" in worker.log or worker.process.poll() is not None, "the worker")
+    assert worker.process.poll() is None, worker.log
     secret = safelight("keys", "create", "--plain", "--data-dir", folder).stdout.strip()
     headers = {"Authorization": f"Bearer {secret}"}
     assert httpx.get(f"{api.base_url}/v2/models", headers=headers).status_code == 200
