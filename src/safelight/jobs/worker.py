@@ -7,6 +7,7 @@ waits for a run that is a task of its own, and the generation's row says who run
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,9 @@ import msgspec
 import structlog
 from procrastinate import App
 
+from safelight.domain.errors import ServiceUnavailable
+from safelight.lifecycle.reconcile import reconcile
+from safelight.lifecycle.services import Services
 from safelight.lifecycle.surprises import told
 
 log = structlog.get_logger()
@@ -47,6 +51,9 @@ async def work(
         asyncio.create_task(_serve(queue, dict(context), stop, heartbeat_seconds), name=f"queue {queue.name}")
         for queue in queues
     ]
+    services: Services = context["services"]
+    with contextlib.suppress(ServiceUnavailable):
+        await reconcile(services)  # what an earlier worker left is not to wait for the clock
     await stop.wait()
     for worker in workers:
         worker.cancel()
