@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated
 
+from cyclopts import App, Parameter
+from rich.console import Console
+
 from bench import api, download, footprint, render, retention, submit
 from bench import report as reports
 from bench.report import Report, Row
 from bench.servers import BenchError
-from cyclopts import App, Parameter
-from rich.console import Console
 
 Bench = Callable[[Report], Coroutine[None, None, None]]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
+
 from bench.load import program
 from bench.nginx import nginx
 from bench.planted import Planted, plant
@@ -22,7 +23,6 @@ from bench.processes import pss_mib, tree
 from bench.report import Reach, Report, at_least, at_most
 from bench.servers import BenchError, Server, folder, postgres, safelight
 from bench.tenants import settings, tenants
-
 from safelight.blobs import open_store
 from safelight.domain.ports import BlobStore, PresignedStore
 from safelight.domain.signing import LinkSigner, parse_signing_keys

@@ -12,7 +12,6 @@ import time
 _STARTED = time.perf_counter()
 
 from bench.servers import folder  # noqa: E402 - the clock starts before the imports, which a first image waits for
-
 from safelight.providers.builtin.render import render_image, render_video  # noqa: E402
 from safelight.providers.builtin.spec import ImageSpec, VideoSpec  # noqa: E402
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+
 from bench.processes import cpu_seconds
 from bench.servers import BenchError
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 import psutil
+
 from bench.servers import BenchError, Postgres
 from bench.tenants import IMAGE, IMAGE_PRICE_NANOS, Tenant
-
 from safelight.db.pool import statement
 
 CLIENTS = 32

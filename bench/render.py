@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 
 import msgspec
+
 from bench.report import Reach, Report, at_least, at_most
 from bench.servers import BenchError
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
 from bench.report import Report, at_least, at_most
 from bench.servers import COMMAND, BenchError, folder, postgres
 from bench.tenants import settings, tenants
-
 from safelight.db.pool import statement
 
 _DUE, _KEPT = 100_000, 500_000
@@ -22,18 +22,19 @@ _FILE_BYTES = 4096
 _BATCH = 1000
 _DAYS = 7
 
-# Ids as they are made: 10 characters of time, 16 that are random. Keys lie in the folders of a few days.
+# Due in the order in which they were made; the keys of 20,000 after each other lie in one day's folder.
 _ROWS = """
 insert into generations (id, workspace_id, type, model, request, body_sha256, billable_unit, unit_price_nanos, quantity,
     held_nanos, charged_nanos, charged_thousandths, state, deadline, retention_seconds, finished_at, deletes_at)
 select 'req-01M8' || lpad(n::text, 22, '0'), (select min(id) from workspaces), 'image', 'bench',
     '{"prompt": "a grey square"}', '', 'image', 0, 1, 0, 0, 0, 'completed', now(), 604800, now(),
-    now() + case when n <= %(due)s then interval '-1 h' else interval '7 days' end
+    now() + case when n <= %(due)s then interval '-1 h' else interval '7 days' end + n * interval '1 ms'
 from generate_series(1, %(due)s + %(kept)s) n;
 """
 _MEDIA = """
 insert into media (generation_id, index, key, mime_type, size_bytes, sha256, width, height, deletes_at)
-select id, 0, 'media/2026/11/' || lpad((1 + right(id, 6)::integer %% %(days)s)::text, 2, '0') || '/' || id || '-0.png',
+select id, 0,
+    'media/2026/11/' || lpad((1 + right(id, 6)::integer / 20000 %% %(days)s)::text, 2, '0') || '/' || id || '-0.png',
     'image/png', %(size)s, sha256(id::bytea), 64, 64, deletes_at
 from generations
 """

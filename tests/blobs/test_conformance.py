@@ -16,9 +16,7 @@ Write = Callable[..., Path]
 
 STORES = {
     "local": lambda request, tmp_path: f"file://{tmp_path}/media",
-    "s3": lambda request, tmp_path: request.getfixturevalue("s3_server").url(
-        "media", f"p-{secrets.token_hex(8)}/x"
-    ),
+    "s3": lambda request, tmp_path: request.getfixturevalue("s3_server").url("media", f"p-{secrets.token_hex(8)}/x"),
 }
 
 
@@ -49,9 +47,7 @@ async def test_what_is_put_is_got(store: BlobStore, write: Write) -> None:
     assert source.exists()
 
 
-async def test_the_same_put_again_is_harmless_and_another_replaces_the_whole(
-    store: BlobStore, write: Write
-) -> None:
+async def test_the_same_put_again_is_harmless_and_another_replaces_the_whole(store: BlobStore, write: Write) -> None:
     await put(store, write, "a/b", b"long content")
     await put(store, write, "a/b", b"long content")
     assert await store.get("a/b") == b"long content"

@@ -74,9 +74,7 @@ async def test_a_moved_file_costs_two_fsyncs_in_the_right_order(
     assert calls == ["fsync source", "rename to second", "fsync ab"]
 
 
-async def test_a_copied_file_costs_two_fsyncs_as_well(
-    store: LocalStore, write: Write, calls: list[str]
-) -> None:
+async def test_a_copied_file_costs_two_fsyncs_as_well(store: LocalStore, write: Write, calls: list[str]) -> None:
     await store.put("m/ab/first", write(b"1"), mime_type="image/png")
     calls.clear()
     await store.put("m/ab/second", write(b"2"), mime_type="image/png")
@@ -109,9 +107,7 @@ async def test_a_folder_that_others_remove_is_made_again(store: LocalStore, writ
     assert files(store.root) == ["m/ab/third"]
 
 
-async def test_puts_and_deletes_in_one_folder_do_not_disturb_each_other(
-    store: LocalStore, write: Write
-) -> None:
+async def test_puts_and_deletes_in_one_folder_do_not_disturb_each_other(store: LocalStore, write: Write) -> None:
     source = write(b"content")
 
     async def cycle(worker: int) -> None:

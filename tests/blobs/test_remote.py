@@ -147,9 +147,7 @@ async def test_an_upload_that_fails_takes_its_parts_back(faulty: Faulty, write: 
     faulty.handler = handler
     with pytest.raises(ServiceUnavailable, match="AccessDenied"):
         await faulty.open().put("object", write(bytes(remote.PART_BYTES + 1)), mime_type="video/mp4")
-    assert ("DELETE", "u1") in [
-        (request.method, request.query.get("uploadId")) for request in faulty.requests
-    ]
+    assert ("DELETE", "u1") in [(request.method, request.query.get("uploadId")) for request in faulty.requests]
 
 
 async def test_no_error_shows_a_credential(faulty: Faulty) -> None:

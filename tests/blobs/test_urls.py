@@ -79,9 +79,7 @@ async def test_gcs_and_azure_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = open_store(f"az://container/prefix?account=acc&account_key={AZURE_KEY}")
     assert isinstance(azure, RemoteStore)
     assert isinstance(azure._bucket, AzureStore)
-    assert (await azure.presigned_url("a/b", 60)).startswith(
-        "https://acc.blob.core.windows.net/container/prefix/a/b?"
-    )
+    assert (await azure.presigned_url("a/b", 60)).startswith("https://acc.blob.core.windows.net/container/prefix/a/b?")
     assert isinstance(opened("az://container?use_emulator=true&allow_http=true"), AzureStore)
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "fromenv")
     assert isinstance(opened(f"az://container?account_key={AZURE_KEY}"), AzureStore)

@@ -217,14 +217,8 @@ def test_keys_in_text_and_back() -> None:
     text = "# kept by the operator\n" + format_signing_keys((made, OLD)) + "\n"
     assert parse_signing_keys(text) == (made, OLD)
     assert text.splitlines()[1].endswith(":2026-05-02T12:30:00Z")
-    assert (
-        parse_signing_keys(f" k9:{made.secret.hex().upper()} , k1:{OLD.secret.hex()}")[0].secret
-        == made.secret
-    )
-    assert (
-        parse_signing_keys(f"a:{made.secret.hex()}:2026-05-02T14:30:00+02:00")[0].created_at
-        == made.created_at
-    )
+    assert parse_signing_keys(f" k9:{made.secret.hex().upper()} , k1:{OLD.secret.hex()}")[0].secret == made.secret
+    assert parse_signing_keys(f"a:{made.secret.hex()}:2026-05-02T14:30:00+02:00")[0].created_at == made.created_at
 
 
 HEX = "00112233445566778899aabbccddeeff" * 2
@@ -253,9 +247,7 @@ def test_a_wrong_key_is_told_with_a_remedy_and_without_the_secret(text: str, say
         parse_signing_keys(text)
     assert says in str(caught.value)
     assert HEX[:16] not in str(caught.value)
-    assert any(
-        word in str(caught.value) for word in ("signing-keys add", "Write it as", "Give each its own id")
-    )
+    assert any(word in str(caught.value) for word in ("signing-keys add", "Write it as", "Give each its own id"))
 
 
 def test_a_key_never_shows_its_secret() -> None:

@@ -54,10 +54,7 @@ def samples(folder: Path) -> list[Path]:
 
 def main() -> None:
     root, chain, key = create_local_chain("Cost")
-    signers = {
-        name: ProvenanceSigner(*create_local_chain("Cost", algorithm=name)[1:])
-        for name in ("es256", "ed25519")
-    }
+    signers = {name: ProvenanceSigner(*create_local_chain("Cost", algorithm=name)[1:]) for name in ("es256", "ed25519")}
     signers["es256"] = ProvenanceSigner(chain, key)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -78,9 +78,7 @@ def _add_tone(container: Any, audio: Any, *, seconds: float) -> None:
     times = np.arange(int(48_000 * seconds), dtype=np.float32) / 48_000
     wave = (0.3 * np.sin(2 * np.pi * 440 * times))[None].astype(np.float32)
     for at in range(0, wave.shape[1], 1024):
-        block = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(wave[:, at : at + 1024]), format="fltp", layout="mono"
-        )
+        block = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[:, at : at + 1024]), format="fltp", layout="mono")
         block.sample_rate, block.pts, block.time_base = 48_000, at, Fraction(1, 48_000)
         container.mux(audio.encode(block))
     container.mux(audio.encode(None))

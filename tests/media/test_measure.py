@@ -41,9 +41,7 @@ def test_kinds_of_png(tmp_path: Path, options: dict[str, object], alpha: bool, w
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
-@pytest.mark.parametrize(
-    ("orientation", "size"), [(1, (64, 48)), (3, (64, 48)), (6, (48, 64)), (8, (48, 64))]
-)
+@pytest.mark.parametrize(("orientation", "size"), [(1, (64, 48)), (3, (64, 48)), (6, (48, 64)), (8, (48, 64))])
 def test_size_is_as_displayed(tmp_path: Path, suffix: str, orientation: int, size: tuple[int, int]) -> None:
     image = picture().copy()
     image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
@@ -127,9 +125,7 @@ def test_an_empty_file_is_told_as_such(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("sound", [False, True])
-def test_clips(
-    tmp_path: Path, rate: Fraction | int, frames: int, seconds: float, fps: float, sound: bool
-) -> None:
+def test_clips(tmp_path: Path, rate: Fraction | int, frames: int, seconds: float, fps: float, sound: bool) -> None:
     path = write_clip(tmp_path / "clip.mp4", rate=rate, frames=frames, sound=sound)
     facts = measure(path)
     assert facts.duration_seconds == pytest.approx(seconds, abs=1e-9)

@@ -85,9 +85,7 @@ def test_a_signed_file_tells_where_it_is_from(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_overhead_is_small_and_holds_no_thumbnail(
-    tmp_path: Path, signer: ProvenanceSigner, suffix: str
-) -> None:
+def test_the_overhead_is_small_and_holds_no_thumbnail(tmp_path: Path, signer: ProvenanceSigner, suffix: str) -> None:
     source = make(tmp_path, suffix)
     target = sign(signer, source, tmp_path / "signed")
     assert target.stat().st_size - source.stat().st_size < 4096
@@ -103,9 +101,7 @@ def test_signing_changes_no_pixel(tmp_path: Path, signer: ProvenanceSigner, suff
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_one_flipped_bit_does_not_verify(
-    tmp_path: Path, chain: Chain, signer: ProvenanceSigner, suffix: str
-) -> None:
+def test_one_flipped_bit_does_not_verify(tmp_path: Path, chain: Chain, signer: ProvenanceSigner, suffix: str) -> None:
     source = make(tmp_path, suffix)
     target = sign(signer, source, tmp_path / "signed")
     original, data = source.read_bytes(), target.read_bytes()
@@ -120,9 +116,7 @@ def test_one_flipped_bit_does_not_verify(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_changed_claim_does_not_verify(
-    tmp_path: Path, chain: Chain, signer: ProvenanceSigner, suffix: str
-) -> None:
+def test_a_changed_claim_does_not_verify(tmp_path: Path, chain: Chain, signer: ProvenanceSigner, suffix: str) -> None:
     target = sign(signer, make(tmp_path, suffix), tmp_path / "signed")
     data = target.read_bytes()
     assert data.count(b"example-model") == 1
@@ -135,9 +129,7 @@ def test_a_changed_claim_does_not_verify(
 
 def test_another_root_is_not_trusted(tmp_path: Path, signer: ProvenanceSigner) -> None:
     """The other root has the very same name."""
-    report = verify(
-        sign(signer, make(tmp_path, "png"), tmp_path / "signed"), create_local_chain("Example Studio")[0]
-    )
+    report = verify(sign(signer, make(tmp_path, "png"), tmp_path / "signed"), create_local_chain("Example Studio")[0])
     assert (report.present, report.valid, report.trusted) == (True, True, False)
     assert "untrusted" in report.problems[0]
 
@@ -199,9 +191,7 @@ def test_many_threads_share_a_signer(tmp_path: Path, chain: Chain, signer: Prove
 
 
 @pytest.mark.parametrize("mime_type", ["image/png", "image/jpeg", "image/webp", "video/mp4"])
-def test_what_cannot_be_signed_leaves_nothing(
-    tmp_path: Path, signer: ProvenanceSigner, mime_type: str
-) -> None:
+def test_what_cannot_be_signed_leaves_nothing(tmp_path: Path, signer: ProvenanceSigner, mime_type: str) -> None:
     source, target = tmp_path / "page", tmp_path / "signed"
     source.write_text("<html>" * 100)
     with pytest.raises(ProvenanceError, match=r"could not be signed: .+"):
@@ -223,9 +213,7 @@ def test_a_full_disk_is_a_provenance_error(
     assert not target.is_symlink()
 
 
-def test_the_manifest_follows_the_specification(
-    tmp_path: Path, chain: Chain, signer: ProvenanceSigner
-) -> None:
+def test_the_manifest_follows_the_specification(tmp_path: Path, chain: Chain, signer: ProvenanceSigner) -> None:
     target = sign(signer, make(tmp_path, "png"), tmp_path / "signed")
     with target.open("rb") as file, c2pa.Reader("image/png", file) as reader:
         store = msgspec.json.decode(reader.detailed_json())
@@ -234,9 +222,7 @@ def test_the_manifest_follows_the_specification(
     assert sorted(created) == ["c2pa.actions.v2", "c2pa.hash.data"]
     (action,) = manifest["assertion_store"]["c2pa.actions.v2"]["actions"]
     assert action["action"] == "c2pa.created"
-    assert action["digitalSourceType"] == (
-        "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-    )
+    assert action["digitalSourceType"] == ("http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia")
     assert action["softwareAgent"] == {"name": "Safelight", "version": __version__}
 
 
@@ -324,9 +310,7 @@ def test_a_timestamp_authority_is_asked_only_when_configured(
     assert callers
 
 
-def test_verifying_asks_nobody(
-    tmp_path: Path, chain: Chain, listener: tuple[str, list[socket.socket]]
-) -> None:
+def test_verifying_asks_nobody(tmp_path: Path, chain: Chain, listener: tuple[str, list[socket.socket]]) -> None:
     """A file whose manifest is said to lie elsewhere."""
     url, callers = listener
     algorithm = provenance._algorithm(chain[1], chain[2])

@@ -13,9 +13,7 @@ def box(major: bytes, *compatible: bytes) -> bytes:
     return (len(body) + 4).to_bytes(4) + body + b"\0" * 32
 
 
-@pytest.mark.parametrize(
-    ("suffix", "expected"), [("png", "image/png"), ("jpg", "image/jpeg"), ("webp", "image/webp")]
-)
+@pytest.mark.parametrize(("suffix", "expected"), [("png", "image/png"), ("jpg", "image/jpeg"), ("webp", "image/webp")])
 def test_pictures_under_any_name(tmp_path: Path, suffix: str, expected: str) -> None:
     path = save(picture(), tmp_path / f"picture.{suffix}").rename(tmp_path / "movie.mp4")
     assert sniff(path) == expected

@@ -66,9 +66,7 @@ def test_orientation_of_a_picture(tmp_path: Path) -> None:
         (180, [3, 2, 1, 0], (100, 50)),
     ],
 )
-def test_rotation_of_a_clip(
-    tmp_path: Path, rotation: int, expected: list[int], size: tuple[int, int]
-) -> None:
+def test_rotation_of_a_clip(tmp_path: Path, rotation: int, expected: list[int], size: tuple[int, int]) -> None:
     clip = write_clip(
         tmp_path / "clip.mp4",
         size=(400, 200),
@@ -109,9 +107,7 @@ def test_the_frame_is_at_a_tenth(tmp_path: Path) -> None:
 
 
 def test_an_all_black_clip_has_a_thumbnail_too(tmp_path: Path) -> None:
-    clip = write_clip(
-        tmp_path / "clip.mp4", draw=lambda _i, width, height: np.zeros((height, width, 3), np.uint8)
-    )
+    clip = write_clip(tmp_path / "clip.mp4", draw=lambda _i, width, height: np.zeros((height, width, 3), np.uint8))
     write_thumbnail(clip, tmp_path / "target")
     assert measure(tmp_path / "target").width == 96
 

@@ -113,7 +113,7 @@ async def _watch(path: Path, report: Callable[[float], None]) -> None:
     while True:
         await asyncio.sleep(_PROGRESS_SECONDS)
         with contextlib.suppress(OSError, struct.error):
-            report(struct.unpack("<d", path.read_bytes())[0])
+            report(struct.unpack("<d", await asyncio.to_thread(path.read_bytes))[0])
 
 
 def _prepare_process(parent: int) -> None:
