@@ -32,7 +32,8 @@ from safelight.outbound.resolver import OutboundRefused
 
 log = structlog.get_logger()
 
-_STORE_PAUSES_SECONDS = (0.2, 1.0)
+# How long a store that is away is waited for: nobody waits for a video, and it was paid for.
+_STORE_PAUSES_SECONDS = {GenerationType.IMAGE: (0.2, 1.0), GenerationType.VIDEO: (0.2, 1.0, 3.0, 10.0, 20.0)}
 _FETCH_SECONDS = 600.0
 _MAX_BYTES = {GenerationType.IMAGE: 128 * 1024 * 1024, GenerationType.VIDEO: 4 * 1024 * 1024 * 1024}
 
@@ -64,16 +65,16 @@ async def _deliver_one(
     killpoint("deliver-after-measure")
     mime_type = prepared.facts.mime_type
     key = media_key(claim.id, index, claim.run_token, EXTENSION_OF_MIME[mime_type])
-    await _put(services, key, prepared.path, mime_type)
+    await _put(services, claim, key, prepared.path, mime_type)
     killpoint("deliver-after-store")
     return StoredFile(
         index=index, key=key, size_bytes=prepared.size_bytes, sha256=prepared.sha256, facts=prepared.facts
     )
 
 
-async def _put(services: Services, key: str, path: Path, mime_type: MimeType) -> None:
+async def _put(services: Services, claim: Claim, key: str, path: Path, mime_type: MimeType) -> None:
     """A store that hiccups is asked again; one that stays away fails the generation."""
-    for pause in _STORE_PAUSES_SECONDS:
+    for pause in _STORE_PAUSES_SECONDS[claim.type]:
         try:
             await services.store.put(key, path, mime_type=mime_type, consume=True)
         except ServiceUnavailable as error:

@@ -133,9 +133,7 @@ def _render(order: Order, seed: int, path: Path, progress_path: Path) -> None:
 
     references = tuple(ReferenceImage(item.role, item.data) for item in order.references)
     if order.type is GenerationType.IMAGE:
-        spec = ImageSpec(
-            prompt=order.prompt, seed=seed, width=order.width, height=order.height, references=references
-        )
+        spec = ImageSpec(prompt=order.prompt, seed=seed, width=order.width, height=order.height, references=references)
         render_image(spec, path, order.output_format or "jpeg")
         return
     clip = VideoSpec(
