@@ -13,9 +13,9 @@ from tests.support.server import Server, open_folder
 
 
 @pytest.fixture(scope="session")
-def databases(testrun_uid: str) -> Iterator[postgres.TestDatabases]:
+def databases() -> Iterator[postgres.TestDatabases]:
     """Makes migrated, empty databases: ``databases.create()``."""
-    with postgres.databases(testrun_uid) as made:
+    with postgres.databases() as made:
         yield made
 
 

@@ -1,27 +1,24 @@
 """A real PostgreSQL for tests, and databases on it that are migrated and empty.
 
-The session has one server: the one that ``SAFELIGHT_TEST_DATABASE_URL`` names, whose user may create databases,
-or an embedded one that the workers share and the last of them stops. One template is migrated; every database is
-a copy of it, which takes tens of milliseconds.
+Each worker of a session has an embedded server, which ends with the worker, however that ends; or all use the one
+that ``SAFELIGHT_TEST_DATABASE_URL`` names, whose user may create databases. One template is migrated; every database
+is a copy of it, which takes tens of milliseconds.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
-from safelight.data_folder import FileLock
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.db.migrate import migrate
+from tests.support.server import open_folder
 
 _HASTE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
@@ -31,9 +28,8 @@ class TestDatabases:
 
     __test__ = False
 
-    def __init__(self, server_url: str, folder: Path) -> None:
+    def __init__(self, server_url: str) -> None:
         self._server_url = server_url
-        self._folder = folder
         self._names: list[str] = []
         self._template = self._migrated_template()
 
@@ -56,54 +52,34 @@ class TestDatabases:
         self._run(sql.SQL("drop database if exists {} with (force)"), name)
         self._names.remove(name)
 
-    def drop_all(self) -> None:
-        for name in list(self._names):
-            self.drop(with_database(self._server_url, name))
-
     def _run(self, statement: sql.SQL, *names: str) -> None:
         with psycopg.connect(self._server_url, autocommit=True) as connection:
             connection.execute(statement.format(*map(sql.Identifier, names)))
 
     def _migrated_template(self) -> str:
-        """The name of this session's template; the first worker to come makes it."""
-        note = self._folder / "template"
-        with FileLock(self._folder / "template.lock").held():
-            if not note.exists():
-                name = f"safelight_template_{secrets.token_hex(4)}"
-                self._run(sql.SQL("create database {} template template0"), name)
-                migrate(with_database(self._server_url, name))
-                note.write_text(name)
-            return note.read_text()
+        name = f"safelight_template_{secrets.token_hex(4)}"
+        self._run(sql.SQL("create database {} template template0"), name)
+        migrate(with_database(self._server_url, name))
+        return name
 
-    def drop_template(self) -> None:
+    def close(self) -> None:
+        """Drop everything that was made."""
+        for name in list(self._names):
+            self.drop(with_database(self._server_url, name))
         self._run(sql.SQL("drop database if exists {} with (force)"), self._template)
 
 
 @contextmanager
-def databases(session: str) -> Iterator[TestDatabases]:
-    """The session's databases. ``session`` is a name that all its workers have in common."""
-    folder = Path(tempfile.gettempdir()) / f"safelight-test-{session}"
-    folder.mkdir(mode=0o711, exist_ok=True)
-    url = os.environ.get("SAFELIGHT_TEST_DATABASE_URL")
-    workers = FileLock(folder / "workers.lock")
-    workers.acquire(shared=True)
-    if url:
-        made = TestDatabases(url, folder)
-        try:
-            yield made
-        finally:
-            made.drop_all()
-            if workers.acquire(wait=False):  # the last worker
-                made.drop_template()
-                shutil.rmtree(folder, ignore_errors=True)
-    else:
-        with EmbeddedPostgres(folder / "server", settings=_HASTE) as server_url:
-            made = TestDatabases(server_url, folder)
-            yield made
-            made.drop_all()
-        if workers.acquire(wait=False):
-            shutil.rmtree(folder, ignore_errors=True)
-    workers.release()
+def databases() -> Iterator[TestDatabases]:
+    """The databases of one worker."""
+    with ExitStack() as stack:
+        url = os.environ.get("SAFELIGHT_TEST_DATABASE_URL")
+        if not url:
+            folder = stack.enter_context(open_folder())
+            url = stack.enter_context(EmbeddedPostgres(folder / "server", dies_with_caller=True, settings=_HASTE))
+        made = TestDatabases(url)
+        yield made
+        made.close()
 
 
 def with_database(url: str, name: str) -> str:
