@@ -9,25 +9,26 @@ import httpx
 import pytest
 
 from tests.contract.accounts import Account, Accounts, embedded_database
-from tests.support.server import Server
+from tests.support.server import Server, open_folder
 
 _CATALOG = Path(__file__).with_name("noop_catalog.toml")
 
 
 @pytest.fixture(scope="session")
-def noop_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def noop_server() -> Iterator[Server]:
     """``safelight up`` on the catalog of this folder, whose models answer at once, never, or with a failure."""
     settings = {
         "SAFELIGHT_CATALOG": str(_CATALOG),
         "SAFELIGHT_SHUTDOWN": "3s",
         "SAFELIGHT_ADDRESS_REFUSALS": "1000000",  # all these tests come from one address
     }
-    started = Server(tmp_path_factory.mktemp("noop") / "data", env=settings)
-    try:
-        yield started.wait_until_ready()
-        started.stop()
-    finally:
-        started.kill_everything()
+    with open_folder() as folder:
+        started = Server(folder / "data", env=settings)
+        try:
+            yield started.wait_until_ready()
+            started.stop()
+        finally:
+            started.kill_everything()
 
 
 @pytest.fixture(scope="session")
