@@ -8,7 +8,7 @@
     scenes/      a scene per subject: elements, listed back to front, each with its depth
     easel        the picture that numpy and Skia share
     sky, terrain, water, weather, shapes    what scenes are made of
-    noise, planes    fractal tiles, and fast work on whole planes
+    noise, planes    texture tiles, and fast work on whole planes
     manner       the finish: watercolour, ink, oil, flat, pixel, film, photograph
     motion       the same scene over time: camera drift, cached layers, given first and last frames
     sound        what the scene sounds like

@@ -3,9 +3,9 @@
 import numpy as np
 
 from safelight.providers.builtin.easel import Easel, Element
-from safelight.providers.builtin.noise import Field, blend_lit, fractal, sample, smoothstep
+from safelight.providers.builtin.noise import Field, blend_lit, sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, mix
-from safelight.providers.builtin.planes import lay_field, shrink
+from safelight.providers.builtin.planes import shrink
 from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.sky import field_axes
 from safelight.providers.builtin.terrain import Ground, View, draw_terrain
@@ -20,8 +20,8 @@ class Banks:
     def __init__(self, brief: Brief, view: View, ground: Ground, summit: tuple[float, float], speed: float) -> None:
         rng = brief.rng("banks")
         self.view, self.ground, self.summit = view, ground, summit
-        self.shape = fractal(rng, 512, roughness=2.25, coarsest=2)
-        self.billow = fractal(rng, 512, roughness=2.0, coarsest=5)
+        self.shape = texture(rng, 512, roughness=2.25, coarsest=2)
+        self.billow = texture(rng, 512, roughness=2.0, coarsest=5)
         self.wind = (1 if rng.random() < 0.5 else -1) * speed
         self.level = rng.uniform(-0.02, 0.05)
         self._land: dict[tuple[int, int], Field] = {}
@@ -58,13 +58,15 @@ class Banks:
             (0.55 * top + 0.45 * self.view.horizon + self.level, 0.13, 0.50, 1.0, 0.9),
             (self.view.horizon + 0.19 + self.level, 0.19, 0.34, 1.7, 0.97),
         ):
-            alpha, lit = self._bank(p, x, y, t, (level, thick, scale, pace))
+            foot = level + (1.8 if pace < 1.5 else 9.0) * thick  # the near bank has none in the frame
+            reached = slice(max(0, int((level - 0.1 - 1.8 * thick) * rows)), max(0, min(rows, int(foot * rows))))
+            alpha, lit = self._bank(p, x[reached], y[reached], t, (level, thick, scale, pace))
             alpha, lit = alpha[:, inner] * np.float32(weight), lit[:, inner]
-            total = alpha + cover * (1 - alpha)
+            total = alpha + cover[reached] * (1 - alpha)
             share = alpha / np.maximum(total, np.float32(1e-3))
-            blend_lit(colour, _deep(p), p.cloud_light, lit, share)
-            cover = total
-        lay_field(easel.pixels, (colour[0], colour[1], colour[2]), cover)
+            blend_lit([plane[reached] for plane in colour], _deep(p), p.cloud_light, lit, share)
+            cover[reached] = total
+        easel.lay(0, easel.height, (colour[0], colour[1], colour[2]), cover)
 
     def _shadow(self, x: Field, y: Field, t: float) -> Field:
         drift = sample(self.shape, x * 0.42 - np.float32(t * 0.020), y * 0.9 + 0.37)

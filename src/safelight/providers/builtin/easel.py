@@ -1,6 +1,7 @@
 """What a scene paints on: a premultiplied RGBA picture that numpy and Skia share, and the elements laid upon it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import msgspec
@@ -8,10 +9,14 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
+from safelight.providers.builtin.mirror import mirror_pixels
+from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette, argb
+from safelight.providers.builtin.planes import lay_field
 from safelight.providers.builtin.reading import Brief, Rgb
 
 Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint16]
 
 
 class Easel:
@@ -32,28 +37,57 @@ class Easel:
         """A thousandth of the frame's geometric size, in pixels: what scenes measure lengths in."""
         return float(np.sqrt(self.width * self.height)) / 1000
 
-    @cached_property
+    def lay(self, first: int, last: int, colour: tuple[Field, Field, Field], cover: Field | None = None) -> None:
+        """Stretch three low-resolution fields (0..1) over some rows; ``cover`` is their opacity."""
+        lay_field(self.pixels[first:last], colour, cover)
+
+    def mirror(self, top: int, words: Words, rough: float, dark: Rgb, bright: Rgb) -> None:
+        """Turn the rows below ``top`` into water that mirrors what is above; ``words`` say how it leans there."""
+        mirror_pixels(self.pixels, top, words, rough, (dark, bright))
+
+    @property
     def canvas(self) -> skia.Canvas:
         """Skia's view of the same pixels, moved so that x = 0 is the frame's left edge."""
-        self._surface = skia.Surface(self.pixels)
+        return self._skia
+
+    @contextmanager
+    def element(self, distance: float, ink: Rgb | None = None, *, soft: bool = False) -> Iterator[None]:
+        """Draw an element moved to the right; ``ink`` is its only colour, where it has but one, and ``soft`` says that
+        it has no sharp edges."""
+        self._skia.save()
+        self._skia.translate(distance, 0)
+        yield
+        self._skia.restore()
+
+    @cached_property
+    def _skia(self) -> skia.Canvas:
+        self._surface = skia.Surface.MakeRasterDirect(_info(self.pixels), self.pixels)
         canvas = self._surface.getCanvas()
         canvas.translate(self.margin, 0)
         return canvas
 
 
+def _info(pixels: Bytes) -> skia.ImageInfo:
+    height, width = pixels.shape[:2]
+    return skia.ImageInfo.Make(width, height, skia.kRGBA_8888_ColorType, skia.kPremul_AlphaType)
+
+
 def as_image(pixels: Bytes) -> skia.Image:
     """Skia's view of a premultiplied (h, w, 4) picture; the array must outlive it."""
-    info = skia.ImageInfo.Make(pixels.shape[1], pixels.shape[0], skia.kRGBA_8888_ColorType, skia.kPremul_AlphaType)
-    return skia.Image.MakeRasterData(info, skia.Data.MakeWithoutCopy(pixels), pixels.strides[0])
+    return skia.Image.MakeRasterData(_info(pixels), skia.Data.MakeWithoutCopy(pixels), pixels.strides[0])
 
 
 class Element(msgspec.Struct, frozen=True, kw_only=True):
     """One thing in a scene, painted back to front. ``depth`` is 0 at infinity and 1 at the nearest, and says how far
-    it shifts as the camera drifts; ``moves`` says whether it must be painted anew for each frame."""
+    it shifts as the camera drifts; ``moves`` says whether it must be painted anew for each frame, and ``slow`` that a
+    few times a second will do where nothing else lies behind it."""
 
     depth: float
     draw: Callable[[Easel, float], None]
     moves: bool = False
+    slow: bool = False
+    ink: Callable[[Palette], Rgb] | None = None  # the one colour it draws with, where there is but one
+    soft: bool = False  # of an element with one ink: it has no sharp edges
 
 
 def fill(colour: Rgb, alpha: float = 1.0) -> skia.Paint:

@@ -10,12 +10,10 @@ from typing import Any, Literal, Self
 import av
 import numpy as np
 import pyvips
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 Samples = NDArray[np.floating[Any]]
-Tooth = NDArray[np.int16]  # (h, w), added to the luma of stretched frames
 SAMPLE_RATE = 48_000
 
 
@@ -32,65 +30,48 @@ def write_image(pixels: Bytes, path: Path, output_format: Literal["png", "jpeg",
         raise ValueError(f"unknown output format {output_format!r}: use png, jpeg or webp")
 
 
+# Against preset veryfast at the same quality: a third less time for a fifth more bytes.
+_X264 = {"preset": "superfast", "crf": "22", "g": "48", "bf": "2", "x264-params": "scenecut=0:weightp=0:b-adapt=0"}
+
+
 class Clip:
     """An MP4 file being written: H.264 (BT.709, yuv420p) and, when asked, stereo AAC at 48 kHz."""
 
-    def __init__(
-        self, path: Path, width: int, height: int, fps: int, *, sound: bool, tooth: Tooth | None = None
-    ) -> None:
+    def __init__(self, path: Path, width: int, height: int, fps: int, *, sound: bool) -> None:
         options = {"movflags": "+faststart", "fflags": "+bitexact"}
         self._file = av.open(str(path), "w", format="mp4", options=options)
-        video = self._file.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "20"})
+        video = self._file.add_stream("libx264", rate=fps, options=_X264)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         context = video.codec_context
         context.flags |= 1 << 23  # AV_CODEC_FLAG_BITEXACT: no encoder version in the stream
         context.color_primaries, context.color_trc, context.colorspace, context.color_range = 1, 1, 1, 1
         self._video, self._count, self._tick = video, 0, Fraction(1, fps)
         context.time_base = self._tick
-        self._tooth = tooth
         self._encoder, self._waiting = (
             ThreadPoolExecutor(1, thread_name_prefix="encoder"),
             deque[Future[None]](),
         )
-        self._reformatter = VideoReformatter()
         self._audio = None
         if sound:
             self._audio = self._file.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
             self._audio.bit_rate = 160_000
             self._audio.codec_context.flags |= 1 << 23
 
-    def add_frame(self, pixels: Bytes) -> None:
-        """Encode one (h, w, 4) RGBA picture; a smaller one than the clip is stretched."""
-        frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
-        frame.pts = self._count
+    def add_frame(self, picture: Bytes) -> None:
+        """Encode one (h * 3 / 2, w) yuv420p picture, on another thread; it may be changed at once."""
+        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        frame.pts, frame.time_base = self._count, self._tick
+        frame.colorspace = frame.color_primaries = frame.color_trc = frame.color_range = 1
         self._count += 1
-        self._wait(1)
+        self._wait(2)
         self._waiting.append(self._encoder.submit(self._encode, frame))
 
     def _wait(self, allowed: int) -> None:
         while len(self._waiting) > allowed:
             self._waiting.popleft().result()
 
-    def _encode(self, source: av.VideoFrame) -> None:
-        width, height = self._video.width, self._video.height
-        small = source.width != width
-        frame = self._reformatter.reformat(
-            source, width=width, height=height, format="yuv420p", interpolation="BICUBIC" if small else "POINT",
-            dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG,
-        )  # fmt: skip
-        if small:
-            self._roughen(frame)
-        frame.pts, frame.time_base = source.pts, self._tick
-        frame.colorspace = frame.color_primaries = frame.color_trc = 1
+    def _encode(self, frame: av.VideoFrame) -> None:
         self._file.mux(self._video.encode(frame))
-
-    def _roughen(self, frame: av.VideoFrame) -> None:
-        """Add the paper's tooth to the luma of a stretched frame, in place."""
-        if self._tooth is None:
-            return
-        plane = frame.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
-        rows[...] = np.clip(rows + self._tooth, 16, 235)
 
     def add_sound(self, samples: Samples, position: int) -> None:
         """Encode (2, n) samples of -1..1 that begin at sample ``position``."""

@@ -8,7 +8,7 @@ import skia
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.easel import Easel
-from safelight.providers.builtin.noise import Field, fractal, grain, paper, sample, smoothstep
+from safelight.providers.builtin.noise import Field, grain, paper, sample, smoothstep, texture
 from safelight.providers.builtin.planes import blur, each_band, lay_picture, shrink, stretch, stretch_bytes
 from safelight.providers.builtin.reading import Brief
 
@@ -100,7 +100,7 @@ def _densities(easel: Easel, radius: float) -> tuple[Bytes, Bytes]:
 def _washes(brief: Brief, width: int, height: int) -> tuple[Words, Words, Words]:
     """How the pigment varies, where the paper was wet, and how far inside the painted area each place is."""
     x, y = _sheet(width, height)
-    pool = fractal(brief.rng("watercolor"), 512, roughness=1.5, coarsest=2)
+    pool = texture(brief.rng("watercolor"), 512, roughness=1.5, coarsest=2)
     flow = sample(pool, x * 0.55, y * 0.55)
     blooms = sample(pool, x * 0.4 + 0.05 * flow + 0.3, y * 0.4)
     rim = np.exp(-((np.abs(blooms - 0.7) / 0.05) ** 2)) * 0.9  # the line a backrun leaves where it dries
@@ -169,7 +169,7 @@ def _paper_edge(x: Field, y: Field, aspect: float, pool: Field) -> Field:
 def _flow(brief: Brief, width: int, height: int) -> Words:
     """How the ink varies within a tone."""
     x, y = _sheet(width, height)
-    pool = fractal(brief.rng("ink"), 512, roughness=1.5, coarsest=2)
+    pool = texture(brief.rng("ink"), 512, roughness=1.5, coarsest=2)
     return _soft(0.5 * sample(pool, x * 0.7, y * 0.7) + 0.4 * sample(pool, x * 3.1, y * 3.1), width, height)
 
 
@@ -303,7 +303,7 @@ def oil(easel: Easel) -> None:
     )
     small = shrink(pixels, columns, rows)
     tone = small[..., :3].astype(np.float32).mean(axis=2)
-    swirl = fractal(rng, 256, roughness=1.8, coarsest=1)
+    swirl = texture(rng, 256, roughness=1.8, coarsest=1)
     yy, xx = np.mgrid[0:rows, 0:columns].astype(np.float32) / np.float32(300)
     angle = sample(swirl, xx * 0.8, yy * 0.8) * 0.8
     gy, gx = np.gradient(blur(tone.astype(np.uint8), 2.0).astype(np.float32))
@@ -382,6 +382,13 @@ def luma_tooth(width: int, height: int) -> NDArray[np.int16]:
     """The paper's tooth as an (h, w) plane to add to the luma of a clip's frames."""
     result: NDArray[np.int16] = np.rint(_tooth(width, 0, height) * np.float32(2.6)).astype(np.int16)
     return result
+
+
+def roughen(luma: Bytes, tooth: NDArray[np.int16]) -> None:
+    """Add the paper's tooth to the luma of a frame, in place."""
+    for at in range(0, len(luma), 64):
+        rows = luma[at : at + 64] + tooth[at : at + 64]
+        luma[at : at + 64] = np.clip(rows, 16, 235, out=rows)
 
 
 FINISHES: dict[str, Callable[[Easel], None]] = {

@@ -1,40 +1,40 @@
-"""The scene over time: layers that stand still are painted once and shifted, the rest is painted for every frame."""
+"""The scene over time: layers that stand still are painted once and shifted, slow ones are painted a few times a second
+and cross-faded, the rest is painted for every frame."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
+from itertools import groupby, takewhile
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from safelight.providers.builtin import manner
 from safelight.providers.builtin.easel import Easel, Element, as_image
 from safelight.providers.builtin.palette import Palette
-from safelight.providers.builtin.planes import blur, each_band, stretch_bytes
+from safelight.providers.builtin.planes import blur, rgba_to_yuv
 from safelight.providers.builtin.reading import Brief
+from safelight.providers.builtin.sheet import Planes, Plate, Sheet, blend, planes_of
 
 Bytes = NDArray[np.uint8]
 PHASES = 2  # positions between two pixels at which a still layer is kept
 
 
-class Plate:
-    """Elements that stand still at one depth, painted once, wider than the frame by ``margin`` on both sides."""
+class Cel:
+    """A still layer for manners that are finished as a whole: interleaved, and wider than the frame by ``margin``."""
 
-    def __init__(
-        self, elements: list[Element], brief: Brief, palette: Palette, size: tuple[int, int], margin: int
-    ) -> None:
-        self.depth, self.margin = elements[0].depth, margin
-        easel = Easel(brief, palette, *size, margin)
-        for element in elements:
-            element.draw(easel, 0.0)
-        used = np.flatnonzero(easel.pixels[..., 3].any(axis=1))
+    def __init__(self, painted: Bytes, depth: float, margin: int) -> None:
+        self.depth, self.margin = depth, margin
+        used = np.flatnonzero(painted[..., 3].any(axis=1))
         self.top = int(used[0]) if used.size else 0
-        pixels = easel.pixels[self.top :]
+        pixels = painted[self.top :]
         clear = np.flatnonzero(pixels[..., 3].min(axis=1) < 255)
         self.solid = int(clear[-1]) + 1 if clear.size else 0  # from this row on nothing shows through
         self._arrays = [np.ascontiguousarray(_shifted(pixels, i / PHASES)) for i in range(PHASES)]
         self._images = [as_image(array[: self.solid]) for array in self._arrays] if self.solid else []
 
-    def draw(self, easel: Easel, pan: float) -> None:
-        """Lay the plate over the picture, moved left by ``pan`` pixels (times its depth)."""
+    def draw(self, easel: Easel, _: float, pan: float) -> None:
+        """Lay the layer over the picture, moved left by ``pan`` pixels (times its depth)."""
         offset = self.margin + pan * self.depth
         steps = round(offset * PHASES)
         left, phase = steps // PHASES, steps % PHASES
@@ -55,99 +55,139 @@ def _shifted(pixels: Bytes, share: float) -> Bytes:
 
 
 PAINTED_PIXELS = 250_000  # a frame is finished at this size in manners that work the whole picture over
+_PAINTED_SECONDS = {"oil": 0.25}  # between two such frames: painters' films are shot on threes, and here cross-faded
+_SLOW_SECONDS = (0.25, 0.17)  # between two paintings of what moves slowly; in a timelapse, nothing is very slow
+
+Step = Callable[[float, float], None]  # draws a part of the frame at some seconds, the camera moved by some pixels
+
+
+class Keyframes:
+    """Pictures made every ``step_seconds`` and cross-faded between, or shown until the next when ``held``."""
+
+    def __init__(self, paint: Callable[[float], Bytes], step_seconds: float, *, held: bool = False) -> None:
+        self.paint, self.step_seconds, self.held = paint, step_seconds, held
+        self._pictures: dict[int, Planes] = {}
+
+    def draw(self, frame: Planes, seconds: float) -> None:
+        """Fill the frame, as far as the pictures reach, with what is seen at ``seconds``."""
+        at = seconds / self.step_seconds
+        before = int(at + 1e-6)
+        first = self._at(before)
+        below = frame.window(0, len(first.y))
+        if self.held or at - before < 1e-3:
+            for plane, now in zip(below, first, strict=True):
+                plane[...] = now
+        else:
+            blend(below, first, self._at(before + 1), at - before)
+
+    def _at(self, step: int) -> Planes:
+        if step not in self._pictures:
+            self._pictures.pop(step - 2, None)
+            self._pictures[step] = planes_of(self.paint(step * self.step_seconds))
+        return self._pictures[step]
 
 
 class Film:
-    """A scene in motion at ``size`` (width, height); its frames may be smaller than that in painterly manners."""
+    """A scene in motion at ``size`` (width, height), over ``seconds`` from end to end."""
 
-    def __init__(self, elements: list[Element], brief: Brief, palette: Palette, size: tuple[int, int]) -> None:
-        self.painted = brief.manner not in ("photo", "film")
-        width, height = size
-        if self.painted:
-            factor = max(1.0, float(np.sqrt(width * height / PAINTED_PIXELS)))
-            width, height = round(width / factor), round(height / factor)
-        self.margin = round(width * 0.03) + 2
+    def __init__(
+        self, elements: list[Element], brief: Brief, palette: Palette, size: tuple[int, int], seconds: float
+    ) -> None:
+        self.sheet, self.seconds = Sheet(brief, palette, *size), seconds
+        self.easel: Easel = self.sheet
+        painted = brief.manner not in ("photo", "film")
+        if painted:
+            factor = max(1.0, float(np.sqrt(size[0] * size[1] / PAINTED_PIXELS)))
+            self.easel = Easel(brief, palette, round(size[0] / factor), round(size[1] / factor))
+            self.tooth = manner.luma_tooth(*size)
+        self.margin = round(self.easel.width * 0.03) + 2
         self.direction = 1 if brief.rng("camera").random() < 0.5 else -1
-        self.easel = Easel(brief, palette, width, height)
-        self.parts: list[Plate | Element] = []
-        still: list[Element] = []
+        self._seen_rows = size[1]  # of what is behind all plates
+        slow = [] if painted else list(takewhile(lambda element: element.slow, elements))
+        self.steps: list[Step] = []
+        for (moves, _), group in groupby(elements[len(slow) :], lambda element: (element.moves, element.depth)):
+            alike = list(group)
+            self.steps += [partial(self._play, element) for element in alike] if moves else [self._still(alike)]
+        self.keyframes: Keyframes | None = None
+        if painted:
+            step_seconds = _PAINTED_SECONDS.get(brief.manner, 0.125)
+            self.keyframes = Keyframes(self._painting, step_seconds, held=brief.manner == "pixel")
+        elif slow:
+            behind = partial(self._behind, slow, Easel(brief, palette, *size))
+            self.keyframes = Keyframes(behind, _SLOW_SECONDS[brief.has("timelapse")])
+
+    def frame(self, seconds: float) -> Bytes:
+        """The (h * 3 / 2, w) picture; valid until the next is drawn."""
+        if self.keyframes is not None:
+            self.keyframes.draw(self.sheet.planes, seconds)
+        if self.easel is self.sheet:
+            self._draw(seconds)
+        return self.sheet.picture
+
+    def _draw(self, seconds: float) -> None:
+        pan = self.direction * (self.margin - 2) * (min(1.0, seconds / self.seconds) * 2 - 1)
+        for step in self.steps:
+            step(seconds, pan)
+
+    def _painting(self, seconds: float) -> Bytes:
+        """The whole scene in its manner, stretched, on paper."""
+        self._draw(seconds)
+        manner.finish(self.easel)
+        picture = rgba_to_yuv(self.easel.pixels, (self.sheet.width, self.sheet.height))
+        manner.roughen(planes_of(picture).y, self.tooth)
+        return picture
+
+    def _behind(self, elements: list[Element], easel: Easel, seconds: float) -> Bytes:
         for element in elements:
-            if still and (element.moves or element.depth != still[0].depth):
-                self._add_plate(still)
-                still = []
-            if element.moves:
-                self.parts.append(element)
-            else:
-                still.append(element)
-        if still:
-            self._add_plate(still)
+            element.draw(easel, seconds)
+        return rgba_to_yuv(easel.pixels[: self._seen_rows])
 
-    def _add_plate(self, still: list[Element]) -> None:
-        easel = self.easel
-        self.parts.append(Plate(still, easel.brief, easel.palette, (easel.width, easel.height), self.margin))
+    def _play(self, element: Element, seconds: float, pan: float) -> None:
+        ink = None if element.ink is None else element.ink(self.easel.palette)
+        with self.easel.element(-pan * element.depth, ink, soft=element.soft):
+            element.draw(self.easel, seconds)
 
-    def frame(self, share: float, seconds: float) -> Bytes:
-        """The (h, w, 4) picture at a ``share`` of the clip; valid until the next one is drawn."""
-        pan = self.direction * (self.margin - 2) * (share * 2 - 1)
-        for part in self.parts:
-            if isinstance(part, Plate):
-                part.draw(self.easel, pan)
-                continue
-            self.easel.canvas.save()
-            self.easel.canvas.translate(-pan * part.depth, 0)
-            part.draw(self.easel, seconds)
-            self.easel.canvas.restore()
-        if self.painted:
-            manner.finish(self.easel)
-        return self.easel.pixels
+    def _still(self, elements: list[Element]) -> Step:
+        easel = Easel(self.easel.brief, self.easel.palette, self.easel.width, self.easel.height, self.margin)
+        for element in elements:
+            element.draw(easel, 0.0)
+        if self.easel is not self.sheet:
+            return partial(Cel(easel.pixels, elements[0].depth, self.margin).draw, self.easel)
+        plate = Plate(easel.pixels, elements[0].depth, self.margin)
+        self._seen_rows = max(2, min(self._seen_rows, plate.top + plate.solid))
+        return partial(plate.draw, self.sheet)
 
 
 class Given:
     """A given first or last frame, and how it gives way to the film: its light parts first, as paper takes up water."""
 
     def __init__(self, picture: Bytes) -> None:
-        self.picture = picture
+        self.planes = planes_of(rgba_to_yuv(picture))
         tone = blur(np.ascontiguousarray(picture[..., 1]), picture.shape[0] / 60).astype(np.float32) / 255
         self.order = (tone - tone.min()) / max(1e-3, float(tone.max() - tone.min()))
 
-    def over(self, film: Bytes, share: float) -> Bytes:
-        """The picture laid over a frame of the film with a ``share`` of 1 (all) to 0 (nothing)."""
-        height, width = self.picture.shape[:2]
-        if share >= 1:
-            return self.picture
-        if share <= 0:
-            return film
-        if film.shape != self.picture.shape:
-            film = np.stack([stretch_bytes(film[..., c], width, height) for c in range(4)], axis=-1)
-        mixed = np.empty_like(self.picture)
-
-        def band(start: int, stop: int) -> None:
-            alpha = np.clip(np.float32(share * 1.7 - 0.7) * 1 + (1 - self.order[start:stop]) * np.float32(0.7), 0, 1)
-            alpha = alpha * alpha * (3 - 2 * alpha)
-            for c in range(3):
-                low = film[start:stop, :, c].astype(np.float32)
-                mixed[start:stop, :, c] = low + (self.picture[start:stop, :, c] - low) * alpha
-
-        each_band(band, height, 32)
-        mixed[..., 3] = 255
-        return mixed
+    def lay(self, frame: Planes, share: float) -> None:
+        """Lay the picture over a frame, with a ``share`` of 1 (all) to 0 (nothing)."""
+        for i, (below, given) in enumerate(zip(frame, self.planes, strict=True)):
+            order = self.order[::2, ::2] if i else self.order
+            for at in range(0, len(below), 64) if share > 0 else ():
+                rows = slice(at, at + 64)
+                alpha = np.clip(np.float32(share * 1.7 - 0.7) + (1 - order[rows]) * np.float32(0.7), 0, 1)
+                alpha *= alpha * (3 - 2 * alpha)
+                low = below[rows].astype(np.float32)
+                below[rows] = low + (given[rows] - low) * alpha + np.float32(0.5)
 
 
-def frames(film: Film, first: Given | None, last: Given | None, count: int, fps: int) -> Iterator[Bytes]:
-    """The pictures of a clip, one at a time; each is valid until the next is asked for.
+class Ends(msgspec.Struct, frozen=True):
+    """The pictures that were given for the ends of a clip. A first one is there alone at first and gone after two
+    fifths of the clip; a last one likewise."""
 
-    A given first frame is there alone at first and gone after two fifths of the clip; a last one likewise.
-    """
-    for number in range(count):
-        share = number / max(1, count - 1)
-        before = 1 - share / 0.4 if first is not None else 0.0
-        after = 1 - (1 - share) / 0.4 if last is not None else 0.0
-        if first is not None and number == 0:
-            yield first.picture
-        elif last is not None and number == count - 1:
-            yield last.picture
-        else:
-            pixels = film.frame(share, number / fps)
-            if first is not None:
-                pixels = first.over(pixels, before)
-            yield last.over(pixels, after) if last is not None else pixels
+    first: Given | None
+    last: Given | None
+
+    def lay(self, picture: Bytes, share: float) -> None:
+        """Lay what is seen of them at a ``share`` of the clip over an (h * 3 / 2, w) picture."""
+        if self.first is not None:
+            self.first.lay(planes_of(picture), 1 - share / 0.4)
+        if self.last is not None:
+            self.last.lay(planes_of(picture), 1 - (1 - share) / 0.4)

@@ -1,5 +1,6 @@
 """Chance with a shape: seamless fractal tiles, and how they are sampled, stretched and dithered."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -25,26 +26,56 @@ def fractal(rng: np.random.Generator, size: int, *, roughness: float, coarsest: 
     return tile / np.float32(tile.std())
 
 
+def corners(tile: Field) -> Field:
+    """A square tile as ``sample`` takes it: (size, size, 4), each value with what leads to its right neighbour, and the
+    same of the row below. One look-up then fetches all four corners."""
+    right = np.roll(tile, -1, axis=1) - tile
+    return np.stack([tile, right, np.roll(tile, -1, axis=0), np.roll(right, -1, axis=0)], axis=-1)
+
+
+def texture(rng: np.random.Generator, size: int, *, roughness: float, coarsest: float = 1.0) -> Field:
+    """A ``fractal`` tile ready for ``sample``."""
+    return corners(fractal(rng, size, roughness=roughness, coarsest=coarsest))
+
+
 def sample(tile: Field, u: Field, v: Field) -> Field:
-    """Bilinear look-up of a square power-of-two tile at ``u``, ``v`` (1 = one tile), wrapping around."""
+    """Bilinear look-up of ``corners`` of a power-of-two tile at ``u``, ``v`` (1 = one tile), wrapping around."""
     size = tile.shape[0]
-    mask = size - 1
     x, y = u * np.float32(size), v * np.float32(size)
     x0, y0 = np.floor(x), np.floor(y)
-    fx, fy = x - x0, y - y0
-    ix, iy = x0.astype(np.int32), y0.astype(np.int32)
-    left, right = ix & mask, (ix + 1) & mask
-    top, bottom = (iy & mask) * size, ((iy + 1) & mask) * size
-    flat = tile.ravel()
-    a = np.take(flat, top + left)
-    a += (np.take(flat, top + right) - a) * fx
-    b = np.take(flat, bottom + left)
-    b += (np.take(flat, bottom + right) - b) * fx
-    b -= a
-    b *= fy
-    a += b
-    result: Field = a
+    x, y = x - x0, y - y0
+    at = (y0.astype(np.int32) & (size - 1)) * size + (x0.astype(np.int32) & (size - 1))
+    found = np.take(tile.reshape(-1, 4), at, axis=0)
+    high = found[..., 1] * x
+    high += found[..., 0]
+    low = found[..., 3] * x
+    low += found[..., 2]
+    low -= high
+    low *= y
+    high += low
+    result: Field = high
     return result
+
+
+class Keyed:
+    """A field that changes slowly, worked out every ``step_seconds`` and mixed between."""
+
+    def __init__(self, at: Callable[[float], Field], step_seconds: float = 0.25) -> None:
+        self._work, self._step_seconds = at, step_seconds
+        self._known: dict[int, Field] = {}
+
+    def at(self, seconds: float) -> Field:
+        """The field at a time."""
+        step = int(seconds / self._step_seconds + 1e-6)
+        share = np.float32(seconds / self._step_seconds - step)
+        field = self._key(step)
+        return field if share < 1e-3 else field + (self._key(step + 1) - field) * share
+
+    def _key(self, step: int) -> Field:
+        if step not in self._known:
+            self._known.pop(step - 2, None)
+            self._known[step] = self._work(step * self._step_seconds)
+        return self._known[step]
 
 
 def smoothstep(low: float, high: float, value: Field) -> Field:

@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.noise import Field, grain
@@ -38,7 +38,7 @@ def in_parallel(jobs: Iterable[Callable[[], None]]) -> None:
         job.result()
 
 
-@lru_cache(maxsize=96)
+@lru_cache(maxsize=192)
 def _stretcher(*_: object) -> VideoReformatter:
     """A reformatter for one pair of sizes and formats: making its filters costs more than using them."""
     return VideoReformatter()
@@ -79,6 +79,17 @@ def shrink(picture: Bytes, width: int, height: int) -> Bytes:
     """An (h, w, 4) picture averaged down to (height, width, 4)."""
     planes = [stretch_bytes(picture[..., c], width, height, "AREA") for c in range(picture.shape[2])]
     return np.stack(planes, axis=-1)
+
+
+def rgba_to_yuv(pixels: Bytes, size: tuple[int, int] | None = None) -> Bytes:
+    """An (h, w, 4) picture as (h * 3 / 2, w) planes of BT.709 video, 4:2:0, stretched to ``size`` (even sides)."""
+    width, height = size or (pixels.shape[1], pixels.shape[0])
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
+    converted = _stretcher(pixels.shape, width, height, "yuv420p").reformat(
+        frame, width=width, height=height, format="yuv420p", interpolation="BICUBIC" if size else "FAST_BILINEAR",
+        dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG,
+    )  # fmt: skip
+    return np.asarray(converted.to_ndarray(), np.uint8)
 
 
 def blur(plane: Bytes, sigma: float) -> Bytes:

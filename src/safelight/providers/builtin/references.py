@@ -7,7 +7,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.easel import Easel, Element
-from safelight.providers.builtin.noise import Field, fractal, sample, smoothstep
+from safelight.providers.builtin.noise import Field, sample, smoothstep, texture
 from safelight.providers.builtin.planes import blur, each_band, stretch
 from safelight.providers.builtin.reading import Brief, Rgb
 
@@ -56,7 +56,7 @@ def _expose(easel: Easel, _: float, *, brief: Brief, datas: list[bytes]) -> None
     pixels = easel.pixels
     height, span = pixels.shape[:2]
     rng = brief.rng("exposure")
-    tile = fractal(rng, 256, roughness=1.7, coarsest=1)
+    tile = texture(rng, 256, roughness=1.7, coarsest=1)
     rows, columns = max(32, height // 6), max(32, span // 6)
     x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
     y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]

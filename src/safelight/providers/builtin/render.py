@@ -72,13 +72,14 @@ def render_video(spec: VideoSpec, path: Path, progress: Callable[[float], None] 
         raise ValueError("a video is at least 16 pixels on a side, one second long and one frame a second")
     brief, palette, elements = _prepare(spec)
     size, count = (spec.width, spec.height), spec.duration_seconds * spec.fps
-    film = motion.Film(elements, brief, palette, size)
-    first, last = _given(spec, "first_frame"), _given(spec, "last_frame")
-    tooth = manner.luma_tooth(*size) if film.painted else None
-    with encode.Clip(path, *size, spec.fps, sound=spec.sound, tooth=tooth) as clip:
+    film = motion.Film(elements, brief, palette, size, max(1, count - 1) / spec.fps)
+    ends = motion.Ends(_given(spec, "first_frame"), _given(spec, "last_frame"))
+    with encode.Clip(path, *size, spec.fps, sound=spec.sound) as clip:
         samples = sound.ambience(brief, spec.duration_seconds) if spec.sound else None
-        for number, pixels in enumerate(motion.frames(film, first, last, count, spec.fps)):
-            clip.add_frame(pixels)
+        for number in range(count):
+            picture = film.frame(number / spec.fps)
+            ends.lay(picture, number / max(1, count - 1))
+            clip.add_frame(picture)
             if samples is not None and (number + 1) % spec.fps == 0:
                 second = number // spec.fps * encode.SAMPLE_RATE
                 clip.add_sound(samples[:, second : second + encode.SAMPLE_RATE], second)

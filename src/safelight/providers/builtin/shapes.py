@@ -4,7 +4,7 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin.easel import Easel, fill, glow, line, polygon, shaded
-from safelight.providers.builtin.palette import mix, scale
+from safelight.providers.builtin.palette import Palette, mix, scale
 from safelight.providers.builtin.reading import Rgb
 
 WINDOW: Rgb = (1.0, 0.80, 0.42)
@@ -142,11 +142,15 @@ def sailboat(easel: Easel, x: float, y: float, size: float, hull: Rgb, sail: Rgb
     )
 
 
+def bird_colour(palette: Palette) -> Rgb:
+    return mix(palette.shade, (0.05, 0.05, 0.08), 0.5)
+
+
 def birds(easel: Easel, seconds: float, *, count: int, top: float, bottom: float) -> None:
     """A loose flock far off, beating as it crosses."""
     rng = easel.brief.rng("birds")
     cx, cy = rng.uniform(0.3, 0.7), rng.uniform(top, bottom)
-    colour = mix(easel.palette.shade, (0.05, 0.05, 0.08), 0.5)
+    colour = bird_colour(easel.palette)
     for i in range(count):
         x = (cx + rng.normal(0, 0.09) + 0.006 * seconds) * easel.width
         y = (cy + rng.normal(0, 0.03)) * easel.height
@@ -159,11 +163,15 @@ def birds(easel: Easel, seconds: float, *, count: int, top: float, bottom: float
         easel.canvas.drawPath(wing, line(colour, max(1.0, size * (0.1 + 0.02 * (i % 3))), 0.85))
 
 
+def smoke_colour(palette: Palette) -> Rgb:
+    return mix(palette.haze, (1, 1, 1), 0.3)
+
+
 def smoke(easel: Easel, seconds: float, *, x: float, y: float, size: float, seed: int) -> None:
     """A thread of smoke that widens, bends with the wind and thins out."""
     rng = easel.brief.rng(f"smoke{seed}")
     bend, phase = rng.uniform(0.5, 1.1), rng.uniform(0, 6.28)
-    colour = mix(easel.palette.haze, (1, 1, 1), 0.3)
+    colour = smoke_colour(easel.palette)
     for i in range(22):
         t = (i / 22 + seconds * 0.035) % 1.0
         px = x + size * (bend * t * t * 1.6 + 0.13 * np.sin(t * 8 + phase - seconds * 0.5) * t)

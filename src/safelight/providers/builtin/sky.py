@@ -6,9 +6,8 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin.easel import Easel, Element, fill, glow
-from safelight.providers.builtin.noise import Field, blend, blend_lit, fractal, sample, smoothstep
+from safelight.providers.builtin.noise import Field, blend, blend_lit, sample, smoothstep, texture
 from safelight.providers.builtin.palette import mix
-from safelight.providers.builtin.planes import lay_field
 from safelight.providers.builtin.reading import Brief
 
 
@@ -31,8 +30,8 @@ class Sky:
     def __init__(self, brief: Brief, horizon: float, cover: float, *, sun: bool = True, speed: float = 1.0) -> None:
         rng = brief.rng("sky")
         self.horizon, self.cover, self.sun, self.speed = horizon, cover, sun, speed
-        self.shape = fractal(rng, 512, roughness=1.75, coarsest=2)
-        self.detail = fractal(rng, 256, roughness=1.35, coarsest=3)
+        self.shape = texture(rng, 512, roughness=1.75, coarsest=2)
+        self.detail = texture(rng, 256, roughness=1.35, coarsest=3)
         self.offset = rng.uniform(0, 1, 2).astype(np.float32)
         self.wind = np.float32(rng.choice([-1, 1]) * 0.006 * speed)
 
@@ -79,7 +78,7 @@ class Sky:
         if self.cover > 0:
             self.clouds(easel, planes, x, y, seconds)
         red, green, blue = planes
-        lay_field(easel.pixels[: round(easel.height * bottom)], (red, green, blue))
+        easel.lay(0, round(easel.height * bottom), (red, green, blue))
 
 
 def disc(easel: Easel, seconds: float, *, horizon: float) -> None:
@@ -122,7 +121,7 @@ def aurora(easel: Easel, seconds: float, *, horizon: float) -> None:
     rng = easel.brief.rng("aurora")
     rows, columns = field_size(easel, horizon)
     x, y = field_axes(easel, rows, columns, horizon)
-    tile = fractal(rng, 256, roughness=1.9, coarsest=1)
+    tile = texture(rng, 256, roughness=1.9, coarsest=1)
     t = np.float32(seconds * 0.012)
     curve = sample(tile, x * 0.35 + t, 0 * x + t) * 0.11 + horizon * 0.62
     rays = 0.65 + 0.35 * sample(tile, x * 2.2 - t, 0 * x + 0.3)
@@ -130,18 +129,18 @@ def aurora(easel: Easel, seconds: float, *, horizon: float) -> None:
     strength = np.exp(-np.maximum(above, 0) * 4.2) * smoothstep(-0.05, 0.03, above) * np.clip(rays, 0, 1.3)
     violet = smoothstep(0.05, 0.5, above)
     colour = (0.16 + 0.42 * violet, 0.92 - 0.62 * violet, 0.56 + 0.24 * violet)
-    lay_field(easel.pixels[: round(easel.height * horizon)], colour, np.clip(strength * 0.7, 0, 0.85))
+    easel.lay(0, round(easel.height * horizon), colour, np.clip(strength * 0.7, 0, 0.85))
 
 
 def sky_elements(brief: Brief, night: float, horizon: float, cover: float, *, sun: bool = True) -> list[Element]:
     """The sky with what hangs in it, ready to be listed first in a scene."""
     moving = Sky(brief, horizon, cover, sun=sun, speed=3.0 if brief.has("timelapse") else 1.0)
-    elements = [Element(depth=0, draw=moving.draw, moves=True)]
+    elements = [Element(depth=0, draw=moving.draw, moves=True, slow=True)]
     if night > 0.45 or brief.has("stars"):
         density = 1.0 if night > 0.8 or brief.has("stars") else 0.35
-        elements.append(Element(depth=0, draw=partial(stars, horizon=horizon, density=density), moves=True))
+        elements.append(Element(depth=0, draw=partial(stars, horizon=horizon, density=density), moves=True, slow=True))
     if brief.has("aurora"):
-        elements.append(Element(depth=0, draw=partial(aurora, horizon=horizon), moves=True))
+        elements.append(Element(depth=0, draw=partial(aurora, horizon=horizon), moves=True, slow=True))
     if sun:
-        elements.append(Element(depth=0.02, draw=partial(disc, horizon=horizon), moves=True))
+        elements.append(Element(depth=0, draw=partial(disc, horizon=horizon), moves=True, slow=True))
     return elements

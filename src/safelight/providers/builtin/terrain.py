@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.easel import Easel
-from safelight.providers.builtin.noise import Field, fractal, sample
+from safelight.providers.builtin.noise import Field, corners, fractal, sample
 from safelight.providers.builtin.planes import each_band, lay_picture
 from safelight.providers.builtin.reading import Rgb
 
@@ -98,8 +98,7 @@ def _surface() -> Field:
     rng = np.random.Generator(np.random.PCG64(4711))
     bumps = fractal(rng, 512, roughness=1.75, coarsest=3)
     lit = bumps - np.roll(bumps, (2, 1), axis=(0, 1))
-    result: Field = (lit / lit.std()).astype(np.float32)
-    return result
+    return corners((lit / lit.std()).astype(np.float32))
 
 
 BUDGET = 1_000_000  # pixels that are looked up one by one; a larger picture stretches them and adds its own tooth

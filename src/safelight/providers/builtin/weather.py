@@ -7,10 +7,9 @@ import skia
 
 from safelight.providers.builtin import shapes
 from safelight.providers.builtin.easel import Easel, Element, fill, glow, line
-from safelight.providers.builtin.noise import Field, fractal, sample, smoothstep
-from safelight.providers.builtin.palette import mix
-from safelight.providers.builtin.planes import lay_field
-from safelight.providers.builtin.reading import Brief
+from safelight.providers.builtin.noise import Field, Keyed, sample, smoothstep, texture
+from safelight.providers.builtin.palette import Palette, mix
+from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.sky import field_axes, field_size
 
 
@@ -19,51 +18,62 @@ def elements(brief: Brief, horizon: float) -> list[Element]:
     found: list[Element] = []
     if brief.has("birds"):
         draw = partial(shapes.birds, count=13, top=horizon * 0.3, bottom=horizon * 0.75)
-        found.append(Element(depth=0.1, moves=True, draw=draw))
+        found.append(Element(depth=0.1, moves=True, ink=shapes.bird_colour, draw=draw))
     if brief.has("fog"):
         found.append(fog(brief, top=horizon * 0.7, bottom=1.0, strength=0.55))
     if brief.has("lightning"):
-        found.append(Element(depth=0.05, moves=True, draw=partial(lightning, horizon=horizon)))
+        found.append(Element(depth=0.05, moves=True, ink=_bolt_colour, draw=partial(lightning, horizon=horizon)))
     if brief.has("rain"):
-        found.append(Element(depth=0.0, moves=True, draw=rain))
+        found.append(Element(depth=0.0, moves=True, ink=_rain_colour, draw=rain))
     if brief.has("snow"):
-        found.append(Element(depth=0.0, moves=True, draw=snow))
+        found.append(Element(depth=0.0, moves=True, ink=lambda _: (1, 1, 1), draw=snow))
     return found
 
 
 def fog(brief: Brief, *, top: float, bottom: float, strength: float, depth: float = 0.4) -> Element:
     """Drifting fog between two heights (shares of the picture)."""
-    tile = fractal(brief.rng(f"fog{top}"), 256, roughness=1.7, coarsest=1)
-    draw = partial(_fog, tile=tile, top=top, bottom=bottom, strength=strength)
-    return Element(depth=depth, moves=True, draw=draw)
+    return Element(depth=depth, moves=True, draw=_Fog(brief, top, bottom, strength).draw)
 
 
-def _fog(easel: Easel, seconds: float, *, tile: Field, top: float, bottom: float, strength: float) -> None:
-    first, last = round(top * easel.height), round(bottom * easel.height)
-    rows, columns = field_size(easel, bottom - top)
-    x, y = field_axes(easel, rows, columns, 1.0)
-    t = np.float32(seconds * 0.008)
-    n = sample(tile, x * 0.5 + t, y * 0.7 + 0 * x) + 0.6 * sample(tile, x * 1.1 - t, y * 1.9 + t)
-    body = np.minimum(smoothstep(0, 0.35, y + 0 * x), smoothstep(1.0, 0.6, y + 0 * x) * 0.5 + 0.5)
-    cover = smoothstep(-1.6, 2.0, n) * body * np.float32(strength * 1.5)
-    colour = tuple(
-        np.full(cover.shape, part, np.float32) for part in mix(easel.palette.haze, easel.palette.horizon, 0.3)
-    )
-    lay_field(easel.pixels[first:last], (colour[0], colour[1], colour[2]), np.clip(cover, 0, 0.92))
+class _Fog:
+    def __init__(self, brief: Brief, top: float, bottom: float, strength: float) -> None:
+        self.top, self.bottom, self.strength = top, bottom, strength
+        self.tile = texture(brief.rng(f"fog{top}"), 256, roughness=1.7, coarsest=1)
+        self._cover: Keyed | None = None
+
+    def draw(self, easel: Easel, seconds: float) -> None:
+        if self._cover is None:
+            rows, columns = field_size(easel, (self.bottom - self.top) / 2)  # fog is softer than other fields
+            x, y = field_axes(easel, rows, columns // 2, 1.0)
+            self._cover = Keyed(lambda at: self._thickness(x, y, at))
+        red, green, blue = (np.float32(part) for part in mix(easel.palette.haze, easel.palette.horizon, 0.3))
+        first, last = round(self.top * easel.height), round(self.bottom * easel.height)
+        cover = self._cover.at(seconds)
+        even = np.ones_like(cover)
+        easel.lay(first, last, (red * even, green * even, blue * even), cover)
+
+    def _thickness(self, x: Field, y: Field, seconds: float) -> Field:
+        t = np.float32(seconds * 0.008)
+        n = sample(self.tile, x * 0.5 + t, y * 0.7 + 0 * x) + 0.6 * sample(self.tile, x * 1.1 - t, y * 1.9 + t)
+        body = np.minimum(smoothstep(0, 0.35, y), smoothstep(1.0, 0.6, y) * 0.5 + 0.5)
+        result: Field = np.clip(smoothstep(-1.6, 2.0, n) * body * np.float32(self.strength * 1.5), 0, 0.92)
+        return result
+
+
+def _rain_colour(palette: Palette) -> Rgb:
+    return mix(palette.horizon, (1, 1, 1), 0.4)
 
 
 def rain(easel: Easel, seconds: float) -> None:
     """Slanting streaks at three distances."""
     rng, u = easel.brief.rng("rain"), easel.unit
-    colour = mix(easel.palette.horizon, (1, 1, 1), 0.4)
     for size, alpha, speed, count in ((0.6, 0.16, 0.9, 420), (1.0, 0.22, 1.3, 260), (1.8, 0.26, 1.9, 90)):
         x, y = rng.uniform(-0.1, 1.2, count), (rng.random(count) + seconds * speed) % 1.15
-        points = []
-        for i in range(count):
-            length = 34 * u * size
-            px, py = float(x[i]) * easel.width - float(y[i]) * 90 * u, float(y[i]) * easel.height
-            points += [skia.Point(px, py), skia.Point(px - length * 0.14, py + length)]
-        easel.canvas.drawPoints(skia.Canvas.kLines_PointMode, points, line(colour, max(1.0, 1.1 * u * size), alpha))
+        px, py, length = x * easel.width - y * 90 * u, y * easel.height, 34 * u * size
+        pen = line(_rain_colour(easel.palette), max(1.0, 1.1 * u * size), alpha)
+        pen.setStrokeCap(skia.Paint.kButt_Cap)
+        for x0, y0 in zip(px.tolist(), py.tolist(), strict=True):
+            easel.canvas.drawLine(x0, y0, x0 - length * 0.14, y0 + length, pen)
 
 
 def snow(easel: Easel, seconds: float) -> None:
@@ -74,8 +84,13 @@ def snow(easel: Easel, seconds: float) -> None:
         phase = rng.uniform(0, 6.28, count)
         px = (x + 0.012 * np.sin(phase + seconds * 1.3)) * 1.1 * easel.width - 0.05 * easel.width
         grow = rng.uniform(0.6, 1.3, count) * size * u
-        for i in range(count):
-            easel.canvas.drawCircle(float(px[i]), float(y[i]) * easel.height, float(grow[i]), fill((1, 1, 1), alpha))
+        pen = fill((1, 1, 1), alpha)
+        for x0, y0, radius in zip(px.tolist(), (y * easel.height).tolist(), grow.tolist(), strict=True):
+            easel.canvas.drawCircle(x0, y0, radius, pen)
+
+
+def _bolt_colour(_: Palette) -> Rgb:
+    return 0.9, 0.92, 1.0
 
 
 def lightning(easel: Easel, seconds: float, *, horizon: float) -> None:
@@ -87,7 +102,7 @@ def lightning(easel: Easel, seconds: float, *, horizon: float) -> None:
     rng = easel.brief.rng(f"bolt{int(seconds * 0.37)}")
     x, y, u = rng.uniform(0.25, 0.75) * easel.width, 0.0, easel.unit
     bottom = horizon * easel.height
-    easel.canvas.drawPaint(glow(x, bottom * 0.3, easel.width * 0.5, (0.8, 0.84, 1.0), 0.45 * strength))
+    easel.canvas.drawPaint(glow(x, bottom * 0.3, easel.width * 0.5, _bolt_colour(easel.palette), 0.45 * strength))
     bolt = skia.Path()
     bolt.moveTo(x, y)
     while y < bottom:
@@ -100,4 +115,4 @@ def lightning(easel: Easel, seconds: float, *, horizon: float) -> None:
                 bolt.lineTo(bx, by)
             bolt.moveTo(x, y)
     for width, alpha in ((14, 0.12), (6, 0.25), (2.2, 0.95)):
-        easel.canvas.drawPath(bolt, line((0.92, 0.94, 1.0), width * u, alpha * strength))
+        easel.canvas.drawPath(bolt, line(_bolt_colour(easel.palette), width * u, alpha * strength))

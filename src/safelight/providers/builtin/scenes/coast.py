@@ -7,10 +7,9 @@ import skia
 
 from safelight.providers.builtin import shapes, sky, water, weather
 from safelight.providers.builtin.easel import Easel, Element, fill, line, polygon, shaded
-from safelight.providers.builtin.noise import fractal, sample, wander
+from safelight.providers.builtin.noise import sample, texture, wander
 from safelight.providers.builtin.palette import Palette, mix, scale
-from safelight.providers.builtin.planes import lay_field
-from safelight.providers.builtin.reading import Brief
+from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.sky import field_axes, field_size
 
 
@@ -29,7 +28,7 @@ def sea(brief: Brief, palette: Palette) -> list[Element]:
     if brief.has("boats") or (rough == 1 and rng.random() < 0.6):
         elements.append(Element(depth=0.35, moves=True, draw=partial(_fleet, level=horizon)))
     if rough > 1 or rng.random() < 0.4:
-        elements.append(Element(depth=0.6, moves=True, draw=partial(_surf, level=horizon, rough=rough)))
+        elements.append(Element(depth=0.6, moves=True, ink=_foam, draw=partial(_surf, level=horizon, rough=rough)))
     return elements + weather.elements(brief, horizon)
 
 
@@ -82,10 +81,14 @@ def _fleet(easel: Easel, seconds: float, *, level: float) -> None:
         shapes.sailboat(easel, x * easel.width + seconds * (2 + 5 * near) * easel.unit, y, size, hull, sail)
 
 
+def _foam(p: Palette) -> Rgb:
+    return mix(mix((1, 1, 1), p.light, 0.3), p.shade, 0.35 * p.night)
+
+
 def _surf(easel: Easel, seconds: float, *, level: float, rough: float) -> None:
     """Lines of foam that roll in, wider apart and heavier near the viewer."""
     p, u = easel.palette, easel.unit
-    foam = mix(mix((1, 1, 1), p.light, 0.3), p.shade, 0.35 * p.night)
+    foam = _foam(p)
     for i in range(9):
         rng = easel.brief.rng(f"surf{i}")
         t = (i / 9 + seconds * 0.02) % 1.0
@@ -94,17 +97,13 @@ def _surf(easel: Easel, seconds: float, *, level: float, rough: float) -> None:
         x = np.linspace(-0.05, 1.05, count) * easel.width
         crest = y + wander(rng, count, roughness=1.2) * 16 * u * t * rough + np.sin(x / easel.width * 9 + i) * 8 * u * t
         breaks = wander(rng, count, roughness=1.0, coarsest=2)
-        for j in range(count - 1):
-            if breaks[j] > 0.15:
-                weight = (0.6 + 7 * t) * u * min(1.6, float(breaks[j])) * (0.5 + 0.3 * rough)
-                alpha = min(0.85, 0.25 + 0.5 * t) * (0.45 if rough < 1.5 else 1.0) * min(1.0, (1 - t) * 8)
-                easel.canvas.drawLine(
-                    float(x[j]),
-                    float(crest[j]),
-                    float(x[j + 1]),
-                    float(crest[j + 1]),
-                    line(foam, weight, alpha),
-                )
+        weight = (0.6 + 7 * t) * u * np.minimum(1.6, np.maximum(breaks, 0.15)) * (0.25 + 0.15 * rough)
+        alpha = min(0.85, 0.25 + 0.5 * t) * (0.45 if rough < 1.5 else 1.0) * min(1.0, (1 - t) * 8)
+        for run in np.split(np.arange(count), np.flatnonzero(np.diff(breaks > 0.15)) + 1):
+            if breaks[run[0]] > 0.15 and run.size > 1:
+                upper = np.stack([x[run], (crest - weight)[run]], axis=1)
+                lower = np.stack([x[run], (crest + weight)[run]], axis=1)
+                easel.canvas.drawPath(polygon(np.concatenate([upper, lower[::-1]])), fill(foam, alpha))
 
 
 class Deep:
@@ -119,7 +118,7 @@ class Deep:
             0.06 if brief.colours else 0,
         )
         self.high = mix((0.50, 0.86, 0.88), palette.horizon, 0.25 + 0.3 * palette.night)
-        self.tile = fractal(rng, 256, roughness=1.7, coarsest=2)
+        self.tile = texture(rng, 256, roughness=1.7, coarsest=2)
         self.sun = rng.uniform(0.25, 0.75)
 
     def draw(self, easel: Easel, seconds: float) -> None:
@@ -138,17 +137,17 @@ class Deep:
         net = np.abs(sample(self.tile, x * 1.5 + t, y * 2.5 - t) - sample(self.tile, x * 1.5 - t, y * 2.5 + 0.3))
         share = np.clip(share + np.exp(-net * 7) * 0.22 * np.exp(-y * 4), 0, 1)
         planes = [np.float32(a) + np.float32(b - a) * share for a, b in zip(self.low, self.high, strict=True)]
-        lay_field(easel.pixels, (planes[0], planes[1], planes[2]))
+        easel.lay(0, easel.height, (planes[0], planes[1], planes[2]))
 
 
 def underwater(brief: Brief, palette: Palette) -> list[Element]:
     """A reef: sand, layers of rock and coral, weeds, a shoal, bubbles."""
     deep = Deep(brief, palette)
-    elements = [Element(depth=0, moves=True, draw=deep.draw)]
+    elements = [Element(depth=0, moves=True, slow=True, draw=deep.draw)]
     for number in range(3):
         elements.append(Element(depth=0.15 + 0.25 * number, draw=partial(_reef, number=number, deep=deep)))
         elements.append(Element(depth=0.2 + 0.2 * number, moves=True, draw=partial(_shoal, number=number, deep=deep)))
-    elements.append(Element(depth=0.9, moves=True, draw=_bubbles))
+    elements.append(Element(depth=0.9, moves=True, ink=lambda _: (0.88, 0.98, 1.0), draw=_bubbles))
     return elements
 
 

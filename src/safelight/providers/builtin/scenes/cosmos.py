@@ -7,9 +7,8 @@ import skia
 
 from safelight.providers.builtin import shapes, sky
 from safelight.providers.builtin.easel import Easel, Element, fill, glow
-from safelight.providers.builtin.noise import fractal, sample, smoothstep
+from safelight.providers.builtin.noise import sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, mix, scale, turn
-from safelight.providers.builtin.planes import lay_field
 from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.sky import field_axes, field_size
 
@@ -19,8 +18,8 @@ class Nebula:
 
     def __init__(self, brief: Brief) -> None:
         rng = brief.rng("nebula")
-        self.shape = fractal(rng, 512, roughness=1.85, coarsest=1)
-        self.dust = fractal(rng, 512, roughness=1.5, coarsest=3)
+        self.shape = texture(rng, 512, roughness=1.85, coarsest=1)
+        self.dust = texture(rng, 512, roughness=1.5, coarsest=3)
         base: Rgb = (
             brief.colours[0]
             if brief.colours
@@ -54,7 +53,7 @@ class Nebula:
             )
             value = value + heart * np.float32(0.5) * (0.6 + 0.4 * np.float32(inner))
             planes.append(np.clip(value * (1 - lanes) + 0.02 * np.clip(gas, 0, 2), 0, 1).astype(np.float32))
-        lay_field(easel.pixels, (planes[0], planes[1], planes[2]))
+        easel.lay(0, easel.height, (planes[0], planes[1], planes[2]))
 
 
 def space(brief: Brief, palette: Palette) -> list[Element]:
@@ -62,8 +61,8 @@ def space(brief: Brief, palette: Palette) -> list[Element]:
     rng = brief.rng("space")
     nebula = Nebula(brief)
     elements = [
-        Element(depth=0, moves=True, draw=nebula.draw),
-        Element(depth=0, moves=True, draw=partial(sky.stars, horizon=1.15, density=1.4)),
+        Element(depth=0, moves=True, slow=True, draw=nebula.draw),
+        Element(depth=0, moves=True, slow=True, draw=partial(sky.stars, horizon=1.15, density=1.4)),
         Element(depth=0.05, draw=_bright_stars),
     ]
     for number in range(int(rng.integers(1, 4))):

@@ -6,7 +6,7 @@ import numpy as np
 
 from safelight.providers.builtin import clouds, shapes, sky, water, weather
 from safelight.providers.builtin.easel import Easel, Element
-from safelight.providers.builtin.noise import Field, blend, fractal, sample, smoothstep
+from safelight.providers.builtin.noise import Field, blend, sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, mix
 from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.terrain import Ground, View, draw_terrain
@@ -18,8 +18,8 @@ class Range:
     def __init__(self, brief: Brief, palette: Palette, *, valley: float = 1.0, snowline: float = 1.9) -> None:
         rng = brief.rng("range")
         self.palette = palette
-        self.tile = fractal(rng, 512, roughness=2.05, coarsest=2)
-        self.fine = fractal(rng, 256, roughness=1.7, coarsest=4)
+        self.tile = texture(rng, 512, roughness=2.05, coarsest=2)
+        self.fine = texture(rng, 256, roughness=1.7, coarsest=4)
         side = rng.choice([-1.0, 1.0])
         count = int(rng.integers(3, 6))
         self.peaks = [
@@ -129,8 +129,9 @@ def village(brief: Brief, palette: Palette) -> list[Element]:
     elements = sky.sky_elements(brief, palette.night, horizon, rng.uniform(0.32, 0.5))
     elements.append(Element(depth=0.3, draw=lambda easel, _: draw_terrain(easel, view, ground)))
     homes = settle(brief, country)
+    chimneys = partial(_chimneys, view=view, country=country, homes=homes)
     elements.append(Element(depth=0.3, draw=partial(_homes, view=view, country=country, homes=homes)))
-    elements.append(Element(depth=0.3, moves=True, draw=partial(_chimneys, view=view, country=country, homes=homes)))
+    elements.append(Element(depth=0.3, moves=True, ink=shapes.smoke_colour, soft=True, draw=chimneys))
     elements.append(Element(depth=0.8, draw=partial(_near_trees, view=view)))
     elements += weather.elements(brief, horizon)
     return elements

@@ -7,7 +7,7 @@ import skia
 
 from safelight.providers.builtin import shapes, sky, weather
 from safelight.providers.builtin.easel import Easel, Element, fill, glow, line, polygon, shaded
-from safelight.providers.builtin.noise import Field, blend, fractal, sample, smoothstep, wander
+from safelight.providers.builtin.noise import Field, blend, sample, smoothstep, texture, wander
 from safelight.providers.builtin.palette import Palette, mix, scale
 from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.terrain import Ground, View, draw_terrain
@@ -22,7 +22,7 @@ class Dunes:
 
     def __init__(self, brief: Brief) -> None:
         rng = brief.rng("dunes")
-        self.tile = fractal(rng, 512, roughness=2.3, coarsest=1)
+        self.tile = texture(rng, 512, roughness=2.3, coarsest=1)
         self.shift = rng.uniform(0, 1, 2).astype(np.float32)
         self.turn = np.float32(rng.choice([-1, 1]) * rng.uniform(0.5, 1.0))
         sands: tuple[Rgb, ...] = (
@@ -102,8 +102,8 @@ class Fields:
 
     def __init__(self, brief: Brief, palette: Palette) -> None:
         rng = brief.rng("fields")
-        self.tile = fractal(rng, 512, roughness=2.1, coarsest=2)
-        self.fine = fractal(rng, 256, roughness=1.1, coarsest=8)
+        self.tile = texture(rng, 512, roughness=2.1, coarsest=2)
+        self.fine = texture(rng, 256, roughness=1.1, coarsest=8)
         self.green: Rgb = ((0.36, 0.52, 0.22), (0.44, 0.54, 0.24), (0.30, 0.48, 0.28))[int(rng.integers(3))]
         blooms: tuple[Rgb, ...] = (
             (0.86, 0.22, 0.18),
@@ -222,7 +222,7 @@ def forest(brief: Brief, palette: Palette) -> list[Element]:
                 weather.fog(brief, top=0.18 + 0.1 * row, bottom=1.0, strength=strength, depth=0.15 + 0.16 * row)
             )
         if row == 2 and palette.night < 0.6:
-            elements.append(Element(depth=0.3, moves=True, draw=_shafts))
+            elements.append(Element(depth=0.3, moves=True, ink=lambda p: p.sun, soft=True, draw=_shafts))
     elements.append(Element(depth=1.0, draw=partial(_ferns)))
     return elements + [e for e in weather.elements(brief, 0.6) if not brief.has("fog") or e.depth != 0.4]
 

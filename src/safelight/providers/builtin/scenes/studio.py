@@ -6,9 +6,8 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin.easel import Easel, Element, fill, glow, line, polygon
-from safelight.providers.builtin.noise import Field, fractal, sample, smoothstep
+from safelight.providers.builtin.noise import Field, sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, argb, mix, scale, turn
-from safelight.providers.builtin.planes import lay_field
 from safelight.providers.builtin.reading import Brief, Rgb
 from safelight.providers.builtin.sky import field_axes, field_size
 
@@ -17,7 +16,7 @@ class Backdrop:
     """A painted cloth: two colours, a pool of light, broad strokes."""
 
     def __init__(self, brief: Brief, dark: Rgb, light: Rgb, spot: tuple[float, float]) -> None:
-        self.tile = fractal(brief.rng("backdrop"), 512, roughness=1.5, coarsest=2)
+        self.tile = texture(brief.rng("backdrop"), 512, roughness=1.5, coarsest=2)
         self.dark, self.light, self.spot = dark, light, spot
 
     def draw(self, easel: Easel, seconds: float) -> None:
@@ -31,7 +30,7 @@ class Backdrop:
         away = ((x - self.spot[0]) * aspect) ** 2 + (y - self.spot[1]) ** 2
         share = np.clip(np.exp(-away * 2.2) * 0.95 + 0.11 * n, 0, 1)
         planes = [np.float32(a) + np.float32(b - a) * share for a, b in zip(self.dark, self.light, strict=True)]
-        lay_field(easel.pixels, (planes[0], planes[1], planes[2]))
+        easel.lay(0, easel.height, (planes[0], planes[1], planes[2]))
 
 
 def portrait(brief: Brief, palette: Palette) -> list[Element]:
@@ -42,10 +41,10 @@ def portrait(brief: Brief, palette: Palette) -> list[Element]:
     left = rng.random() < 0.5
     backdrop = Backdrop(brief, dark, light, (0.36 if left else 0.64, 0.38))
     return [
-        Element(depth=0.1, moves=True, draw=backdrop.draw),
+        Element(depth=0.1, moves=True, slow=True, draw=backdrop.draw),
         Element(depth=0.2, draw=_disc_behind),
         Element(depth=0.5, draw=partial(_sitter, left=left)),
-        Element(depth=0.8, moves=True, draw=_motes),
+        Element(depth=0.8, moves=True, ink=lambda p: p.sun, soft=True, draw=_motes),
     ]
 
 
@@ -254,10 +253,10 @@ def stilllife(brief: Brief, palette: Palette) -> list[Element]:
     backdrop = Backdrop(brief, dark, light, (0.2 if left else 0.8, 0.25))
     edge = rng.uniform(0.60, 0.68)
     return [
-        Element(depth=0.1, moves=True, draw=backdrop.draw),
+        Element(depth=0.1, moves=True, slow=True, draw=backdrop.draw),
         Element(depth=0.3, draw=partial(_table, edge=edge)),
         Element(depth=0.45, draw=partial(_things, edge=edge)),
-        Element(depth=0.8, moves=True, draw=_motes),
+        Element(depth=0.8, moves=True, ink=lambda p: p.sun, soft=True, draw=_motes),
     ]
 
 
@@ -419,8 +418,8 @@ class Silk:
 
     def __init__(self, brief: Brief, palette: Palette) -> None:
         rng = brief.rng("silk")
-        self.tile = fractal(rng, 512, roughness=3.3, coarsest=1)
-        self.fine = fractal(rng, 512, roughness=1.6, coarsest=4)
+        self.tile = texture(rng, 512, roughness=3.3, coarsest=1)
+        self.fine = texture(rng, 512, roughness=1.6, coarsest=4)
         start = rng.random()
         base: Rgb = brief.colours[0] if brief.colours else turn((0.82, 0.30, 0.24), start)
         others = brief.colours[1:] or (
@@ -456,16 +455,18 @@ class Silk:
             planes.append(
                 (np.interp(at, np.arange(len(stops)), stops).astype(np.float32) * light * edge).astype(np.float32)
             )
-        lay_field(easel.pixels, (planes[0], planes[1], planes[2]))
+        easel.lay(0, easel.height, (planes[0], planes[1], planes[2]))
 
 
 def abstract(brief: Brief, palette: Palette) -> list[Element]:
     """A composed abstract: silk, over it discs and arcs of paper or threads of light, by chance."""
     rng = brief.rng("abstract")
     silk = Silk(brief, palette)
-    elements = [Element(depth=0.1, moves=True, draw=silk.draw)]
+    elements = [Element(depth=0.1, moves=True, slow=True, draw=silk.draw)]
     overlay = (_discs, _threads, _arcs)[int(rng.integers(3))]
-    elements.append(Element(depth=0.4, moves=True, draw=partial(overlay, colours=silk.colours)))
+    elements.append(
+        Element(depth=0.4, moves=True, slow=overlay is not _arcs, draw=partial(overlay, colours=silk.colours))
+    )
     return elements
 
 

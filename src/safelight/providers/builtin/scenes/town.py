@@ -29,7 +29,9 @@ def city(brief: Brief, palette: Palette) -> list[Element]:
         if row < 3:
             elements.append(Element(depth=0.08 + 0.16 * row, draw=partial(_haze, row=row, ground=ground)))
     if palette.night > 0.4:
-        elements.append(Element(depth=0.56, moves=True, draw=partial(_signs, ground=ground)))
+        elements.append(Element(depth=0.08 + 0.16 * 3, draw=partial(_lit_signs, ground=ground)))
+        flicker = partial(_flicker, ground=ground)
+        elements.append(Element(depth=0.56, moves=True, ink=lambda p: mix(p.shade, (0, 0, 0), 0.5), draw=flicker))
     wet = brief.has("rain", "lake") or palette.name in ("neon", "night") or rng.random() < 0.6
     elements.append(water.surface(brief, top=ground, depth=0.6, rough=0.7 if wet else 0.4))
     elements.append(Element(depth=0.7, moves=True, draw=partial(_traffic, ground=ground)))
@@ -125,32 +127,48 @@ def _veil(colour: Rgb, alpha: float) -> int:
     return round(255 * alpha) << 24 | red << 16 | green << 8 | blue
 
 
-def _signs(easel: Easel, seconds: float, *, ground: float) -> None:
-    """Glowing signs on the nearer fronts, that flicker now and then."""
-    rng, p = easel.brief.rng("signs"), easel.palette
-    for i in range(26 if p.name == "neon" else 9):
+Sign = tuple[float, float, float, float, Rgb]  # x, y, width, height, colour
+
+
+def _signs(easel: Easel, ground: float) -> list[Sign]:
+    """Where signs hang on the nearer fronts."""
+    rng, p, u = easel.brief.rng("signs"), easel.palette, easel.unit
+    found: list[Sign] = []
+    for _ in range(26 if p.name == "neon" else 9):
         x, y = rng.random() * easel.width, (ground - rng.uniform(0.02, 0.34)) * easel.height
-        w, h = rng.uniform(5, 11) * easel.unit, rng.uniform(18, 74) * easel.unit
+        w, h = rng.uniform(5, 11) * u, rng.uniform(18, 74) * u
         if rng.random() < 0.35:
             w, h = h * 0.8, w * 1.3
         colour = NEON[int(rng.integers(len(NEON)))]
         if easel.brief.colours and rng.random() < 0.5:
-            colour = mix(easel.palette.accent, (1, 1, 1), 0.2)
-        flicker = 0.55 if np.sin(seconds * 7 + i * 3.1) > 0.96 else 1.0
+            colour = mix(p.accent, (1, 1, 1), 0.2)
+        found.append((x, y, w, h, colour))
+    return found
+
+
+def _sign_box(x: float, y: float, w: float, h: float) -> skia.Rect:
+    return skia.Rect(x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+
+
+def _lit_signs(easel: Easel, _: float, *, ground: float) -> None:
+    """Signs with their glow and their rows of bright marks."""
+    for x, y, w, h, colour in _signs(easel, ground):
         reach = max(w, h) * 1.5
-        easel.canvas.drawCircle(x, y, reach, glow(x, y, reach, colour, 0.42 * flicker))
-        easel.canvas.drawRoundRect(
-            skia.Rect(x - w / 2, y - h / 2, x + w / 2, y + h / 2), w * 0.2, w * 0.2, fill(scale(colour, 0.4))
-        )
+        easel.canvas.drawCircle(x, y, reach, glow(x, y, reach, colour, 0.42))
+        easel.canvas.drawRoundRect(_sign_box(x, y, w, h), w * 0.2, w * 0.2, fill(scale(colour, 0.4)))
         marks = max(2, int(max(w, h) / (9 * easel.unit)))
         for k in range(marks):
             t = (k + 0.5) / marks - 0.5
             cx, cy = (x, y + t * h) if h > w else (x + t * w, y)
-            s = min(w, h) * 0.3
-            easel.canvas.drawRect(
-                skia.Rect(cx - s, cy - s * 0.8, cx + s, cy + s * 0.8),
-                fill(mix(colour, (1, 1, 1), 0.6), flicker),
-            )
+            s = min(w, h) * 0.6
+            easel.canvas.drawRect(_sign_box(cx, cy, s, s * 0.8), fill(mix(colour, (1, 1, 1), 0.6)))
+
+
+def _flicker(easel: Easel, seconds: float, *, ground: float) -> None:
+    """A shade over the signs that are out for a moment."""
+    for i, (x, y, w, h, _) in enumerate(_signs(easel, ground)):
+        if np.sin(seconds * 7 + i * 3.1) > 0.96:
+            easel.canvas.drawRoundRect(_sign_box(x, y, w, h), w * 0.2, w * 0.2, fill((0, 0, 0), 0.5))
 
 
 def _traffic(easel: Easel, seconds: float, *, ground: float) -> None:
