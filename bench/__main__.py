@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from bench import api, download, footprint, render, retention, submit
+from bench import api, download, durability, footprint, render, retention, submit
 from bench import report as reports
 from bench.report import Report, Row
 from bench.servers import BenchError
@@ -24,6 +24,7 @@ BENCHES: dict[str, Bench] = {
     "render": render.run,
     "footprint": footprint.run,
     "submit": submit.run,
+    "durability": durability.run,
     "download": download.run,
     "retention": retention.run,
 }
