@@ -10,7 +10,7 @@ from safelight.data_folder import FileLock, explained, write_private
 from safelight.domain.errors import ConfigurationError
 from safelight.media.certificates import certificate_expiry, create_local_chain
 from safelight.media.jws import StatementSigner
-from safelight.media.provenance import ProvenanceSigner
+from safelight.media.provenance import ProvenanceSigner, check_pair
 
 CHAIN, KEY, ROOT = "chain.pem", "key.pem", "root.pem"
 
@@ -36,6 +36,23 @@ def open_signer(settings: Settings) -> ProvenanceSigner | None:
     if settings.provenance_dir is None:
         init_provenance(folder)
     return ProvenanceSigner(read(folder / CHAIN), read(folder / KEY))
+
+
+def check_provenance(settings: Settings) -> None:
+    """Find what would keep the chain from signing, before any process needs it. Raises ``ConfigurationError``."""
+    if settings.provenance == "off":
+        return
+    folder = settings.provenance_folder
+    if settings.provenance_dir is None:
+        init_provenance(folder)
+    chain = read(folder / CHAIN)
+    check_pair(chain, read(folder / KEY))
+    ends = certificate_expiry(chain)
+    if ends <= datetime.now(UTC):
+        raise ConfigurationError(
+            f"The provenance certificate {folder / CHAIN} expired on {ends:%Y-%m-%d}. Put a new chain and key there, "
+            "or set SAFELIGHT_PROVENANCE=off."
+        )
 
 
 def open_statement_signer(settings: Settings) -> StatementSigner | None:

@@ -27,7 +27,7 @@ from safelight.domain.media import EXTENSION_OF_MIME, MimeType
 from safelight.domain.money import parse_usd
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.lifecycle.keys import media_key
-from tests.support.server import PATIENCE_SECONDS, Server, free_port, safelight
+from tests.support.server import PATIENCE_SECONDS, Server, eventually, free_port, safelight
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 VECTORS = json.loads((Path(__file__).parents[1] / "domain/signing_vectors.json").read_text())
@@ -82,13 +82,16 @@ class House:
         return httpx.Client(base_url=self.server.base_url, headers=headers, timeout=PATIENCE_SECONDS)
 
     @contextmanager
-    def beside(self, env: Mapping[str, str]) -> Iterator[House]:
+    def beside(self, env: Mapping[str, str], *, is_well: bool = True) -> Iterator[House]:
         """One more API process, on the same database, media and keys unless ``env`` says otherwise."""
         settings = {**self.env, "SAFELIGHT_MEDIA_URL": self.media.as_uri(), **env}
         folder = self.server.data_dir.with_name(f"beside-{secrets.token_hex(3)}")
         server = Server(folder, command="serve", env=settings)
         try:
-            server.wait_until_ready()
+            if is_well:
+                server.wait_until_ready()
+            else:
+                eventually(lambda: _lives(server), "it answers")
             yield House(server, self.database_url, settings, key=self.key, media=self.media)
             server.stop()
         finally:
@@ -201,6 +204,13 @@ class House:
         """Every file in the media folder, by its key."""
         found = (path for path in self.media.rglob("*") if path.is_file())
         return {str(path.relative_to(self.media)) for path in found}
+
+
+def _lives(server: Server) -> bool:
+    try:
+        return httpx.get(f"{server.base_url}/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 @contextmanager

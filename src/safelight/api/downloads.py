@@ -41,6 +41,7 @@ from safelight.lifecycle.thumbnails import VARIANT, thumbnail_of
 log = structlog.get_logger()
 
 _LONGEST_REDIRECT_SECONDS = 3600
+_NEWS_SECONDS = 0.02
 _PATHSEND = "http.response.pathsend"
 _EMPTY = {"type": "http.response.body", "body": b"", "more_body": False}
 
@@ -121,11 +122,11 @@ class _Sending:
 
     async def _is_left_to_others(self) -> bool:
         """Whether nginx, or the object store, was told to send the file itself."""
-        if not self._found.is_stored:
-            return False  # only we notice a complete delivery
+        if not self._found.is_stored or any(name == b"if-range" for name, _ in self._scope["headers"]):
+            return False  # only we notice a complete delivery, and only we know our ETag
         if self._path is not None and self._state.accel_prefix:
             location = f"{self._state.accel_prefix.rstrip('/')}/{quote(self._found.key)}"
-            self._start(200, {"content-type": self._found.mime_type, "x-accel-redirect": location})
+            self._start(200, {"content-type": self._found.mime_type, "x-accel-redirect": location}, nginx_adds=True)
             return True
         if self._state.redirects and isinstance(self._store, PresignedStore):
             seconds = max(1, self._found.deletes_at_unix - int(time.time()))
@@ -149,9 +150,11 @@ class _Sending:
             range_header=fields.get(b"range"),
         )
 
-    def _start(self, status: int, headers: dict[str, str] | None = None) -> None:
+    def _start(self, status: int, headers: dict[str, str] | None = None, *, nginx_adds: bool = False) -> None:
         """Prepare the head. It goes out with the first of the body, so that what fails before is told as an error."""
         fields = {**_common_headers(self._found), **(headers or {})}
+        if nginx_adds:
+            del fields["accept-ranges"]  # it would be there twice
         encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
         self._head = {"type": "http.response.start", "status": status, "headers": encoded}
 
@@ -172,9 +175,9 @@ class _Sending:
         elif self._path is not None and found.is_stored and _PATHSEND in (self._scope.get("extensions") or {}):
             await self._send({"type": _PATHSEND, "path": str(self._path)})
         else:
-            await self._bytes((Part(0, found.size_bytes),), (b"",))
+            is_delivered = await self._bytes((Part(0, found.size_bytes),), (b"",))
             await self._end()
-            if not found.is_stored and not self._has_left:
+            if is_delivered and not found.is_stored:
                 await delete_delivered(self._state.services, found.generation_id, found.index)
 
     async def _part(self, start: int, end: int, content_range: str) -> None:
@@ -191,35 +194,42 @@ class _Sending:
         )
         length = str(framing.content_length)
         self._start(206, {"content-type": framing.content_type, "content-length": length})
-        await self._bytes(decision.parts, framing.heads)
-        if not self._has_left:
+        if await self._bytes(decision.parts, framing.heads):
             await self._send({"type": "http.response.body", "body": framing.tail, "more_body": True})
 
-    async def _bytes(self, parts: tuple[Part, ...], heads: tuple[bytes, ...]) -> None:
-        """Send pieces, each behind its head, until the client leaves: the server tells that by ``receive`` alone."""
+    async def _bytes(self, parts: tuple[Part, ...], heads: tuple[bytes, ...]) -> bool:
+        """Send pieces, each behind its head; False if the client left before the last of them was handed over.
+
+        The server tells that by ``receive`` alone and takes whatever is sent. When it has all, it says the same.
+        """
         watch = asyncio.create_task(self._watch())
         try:
             for part, head in zip(parts, heads, strict=True):
-                await self._piece(part, head)
-                if self._has_left:
-                    return
-            await asyncio.sleep(0)  # for the watch to hear of a break at the very end
+                if not await self._piece(part, head):
+                    return False
         except FileNotFoundError:
             log.error("file is missing from the store", key=self._found.key)
             raise DownloadExpired from None
         finally:
             watch.cancel()
+        return True
 
-    async def _piece(self, part: Part, head: bytes) -> None:
+    async def _piece(self, part: Part, head: bytes) -> bool:
         chunks = cast(AsyncGenerator[bytes], self._store.stream(self._found.key, part.start, part.end))
+        sent_bytes, size_bytes = 0, part.end - part.start
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
-                await self._send(
-                    {"type": "http.response.body", "body": head + chunk if head else chunk, "more_body": True}
-                )
+                sent_bytes += len(chunk)
+                # News of a client that left comes from another thread: let it in, and wait for it before the end of
+                # what is delivered once.
+                is_decisive = not self._found.is_stored and len(chunk) < sent_bytes == size_bytes
+                await asyncio.sleep(_NEWS_SECONDS if is_decisive else 0)
                 if self._has_left:
-                    return
+                    return False
+                body = head + chunk if head else chunk
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
                 head = b""
+        return True
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

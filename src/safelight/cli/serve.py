@@ -24,6 +24,7 @@ from safelight.config import Settings, load_settings
 from safelight.domain.errors import ConfigurationError
 from safelight.logs import configure_logging
 from safelight.processes import end_with_parent
+from safelight.provenance import check_provenance
 
 log = structlog.get_logger()
 
@@ -107,6 +108,7 @@ def check(settings: Settings) -> None:
     wiring.load_catalog(settings)
     ensure_signing_keys(settings)
     open_store(settings.media_store_url)
+    check_provenance(settings)
 
 
 def make_app() -> ASGIApp:

@@ -163,6 +163,11 @@ def verify(path: Path, trust_root_pem: bytes) -> ProvenanceReport:
         return _read(file, mime_type, trust_root_pem)
 
 
+def check_pair(chain_pem: bytes, key_pem: bytes) -> None:
+    """Raises ``ConfigurationError`` unless the key can sign and belongs to the first certificate of the chain."""
+    _algorithm(chain_pem, key_pem)
+
+
 def _algorithm(chain_pem: bytes, key_pem: bytes) -> str:
     """The C2PA name of the key's signature algorithm. Raises ``ConfigurationError``."""
     chain = load_chain(chain_pem)
