@@ -50,7 +50,7 @@ def test_the_same_spec_gives_the_same_bytes_here_and_in_another_process(tmp_path
 
 
 def test_prompts_and_seeds_give_plainly_different_pictures(image):
-    thumbs = [_thumb(image(prompt)) for prompt in PROMPTS] + [_thumb(image(PROMPTS[0], seed=8))]
+    thumbs = [_thumb(image(prompt, 128, 128)) for prompt in PROMPTS] + [_thumb(image(PROMPTS[0], 128, 128, seed=8))]
     distances = [float(np.abs(a - b).mean()) for a, b in combinations(thumbs, 2)]
     assert min(distances) > 6, "two pictures look alike"
     assert float(np.median(distances)) > 35

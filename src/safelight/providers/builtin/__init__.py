@@ -8,9 +8,11 @@
     scenes/      a scene per subject: elements, listed back to front, each with its depth
     easel        the picture that numpy and Skia share
     sky, terrain, water, weather, shapes    what scenes are made of
-    noise, planes    texture tiles, and fast work on whole planes
+    noise, planes    fractal tiles, and fast work on whole planes
+    mirror       what water shows, pixel by pixel
+    sheet        the easel of clips: planar frames, and the layers that are laid on them
     manner       the finish: watercolour, ink, oil, flat, pixel, film, photograph
-    motion       the same scene over time: camera drift, cached layers, given first and last frames
+    motion       the same scene over time: camera drift, still and slow layers, given first and last frames
     sound        what the scene sounds like
     encode       PNG, JPEG, WebP and MP4 files
 """

@@ -31,7 +31,10 @@ def write_image(pixels: Bytes, path: Path, output_format: Literal["png", "jpeg",
 
 
 # Against preset veryfast at the same quality: a third less time for a fifth more bytes.
-_X264 = {"preset": "superfast", "crf": "22", "g": "48", "bf": "2", "x264-params": "scenecut=0:weightp=0:b-adapt=0"}
+_X264 = {
+    "preset": "superfast", "crf": "22", "threads": "2", "g": "48", "bf": "2",
+    "x264-params": "scenecut=0:weightp=0:b-adapt=0",
+}  # fmt: skip
 
 
 class Clip:

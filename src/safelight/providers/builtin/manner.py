@@ -136,8 +136,8 @@ def watercolor(easel: Easel) -> None:
         edge = np.clip(near[start:stop].astype(np.float32) - local, 0, 60) * np.float32(0.0085)
         edge += np.clip(wide[start:stop].astype(np.float32) - local, 0, 70) * np.float32(0.0042)
         dark = 1 - local * np.float32(1 / 255)
-        amount = np.float32(0.86) + _rows(variation, start, stop) + edge
-        amount += tooth * (np.float32(0.035) + dark * np.float32(0.075))
+        amount = np.float32(0.72) + _rows(variation, start, stop) + edge
+        amount += tooth * (np.float32(0.03) + dark * np.float32(0.055))
         damp = smoothstep(0.1, 1.3, _rows(wetness, start, stop)) * np.float32(0.85)
         inside = smoothstep(-0.12, 0.06, _rows(border, start, stop) + tooth * np.float32(0.035))
         amount *= inside

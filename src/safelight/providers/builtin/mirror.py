@@ -21,15 +21,15 @@ def leaning(words: Words) -> Field:
 
 
 def _places(
-    shape: tuple[int, ...], top: int, ripple: Field, rough: float, start: int
+    shape: tuple[int, ...], top: int, ripple: Field, rough: float, start: int, pair: int = 1
 ) -> tuple[NDArray[np.int32], Field]:
-    """Which pixel some rows of water mirror, and how near (0..1) each row is."""
+    """Which pixel, or pair of them, some rows of water mirror, and how near (0..1) each row is."""
     count, span = shape[0] - top, shape[1]
     near = (np.arange(start, start + len(ripple), dtype=np.float32)[:, None] + np.float32(0.5)) / np.float32(count)
     reach = np.float32(count * 0.055 * rough) * (np.float32(0.25) + near)
     swing = ripple * reach
     row = np.clip(top - 1 - near * np.float32(count * 0.92) - swing, 0, top - 1).astype(np.int32)
-    swing *= np.float32(0.35)
+    swing *= np.float32(0.35 / pair)
     swing += np.arange(span, dtype=np.float32)
     np.clip(swing, 0, span - 1, out=swing)
     row *= span
@@ -64,21 +64,29 @@ def mirror_pixels(pixels: Bytes, top: int, words: Words, rough: float, tones: tu
     each_band(band, height - top, 48)
 
 
+def _doubled(field: Field, pair: int) -> Words:
+    """Whole numbers of a field, each ``pair`` times in its row."""
+    return field.astype(np.uint16) if pair == 1 else (field.astype(np.uint32) * np.uint32(0x10001)).view(np.uint16)
+
+
 def mirror_planes(
     planes: tuple[Bytes, ...], top: int, words: Words, rough: float, tones: list[tuple[float, float]]
 ) -> None:
-    """The same for planes of one size of a frame; ``tones`` are the dark and the bright value in each."""
-    flats, span = [plane.ravel() for plane in planes], planes[0].shape[1]
-    for start in range(0, planes[0].shape[0] - top, 24):
+    """The same for planes of one size of a frame; ``tones`` are the dark and the bright value in each. Neighbours are
+    looked up and tinted in pairs, where the width allows it."""
+    height, width = planes[0].shape
+    pair = 2 - width % 2
+    packed = [plane.reshape(-1).view((np.uint8, np.uint16)[pair - 1]) for plane in planes]
+    words = words[:, ::pair]
+    for start in range(0, height - top, 24):
         lean = leaning(words[start : start + 24])
-        at, near = _places(planes[0].shape, top, lean, rough, start)
+        at, near = _places((height, width // pair), top, lean, rough, start, pair)
         share, spark = _shares(lean, near)
-        keep = (1 - share) * (1 - spark)
+        keep = _doubled(256 * (1 - share) * (1 - spark), pair)
         share *= 1 - spark
-        rows = slice(top + start, top + start + len(lean))
-        for plane, flat, (dark, bright) in zip(planes, flats, tones, strict=True):
-            value = np.take(flat, at) * keep
-            value += share * np.float32(dark)
-            value += spark * np.float32(bright)
-            value += np.float32(0.5)
-            plane[rows, :span] = value
+        for plane, flat, (dark, bright) in zip(planes, packed, tones, strict=True):
+            value = keep * np.take(flat, at).view(np.uint8)
+            tint = share * np.float32(dark * 256) + spark * np.float32(bright * 256) + np.float32(128)
+            value += _doubled(tint, pair)  # at most 255 * 256 + 128 in all
+            value >>= 8
+            plane[top + start : top + start + len(lean)] = value

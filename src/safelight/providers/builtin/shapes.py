@@ -154,13 +154,13 @@ def birds(easel: Easel, seconds: float, *, count: int, top: float, bottom: float
     for i in range(count):
         x = (cx + rng.normal(0, 0.09) + 0.006 * seconds) * easel.width
         y = (cy + rng.normal(0, 0.03)) * easel.height
-        size = rng.uniform(5, 13) * easel.unit
+        size = rng.uniform(8, 15) * easel.unit
         beat = np.sin(rng.uniform(0, 6.28) + seconds * rng.uniform(7, 9)) * 0.5 + 0.3
         wing = skia.Path()
         wing.moveTo(x - size, y - size * beat)
         wing.quadTo(x - size * 0.4, y - size * beat * 0.9, x, y)
         wing.quadTo(x + size * 0.4, y - size * beat * 0.9, x + size, y - size * beat)
-        easel.canvas.drawPath(wing, line(colour, max(1.0, size * (0.1 + 0.02 * (i % 3))), 0.85))
+        easel.canvas.drawPath(wing, line(colour, max(0.8, size * (0.08 + 0.02 * (i % 3))), 0.85))
 
 
 def smoke_colour(palette: Palette) -> Rgb:

@@ -112,7 +112,7 @@ def stars(easel: Easel, seconds: float, *, horizon: float, density: float = 1.0)
     warm = rng.random(count)
     for i in range(count):
         colour = mix((0.72, 0.82, 1.0), (1.0, 0.9, 0.76), float(warm[i]))
-        radius = min(2.6, float(size[i])) * 0.85 * easel.unit
+        radius = min(1.7, float(size[i])) * 0.85 * easel.unit
         easel.canvas.drawCircle(float(x[i]), float(y[i]), radius, fill(colour, float(bright[i])))
 
 

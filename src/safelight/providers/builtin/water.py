@@ -28,7 +28,7 @@ class _Water:
             return
         if self._lean is None:
             aspect = easel.span / easel.height
-            self._lean = Keyed(lambda at: self._leaning(count, easel.span // 3, aspect, at), 0.125)
+            self._lean = Keyed(lambda at: self._leaning(count, easel.span // 4, aspect, at), 0.125)
         words = stretch(self._lean.at(seconds) / np.float32(LIMIT) + np.float32(0.5), easel.span, count)
         deep = mix(easel.palette.zenith, easel.palette.shade, 0.6)
         easel.mirror(start, words, self.rough, deep, easel.palette.sun)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from safelight.providers.builtin.easel import Element
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.reading import Brief
-from safelight.providers.builtin.scenes import coast, cosmos, land, open_land, studio, town
+from safelight.providers.builtin.scenes import abstract, coast, cosmos, land, open_land, studio, town
 
 Scene = Callable[[Brief, Palette], list[Element]]
 
@@ -21,7 +21,7 @@ SCENES: dict[str, Scene] = {
     "space": cosmos.space,
     "portrait": studio.portrait,
     "stilllife": studio.stilllife,
-    "abstract": studio.abstract,
+    "abstract": abstract.abstract,
 }
 
 

@@ -37,7 +37,10 @@ class Range:
         self.valley = valley
         self.snowline = -0.2 if brief.has("snow") else snowline + rng.uniform(-0.3, 0.4)
         greens = ((0.34, 0.42, 0.22), (0.28, 0.40, 0.26), (0.46, 0.44, 0.24), (0.40, 0.36, 0.24))
-        self.grass: Rgb = greens[int(rng.integers(len(greens)))]
+        grass = greens[int(rng.integers(len(greens)))]
+        fresh = 0.7 if brief.manner == "watercolor" else 0.0  # washes are brighter than what they stand for
+        self.grass: Rgb = mix(grass, (0.47, 0.66, 0.33), fresh)
+        self.dry: Rgb = mix(mix(grass, (0.62, 0.56, 0.30), 0.5), (0.66, 0.72, 0.42), fresh)
         self.rock: Rgb = mix((0.46, 0.42, 0.40), palette.shade, 0.15)
 
     def summit(self, view: View) -> tuple[float, float]:
@@ -71,7 +74,7 @@ class Range:
         fine = sample(self.fine, x * np.float32(0.9), z * np.float32(0.9))
         tone = np.float32(1) + 0.10 * patch + 0.09 * fine
         planes = [np.full(height.shape, part, np.float32) for part in self.grass]
-        blend(planes, mix(self.grass, (0.62, 0.56, 0.30), 0.5), smoothstep(0.0, 1.6, patch))
+        blend(planes, self.dry, smoothstep(0.0, 1.6, patch))
         wood = smoothstep(0.1, 0.5, patch + 0.3 * fine) * smoothstep(0.12, 0.4, height) * smoothstep(1.9, 1.2, height)
         blend(planes, mix(self.grass, (0.10, 0.17, 0.14), 0.75), wood * 0.9)
         blend(planes, self.rock, smoothstep(1.25, 1.75, steep + 0.12 * fine + 0.18 * height))

@@ -151,7 +151,8 @@ def meadow(brief: Brief, palette: Palette) -> list[Element]:
     elements = sky.sky_elements(brief, palette.night, horizon, rng.uniform(0.35, 0.55))
     elements.append(Element(depth=0.25, draw=lambda easel, _: draw_terrain(easel, view, ground)))
     elements.append(Element(depth=0.35, draw=partial(_lone_tree, horizon=horizon, green=fields.green)))
-    elements.append(Element(depth=0.9, moves=True, draw=partial(_blossoms, fields=fields)))
+    elements.append(Element(depth=0.8, draw=partial(_blossoms, fields=fields, front=False)))
+    elements.append(Element(depth=0.9, moves=True, draw=partial(_blossoms, fields=fields, front=True)))
     return elements + weather.elements(brief, horizon)
 
 
@@ -172,8 +173,8 @@ def _lone_tree(easel: Easel, _: float, *, horizon: float, green: Rgb) -> None:
         shapes.broadleaf(easel, rng, x * easel.width, y, size, mix(colour, easel.palette.haze, 0.3 * (1 - near * 6)))
 
 
-def _blossoms(easel: Easel, seconds: float, *, fields: Fields) -> None:
-    """Grass and flower heads against the lower edge, swaying."""
+def _blossoms(easel: Easel, seconds: float, *, fields: Fields, front: bool) -> None:
+    """Grass and flower heads against the lower edge; those in front sway."""
     rng, p = easel.brief.rng("blossoms"), easel.palette
     count = 150
     spots = sorted((rng.uniform(-0.02, 1.02), rng.random() ** 1.6, rng.random()) for _ in range(count))
@@ -186,6 +187,8 @@ def _blossoms(easel: Easel, seconds: float, *, fields: Fields) -> None:
             x * easel.width + sway + (kind - 0.5) * size * 0.3,
             foot - size * (0.5 + 0.9 * rng.random()) - rise * easel.height * 0.12,
         )
+        if front is not (rise < 0.35):
+            continue
         stem = skia.Path()
         stem.moveTo(x * easel.width, foot)
         stem.quadTo(x * easel.width, (foot + hy) / 2, hx, hy)
@@ -216,8 +219,8 @@ def forest(brief: Brief, palette: Palette) -> list[Element]:
                 draw=partial(_stand, row=row, rows=count, floor=floor, conifer=conifer),
             )
         )
-        strength = (0.62 if brief.has("fog") else 0.36) * (1 - row / count)
-        if row < count - 1:
+        strength = (0.8 if brief.has("fog") else 0.48) * (1 - row / count)
+        if row in (1, 3):
             elements.append(
                 weather.fog(brief, top=0.18 + 0.1 * row, bottom=1.0, strength=strength, depth=0.15 + 0.16 * row)
             )
