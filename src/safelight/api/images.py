@@ -17,7 +17,7 @@ from safelight.api.generations import (
     read_submission,
     with_rate_headers,
 )
-from safelight.api.state import api_state, principal, require_key
+from safelight.api.state import ApiState, api_state, principal, require_key
 from safelight.domain.errors import (
     ContentPolicyViolation,
     GenerationFailed,
@@ -68,15 +68,24 @@ async def _made(request: HttpRequest, accepted: Accepted, departure: Departure) 
     """Wait for the end, good or bad. The work goes on if the client leaves meanwhile."""
     state = api_state(request)
     workspace_id, waits = principal(request).workspace_id, accepted.is_replay
-    if accepted.claim is not None:
-        await asyncio.wait([state.runner.start(accepted.claim, is_unseen=departure.has_left)])
-    found = await ended_view(state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
+    found = await _run_here(state, accepted, departure)
+    if found is None:
+        found = await ended_view(state.services, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
     await note_seen(state.services, found, seen=not departure.has_left())
     if not found.state.is_final:
         raise GenerationUnknown(
             f"The outcome is not known yet. GET /v2/images/generations/{accepted.id} tells it; nothing is lost."
         )
     return found
+
+
+async def _run_here(state: ApiState, accepted: Accepted, departure: Departure) -> GenerationView | None:
+    """Run it if it is ours to run; the image if it is completed, so that it need not be read back."""
+    if accepted.claim is None:
+        return None
+    run = state.runner.start(accepted.claim, is_unseen=departure.has_left)
+    await asyncio.wait([run])
+    return None if run.cancelled() or run.exception() else run.result()
 
 
 def _error_of(failed: GenerationView) -> SafelightError:

@@ -28,8 +28,13 @@ set_json_loads(msgspec.json.decode)
 
 @cache
 def statement(name: str) -> str:
-    """The text of ``sql/<name>.sql``."""
-    return resources.files(__package__).joinpath("sql", f"{name}.sql").read_text()
+    """The text of ``sql/<name>.sql``, without indentation and lines of comment.
+
+    psycopg parses a statement of more than 4,096 characters anew each time.
+    """
+    text = resources.files(__package__).joinpath("sql", f"{name}.sql").read_text()
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("--"))
 
 
 class Database:

@@ -154,6 +154,7 @@ def _signed(
         created_at=datetime.now(UTC),
         prompt=claim.spec.prompt if services.tells_prompt else None,
     )
+    source.unlink()  # a work folder that is empty at the end costs nothing to take away
     return target
 
 

@@ -24,6 +24,7 @@ from safelight.domain.errors import (
     SafelightError,
     ServiceUnavailable,
 )
+from safelight.domain.orders import GenerationType
 from safelight.domain.outcomes import Completed, Failed, FailureClass, Unknown
 from safelight.domain.states import State
 from safelight.lifecycle import settle
@@ -35,6 +36,7 @@ from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.persist import persist
 from safelight.lifecycle.services import Services
 from safelight.lifecycle.surprises import told
+from safelight.lifecycle.views import GenerationView, view_of_completed
 
 log = structlog.get_logger()
 
@@ -54,8 +56,8 @@ async def claim(services: Services, generation_id: str) -> Claim | None:
 
 async def run(
     services: Services, leases: Leases, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False
-) -> None:
-    """Run a claimed generation to its end, or to where only waiting helps.
+) -> GenerationView | None:
+    """Run a claimed generation to its end, or to where only waiting helps. An image that it completed comes back.
 
     ``is_unseen`` is asked at the end whether nobody waits for it any more. Losing the lease stops the run without a
     trace: whoever holds it now goes on. Cancelling the task hands the generation back for another runner.
@@ -74,6 +76,7 @@ async def run(
         except asyncio.CancelledError:
             await hand_back(services, claim)
             raise
+        return this.completed_image
 
 
 class _Run:
@@ -87,6 +90,7 @@ class _Run:
         self._backend = backend
         self._workdir = workdir
         self._is_unseen = is_unseen
+        self.completed_image: GenerationView | None = None
         self._deadline = time.monotonic() + max(claim.remaining_seconds, 0)
 
     async def to_its_end(self, cancel_asked: asyncio.Event) -> None:
@@ -144,8 +148,11 @@ class _Run:
             await self._fail(GenerationFailed())
             return
         unseen = self._is_unseen()
-        if await persist(lambda: settle.complete(self._services, claim, files, unseen=unseen)) is None:
+        settled = await persist(lambda: settle.complete(self._services, claim, files, unseen=unseen))
+        if settled is None:
             raise LeaseLost
+        if claim.type is GenerationType.IMAGE:
+            self.completed_image = view_of_completed(self._services, claim, files, settled, unseen=unseen)
 
     async def _fail(self, error: SafelightError, state: State = State.FAILED) -> None:
         services, claim, unseen = self._services, self._claim, self._is_unseen()

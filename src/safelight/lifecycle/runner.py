@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 from safelight.domain.orders import GenerationType
 from safelight.lifecycle import run
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.leases import Leases
 from safelight.lifecycle.services import Services
+from safelight.lifecycle.views import GenerationView
+
+T = TypeVar("T")
+
+RunTask: TypeAlias = asyncio.Task[GenerationView | None]
 
 
 class Runner:
@@ -18,18 +24,18 @@ class Runner:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._leases = Leases(services.db, services.limits.lease_seconds)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         services.changes.on_cancel(self._leases.ask_to_cancel)
 
-    def start(self, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False) -> asyncio.Task[None]:
-        """Run a claimed generation in a task that goes on whatever becomes of the caller."""
+    def start(self, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False) -> RunTask:
+        """Run a claimed generation in a task that goes on whatever becomes of the caller, as ``run.run`` does."""
         return self._keep(
             asyncio.create_task(
                 run.run(self._services, self._leases, claim, is_unseen=is_unseen), name=f"run {claim.id}"
             )
         )
 
-    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+    def _keep(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -32,10 +32,13 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What the end came to."""
+    """What the end came to. Whether and when the files are deleted tells ``deletes_at``."""
 
-    deletes_at: datetime | None
     charged_nanos: int
+    charged_thousandths: int
+    created_at: datetime
+    finished_at: datetime
+    deletes_at: datetime | None
     notified: str | None = None
 
 
