@@ -52,7 +52,7 @@ def bench(
 
 def run_all(names: list[str], *, brief: bool) -> int:
     """Run some benches; 1 if one could not be run. Its earlier rows then stay away."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     measured: list[Row] = []
     failed = False
     for name in names:

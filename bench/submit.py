@@ -41,6 +41,12 @@ async def run(report: Report) -> None:
             keys = [tenant.key for tenant in ours[_MANY]]
             alone = wrk(url, keys, concurrency=1, seconds=report.seconds, body=IMAGE)
             report.add("images at concurrency 1: p50", alone.p50_ms, "ms", reach=at_most(8))
+        environment = settings(base, database.url) | {"SAFELIGHT_PROVENANCE": "off"}
+        with safelight("serve", base / "data", environment) as server:
+            report.say("images over 64 workspaces without provenance")
+            load = await _images(report, server, database, ours[_MANY])
+            report.add("images over 64 workspaces, unsigned", load.rate, "/s")
+            report.add("images over 64 workspaces, unsigned: API processor time", load.server_cpu_ms[0], "ms a request")
 
 
 async def _images(report: Report, server: Server, database: Postgres, senders: list[Tenant]) -> Load:
