@@ -63,10 +63,17 @@ async def run(report: Report) -> None:
         local = {**common, "SAFELIGHT_MEDIA_URL": root.as_uri()}
         with safelight("serve", base / "data", local) as server, nginx(base, root) as peer:
             for name, file in planted.items():
-                piece = _PIECE_BYTES if file.size_bytes > _PIECE_BYTES else 0
-                theirs = urlsplit(peer.base_url + peer.path(file.key))
-                _compare(report, name, file, piece, _link(server, file), theirs.geturl(), _reach(name))
+                ours, theirs = _link(server.base_url, file), peer.base_url + peer.path(file.key)
+                _compare(report, name, file, ours, theirs, _reach(name))
             _slow_readers(report, "disk", server, planted["200 MiB"])
+        behind = {**local, "SAFELIGHT_ACCEL_PREFIX": "/media-files"}
+        with (
+            safelight("serve", base / "data-behind", behind) as server,
+            nginx(base, root, upstream=server.base_url) as front,
+        ):
+            for name, file in planted.items():
+                ours, theirs = _link(front.base_url, file), front.base_url + front.path(file.key)
+                _compare(report, f"behind nginx, {name}", file, ours, theirs, _reach(name))
         await _from_s3(report, base, common, root, planted)
 
 
@@ -83,9 +90,8 @@ async def _from_s3(report: Report, base: Path, common: dict[str, str], root: Pat
         await store.close()
         with safelight("serve", base / "data-s3", {**common, "SAFELIGHT_MEDIA_URL": url}) as server:
             for name, file in planted.items():
-                piece = _PIECE_BYTES if file.size_bytes > _PIECE_BYTES else 0
                 reach = None if name == "100 KiB" else at_least(0.5, of_peer=True)
-                _compare(report, f"S3, {name}", file, piece, _link(server, file), links[name], reach)
+                _compare(report, f"S3, {name}", file, _link(server.base_url, file), links[name], reach)
             _slow_readers(report, "S3", server, planted["200 MiB"])
 
 
@@ -97,12 +103,13 @@ async def _upload(store: BlobStore, root: Path, planted: dict[str, Planted]) -> 
     return {name: await store.presigned_url(file.key, 3600) for name, file in planted.items()}
 
 
-def _link(server: Server, file: Planted) -> str:
-    return LinkSigner(parse_signing_keys(_KEY), server.base_url).url(file.id, 0, file.until)
+def _link(base_url: str, file: Planted) -> str:
+    return LinkSigner(parse_signing_keys(_KEY), base_url).url(file.id, 0, file.until)
 
 
-def _compare(report: Report, name: str, file: Planted, piece: int, ours: str, theirs: str, reach: Reach | None) -> None:
+def _compare(report: Report, name: str, file: Planted, ours: str, theirs: str, reach: Reach | None) -> None:
     """Ours and the peer's in turns, twice each: what else this machine does then falls on both."""
+    piece = _PIECE_BYTES if file.size_bytes > _PIECE_BYTES else 0
     report.say(f"{name}{f' in pieces of {piece // _MIB} MiB' if piece else ''}")
     seconds = max(1.0, report.seconds / 2)
     turns = [(_wrk(ours, file, piece, seconds), _wrk(theirs, file, piece, seconds)) for _ in range(2)]
@@ -138,14 +145,15 @@ def _wrk(url: str, file: Planted, piece: int, seconds: float) -> _Rate:
 
 
 def _slow_readers(report: Report, source: str, server: Server, file: Planted) -> None:
-    """What the API process takes while many clients read a large file slowly."""
+    """What the API process takes while many clients read a large file slowly, and whether that grows."""
     report.say(f"{_SLOW_READERS} slow readers, from {source}")
-    before = _memory(server)
-    seconds = max(3.0, report.seconds)
-    with _reading(_link(server, file)):
-        most = _highest(lambda: _memory(server), seconds)
-    report.add(f"{source}: memory before {_SLOW_READERS} slow readers", before, "MiB")
-    report.add(f"{source}: more memory during them", most - before, "MiB", reach=at_most(_SLOW_READERS))
+    before, seconds = _memory(server), max(2.0, report.seconds)
+    with _reading(_link(server.base_url, file)):
+        early = _highest(lambda: _memory(server), seconds)
+        late = _highest(lambda: _memory(server), seconds)
+    report.add(f"{source}: memory before {_SLOW_READERS} slow readers of 200 MiB", before, "MiB")
+    report.add(f"{source}: more memory for each of them", (late - before) / _SLOW_READERS, "MiB")
+    report.add(f"{source}: growth while they go on", late - early, "MiB", reach=at_most(10))
 
 
 def _memory(server: Server) -> float:

@@ -36,7 +36,8 @@ http {{
     scgi_temp_path {folder}/scgi;
     server {{
         listen 127.0.0.1:{port};
-        location / {{
+        {behind}
+        location /media/ {{
             root {root};
             secure_link $arg_md5,$arg_expires;
             secure_link_md5 "$secure_link_expires$uri {secret}";
@@ -45,6 +46,10 @@ http {{
         }}
     }}
 }}
+"""
+_BEHIND = """
+        location /v2/ {{ proxy_pass {upstream}; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+        location /media-files/ {{ internal; alias {root}/; }}
 """
 _READY_SECONDS = 20.0
 
@@ -64,9 +69,9 @@ class Nginx:
 
 
 @contextlib.contextmanager
-def nginx(base: Path, root: Path) -> Iterator[Nginx]:
-    """Serve the files below ``root``."""
-    folder = base / "nginx"
+def nginx(base: Path, root: Path, *, upstream: str | None = None) -> Iterator[Nginx]:
+    """Serve the files in ``media`` below ``root``; with an ``upstream`` also what that names by X-Accel-Redirect."""
+    folder = base / f"nginx-{secrets.token_hex(3)}"
     folder.mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -74,7 +79,9 @@ def nginx(base: Path, root: Path) -> Iterator[Nginx]:
     secret = secrets.token_hex(16)
     user = "user root;" if os.geteuid() == 0 else ""
     config = folder / "nginx.conf"
-    config.write_text(_CONFIG.format(user=user, folder=folder, port=port, root=root, secret=secret))
+    behind = _BEHIND.format(upstream=upstream, root=root) if upstream else ""
+    text = _CONFIG.format(user=user, folder=folder, port=port, root=root, secret=secret, behind=behind)
+    config.write_text(text)
     process = subprocess.Popen([program(), "-c", config, "-e", folder / "error.log"], stdin=subprocess.DEVNULL)
     try:
         _wait(process, port, folder)
