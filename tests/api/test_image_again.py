@@ -11,7 +11,12 @@ from tests.support.server import Server
 @pytest.mark.database
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
 async def test_what_is_answered_is_what_is_on_record(server: Server, output_format: str) -> None:
-    order = {"model": "seedream-5-lite", "prompt": "A quiet harbour", "resolution": "1K", "output_format": output_format}
+    order = {
+        "model": "seedream-5-lite",
+        "prompt": "A quiet harbour",
+        "resolution": "1K",
+        "output_format": output_format,
+    }
     async with httpx.AsyncClient(base_url=server.base_url, headers=server.headers, timeout=90) as client:
         made = await client.post("/v2/images/generations", json=order)
         assert made.status_code == 200, made.text
