@@ -91,7 +91,8 @@ async def _events(state: ApiState, workspace_id: int, current: GenerationView) -
                 told = progress
                 yield ServerSentEventMessage(event="progress", data=_text(progress))
             try:
-                await asyncio.wait_for(changed.wait(), _HEARTBEAT_SECONDS)
+                async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                    await changed.wait()
             except TimeoutError:
                 yield ServerSentEventMessage(comment="still there")
 

@@ -148,7 +148,8 @@ class Backend:
         if not isinstance(provider, Cancelable):
             return False
         try:
-            is_stopped = await asyncio.wait_for(provider.cancel(handle), _CANCEL_SECONDS)
+            async with asyncio.timeout(_CANCEL_SECONDS):
+                is_stopped = await provider.cancel(handle)
         except TimeoutError:
             return False
         except Exception as error:

@@ -134,7 +134,8 @@ class WebhookDelivery:
                 begun = False
             if not begun:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await self._wake.wait()
 
     async def _begin(self) -> list[asyncio.Task[None]]:
         busy = Counter(due.lane for due in self._attempts.values())
