@@ -10,7 +10,9 @@
     sky, terrain, water, weather, shapes    what scenes are made of
     noise, planes    fractal tiles, and fast work on whole planes
     mirror       what water shows, pixel by pixel
-    sheet        the easel of clips: planar frames, and the layers that are laid on them
+    frame        planar frames, and how layers are laid on them
+    sheet, wash  the easel of clips, and what is drawn on it with one ink
+    plate        still layers of clips
     manner       the finish: watercolour, ink, oil, flat, pixel, film, photograph
     motion       the same scene over time: camera drift, still and slow layers, given first and last frames
     sound        what the scene sounds like

@@ -9,14 +9,13 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from safelight.providers.builtin.mirror import mirror_pixels
+from safelight.providers.builtin.mirror import lean_words, mirror_pixels
 from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette, argb
 from safelight.providers.builtin.planes import lay_field
 from safelight.providers.builtin.reading import Brief, Rgb
 
 Bytes = NDArray[np.uint8]
-Words = NDArray[np.uint16]
 
 
 class Easel:
@@ -41,8 +40,10 @@ class Easel:
         """Stretch three low-resolution fields (0..1) over some rows; ``cover`` is their opacity."""
         lay_field(self.pixels[first:last], colour, cover)
 
-    def mirror(self, top: int, words: Words, rough: float, dark: Rgb, bright: Rgb) -> None:
-        """Turn the rows below ``top`` into water that mirrors what is above; ``words`` say how it leans there."""
+    def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
+        """Turn the rows below ``top`` into water that mirrors what is above; ``lean``, of low resolution, says how its
+        surface leans there."""
+        words = lean_words(lean, self.span, self.height - top)
         mirror_pixels(self.pixels, top, words, rough, (dark, bright))
 
     @property
@@ -88,6 +89,7 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
     slow: bool = False
     ink: Callable[[Palette], Rgb] | None = None  # the one colour it draws with, where there is but one
     soft: bool = False  # of an element with one ink: it has no sharp edges
+    hides: float = 1.0  # from this share of the height on, nothing shows through it
 
 
 def fill(colour: Rgb, alpha: float = 1.0) -> skia.Paint:

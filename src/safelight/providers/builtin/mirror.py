@@ -4,12 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.noise import Field
-from safelight.providers.builtin.planes import each_band
+from safelight.providers.builtin.planes import each_band, stretch
 from safelight.providers.builtin.reading import Rgb
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint16]
 LIMIT = 16.0  # ripples lie within half of this on both sides of 0
+
+
+def lean_words(lean: Field, width: int, height: int) -> Words:
+    """How the surface leans, about 0, stretched to (height, width)."""
+    return stretch(lean / np.float32(LIMIT) + np.float32(0.5), width, height)
 
 
 def leaning(words: Words) -> Field:
@@ -72,21 +77,22 @@ def _doubled(field: Field, pair: int) -> Words:
 def mirror_planes(
     planes: tuple[Bytes, ...], top: int, words: Words, rough: float, tones: list[tuple[float, float]]
 ) -> None:
-    """The same for planes of one size of a frame; ``tones`` are the dark and the bright value in each. Neighbours are
-    looked up and tinted in pairs, where the width allows it."""
+    """The same for planes of one size of a frame; ``tones`` are the dark and the bright value in each. Where ``words``
+    has half the columns of the planes, neighbours are looked up and tinted in pairs."""
     height, width = planes[0].shape
-    pair = 2 - width % 2
+    pair = width // words.shape[1]
     packed = [plane.reshape(-1).view((np.uint8, np.uint16)[pair - 1]) for plane in planes]
-    words = words[:, ::pair]
     for start in range(0, height - top, 24):
         lean = leaning(words[start : start + 24])
         at, near = _places((height, width // pair), top, lean, rough, start, pair)
         share, spark = _shares(lean, near)
-        keep = _doubled(256 * (1 - share) * (1 - spark), pair)
-        share *= 1 - spark
+        share -= share * spark
+        keep = _doubled(256 - 256 * (share + spark), pair)  # (1 - share) * (1 - spark) is what both leave
         for plane, flat, (dark, bright) in zip(planes, packed, tones, strict=True):
-            value = keep * np.take(flat, at).view(np.uint8)
-            tint = share * np.float32(dark * 256) + spark * np.float32(bright * 256) + np.float32(128)
-            value += _doubled(tint, pair)  # at most 255 * 256 + 128 in all
-            value >>= 8
+            value = np.take(flat, at).view(np.uint8).astype(np.uint16)
+            value *= keep
+            value += _doubled(
+                share * np.float32(dark * 256) + (spark * np.float32(bright * 256) + np.float32(128)), pair
+            )
+            value >>= 8  # at most 255 * 256 + 128 in all
             plane[top + start : top + start + len(lean)] = value

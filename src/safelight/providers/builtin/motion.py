@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from safelight.providers.builtin import manner
 from safelight.providers.builtin.easel import Easel, Element, as_image
+from safelight.providers.builtin.frame import Planes, blend, planes_of
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.planes import blur, rgba_to_yuv
+from safelight.providers.builtin.plate import Plate
 from safelight.providers.builtin.reading import Brief
-from safelight.providers.builtin.sheet import Planes, Plate, Sheet, blend, planes_of
+from safelight.providers.builtin.sheet import Sheet
 
 Bytes = NDArray[np.uint8]
 PHASES = 2  # positions between two pixels at which a still layer is kept
@@ -102,7 +104,8 @@ class Film:
             self.tooth = manner.luma_tooth(*size)
         self.margin = round(self.easel.width * 0.03) + 2
         self.direction = 1 if brief.rng("camera").random() < 0.5 else -1
-        self._seen_rows = size[1]  # of what is behind all plates
+        lowest = min((element.hides for element in elements), default=1.0)
+        self._seen_rows = min(size[1], 2 * round(lowest * size[1] / 2) + 2)  # of what is behind all else
         slow = [] if painted else list(takewhile(lambda element: element.slow, elements))
         self.steps: list[Step] = []
         for (moves, _), group in groupby(elements[len(slow) :], lambda element: (element.moves, element.depth)):
@@ -154,7 +157,7 @@ class Film:
         if self.easel is not self.sheet:
             return partial(Cel(easel.pixels, elements[0].depth, self.margin).draw, self.easel)
         plate = Plate(easel.pixels, elements[0].depth, self.margin)
-        self._seen_rows = max(2, min(self._seen_rows, plate.top + plate.solid))
+        self._seen_rows = max(2, min(self._seen_rows, plate.hides))
         return partial(plate.draw, self.sheet)
 
 

@@ -3,16 +3,14 @@
 import numpy as np
 
 from safelight.providers.builtin.easel import Easel, Element
-from safelight.providers.builtin.mirror import LIMIT
 from safelight.providers.builtin.noise import Field, Keyed, sample, texture
 from safelight.providers.builtin.palette import mix
-from safelight.providers.builtin.planes import stretch
 from safelight.providers.builtin.reading import Brief
 
 
 def surface(brief: Brief, *, top: float, depth: float = 0.5, rough: float = 1.0) -> Element:
     """Water from ``top`` (share of the height) to the bottom of the picture."""
-    return Element(depth=depth, moves=True, draw=_Water(brief, top, rough).draw)
+    return Element(depth=depth, moves=True, draw=_Water(brief, top, rough).draw, hides=top)
 
 
 class _Water:
@@ -29,9 +27,8 @@ class _Water:
         if self._lean is None:
             aspect = easel.span / easel.height
             self._lean = Keyed(lambda at: self._leaning(count, easel.span // 4, aspect, at), 0.125)
-        words = stretch(self._lean.at(seconds) / np.float32(LIMIT) + np.float32(0.5), easel.span, count)
         deep = mix(easel.palette.zenith, easel.palette.shade, 0.6)
-        easel.mirror(start, words, self.rough, deep, easel.palette.sun)
+        easel.mirror(start, self._lean.at(seconds), self.rough, deep, easel.palette.sun)
 
     def _leaning(self, rows: int, columns: int, aspect: float, seconds: float) -> Field:
         """How the surface leans, about 0: (rows, columns), the nearest row last."""

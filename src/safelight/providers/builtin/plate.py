@@ -1,0 +1,89 @@
+"""Plates: the still layers of a clip, ready to be laid on its frames at any shift."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safelight.providers.builtin.frame import halved, lay_chroma, lay_luma, planes_of
+from safelight.providers.builtin.planes import rgba_to_yuv
+from safelight.providers.builtin.sheet import Sheet
+
+Bytes = NDArray[np.uint8]
+PHASES = 4  # positions between two pixels at which a plate is kept
+BLOCK = (64, 128)  # rows and columns of the blocks that a plate is told apart in
+REACH = 4  # pixels that a shift and the halving of chroma draw on beyond a block
+
+
+class Run(NamedTuple):
+    """Neighbouring blocks of one kind: all ``solid``, or partly clear. Blocks that are all clear are in no run."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    solid: bool
+
+
+class Plate:
+    """A still layer that is wider than the frame by ``margin`` on both sides."""
+
+    def __init__(self, painted: Bytes, depth: float, margin: int) -> None:
+        self.depth, self.margin = depth, margin
+        used = np.flatnonzero(painted[..., 3].any(axis=1))
+        self.top, bottom = (int(used[0]) & ~1, (int(used[-1]) + 2) & ~1) if used.size else (0, 2)
+        clear = np.flatnonzero(painted[..., 3].min(axis=1) < 255)
+        self.hides = (int(clear[-1]) + 2) & ~1 if clear.size else 0  # from this row on nothing shows through
+        pixels = np.ascontiguousarray(painted[self.top : bottom])
+        self.runs = _runs(pixels[..., 3])
+        planes, through = planes_of(rgba_to_yuv(pixels)), 255 - pixels[..., 3]
+        self._planes = [_phases(plane) for plane in planes]
+        self._through, self._half = _phases(through), _phases(halved(through))
+
+    def draw(self, sheet: Sheet, _: float, pan: float) -> None:
+        """Lay the plate over the frame, moved left by ``pan`` pixels (times its depth)."""
+        sheet.merge()
+        offset = self.margin + pan * self.depth
+        for i, below in enumerate(sheet.planes):
+            part, lay = (2, lay_chroma) if i else (1, lay_luma)
+            shift, phase = divmod(round(offset / part * PHASES), PHASES)
+            layer, through = self._planes[i][phase], (self._half if i else self._through)[phase]
+            for run in self.runs:
+                left, right = max(shift, run.left // part), min(shift + below.shape[1], run.right // part)
+                if left >= right:
+                    continue
+                seen = below[
+                    (self.top + run.top) // part : (self.top + run.bottom) // part, left - shift : right - shift
+                ]
+                at = np.s_[run.top // part : run.bottom // part, left:right]
+                if run.solid:
+                    seen[...] = layer[at]
+                else:
+                    lay(seen, layer[at], through[at])
+
+
+def _runs(alpha: Bytes) -> list[Run]:
+    """What is solid and what is partly clear, from top left to bottom right."""
+    found: list[Run] = []
+    height, width = alpha.shape
+    for top in range(0, height, BLOCK[0]):
+        bottom = min(height, top + BLOCK[0])
+        band = alpha[max(0, top - REACH) : bottom + REACH]
+        low, high = band.min(axis=0), band.max(axis=0)
+        for left in range(0, width, BLOCK[1]):
+            around = slice(max(0, left - REACH), left + BLOCK[1] + REACH)
+            if not high[around].any():
+                continue
+            run = Run(top, bottom, left, min(width, left + BLOCK[1]), bool(low[around].min() == 255))
+            if found and found[-1][:2] == run[:2] and found[-1].right == left and found[-1].solid == run.solid:
+                run = found.pop()._replace(right=run.right)
+            found.append(run)
+    return found
+
+
+def _phases(plane: Bytes) -> list[Bytes]:
+    """The plane moved left by each share of a pixel."""
+    wide = plane.astype(np.uint16)
+    after = np.concatenate([wide[:, 1:], wide[:, -1:]], axis=1)
+    steps = [(wide * (PHASES - i) + after * i + PHASES // 2) // PHASES for i in range(1, PHASES)]
+    return [np.ascontiguousarray(plane), *(step.astype(np.uint8) for step in steps)]

@@ -1,0 +1,96 @@
+"""Short cuts in the drawing of clips change no pixel."""
+
+import msgspec
+import numpy as np
+import pytest
+import skia
+
+from safelight.providers.builtin import scenes
+from safelight.providers.builtin.easel import fill
+from safelight.providers.builtin.frame import halved, lay, planes_of, tones_of
+from safelight.providers.builtin.motion import Film
+from safelight.providers.builtin.palette import choose
+from safelight.providers.builtin.planes import rgba_to_yuv
+from safelight.providers.builtin.plate import Plate
+from safelight.providers.builtin.reading import read
+from safelight.providers.builtin.sheet import Sheet
+from safelight.providers.builtin.wash import stain
+
+SIZES = [(256, 144), (854, 480), (20, 16), (18, 66)]
+
+
+def _sheet(width: int, height: int) -> Sheet:
+    """A sheet with a picture of noise on it."""
+    brief = read("the sea", 1)
+    sheet = Sheet(brief, choose(brief), width, height)
+    sheet.picture[...] = np.random.default_rng(1).integers(16, 236, sheet.picture.shape, dtype=np.uint8)
+    return sheet
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_ink_is_mixed_in_where_it_is_and_nowhere_else(width, height):
+    rng = np.random.default_rng(2)
+    cover = rng.integers(0, 256, (height, width), dtype=np.uint8) * (rng.random((height, width)) < 0.1)
+    planes, ink = _sheet(width, height).planes, (0.7, 0.2, 0.9)
+    share = cover.astype(int) >> 1
+    half = (share[::2, ::2] + share[1::2, 1::2]) >> 1
+    tones = [round(tone) for tone in tones_of(ink)]
+    expected = [
+        plane + ((tone - plane.astype(int)) * part >> 7)
+        for plane, tone, part in zip(planes, tones, (share, half, half), strict=True)
+    ]
+    stain(planes, cover.astype(np.uint8), ink)
+    for plane, right in zip(planes, expected, strict=True):
+        np.testing.assert_array_equal(plane, right)
+
+
+@pytest.mark.parametrize("pan", [-14, -2, 0, 12])  # a chroma's whole pixels
+def test_a_plate_is_laid_as_if_whole(pan):
+    width, height, margin = 512, 288, 14
+    painted = np.zeros((height, width + 2 * margin, 4), np.uint8)
+    painted[150:, 60:420] = (90, 120, 60, 255)
+    painted[100:170, 300:340] = (20, 40, 60, 120)
+    plate, sheet = Plate(painted, 1.0, margin), _sheet(width, height)
+    assert {run.solid for run in plate.runs} == {True, False}
+    expected = planes_of(sheet.picture.copy())
+    seen = slice(margin + pan, margin + pan + width)
+    through = 255 - painted[:, seen, 3]
+    lay(expected, planes_of(rgba_to_yuv(painted)).window(0, height, seen.start, seen.stop), through, halved(through))
+    plate.draw(sheet, 0.0, pan)
+    for plane, right in zip(sheet.planes, expected, strict=True):
+        np.testing.assert_array_equal(plane, right)
+
+
+def test_a_plate_hides_what_it_covers_down_to_the_bottom():
+    painted = np.zeros((64, 96, 4), np.uint8)
+    assert Plate(painted, 1.0, 8).hides == 64
+    painted[40:50, :, 3] = 255
+    assert Plate(painted, 1.0, 8).hides == 64
+    painted[41:, :, 3] = 255
+    assert Plate(painted, 1.0, 8).hides == 40
+    painted[40, 3, 3] = 254
+    assert Plate(painted, 1.0, 8).hides == 42
+
+
+def test_what_is_drawn_goes_to_the_frame_and_the_film_is_clear_again():
+    sheet = _sheet(1024, 144)
+    before = sheet.picture.copy()
+    with sheet.element(0.0):
+        for x in (40, 980):
+            sheet.canvas.drawRect(skia.Rect(x - 20, 50, x + 20, 100), fill((1, 1, 1)))
+    assert not sheet.pixels.any()
+    for x in (40, 980):
+        assert (sheet.planes.y[60:90, x - 10 : x + 10] >= 234).all()
+    np.testing.assert_array_equal(sheet.planes.y[:, 300:800], planes_of(before).y[:, 300:800])
+
+
+@pytest.mark.parametrize("prompt", ["the sea", "a city at night", "a mountain lake"])
+def test_what_is_hidden_need_not_be_drawn(prompt):
+    brief = read(prompt, 3)
+    palette = choose(brief)
+    elements = scenes.compose(brief, palette)
+    assert min(element.hides for element in elements) < 1
+    sparing = Film(elements, brief, palette, (256, 144), 1.0)
+    whole = Film([msgspec.structs.replace(one, hides=1.0) for one in elements], brief, palette, (256, 144), 1.0)
+    for seconds in (0.0, 0.4, 1.0):
+        np.testing.assert_array_equal(sparing.frame(seconds), whole.frame(seconds))
