@@ -9,9 +9,10 @@ from typing import Any
 from litestar import Litestar
 from litestar.types import ASGIApp
 
-from safelight.api import billing, downloads, health, history, images, models, reference, videos
+from safelight.api import billing, health, history, images, models, reference, videos
 from safelight.api.access import AccessLog
 from safelight.api.body import MAX_BODY_BYTES
+from safelight.api.downloads import Downloads
 from safelight.api.errors import HANDLERS
 from safelight.api.fair_use import FairUse
 from safelight.api.state import ApiState
@@ -32,7 +33,6 @@ ROUTES: list[Any] = [
     billing.costs,
     billing.quote_image,
     billing.quote_video,
-    downloads.download,
     health.healthz,
     health.readyz,
     reference.openapi,
@@ -63,4 +63,4 @@ def make_app(
         request_max_body_size=MAX_BODY_BYTES,
         debug=False,
     )
-    return AccessLog(FairUse(app, most_open=most_open, most_refusals=most_refusals))
+    return AccessLog(FairUse(Downloads(app), most_open=most_open, most_refusals=most_refusals))

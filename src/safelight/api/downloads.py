@@ -7,15 +7,16 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
 import structlog
-from litestar import Request, asgi
+from litestar import Litestar
+from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Receive, Scope, Send
 
-from safelight.api.errors import error_response
+from safelight.api.errors import as_internal_error, send_error
 from safelight.api.ranges import (
     Decision,
     NotModified,
@@ -40,34 +41,51 @@ from safelight.lifecycle.thumbnails import VARIANT, thumbnail_of
 
 log = structlog.get_logger()
 
+Fields = Mapping[bytes, bytes]
+
+_BELOW = "/v2/downloads/"
 _LONGEST_REDIRECT_SECONDS = 3600
 _NEWS_SECONDS = 0.02
-_PATHSEND = "http.response.pathsend"
-_EMPTY = {"type": "http.response.body", "body": b"", "more_body": False}
+_ALWAYS: Fields = {
+    b"content-security-policy": b"default-src 'none'; sandbox",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"access-control-allow-origin": b"*",
+    b"access-control-expose-headers": b"accept-ranges, content-length, content-range, etag",
+    b"cross-origin-resource-policy": b"cross-origin",
+}
 
 
-@asgi("/v2/downloads", is_mount=True, copy_scope=True)
-async def download(scope: Scope, receive: Receive, send: Send) -> None:
-    """``/v2/downloads/{id}/{index}?exp=&sig=``, and the same with ``/thumbnail`` behind the index."""
-    http = cast(HTTPScope, scope)
-    state: ApiState = http["litestar_app"].state.api
+class Downloads:
+    """Wraps the application: answers what lies below ``/v2/downloads`` and passes the rest on.
+
+    ``/v2/downloads/{id}/{index}?exp=&sig=``, and the same with ``/thumbnail`` behind the index. The application's
+    router and middleware would take longer than most of these answers.
+    """
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and f"{scope['path']}/".startswith(_BELOW):
+            await _answer(self._app.state.api, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+async def _answer(state: ApiState, scope: HTTPScope, receive: Receive, send: Send) -> None:
     sending: _Sending | None = None
     try:
-        if http["method"] not in ("GET", "HEAD"):
+        if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("A download takes GET and HEAD.")
-        found = await _find(state.services, http["path"].strip("/").split("/"), http["query_string"])
-        sending = _Sending(state, found, http, receive, cast(Any, send))
+        found = await _find(state.services, scope["path"].strip("/").split("/")[2:], scope["query_string"])
+        sending = _Sending(state, found, scope, receive, cast(Any, send))
         await sending.send()
-    except SafelightError as error:
+    except Exception as error:
         if sending is not None and sending.has_begun:
-            raise _BrokenOff(error.message) from error  # the server ends the connection: the client knows it is short
-        headers = {"allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else None
-        request: Request[Any, Any, Any] = Request(scope)
-        await error_response(error, headers).to_asgi_response(None, request)(scope, receive, send)
-
-
-class _BrokenOff(Exception):
-    """The rest of a file cannot be had."""
+            raise  # the server ends the connection: the client knows it is short
+        told = error if isinstance(error, SafelightError) else as_internal_error(error)
+        await send_error(send, told, {"allow": "GET, HEAD"} if isinstance(told, MethodNotAllowed) else None)
 
 
 async def _find(services: Services, path: list[str], query: bytes) -> FileToSend:
@@ -89,101 +107,99 @@ class _Sending:
         self._state = state
         self._store = state.services.store
         self._found = found
-        self._scope = scope
+        self._is_head = scope["method"] == "HEAD"
+        self._asked = _conditions(scope)
         self._receive = receive
         self._raw_send = send
         self._head: dict[str, Any] = {}
         self._has_left = False
-        self._path = self._store.local_path(found.key)
 
     async def send(self) -> None:
         """Answer as the request's headers ask. Raises ``DownloadExpired`` and ``ServiceUnavailable``."""
         decision = self._decision()
-        if self._path is not None and not os.path.exists(self._path):  # noqa: PTH110, ASYNC240  (a third of the time)
-            log.error("file is missing from the store", key=self._found.key)
-            raise DownloadExpired
+        size_bytes, mime_type = self._found.size_bytes, self._found.mime_type.encode()
         match decision:
             case NotModified():
-                self._start(304)
+                await self._without_bytes(304, {})
             case PreconditionFailed():
-                self._start(412, {"content-length": "0"})
+                await self._without_bytes(412, {b"content-length": b"0"})
             case _ if await self._is_left_to_others():
                 pass
             case Unsatisfiable():
-                self._start(416, {"content-range": decision.content_range, "content-length": "0"})
+                content_range = decision.content_range.encode()
+                await self._without_bytes(416, {b"content-range": content_range, b"content-length": b"0"})
             case Whole():
-                await self._whole()
-                return
+                await self._whole({b"content-type": mime_type, b"content-length": b"%d" % size_bytes})
             case Part(start, end):
-                await self._part(start, end, decision.content_range(self._found.size_bytes))
+                content_range = decision.content_range(size_bytes).encode()
+                length = b"%d" % (end - start)
+                self._start(
+                    206, {b"content-type": mime_type, b"content-range": content_range, b"content-length": length}
+                )
+                await self._bytes(self._stored(decision), end - start)
             case Parts():
                 await self._parts(decision)
-        await self._end()
 
     async def _is_left_to_others(self) -> bool:
         """Whether nginx, or the object store, was told to send the file itself."""
-        if not self._found.is_stored or any(name == b"if-range" for name, _ in self._scope["headers"]):
+        if not self._found.is_stored or b"if-range" in self._asked:
             return False  # only we notice a complete delivery, and only we know our ETag
-        if self._path is not None and self._state.accel_prefix:
-            location = f"{self._state.accel_prefix.rstrip('/')}/{quote(self._found.key)}"
-            self._start(200, {"content-type": self._found.mime_type, "x-accel-redirect": location}, nginx_adds=True)
+        if self._state.accel_prefix and self._store.local_path(self._found.key):
+            location = f"{self._state.accel_prefix.rstrip('/')}/{quote(self._found.key)}".encode()
+            await self._without_bytes(
+                200, {b"content-type": self._found.mime_type.encode(), b"x-accel-redirect": location}, nginx_adds=True
+            )
             return True
         if self._state.redirects and isinstance(self._store, PresignedStore):
             seconds = max(1, self._found.deletes_at_unix - int(time.time()))
-            location = await self._store.presigned_url(self._found.key, min(seconds, _LONGEST_REDIRECT_SECONDS))
-            self._start(307, {"location": location, "content-length": "0", "cache-control": "no-store"})
+            link = await self._store.presigned_url(self._found.key, min(seconds, _LONGEST_REDIRECT_SECONDS))
+            fields = {b"location": link.encode(), b"content-length": b"0", b"cache-control": b"no-store"}
+            await self._without_bytes(307, fields)
             return True
         return False
 
     def _decision(self) -> Decision:
-        fields: dict[bytes, str] = {}
-        for name, value in self._scope["headers"]:
-            text = value.decode("latin-1")
-            fields[name] = f"{fields[name]}, {text}" if name in fields else text
+        asked = {name: value.decode("latin-1") for name, value in self._asked.items()}
         return decide(
             size_bytes=self._found.size_bytes,
             etag=strong_etag(self._found.sha256.hex()),
-            method=self._scope["method"],
-            if_match=fields.get(b"if-match"),
-            if_none_match=fields.get(b"if-none-match"),
-            if_range=fields.get(b"if-range"),
-            range_header=fields.get(b"range"),
+            method="HEAD" if self._is_head else "GET",
+            if_match=asked.get(b"if-match"),
+            if_none_match=asked.get(b"if-none-match"),
+            if_range=asked.get(b"if-range"),
+            range_header=asked.get(b"range"),
         )
 
-    def _start(self, status: int, headers: dict[str, str] | None = None, *, nginx_adds: bool = False) -> None:
+    def _start(self, status: int, more: Fields, *, nginx_adds: bool = False) -> None:
         """Prepare the head. It goes out with the first of the body, so that what fails before is told as an error."""
-        fields = {**_common_headers(self._found), **(headers or {})}
+        fields = {**_common_headers(self._found), **more}
         if nginx_adds:
-            del fields["accept-ranges"]  # it would be there twice
-        encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
-        self._head = {"type": "http.response.start", "status": status, "headers": encoded}
+            del fields[b"accept-ranges"]  # it would be there twice
+        self._head = {"type": "http.response.start", "status": status, "headers": list(fields.items())}
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send(self, body: bytes, *, more_body: bool) -> None:
         if not self.has_begun:
             self.has_begun = True
             await self._raw_send(self._head)
-        await self._raw_send(message)
+        await self._raw_send({"type": "http.response.body", "body": body, "more_body": more_body})
 
-    async def _end(self) -> None:
-        await self._send(_EMPTY)
+    async def _without_bytes(self, status: int, more: Fields, *, nginx_adds: bool = False) -> None:
+        """An answer with nothing of the file in it, if that is still there: where it is sent, opening it tells."""
+        path = self._store.local_path(self._found.key)
+        if path is not None and not os.path.exists(path):  # noqa: PTH110, ASYNC240  (a third of the time)
+            raise self._missing()
+        self._start(status, more, nginx_adds=nginx_adds)
+        await self._send(b"", more_body=False)
 
-    async def _whole(self) -> None:
+    async def _whole(self, fields: Fields) -> None:
         found = self._found
-        self._start(200, {"content-type": found.mime_type, "content-length": str(found.size_bytes)})
-        if self._scope["method"] == "HEAD":
-            await self._end()
-        elif self._path is not None and found.is_stored and _PATHSEND in (self._scope.get("extensions") or {}):
-            await self._send({"type": _PATHSEND, "path": str(self._path)})
-        else:
-            is_delivered = await self._bytes((Part(0, found.size_bytes),), (b"",))
-            await self._end()
-            if is_delivered and not found.is_stored:
-                await delete_delivered(self._state.services, found.generation_id, found.index)
-
-    async def _part(self, start: int, end: int, content_range: str) -> None:
-        headers = {"content-type": self._found.mime_type, "content-range": content_range}
-        self._start(206, {**headers, "content-length": str(end - start)})
-        await self._bytes((Part(start, end),), (b"",))
+        if self._is_head:
+            await self._without_bytes(200, fields)
+            return
+        self._start(200, fields)
+        is_delivered = await self._bytes(self._stored(Part(0, found.size_bytes)), found.size_bytes)
+        if is_delivered and not found.is_stored:
+            await delete_delivered(self._state.services, found.generation_id, found.index)
 
     async def _parts(self, decision: Parts) -> None:
         framing = frame(
@@ -192,44 +208,53 @@ class _Sending:
             mime_type=self._found.mime_type,
             boundary=secrets.token_hex(16),
         )
-        length = str(framing.content_length)
-        self._start(206, {"content-type": framing.content_type, "content-length": length})
-        if await self._bytes(decision.parts, framing.heads):
-            await self._send({"type": "http.response.body", "body": framing.tail, "more_body": True})
+        length = b"%d" % framing.content_length
+        self._start(206, {b"content-type": framing.content_type.encode(), b"content-length": length})
 
-    async def _bytes(self, parts: tuple[Part, ...], heads: tuple[bytes, ...]) -> bool:
-        """Send pieces, each behind its head; False if the client left before the last of them was handed over.
+        async def framed() -> AsyncGenerator[bytes]:
+            for part, head in zip(decision.parts, framing.heads, strict=True):
+                yield head
+                async with contextlib.aclosing(self._stored(part)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            yield framing.tail
+
+        await self._bytes(framed(), framing.content_length)
+
+    def _stored(self, part: Part) -> AsyncGenerator[bytes]:
+        return cast(AsyncGenerator[bytes], self._store.stream(self._found.key, part.start, part.end))
+
+    async def _bytes(self, pieces: AsyncGenerator[bytes], left_bytes: int) -> bool:
+        """Send the pieces of a body of that length; False if the client left before the last was handed over.
 
         The server tells that by ``receive`` alone and takes whatever is sent. When it has all, it says the same.
         """
-        watch = asyncio.create_task(self._watch())
+        watch: asyncio.Task[None] | None = None
         try:
-            for part, head in zip(parts, heads, strict=True):
-                if not await self._piece(part, head):
-                    return False
+            async with contextlib.aclosing(pieces):
+                async for piece in pieces:
+                    left_bytes -= len(piece)
+                    if watch is not None and not left_bytes and not self._found.is_stored:
+                        # News of a client that left comes from another thread: wait for it before the end of what is
+                        # delivered once.
+                        await asyncio.sleep(_NEWS_SECONDS)
+                    if self._has_left:
+                        return False
+                    if watch is None and left_bytes:
+                        watch = asyncio.create_task(self._watch(), name="watch")
+                    await self._send(piece, more_body=left_bytes > 0)
         except FileNotFoundError:
-            log.error("file is missing from the store", key=self._found.key)
-            raise DownloadExpired from None
+            raise self._missing() from None
         finally:
-            watch.cancel()
+            if watch is not None:
+                watch.cancel()
+        if not self.has_begun:
+            await self._send(b"", more_body=False)  # of an empty file
         return True
 
-    async def _piece(self, part: Part, head: bytes) -> bool:
-        chunks = cast(AsyncGenerator[bytes], self._store.stream(self._found.key, part.start, part.end))
-        sent_bytes, size_bytes = 0, part.end - part.start
-        async with contextlib.aclosing(chunks):
-            async for chunk in chunks:
-                sent_bytes += len(chunk)
-                # News of a client that left comes from another thread: let it in, and wait for it before the end of
-                # what is delivered once.
-                is_decisive = not self._found.is_stored and len(chunk) < sent_bytes == size_bytes
-                await asyncio.sleep(_NEWS_SECONDS if is_decisive else 0)
-                if self._has_left:
-                    return False
-                body = head + chunk if head else chunk
-                await self._send({"type": "http.response.body", "body": body, "more_body": True})
-                head = b""
-        return True
+    def _missing(self) -> DownloadExpired:
+        log.error("file is missing from the store", key=self._found.key)
+        return DownloadExpired()
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -237,17 +262,22 @@ class _Sending:
         self._has_left = True
 
 
-def _common_headers(found: FileToSend) -> dict[str, str]:
+def _conditions(scope: HTTPScope) -> Fields:
+    """The request's fields that say what of a file is wanted; repeated ones are joined."""
+    asked: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in (b"range", b"if-range", b"if-match", b"if-none-match"):
+            asked[name] = b"%b, %b" % (asked[name], value) if name in asked else value
+    return asked
+
+
+def _common_headers(found: FileToSend) -> Fields:
     seconds_left = max(0, found.deletes_at_unix - int(time.time()))
+    file_name = f"{found.name}.{EXTENSION_OF_MIME[found.mime_type]}"
     return {
-        "etag": strong_etag(found.sha256.hex()),
-        "accept-ranges": "bytes",
-        "cache-control": f"private, max-age={seconds_left}",
-        "content-disposition": f'inline; filename="{found.name}.{EXTENSION_OF_MIME[found.mime_type]}"',
-        "content-security-policy": "default-src 'none'; sandbox",
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "access-control-allow-origin": "*",
-        "access-control-expose-headers": "accept-ranges, content-length, content-range, etag",
-        "cross-origin-resource-policy": "cross-origin",
+        b"etag": strong_etag(found.sha256.hex()).encode(),
+        b"accept-ranges": b"bytes",
+        b"cache-control": b"private, max-age=%d" % seconds_left,
+        b"content-disposition": f'inline; filename="{file_name}"'.encode(),
+        **_ALWAYS,
     }

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.types import Send
 
 from safelight.api.access import request_id
 from safelight.api.answer import json_response
@@ -60,6 +61,16 @@ def error_response(error: SafelightError, headers: Mapping[str, str] | None = No
     return json_response(ErrorBody(error=detail), status=status, headers=answer)
 
 
+async def send_error(send: Send, error: SafelightError, headers: Mapping[str, str] | None = None) -> None:
+    """The same answer from outside the framework."""
+    answer = error_response(error, headers)
+    fields = {"content-type": "application/json", "content-length": str(len(answer.content)), **answer.headers}
+    encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
+    status = STATUS_OF_KIND[error.kind]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": answer.content, "more_body": False})
+
+
 def on_safelight_error(_: Request[Any, Any, Any], error: SafelightError) -> Response[bytes]:
     return error_response(error)
 
@@ -92,11 +103,13 @@ def _methods_at(request: Request[Any, Any, Any]) -> list[str]:
 
 
 def on_exception(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    return error_response(as_internal_error(error))
+
+
+def as_internal_error(error: Exception) -> InternalError:
     """A bug: the log has all of it, the client a request id."""
     log.error("unhandled error", exc_info=error)
-    return error_response(
-        InternalError(f"Something broke on our side. Report request {request_id()} with what you sent.")
-    )
+    return InternalError(f"Something broke on our side. Report request {request_id()} with what you sent.")
 
 
 HANDLERS: Any = {

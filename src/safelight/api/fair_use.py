@@ -10,9 +10,8 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from safelight.api.answer import encode
+from safelight.api.errors import send_error
 from safelight.api.state import SUSPECT
-from safelight.api.wire import ErrorBody, ErrorDetail
 from safelight.domain.errors import RateLimited
 
 _WINDOW_SECONDS = 60.0
@@ -45,7 +44,8 @@ class FairUse:
         client = scope.get("client")
         use = self._use_of(client[0] if client else "")
         if use.open_requests >= self._most_open:
-            await _refuse(send)
+            message = "Too many requests from this address are open. Wait for some to end."
+            await send_error(send, RateLimited(message, retry_after_seconds=1))
             return
         cast(dict[str, Any], scope)[SUSPECT] = use.refusals >= self._most_refusals
 
@@ -69,15 +69,3 @@ class FairUse:
         while len(self._uses) > _MOST_ADDRESSES:
             self._uses.popitem(last=False)
         return use
-
-
-async def _refuse(send: Send) -> None:
-    error = RateLimited("Too many requests from this address are open. Wait for some to end.")
-    body = encode(ErrorBody(error=ErrorDetail(message=error.message, param=None, code=error.code)))
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", b"1"),
-    ]
-    await send({"type": "http.response.start", "status": 429, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

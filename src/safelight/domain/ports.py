@@ -118,7 +118,7 @@ class BlobStore(Protocol):
         """
 
     def local_path(self, key: str) -> Path | None:
-        """Where the object lies on this machine's disk, for zero-copy sending; None for remote stores."""
+        """Where the object lies on this machine's disk, for whoever reads it there; None for remote stores."""
 
     async def delete(self, keys: list[str]) -> None:
         """Delete objects. One that is absent already is no error."""

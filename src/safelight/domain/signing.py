@@ -119,7 +119,7 @@ class LinkSigner:
         if not keys:
             raise ConfigurationError(f"There is no signing key. {_REMEDY}")
         _check_distinct(keys)
-        self._secrets = tuple(key.secret for key in keys)
+        self._macs = tuple(hmac.new(key.secret, digestmod="sha256") for key in keys)
         self._base = f"{_checked_base(public_url)}/v2/downloads"
 
     def url(self, generation_id: str, index: int, exp: int, variant: str | None = None) -> str:
@@ -131,7 +131,7 @@ class LinkSigner:
         message = _message(generation_id, index, str(exp), variant)
         if message is None or not _EXP.fullmatch(str(exp)):
             raise ValueError(f"no link can name {generation_id!r}, {index!r}, {variant!r} until {exp!r}")
-        signature = hmac.digest(self._secrets[0], message, "sha256").hex()
+        signature = _mac(self._macs[0], message).hex()
         path = f"{generation_id}/{index}" if variant is None else f"{generation_id}/{index}/{variant}"
         return f"{self._base}/{path}?exp={exp}&sig={signature}"
 
@@ -159,9 +159,16 @@ class LinkSigner:
     def _made(self, message: bytes, given: bytes) -> bool:
         """Whether any key made ``given``. All are tried each time, so the time taken tells nothing."""
         made = False
-        for secret in self._secrets:
-            made |= hmac.compare_digest(hmac.digest(secret, message, "sha256"), given)
+        for keyed in self._macs:
+            made |= hmac.compare_digest(_mac(keyed, message), given)
         return made
+
+
+def _mac(keyed: hmac.HMAC, message: bytes) -> bytes:
+    """The MAC of a message. ``keyed`` has hashed its key and no message yet, so a copy spares that each time."""
+    mac = keyed.copy()
+    mac.update(message)
+    return mac.digest()
 
 
 def _message(generation_id: str, index: int, exp: str, variant: str | None) -> bytes | None:
