@@ -34,6 +34,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    {upstream}
     server {{
         listen 127.0.0.1:{port};
         {behind}
@@ -47,8 +48,9 @@ http {{
     }}
 }}
 """
+_UPSTREAM = "upstream safelight {{ server {address}; keepalive 32; }}"
 _BEHIND = """
-        location /v2/ {{ proxy_pass {upstream}; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+        location /v2/ {{ proxy_pass http://safelight; proxy_http_version 1.1; proxy_set_header Connection ""; }}
         location /media-files/ {{ internal; alias {root}/; }}
 """
 _READY_SECONDS = 20.0
@@ -79,8 +81,15 @@ def nginx(base: Path, root: Path, *, upstream: str | None = None) -> Iterator[Ng
     secret = secrets.token_hex(16)
     user = "user root;" if os.geteuid() == 0 else ""
     config = folder / "nginx.conf"
-    behind = _BEHIND.format(upstream=upstream, root=root) if upstream else ""
-    text = _CONFIG.format(user=user, folder=folder, port=port, root=root, secret=secret, behind=behind)
+    text = _CONFIG.format(
+        user=user,
+        folder=folder,
+        port=port,
+        root=root,
+        secret=secret,
+        upstream=_UPSTREAM.format(address=upstream.removeprefix("http://")) if upstream else "",
+        behind=_BEHIND.format(root=root) if upstream else "",
+    )
     config.write_text(text)
     process = subprocess.Popen([program(), "-c", config, "-e", folder / "error.log"], stdin=subprocess.DEVNULL)
     try:

@@ -30,7 +30,8 @@ _SECRET_TEXTS = (
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
 )
 ACCESS = "safelight.access"
-_PLAIN_PATH = re.compile(r"/v2(?:/[a-z]+){1,2}(?:/req-[0-9A-Z]{26})?", re.ASCII)  # none of the texts above fits in it
+# None of the texts above fits in it.
+_PLAIN_PATH = re.compile(r"/v2(?:/[a-z]+){1,2}(?:/req-[0-9A-Z]{26}(?:/[0-9]{1,4})?)?", re.ASCII)
 _CHATTY = {"procrastinate": logging.WARNING, "asyncio": logging.WARNING, "psycopg.pool": logging.ERROR}
 
 
