@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import os
 import signal
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -106,6 +108,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(changes.close)
         for provider in providers.values():
             stack.push_async_callback(provider.close)
+        media_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="media")
+        stack.callback(media_threads.shutdown, wait=False, cancel_futures=True)
         policy = outbound_policy(settings)
         fetcher, decoder = ReferenceFetcher(policy), FencedDecoder()
         stack.push_async_callback(fetcher.close)
@@ -129,6 +133,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             changes=changes,
             limits=_limits(settings),
             work_dir=work_dir,
+            media_threads=media_threads,
             webhook_policy=policy,
         )
 

@@ -11,7 +11,6 @@ from safelight.domain.errors import MediaError
 from safelight.domain.media import MediaFacts
 from safelight.media import pictures
 from safelight.media.measure import measure
-from safelight.media.pictures import merge_png_data
 from tests.media.media_files import picture, save, write_clip, write_sound
 
 MIME = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
@@ -191,11 +190,3 @@ def test_a_clip_with_sound_alone(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "sound.mp4")
     with pytest.raises(MediaError, match="no video"):
         measure(path)
-
-
-def test_merging_a_png_changes_no_pixel(tmp_path: Path) -> None:
-    path = save(picture(300, 200), tmp_path / "picture.png")
-    merged = merge_png_data(path.read_bytes())
-    assert merged.count(b"IDAT") < path.read_bytes().count(b"IDAT")
-    before, after = pyvips.Image.new_from_file(str(path)), pyvips.Image.new_from_buffer(merged, "")
-    assert (before - after).abs().max() == 0

@@ -168,14 +168,6 @@ def test_signing_again_replaces_the_manifest(tmp_path: Path, chain: Chain, signe
     assert b"first-model" not in twice.read_bytes()
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_files_too_large_for_memory_are_streamed(
-    tmp_path: Path, chain: Chain, signer: ProvenanceSigner, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(provenance, "_IN_MEMORY_BYTES", 0)
-    assert verify(sign(signer, make(tmp_path, suffix), tmp_path / "signed"), chain[0]).trusted
-
-
 def test_many_threads_share_a_signer(tmp_path: Path, chain: Chain, signer: ProvenanceSigner) -> None:
     sources = [make(tmp_path, suffix) for suffix in SUFFIXES]
 
@@ -201,11 +193,7 @@ def test_what_cannot_be_signed_leaves_nothing(tmp_path: Path, signer: Provenance
     assert not target.exists()
 
 
-@pytest.mark.parametrize("in_memory_bytes", [0, 1 << 20])
-def test_a_full_disk_is_a_provenance_error(
-    tmp_path: Path, signer: ProvenanceSigner, in_memory_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(provenance, "_IN_MEMORY_BYTES", in_memory_bytes)
+def test_a_full_disk_is_a_provenance_error(tmp_path: Path, signer: ProvenanceSigner) -> None:
     source, target = make(tmp_path, "png"), tmp_path / "signed"
     target.symlink_to("/dev/full")
     with pytest.raises(ProvenanceError):

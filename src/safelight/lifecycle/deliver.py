@@ -61,7 +61,9 @@ async def _deliver_one(
     services: Services, claim: Claim, provider: Provider, index: int, item: Produced, workdir: Path
 ) -> StoredFile:
     fetched = await _fetch(item, claim, workdir / f"fetched-{index}") if isinstance(item, RemoteFile) else item
-    prepared = await asyncio.to_thread(_prepare, services, claim, provider, index, fetched, workdir)
+    prepared = await asyncio.get_running_loop().run_in_executor(
+        services.media_threads, lambda: _prepare(services, claim, provider, index, fetched, workdir)
+    )
     killpoint("deliver-after-measure")
     mime_type = prepared.facts.mime_type
     key = media_key(claim.id, index, claim.run_token, EXTENSION_OF_MIME[mime_type])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Protocol
 
@@ -60,7 +61,11 @@ class RateWindow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """One process's parts."""
+    """One process's parts.
+
+    ``media_threads`` measure, convert, sign and scale media: no more than there are processors, as more would only
+    wait for each other and for the interpreter lock.
+    """
 
     db: Database
     store: BlobStore
@@ -77,5 +82,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     changes: Changes
     limits: Limits
     work_dir: Path
+    media_threads: Executor
     recent_files: RecentFiles = msgspec.field(default_factory=RecentFiles)
     webhook_policy: OutboundPolicy = OutboundPolicy()

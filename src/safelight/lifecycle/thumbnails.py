@@ -44,7 +44,7 @@ async def _make(services: Services, found: FileToSend, key: str) -> None:
     small = scratch.with_suffix(".webp")
     try:
         source = services.store.local_path(found.key) or await _copy(services, found, scratch)
-        await asyncio.to_thread(write_thumbnail, source, small)
+        await asyncio.get_running_loop().run_in_executor(services.media_threads, write_thumbnail, source, small)
         await services.store.put(key, small, mime_type="image/webp", consume=True)
         await _check_kept(services, found, key)
     except (FileNotFoundError, MediaError):

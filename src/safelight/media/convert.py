@@ -9,7 +9,7 @@ import pyvips
 
 from safelight.domain.errors import MediaError
 from safelight.domain.media import MIME_OF_FORMAT, ImageFormat
-from safelight.media.pictures import is_upright, open_picture
+from safelight.media.pictures import SMALL_PNG_BYTES, is_upright, open_picture
 from safelight.media.sniff import sniff
 
 _WHITE = [255, 255, 255]
@@ -28,6 +28,8 @@ def convert_image(source: Path, target: Path, output_format: ImageFormat, *, qua
     mime_type = sniff(source)
     if mime_type is None or mime_type == "video/mp4":
         raise MediaError("The file is not a PNG, JPEG or WebP.")
+    if mime_type == "image/png" == MIME_OF_FORMAT[output_format] and _has_no_exif(source):
+        return False
     image = open_picture(source, mime_type)
     upright = is_upright(image)
     if mime_type == MIME_OF_FORMAT[output_format] and upright:
@@ -41,6 +43,11 @@ def convert_image(source: Path, target: Path, output_format: ImageFormat, *, qua
         target.unlink(missing_ok=True)
         raise MediaError(f"The picture cannot be written as {output_format}.") from error
     return True
+
+
+def _has_no_exif(source: Path) -> bool:
+    """Whether a PNG file is plainly upright. Only small ones are looked at: they pay for the way through libvips."""
+    return source.stat().st_size <= SMALL_PNG_BYTES and b"eXIf" not in source.read_bytes()
 
 
 def _as_srgb(image: Any) -> Any:

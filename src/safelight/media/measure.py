@@ -15,11 +15,8 @@ from av.video.stream import VideoStream
 from safelight.domain.errors import MediaError
 from safelight.domain.media import MediaFacts
 from safelight.media.clips import check_boxes, displayed_frame_size, open_clip
-from safelight.media.pictures import PngFacts, check_pixels, decode_all, displayed_size, open_picture
+from safelight.media.pictures import SMALL_PNG_BYTES, PngFacts, check_pixels, decode_all, displayed_size, open_picture
 from safelight.media.sniff import sniff
-
-_SMALL_PNG_BYTES = 256 * 1024
-"""Up to this size of its pixels, inflating them with zlib is quicker than starting a libvips pipeline."""
 
 
 def measure(path: Path) -> MediaFacts:
@@ -55,7 +52,7 @@ def _check_png(path: Path) -> MediaFacts | None:
     """
     png = PngFacts(path.read_bytes())
     check_pixels(png.width, png.height)
-    if png.interlaced or b"eXIf" in png.names or png.size_raw_bytes > _SMALL_PNG_BYTES:
+    if png.interlaced or b"eXIf" in png.names or png.size_raw_bytes > SMALL_PNG_BYTES:
         return None
     png.inflate_all()
     return MediaFacts(mime_type="image/png", width=png.width, height=png.height)

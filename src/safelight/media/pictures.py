@@ -15,6 +15,9 @@ from safelight.domain.media import MimeType
 MAX_PIXELS = 64_000_000
 """A picture of more pixels is refused before any is decoded."""
 
+SMALL_PNG_BYTES = 256 * 1024
+"""Up to this size it is quicker to look at the file, and to inflate its pixels, than to start a libvips pipeline."""
+
 # Loaders that libvips marks as unfit for untrusted input stay shut for the whole process. Its cache of
 # operations is keyed by file name and would answer for a file that has been replaced since.
 pyvips.block_untrusted_set(True)
@@ -82,25 +85,6 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         name = bytes(view[at + 4 : at + 8])
         yield name, view[at : body_end + 4]
         at = body_end + 4
-
-
-def merge_png_data(data: bytes) -> bytes:
-    """The same PNG file with its pixels in one IDAT chunk rather than in hundreds. Raises ``MediaError``.
-
-    Encoders write a chunk for each 8 KiB or so, and readers that look at each take long over them.
-    """
-    parts: list[bytes | memoryview] = [data[:_PNG_SIGNATURE_BYTES]]
-    pixels: list[bytes | memoryview] = [b"IDAT"]
-    for name, chunk in png_chunks(data):
-        if name == b"IDAT":
-            pixels.append(chunk[8:-4])
-            continue
-        if len(pixels) > 1:
-            body = b"".join(pixels)
-            parts += [(len(body) - 4).to_bytes(4), body, zlib.crc32(body).to_bytes(4)]
-            pixels = [b"IDAT"]
-        parts.append(chunk)
-    return b"".join(parts)
 
 
 class PngFacts:

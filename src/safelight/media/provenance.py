@@ -7,11 +7,12 @@ digital source types.
 
 from __future__ import annotations
 
-import io
 import zlib
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import FileIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal
 
 import c2pa
@@ -21,10 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from safelight import __version__
-from safelight.domain.errors import ConfigurationError, MediaError, ProvenanceError
+from safelight.domain.errors import ConfigurationError, ProvenanceError
 from safelight.domain.media import EXTENSION_OF_MIME, MimeType
 from safelight.media.certificates import certificate_expiry, create_local_chain, load_chain
-from safelight.media.pictures import merge_png_data
+from safelight.media.descriptor_stream import DescriptorStream
 from safelight.media.sniff import sniff
 
 __all__ = ["ProvenanceReport", "ProvenanceSigner", "certificate_expiry", "create_local_chain", "verify"]
@@ -34,8 +35,6 @@ DigitalSourceType = Literal["trainedAlgorithmicMedia", "algorithmicMedia"]
 
 _SOURCE_TYPE_PREFIX = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _PARAMETER_PREFIX = "safelight."
-_IN_MEMORY_BYTES = 32 * 1024 * 1024
-"""Files up to this size are signed in memory, which is quicker."""
 _AGENT = {"name": "Safelight", "version": __version__}
 _ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _SIGNER_USAGES = ("1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1")
@@ -100,33 +99,28 @@ class ProvenanceSigner:
             f"{generation_id}.{EXTENSION_OF_MIME[mime_type]}", digital_source_type, created_at, parameters
         )
         try:
-            if source.stat().st_size > _IN_MEMORY_BYTES:
-                with source.open("rb") as original, target.open("w+b") as signed:
-                    self._sign(manifest, mime_type, original, signed)
-            else:
-                target.write_bytes(self._sign_small(manifest, mime_type, source.read_bytes()))
-        except (c2pa.C2paError, MediaError, OSError) as error:
+            with source.open("rb", buffering=0) as original, target.open("w+b", buffering=0) as signed:
+                self._sign(manifest, mime_type, original, signed)
+        except (c2pa.C2paError, OSError) as error:
             target.unlink(missing_ok=True)
             raise ProvenanceError(f"The file could not be signed: {error}") from error
 
-    def _sign_small(self, manifest: str, mime_type: MimeType, data: bytes) -> memoryview:
-        if mime_type == "image/png":
-            # The library reads each chunk several times, by a callback: half of the time on a 2K picture.
-            data = merge_png_data(data)
-        signed = io.BytesIO()
-        self._sign(manifest, mime_type, io.BytesIO(data), signed)
-        return signed.getbuffer()
-
-    def _sign(self, manifest: str, mime_type: MimeType, original: BinaryIO, signed: BinaryIO) -> None:
-        with c2pa.Builder(manifest, self._context) as builder:
-            builder.sign(mime_type, original, signed)
+    def _sign(self, manifest: str, mime_type: MimeType, original: FileIO, signed: FileIO) -> None:
+        with (
+            c2pa.Builder(manifest, self._context) as builder,
+            DescriptorStream(original.fileno()) as source,
+            DescriptorStream(signed.fileno()) as target,
+        ):
+            builder._sign_internal(mime_type, source, target)
 
     def _prove(self, chain_pem: bytes) -> None:
         """Sign the smallest picture there is, and check it with the last certificate as the trust anchor."""
-        signed = io.BytesIO()
         manifest = _manifest("self-test", "algorithmicMedia", datetime.now(UTC), {})
-        self._sign(manifest, "image/png", io.BytesIO(_smallest_png()), signed)
-        report = _read(signed, "image/png", load_chain(chain_pem)[-1].public_bytes(Encoding.PEM))
+        with TemporaryFile(buffering=0) as original, TemporaryFile(buffering=0) as signed:
+            original.write(_smallest_png())
+            original.seek(0)
+            self._sign(manifest, "image/png", original, signed)
+            report = _read(signed, "image/png", load_chain(chain_pem)[-1].public_bytes(Encoding.PEM))
         if not report.valid:
             raise ProvenanceError("; ".join(report.problems))
 
