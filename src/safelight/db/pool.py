@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.errors import IdleInTransactionSessionTimeout
 from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -37,6 +38,11 @@ def statement(name: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith("--"))
 
 
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, IdleInTransactionSessionTimeout, PoolTimeout)
+_IDLE_IN_TRANSACTION_SECONDS = 15
+"""A process that is stopped or cut off in a transaction must not keep its rows from everybody else for longer."""
+
+
 class Database:
     """A pool of autocommit connections. A lost or absent database is ``ServiceUnavailable``."""
 
@@ -48,7 +54,11 @@ class Database:
             max_size=pool_size,
             open=False,
             timeout=10,
-            kwargs={"autocommit": True, "prepare_threshold": 2, "options": "-c TimeZone=UTC"},
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": 2,
+                "options": f"-c TimeZone=UTC -c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_SECONDS}s",
+            },
         )
         self._lookups: dict[tuple[str, type], Lookups[Any]] = {}
 
@@ -64,7 +74,7 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        except _AWAY as error:
             raise ServiceUnavailable from error
 
     @asynccontextmanager
