@@ -49,6 +49,8 @@ class AccessLog:
         try:
             await self._app(scope, receive, send_noted)
         finally:
-            if path not in _QUIET:
+            if path not in _QUIET and log.isEnabledFor(logging.INFO):
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                log.info("%s %s %s %s ms %s", scope["method"], cut(path), status, milliseconds, rid)
+                told = (scope["method"], cut(path), status, milliseconds, rid)
+                # Not ``log.info``, which walks the stack to find its caller.
+                log.handle(log.makeRecord(ACCESS, logging.INFO, __file__, 0, "%s %s %s %s ms %s", told, None))

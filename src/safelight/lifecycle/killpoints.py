@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import cache
 
 KILLPOINTS = (
     "references-after-store",
@@ -40,5 +41,10 @@ KILLPOINTS = (
 
 def killpoint(name: str) -> None:
     """Die here if that is what the environment asks for."""
-    if name == os.environ.get("SAFELIGHT_KILLPOINT"):
+    if name == _armed():
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@cache
+def _armed() -> str | None:
+    return os.environ.get("SAFELIGHT_KILLPOINT")
