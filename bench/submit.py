@@ -6,6 +6,8 @@ statements alone, which is as fast as this database can take them.
 
 from __future__ import annotations
 
+import os
+
 from bench.load import Load, wrk
 from bench.pgbench import pgbench
 from bench.report import Report, at_least, at_most
@@ -20,7 +22,8 @@ async def run(report: Report) -> None:
     with folder() as base, postgres(base) as database:
         peers = {count: await tenants(database.url, f"peer{count}", count) for count in (_MANY, 1)}
         ours = {count: await tenants(database.url, f"ours{count}", count) for count in (_MANY, 1)}
-        with safelight("serve", base / "data", settings(base, database.url)) as server:
+        environment = settings(base, database.url) | {"SAFELIGHT_WORKERS": str(os.cpu_count() or 1)}
+        with safelight("serve", base / "data", environment) as server:
             for count in (_MANY, 1):
                 over = "64 workspaces" if count == _MANY else "one workspace"
                 report.say(f"pgbench over {over}")
@@ -41,8 +44,7 @@ async def run(report: Report) -> None:
             keys = [tenant.key for tenant in ours[_MANY]]
             alone = wrk(url, keys, concurrency=1, seconds=report.seconds, body=IMAGE)
             report.add("images at concurrency 1: p50", alone.p50_ms, "ms", reach=at_most(8))
-        environment = settings(base, database.url) | {"SAFELIGHT_PROVENANCE": "off"}
-        with safelight("serve", base / "data", environment) as server:
+        with safelight("serve", base / "data", environment | {"SAFELIGHT_PROVENANCE": "off"}) as server:
             report.say("images over 64 workspaces without provenance")
             load = await _images(report, server, database, ours[_MANY])
             report.add("images over 64 workspaces, unsigned", load.rate, "/s")
