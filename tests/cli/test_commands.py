@@ -65,6 +65,7 @@ def test_accounts_beside_a_running_server(server: Server) -> None:
 
     (key,) = ok_json("keys", "list", "--workspace", "beside", data_dir=folder)
     assert key["name"] == "mine" and key["state"] == "active"
+    assert (key["spent"], key["spend_cap"]) == (None, None), "spending is counted for keys with a cap"
     assert secret.startswith(key["prefix"]) and secret.endswith(key["last_four"])
     assert secret not in ok("keys", "list", data_dir=folder)
 

@@ -82,12 +82,12 @@ def revoke(
 
 def _row(key: KeyRecord) -> dict[str, Any]:
     facts = msgspec.structs.asdict(key)
-    cap = facts.pop("spend_cap_nanos")
+    cap, spent = facts.pop("spend_cap_nanos"), facts.pop("spent_nanos")
     ended = key.expires_at is not None and key.expires_at <= datetime.now(UTC)
     return {
         **facts,
         "key": f"{facts.pop('prefix')}...{facts.pop('last_four')}",
         "state": "revoked" if key.revoked_at else "expired" if ended else "active",
-        "spent": format_usd(facts.pop("spent_nanos")),
+        "spent": None if cap is None else format_usd(spent),  # it is counted for keys with a cap
         "spend_cap": None if cap is None else format_usd(cap),
     }
