@@ -1,13 +1,15 @@
-"""Fixtures for every test: databases on a real PostgreSQL, and real server processes."""
+"""Fixtures for every test: databases on a real PostgreSQL, a real S3 server, and real server processes."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.blobs import seaweed
 from tests.support import postgres
 from tests.support.server import Server, open_folder
 
@@ -31,6 +33,15 @@ def fresh_database_url(databases: postgres.TestDatabases) -> Iterator[str]:
     url = databases.create()
     yield url
     databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.Server]:
+    """SeaweedFS, started once in each test process that asks for it."""
+    folder = tmp_path_factory.mktemp("seaweed")
+    with seaweed.serve(folder) as server:
+        yield server
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -32,27 +32,30 @@ def open_signer(settings: Settings) -> ProvenanceSigner | None:
     """The signer that the settings name; None where signing is off. Raises ``ConfigurationError``."""
     if settings.provenance == "off":
         return None
-    folder = settings.provenance_folder
-    if settings.provenance_dir is None:
-        init_provenance(folder)
-    return ProvenanceSigner(read(folder / CHAIN), read(folder / KEY))
+    return ProvenanceSigner(*_pair(settings))
 
 
 def check_provenance(settings: Settings) -> None:
     """Find what would keep the chain from signing, before any process needs it. Raises ``ConfigurationError``."""
     if settings.provenance == "off":
         return
+    chain, key = _pair(settings)
+    check_pair(chain, key)
+    ends = certificate_expiry(chain)
+    if ends <= datetime.now(UTC):
+        path = settings.provenance_folder / CHAIN
+        raise ConfigurationError(
+            f"The provenance certificate {path} expired on {ends:%Y-%m-%d}. Put a new chain and key there, "
+            "or set SAFELIGHT_PROVENANCE=off."
+        )
+
+
+def _pair(settings: Settings) -> tuple[bytes, bytes]:
+    """The chain and its key; made first where the folder is our own. Raises ``ConfigurationError``."""
     folder = settings.provenance_folder
     if settings.provenance_dir is None:
         init_provenance(folder)
-    chain = read(folder / CHAIN)
-    check_pair(chain, read(folder / KEY))
-    ends = certificate_expiry(chain)
-    if ends <= datetime.now(UTC):
-        raise ConfigurationError(
-            f"The provenance certificate {folder / CHAIN} expired on {ends:%Y-%m-%d}. Put a new chain and key there, "
-            "or set SAFELIGHT_PROVENANCE=off."
-        )
+    return read(folder / CHAIN), read(folder / KEY)
 
 
 def open_statement_signer(settings: Settings) -> StatementSigner | None:

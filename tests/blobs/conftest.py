@@ -1,20 +1,9 @@
-"""The stores under test. SeaweedFS is started once in each test process that asks for it."""
+"""What the stores under test are given."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from tests.blobs import seaweed
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.Server]:
-    folder = tmp_path_factory.mktemp("seaweed")
-    with seaweed.serve(folder) as server:
-        yield server
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

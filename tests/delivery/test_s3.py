@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -16,16 +15,8 @@ from tests.support.server import eventually, free_port
 
 
 @pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweed.Server]:
-    folder = tmp_path_factory.mktemp("seaweed")
-    with seaweed.serve(folder) as server:
-        yield server
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def bucket_house(build: Callable[..., House], s3: seaweed.Server) -> House:
-    return build({"SAFELIGHT_MEDIA_URL": s3.url("media", "kept/here")})
+def bucket_house(build: Callable[..., House], s3_server: seaweed.Server) -> House:
+    return build({"SAFELIGHT_MEDIA_URL": s3_server.url("media", "kept/here")})
 
 
 def test_made_downloaded_and_deleted(bucket_house: House) -> None:
