@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from safelight.api.openapi import document
+from safelight.api.getimg.openapi import document
 from safelight.cli import make_app
-from safelight.config import PREFIX, Settings, setting_names
 from safelight.domain import errors
-from safelight.lifecycle.killpoints import KILLPOINTS
+from safelight.node.killpoints import KILLPOINTS
+from safelight.node.settings import PREFIX, Settings, setting_names
 
 ROOT = Path(__file__).parent.parent
 DOCS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "docs").rglob("*.md")}

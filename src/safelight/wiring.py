@@ -10,47 +10,54 @@ import signal
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
+import msgspec
 from litestar.types import ASGIApp
 
 from safelight.accounts.keys import Authenticator
-from safelight.api import wire
 from safelight.api.answer import encode
 from safelight.api.app import make_app as make_api
-from safelight.api.state import ApiState
+from safelight.api.auth import ApiState
+from safelight.api.getimg import wire
 from safelight.blobs import open_store
-from safelight.config import Settings, load_settings
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, read_catalog
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.generations import GenerationType
 from safelight.domain.money import parse_usd
-from safelight.domain.orders import GenerationType
-from safelight.domain.ports import Local, Moderator, Provider
+from safelight.domain.ports import BlobStore, Local, Moderator, Provider
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.app import LOCAL, REMOTE, UPKEEP, make_upkeep_app
 from safelight.jobs.app import make_app as make_jobs
+from safelight.jobs.parts import WorkerParts
 from safelight.jobs.reconcile import heartbeat_seconds
 from safelight.jobs.run_generation import enqueue
 from safelight.jobs.worker import Queue, work
+from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.lifecycle.notify import SLOTS, WebhookDelivery
 from safelight.lifecycle.runner import Runner
-from safelight.lifecycle.services import Limits, Services
+from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
 from safelight.lifecycle.views import GenerationView
-from safelight.lifecycle.webhooks import SLOTS, WebhookDelivery
-from safelight.logs import configure_logging
+from safelight.media.jws import StatementSigner
+from safelight.media.provenance import ProvenanceSigner, check_pair
 from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
+from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
+from safelight.node.chain import certificate_expiry
+from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
-from safelight.provenance import open_signer, open_statement_signer
 from safelight.providers.builtin.provider import BuiltinProvider
 from safelight.providers.chaos import BlindChaosProvider, ChaosProvider
 from safelight.providers.noop import NoopProvider
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
+from safelight.telemetry.logs import configure_logging
 from safelight.webhooks.sender import Sender
 
 STOPPING = signal.SIGUSR1
@@ -82,34 +89,64 @@ def load_catalog(settings: Settings) -> Catalog:
     return catalog
 
 
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """One process's parts, by who uses them."""
+
+    submitting: SubmitServices
+    running: RunServices
+    viewing: ViewServices
+    keeping: KeepingServices
+
+    @property
+    def db(self) -> Database:
+        return self.keeping.db
+
+
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Every part, opened; closed on the way out. ``settings`` must name a database."""
+async def open_keeping(settings: Settings) -> AsyncIterator[KeepingServices]:
+    """What the keeping of files needs, and no backend; closed on the way out. ``settings`` must name a database."""
     if settings.database_url is None:
         raise ConfigurationError("There is no database. Set SAFELIGHT_DATABASE_URL, or use 'safelight up'.")
-    catalog = load_catalog(settings)
     signer = LinkSigner(parse_signing_keys(_signing_keys(settings)), settings.base_url)
     work_dir = settings.data_dir.absolute() / "work"
     work_dir.mkdir(parents=True, exist_ok=True)
-    providers = {name: make(settings) for name, make in PROVIDERS.items()}
-    jobs = make_jobs(settings.database_url)
-
-    async def put_on_queue(connection: Connection, generation_id: str, model_id: str) -> None:
-        await enqueue(jobs, connection, generation_id, _queue(catalog, providers, model_id))
-
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url, pool_size=settings.database_pool_size)
         await db.open()
         stack.push_async_callback(db.close)
-        store = open_store(settings.media_store_url)
+        store = open_media_store(settings)
         stack.push_async_callback(store.close)
+        media_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="media")
+        stack.callback(media_threads.shutdown, wait=False, cancel_futures=True)
+        yield KeepingServices(
+            db=db,
+            store=store,
+            signer=signer,
+            statements=open_statement_signer(settings),
+            retention_seconds=settings.retention_seconds,
+            work_dir=work_dir,
+            media_threads=media_threads,
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Every part, opened; closed on the way out. ``settings`` must name a database."""
+    catalog = load_catalog(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        keeping = await stack.enter_async_context(open_keeping(settings))
+        assert settings.database_url is not None
+        jobs = make_jobs(settings.database_url)
+        providers = {name: make(settings) for name, make in PROVIDERS.items()}
+        for provider in providers.values():
+            stack.push_async_callback(provider.close)
+
+        async def put_on_queue(connection: Connection, generation_id: str, model_id: str) -> None:
+            await enqueue(jobs, connection, generation_id, _queue(catalog, providers, model_id))
+
         changes = Changes(settings.database_url)
         changes.start()
         stack.push_async_callback(changes.close)
-        for provider in providers.values():
-            stack.push_async_callback(provider.close)
-        media_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="media")
-        stack.callback(media_threads.shutdown, wait=False, cancel_futures=True)
         policy = outbound_policy(settings)
         fetcher, decoder = ReferenceFetcher(policy), FencedDecoder()
         stack.push_async_callback(fetcher.close)
@@ -117,24 +154,35 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         moderator = _moderator(settings)
         if moderator is not None:
             stack.push_async_callback(moderator.close)
-        yield Services(
-            db=db,
-            store=store,
-            catalog=catalog,
-            providers=providers,
-            signer=signer,
-            references=ReferenceGatherer(fetcher, decoder),
-            moderator=moderator,
-            enqueue=put_on_queue,
-            provenance=open_signer(settings),
-            statements=open_statement_signer(settings),
-            tells_prompt=settings.provenance_prompt == "on",
-            breakers=Breakers(),
-            changes=changes,
-            limits=_limits(settings),
-            work_dir=work_dir,
-            media_threads=media_threads,
-            webhook_policy=policy,
+        limits = _limits(settings)
+        yield Parts(
+            submitting=SubmitServices(
+                db=keeping.db,
+                store=keeping.store,
+                catalog=catalog,
+                references=ReferenceGatherer(fetcher, decoder),
+                moderator=moderator,
+                enqueue=put_on_queue,
+                limits=limits,
+                work_dir=keeping.work_dir,
+                webhook_policy=policy,
+            ),
+            running=RunServices(
+                db=keeping.db,
+                store=keeping.store,
+                catalog=catalog,
+                providers=providers,
+                enqueue=put_on_queue,
+                provenance=open_signer(settings),
+                tells_prompt=settings.provenance_prompt == "on",
+                breakers=Breakers(),
+                changes=changes,
+                limits=limits,
+                work_dir=keeping.work_dir,
+                media_threads=keeping.media_threads,
+            ),
+            viewing=ViewServices(db=keeping.db, signer=keeping.signer, changes=changes, limits=limits),
+            keeping=keeping,
         )
 
 
@@ -145,14 +193,17 @@ def create_app() -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
-        async with open_services(settings) as services:
-            runner = Runner(services)
+        async with open_parts(settings) as parts:
+            runner = Runner(parts.running)
             stopping = _ends_runs_at_signal(runner, settings)
             try:
                 yield ApiState(
-                    services=services,
+                    submitting=parts.submitting,
+                    running=parts.running,
+                    viewing=parts.viewing,
+                    keeping=parts.keeping,
                     runner=runner,
-                    authenticator=Authenticator(services.db),
+                    authenticator=Authenticator(parts.db),
                     accel_prefix=settings.accel_prefix,
                     redirects=settings.download_redirect == "on",
                 )
@@ -183,22 +234,53 @@ def _grace_seconds(settings: Settings) -> float:
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Work on the queues until ``stop`` is set; then finish or hand back what is under way."""
     assert settings.database_url is not None
-    async with open_services(settings) as services:
-        runner = Runner(services)
-        webhooks = open_webhooks(services)
+    async with open_parts(settings) as parts:
+        runner = Runner(parts.running)
+        webhooks = open_webhooks(parts)
         webhooks.start()
         app = make_jobs(settings.database_url)
-        slots = sum(provider.slots for provider in services.providers.values() if isinstance(provider, Local))
+        slots = sum(provider.slots for provider in parts.running.providers.values() if isinstance(provider, Local))
         async with app.open_async():
             queues = (
                 Queue(app, LOCAL, slots),
                 Queue(app, REMOTE, settings.worker_concurrency),
                 Queue(make_upkeep_app(app.connector), UPKEEP, 4, fetch_seconds=1.0),
             )
-            context = {"services": services, "runner": runner}
-            await work(queues, context, stop, heartbeat_seconds=heartbeat_seconds(settings.lease_seconds))
+            mine = WorkerParts(running=parts.running, keeping=parts.keeping, runner=runner)
+            await work(queues, mine, stop, heartbeat_seconds=heartbeat_seconds(settings.lease_seconds))
             grace_seconds = _grace_seconds(settings)
             await asyncio.gather(runner.close(grace_seconds), webhooks.close(grace_seconds))
+
+
+def open_media_store(settings: Settings) -> BlobStore:
+    """Where the settings say that media is kept. Raises ``ConfigurationError``."""
+    return open_store(settings.media_store_url)
+
+
+def open_signer(settings: Settings) -> ProvenanceSigner | None:
+    """The signer that the settings name; None where signing is off. Raises ``ConfigurationError``."""
+    return None if settings.provenance == "off" else ProvenanceSigner(*provenance_pair(settings))
+
+
+def open_statement_signer(settings: Settings) -> StatementSigner | None:
+    """What signs receipts: the same chain; None where there is none."""
+    folder = settings.provenance_folder
+    return StatementSigner(read(folder / CHAIN), read(folder / KEY)) if (folder / CHAIN).exists() else None
+
+
+def check_provenance(settings: Settings) -> None:
+    """Find what would keep the chain from signing, before any process needs it. Raises ``ConfigurationError``."""
+    if settings.provenance == "off":
+        return
+    chain, key = provenance_pair(settings)
+    check_pair(chain, key)
+    ends = certificate_expiry(chain)
+    if ends <= datetime.now(UTC):
+        path = settings.provenance_folder / CHAIN
+        raise ConfigurationError(
+            f"The provenance certificate {path} expired on {ends:%Y-%m-%d}. Put a new chain and key there, "
+            "or set SAFELIGHT_PROVENANCE=off."
+        )
 
 
 def outbound_policy(settings: Settings) -> OutboundPolicy:
@@ -206,9 +288,10 @@ def outbound_policy(settings: Settings) -> OutboundPolicy:
     return OutboundPolicy.parse((settings.references_allow or "").split(","))
 
 
-def open_webhooks(services: Services) -> WebhookDelivery:
+def open_webhooks(parts: Parts) -> WebhookDelivery:
     """The delivery of events from this process, to be started and closed."""
-    return WebhookDelivery(services, Sender(services.webhook_policy, max_connections=SLOTS), as_its_get_answers)
+    sender = Sender(parts.submitting.webhook_policy, max_connections=SLOTS)
+    return WebhookDelivery(parts.viewing, sender, as_its_get_answers)
 
 
 def as_its_get_answers(view: GenerationView) -> bytes:

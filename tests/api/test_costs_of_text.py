@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from safelight.api.body import parse_json
+from safelight.api.bodies import parse_json
 from safelight.domain.errors import InvalidParameter
-from safelight.logs import redact_text
+from safelight.telemetry.logs import redact_text
 
 MANY = 300_000
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from safelight.config import Settings
-from safelight.logs import configure_logging, redact
+from safelight.node.settings import Settings
+from safelight.telemetry.logs import configure_logging, redact
 
 SECRET_KEY = "sk_4f9aKq0000000000000000000000000000000000000000000"
 SIGNATURE = "ab12" * 16

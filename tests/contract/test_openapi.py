@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from safelight.api.app import ROUTES
-from safelight.api.openapi import document as described
+from safelight.api.getimg.openapi import document as described
 from tests.contract.accounts import Account, Accounts
 from tests.contract.bodies import PNG_URL
 

@@ -25,8 +25,8 @@ from safelight.db.pool import Database
 from safelight.domain.ids import new_generation_id
 from safelight.domain.media import EXTENSION_OF_MIME, MimeType
 from safelight.domain.money import parse_usd
+from safelight.domain.object_keys import media_key
 from safelight.domain.signing import LinkSigner, parse_signing_keys
-from safelight.lifecycle.keys import media_key
 from tests.support.server import PATIENCE_SECONDS, Server, eventually, free_port, safelight
 
 CATALOG = Path(__file__).with_name("catalog.toml")

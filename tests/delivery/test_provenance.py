@@ -13,8 +13,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from safelight.media.certificates import create_local_chain
 from safelight.media.provenance import verify
+from safelight.node.chain import create_local_chain
 from tests.delivery.house import KEYS, House
 from tests.support.server import free_port, safelight
 

@@ -12,8 +12,8 @@ import pytest
 
 from safelight.domain.catalog import read_catalog
 from safelight.domain.errors import ConfigurationError, InvalidParameter, NotFound
+from safelight.domain.generations import GenerationType
 from safelight.domain.money import MAX_NANOS
-from safelight.domain.orders import GenerationType
 from safelight.domain.pricing import rate_for
 from safelight.wiring import PROVIDERS as REAL_PROVIDERS
 from tests.domain.catalogs import IMAGE, PROVIDERS, VIDEO, model_of, read

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.domain.errors import InvalidParameter, ParameterMissing
-from safelight.domain.orders import GenerationType, ImageInput, Request, resolve
+from safelight.domain.generations import GenerationType
+from safelight.domain.request import ImageInput, Request, resolve
 from tests.domain.catalogs import IMAGE, VIDEO, model_of
 
 STILL = model_of(IMAGE)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from safelight.domain.catalog import BillableUnit, Model, Rate, RateSound
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.generations import GenerationType
 from safelight.domain.money import as_decimal
-from safelight.domain.orders import GenerationType
 from safelight.domain.pricing import Price, charge_for, price_of, rate_for
 
 

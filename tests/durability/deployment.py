@@ -25,12 +25,12 @@ from safelight.accounts.books import check_books
 from safelight.accounts.credit import add_credit
 from safelight.accounts.keys import create_key
 from safelight.accounts.workspaces import create_workspace
-from safelight.config import load_settings
 from safelight.db.pool import Database
 from safelight.domain.money import NANOS_PER_USD
-from safelight.lifecycle.orphans import Findings, sweep_orphans
+from safelight.keeping.orphans import Findings, sweep_orphans
+from safelight.node.settings import load_settings
 from safelight.providers.chaos import Memory
-from safelight.wiring import open_services
+from safelight.wiring import open_keeping
 from tests.support.server import COMMAND, PATIENCE_SECONDS, clean_environment, eventually, free_port
 
 FINAL = ("completed", "failed", "canceled")
@@ -320,8 +320,8 @@ class Deployment:
 
     async def _sweep(self) -> Findings:
         settings = load_settings(self.env)
-        async with open_services(settings) as services:
-            return await sweep_orphans(services, day=datetime.now(UTC), older_than=timedelta(seconds=-5))
+        async with open_keeping(settings) as keeping:
+            return await sweep_orphans(keeping, day=datetime.now(UTC), older_than=timedelta(seconds=-5))
 
     async def _books(self) -> list[str]:
         database = Database(self.url, pool_size=1)

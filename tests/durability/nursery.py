@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from safelight import cli
-from safelight.processes import end_with_parent
+from safelight.node.processes import end_with_parent
 
 _IMPORTED_AHEAD = ("safelight.cli.serve", "safelight.cli.worker", "safelight.db.migrate", "alembic.command")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from safelight.lifecycle.killpoints import KILLPOINTS
+from safelight.node.killpoints import KILLPOINTS
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Deployment, Model, Process
 from tests.durability.test_crash_walk_images import WALKED as WALKED_BY_IMAGES

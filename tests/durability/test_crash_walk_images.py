@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from safelight.domain.orders import GenerationType
+from safelight.domain.generations import GenerationType
 from safelight.providers.chaos import _media
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Deployment, Model

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from safelight.lifecycle.backend import MAX_ATTEMPTS
+from safelight.lifecycle.dispatch import MAX_ATTEMPTS
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Deployment, Model, Process
 from tests.support.server import PATIENCE_SECONDS, eventually

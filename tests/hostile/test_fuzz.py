@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safelight.api.body import parse_body
-from safelight.api.wire import ImageGenerationBody, VideoGenerationBody
+from safelight.api.bodies import parse_body
+from safelight.api.getimg.wire import ImageGenerationBody, VideoGenerationBody
 from safelight.domain.catalog import Catalog, read_catalog
 from safelight.domain.errors import ConfigurationError, InvalidParameter, ParameterMissing
 from safelight.domain.ids import read_api_key
-from safelight.domain.orders import resolve
+from safelight.domain.request import resolve
 
 CATALOG = tomllib.loads((Path(__file__).parents[2] / "src/safelight/catalog.toml").read_text())
 FIELDS = st.sampled_from(

@@ -17,11 +17,10 @@ import msgspec
 from safelight.accounts.credit import add_credit
 from safelight.accounts.keys import NewKey, create_key
 from safelight.accounts.workspaces import create_workspace, get_workspace, set_limits
-from safelight.config import Settings
 from safelight.db.pool import Database
 from safelight.domain.money import parse_usd
-from safelight.lifecycle.services import Services
-from safelight.wiring import open_services
+from safelight.node.settings import Settings
+from safelight.wiring import Parts, open_parts
 
 PATIENCE_SECONDS = 90.0
 SIGNING_KEYS = "k1:" + hashlib.sha256(b"a test").hexdigest()
@@ -84,7 +83,7 @@ def settings_environment(folder: Path, database_url: str, public_url: str = "htt
 
 
 @asynccontextmanager
-async def services_in(folder: Path, database_url: str) -> AsyncIterator[Services]:
+async def parts_in(folder: Path, database_url: str) -> AsyncIterator[Parts]:
     """Every part of one process, without the process."""
     environment = settings_environment(folder, database_url)
     settings = Settings(
@@ -93,8 +92,8 @@ async def services_in(folder: Path, database_url: str) -> AsyncIterator[Services
         catalog=Path(environment["SAFELIGHT_CATALOG"]),
         signing_keys=environment["SAFELIGHT_SIGNING_KEYS"],
     )
-    async with open_services(settings) as services:
-        yield services
+    async with open_parts(settings) as parts:
+        yield parts
 
 
 class Customer(msgspec.Struct, frozen=True):

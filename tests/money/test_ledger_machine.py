@@ -20,7 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from safelight.accounts.books import check_books
 from safelight.accounts.credit import add_credit
 from safelight.accounts.keys import Authenticator
-from safelight.domain.access import Principal
 from safelight.domain.catalog import Catalog, Model
 from safelight.domain.errors import (
     GenerationFailed,
@@ -30,19 +29,20 @@ from safelight.domain.errors import (
     RateLimited,
     SafelightError,
 )
+from safelight.domain.generations import GenerationType, State
 from safelight.domain.media import MediaFacts
 from safelight.domain.money import NANOS_PER_USD
-from safelight.domain.orders import GenerationType, Request
-from safelight.domain.states import State
+from safelight.domain.request import Request
+from safelight.domain.scope import Principal
 from safelight.lifecycle import settle
 from safelight.lifecycle.cancel import Cancellation, cancel
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.run import claim
-from safelight.lifecycle.services import Services
 from safelight.lifecycle.settle import StoredFile
 from safelight.lifecycle.submit import Submission, submit
 from safelight.lifecycle.views import view
-from tests.money.shop import Customer, Shop, services_in
+from safelight.wiring import Parts
+from tests.money.shop import Customer, Shop, parts_in
 
 pytestmark = pytest.mark.database
 
@@ -58,7 +58,7 @@ class World(msgspec.Struct):
     """What all examples share."""
 
     runner: asyncio.Runner
-    services: Services
+    parts: Parts
 
     def run(self, work: Awaitable[T]) -> T:
         async def awaited() -> T:
@@ -95,8 +95,8 @@ class Ledger(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.services = self.world.services
-        shop = Shop(self.services.db)
+        self.parts = self.world.parts
+        shop = Shop(self.parts.db)
         self.shop = shop
         self.customer: Customer = self.run(shop.customer("0", concurrency=CONCURRENCY))
         capped = self.run(shop.key(self.customer.name, spend_cap="2"))
@@ -109,7 +109,7 @@ class Ledger(RuleBasedStateMachine):
         return self.world.run(work)
 
     def principal(self, secret: str) -> Principal:
-        return self.run(Authenticator(self.services.db).authenticate(f"Bearer {secret}"))
+        return self.run(Authenticator(self.parts.db).authenticate(f"Bearer {secret}"))
 
     # Credit
 
@@ -124,11 +124,11 @@ class Ledger(RuleBasedStateMachine):
     def top_up(self, nanos: int) -> None:
         self.available += nanos
         self.funded += nanos
-        assert self.run(add_credit(self.services.db, self.customer.name, nanos, "top-up")) == self.available
+        assert self.run(add_credit(self.parts.db, self.customer.name, nanos, "top-up")) == self.available
 
     @rule(nanos=st.integers(min_value=1, max_value=3 * NANOS_PER_USD) | st.sampled_from([2**15, 2**31, 2**63 - 1]))
     def take_back(self, nanos: int) -> None:
-        taking = add_credit(self.services.db, self.customer.name, -nanos, "take-back")
+        taking = add_credit(self.parts.db, self.customer.name, -nanos, "take-back")
         if nanos > self.available:
             with pytest.raises(InvalidParameter, match="cannot go below zero"):
                 self.run(taking)
@@ -147,8 +147,9 @@ class Ledger(RuleBasedStateMachine):
             rates = tuple(msgspec.structs.replace(rate, unit_price_nanos=nanos) for rate in model.rates)
             return msgspec.structs.replace(model, rates=rates)
 
-        models = {name: repriced(model) for name, model in self.services.catalog.models.items()}
-        self.services = msgspec.structs.replace(self.services, catalog=Catalog(models))
+        models = {name: repriced(model) for name, model in self.parts.submitting.catalog.models.items()}
+        submitting = msgspec.structs.replace(self.parts.submitting, catalog=Catalog(models))
+        self.parts = msgspec.structs.replace(self.parts, submitting=submitting)
 
     # Submission
 
@@ -184,19 +185,19 @@ class Ledger(RuleBasedStateMachine):
             idempotency_key=idempotency_key,
             retry_count=retry_count,
         )
-        unit_price = self.services.catalog.models[request.model].rates[0].unit_price_nanos
+        unit_price = self.parts.submitting.catalog.models[request.model].rates[0].unit_price_nanos
         quantity = duration if is_video else 1
         try:
             earlier, refusal = self.expected(key, body, idempotency_key, retry_count, unit_price * quantity)
         except IdempotencyConflict:
             with pytest.raises(IdempotencyConflict):
-                self.run(submit(self.services, submission))
+                self.run(submit(self.parts.submitting, submission))
             return
         if refusal is not None:
             with pytest.raises(refusal):
-                self.run(submit(self.services, submission))
+                self.run(submit(self.parts.submitting, submission))
             return
-        accepted = self.run(submit(self.services, submission))
+        accepted = self.run(submit(self.parts.submitting, submission))
         if earlier is not None:
             assert (accepted.id, accepted.is_replay, accepted.claim) == (earlier.id, True, None)
             return
@@ -259,7 +260,7 @@ class Ledger(RuleBasedStateMachine):
         made = self.pick(choice, lambda made: not made.is_final)
         if made is None:
             return
-        claimed = self.run(claim(self.services, made.id))
+        claimed = self.run(claim(self.parts.running, made.id))
         assert (claimed is None) == (made.live is not None)
         if claimed is not None:
             assert claimed.price.unit_price_nanos == made.unit_price_nanos
@@ -273,7 +274,7 @@ class Ledger(RuleBasedStateMachine):
             return
         self.run(self.shop.query("update generations set lease_until = now() - interval '1 s' where id = %s", made.id))
         made.stale.append(made.live)
-        made.live = self.run(claim(self.services, made.id))
+        made.live = self.run(claim(self.parts.running, made.id))
         assert made.live is not None
 
     # Ends
@@ -285,7 +286,7 @@ class Ledger(RuleBasedStateMachine):
         if made is None or made.live is None:
             return
         files = delivery(made, thousandths)
-        settled = self.run(settle.complete(self.services, made.live, files, unseen=unseen))
+        settled = self.run(settle.complete(self.parts.db, made.live, files, unseen=unseen))
         assert settled is not None
         self.expect_completed(made, thousandths, unseen)
         assert settled.charged_nanos == made.charged_nanos
@@ -309,7 +310,7 @@ class Ledger(RuleBasedStateMachine):
         made = self.pick(choice, lambda made: made.live is not None)
         if made is None or made.live is None:
             return
-        assert self.run(settle.fail(self.services, made.live, GenerationFailed())) is not None
+        assert self.run(settle.fail(self.parts.db, made.live, GenerationFailed())) is not None
         self.expect_end(made, State.FAILED, 0)
 
     @rule(choice=CHOICES)
@@ -317,7 +318,7 @@ class Ledger(RuleBasedStateMachine):
         made = self.pick(choice, lambda made: made.state is State.QUEUED)
         if made is None:
             return
-        became, _ = self.run(cancel(self.services, self.customer.id, made.id, made.type))
+        became, _ = self.run(cancel(self.parts.running, self.parts.viewing, self.customer.id, made.id, made.type))
         assert became is Cancellation.CANCELED
         self.expect_end(made, State.CANCELED, 0)
 
@@ -329,9 +330,9 @@ class Ledger(RuleBasedStateMachine):
             return
         stale = made.stale[choice % len(made.stale)]
         if completes:
-            ended = settle.complete(self.services, stale, delivery(made, 5000))
+            ended = settle.complete(self.parts.db, stale, delivery(made, 5000))
         else:
-            ended = settle.fail(self.services, stale, GenerationFailed())
+            ended = settle.fail(self.parts.db, stale, GenerationFailed())
         assert self.run(ended) is None
 
     @rule(choice=CHOICES, thousandths=st.integers(min_value=0, max_value=12_000))
@@ -341,12 +342,12 @@ class Ledger(RuleBasedStateMachine):
         if made is None or made.live is None:
             return
         live, files = made.live, delivery(made, thousandths)
-        stale = [settle.complete(self.services, claim, files) for claim in made.stale[-2:]]
+        stale = [settle.complete(self.parts.db, claim, files) for claim in made.stale[-2:]]
 
         async def race() -> list[Any]:
             return await asyncio.gather(
-                settle.complete(self.services, live, files),
-                settle.fail(self.services, live, GenerationFailed()),
+                settle.complete(self.parts.db, live, files),
+                settle.fail(self.parts.db, live, GenerationFailed()),
                 *stale,
             )
 
@@ -388,10 +389,10 @@ class Ledger(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for made in self.made:
-            usage = self.run(view(self.services, self.customer.id, made.id, made.type)).usage
+            usage = self.run(view(self.parts.viewing, self.customer.id, made.id, made.type)).usage
             assert (usage is not None) == made.is_final
             assert usage is None or usage.total_cost == usage.unit_price * usage.quantity
-        books = self.run(check_books(self.services.db))
+        books = self.run(check_books(self.parts.db))
         assert books.balances, books
         held_and_settled = self.run(
             self.shop.query(
@@ -417,10 +418,10 @@ def delivery(made: Made, thousandths: int) -> tuple[StoredFile, ...]:
 @pytest.fixture
 def world(fresh_database_url: str, tmp_path: Path) -> Iterator[World]:
     with asyncio.Runner() as runner:
-        opened = services_in(tmp_path, fresh_database_url)
-        services = runner.run(opened.__aenter__())
+        opened = parts_in(tmp_path, fresh_database_url)
+        parts = runner.run(opened.__aenter__())
         try:
-            yield World(runner, services)
+            yield World(runner, parts)
         finally:
             runner.run(opened.__aexit__(None, None, None))
 

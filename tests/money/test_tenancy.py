@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from safelight.api.openapi import document
+from safelight.api.getimg.openapi import document
 from safelight.domain.ids import new_generation_id
 from tests.money.shop import IMAGE, VIDEO, Customer, Shop, ended
 

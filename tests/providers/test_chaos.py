@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from safelight.domain.orders import GenerationType, Order
+from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Accepted, Completed, Failed, FailureClass, InlineBytes, Pending, Unknown
 from safelight.domain.ports import Attempt, Cancelable, Findable, Pollable, Repeatable
+from safelight.domain.request import Order, Spec
 from safelight.media.blackout import is_blacked_out
 from safelight.media.measure import measure
 from safelight.providers.chaos import Behaviour, BlindChaosProvider, ChaosProvider, Memory
@@ -21,12 +22,14 @@ def order(id_: str = "req-1", type_: GenerationType = GenerationType.VIDEO) -> O
         id=id_,
         type=type_,
         model="m",
-        prompt="p",
-        aspect_ratio="1:1",
-        resolution="480p",
-        width=64,
-        height=64,
-        duration_seconds=2 if type_ is GenerationType.VIDEO else None,
+        spec=Spec(
+            prompt="p",
+            aspect_ratio="1:1",
+            resolution="480p",
+            width=64,
+            height=64,
+            duration_seconds=2 if type_ is GenerationType.VIDEO else None,
+        ),
     )
 
 

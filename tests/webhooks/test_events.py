@@ -62,8 +62,8 @@ async def test_an_endpoint_is_told_of_the_types_it_names(world: World) -> None:
 
 async def test_a_disabled_endpoint_and_another_workspace_s_are_told_nothing(world: World) -> None:
     off = await world.endpoint(EVERYBODY)
-    await world.services.db.run("disable_endpoint", {"id": off.id, "reason": "a test"})
-    await world.services.db.one("create_workspace", {"name": "other"}, tuple)
+    await world.db.run("disable_endpoint", {"id": off.id, "reason": "a test"})
+    await world.db.one("create_workspace", {"name": "other"}, tuple)
     await world.rows(
         "insert into webhook_endpoints (workspace_id, url, secret)"
         f" select id, '{EVERYBODY}', 'whsec_x' from workspaces where name = 'other'"
@@ -145,9 +145,9 @@ async def test_a_hold_that_was_released_lets_a_low_balance_be_told_again(world: 
 async def test_an_endpoint_that_is_deleted_while_a_generation_ends_does_not_fail_it(world: World) -> None:
     gone = await world.endpoint(EVERYBODY)
     claim = await world.accept()
-    async with world.services.db.connection() as connection, connection.transaction():
+    async with world.db.connection() as connection, connection.transaction():
         await connection.execute("delete from webhook_endpoints where id = %s", [gone.id])
-        ending = asyncio.create_task(world.services.db.run("settle", world.settle_params(claim)))
+        ending = asyncio.create_task(world.db.run("settle", world.settle_params(claim)))
         await asyncio.sleep(0.1)
     assert await ending == 1
     assert await world.one("select state::text from generations") == ("failed",)
@@ -157,7 +157,7 @@ async def test_an_endpoint_that_is_deleted_while_a_generation_ends_does_not_fail
 async def test_erasing_a_workspace_erases_what_it_was_told(world: World) -> None:
     await world.endpoint(EVERYBODY)
     await world.end(webhook_url="https://client.example.com/canary")
-    await world.services.db.run("erase_workspace", {"workspace_id": world.principal.workspace_id})
+    await world.db.run("erase_workspace", {"workspace_id": world.principal.workspace_id})
     for table in ("events", "deliveries", "webhook_endpoints"):
         assert await world.one(f"select count(*) from {table}") == (0,)
     assert await world.one("select webhook_url from generations") == (None,)

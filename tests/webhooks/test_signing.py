@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from safelight.domain.errors import InvalidParameter
-from safelight.logs import redact_text
+from safelight.telemetry.logs import redact_text
 from safelight.webhooks.schedule import DELAYS_SECONDS, MAX_RETRY_AFTER_SECONDS, next_delay_seconds
 from safelight.webhooks.signing import new_secret, read_secret, signed_headers
 

@@ -17,17 +17,17 @@ from safelight.accounts.credit import add_credit
 from safelight.accounts.keys import Authenticator, create_key
 from safelight.accounts.webhooks import NewSecret, create_endpoint
 from safelight.accounts.workspaces import create_workspace
-from safelight.config import load_settings
 from safelight.db.pool import statement
-from safelight.domain.access import Principal
 from safelight.domain.errors import ContentPolicyViolation, SafelightError
-from safelight.domain.orders import GenerationType, Request
+from safelight.domain.generations import GenerationType
+from safelight.domain.request import Request
+from safelight.domain.scope import Principal
 from safelight.lifecycle import settle
 from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.notify import LANE_SLOTS, WebhookDelivery
 from safelight.lifecycle.runner import Runner
-from safelight.lifecycle.services import Services
 from safelight.lifecycle.submit import Submission, submit
-from safelight.lifecycle.webhooks import LANE_SLOTS, WebhookDelivery
+from safelight.node.settings import load_settings
 from safelight.webhooks.sender import Sender
 
 _CATALOG = """
@@ -55,22 +55,21 @@ WORKSPACE = "studio"
 class World:
     """One process's parts on a database, with one workspace and its key."""
 
-    def __init__(self, services: Services, principal: Principal) -> None:
-        self.services = services
+    def __init__(self, parts: wiring.Parts, principal: Principal) -> None:
+        self.parts = parts
+        self.db = parts.db
         self.principal = principal
 
     async def endpoint(self, url: str | None, *event_types: str) -> NewSecret:
-        policy = self.services.webhook_policy
-        return await create_endpoint(
-            self.services.db, workspace=WORKSPACE, url=url, policy=policy, event_types=event_types
-        )
+        policy = self.parts.submitting.webhook_policy
+        return await create_endpoint(self.db, workspace=WORKSPACE, url=url, policy=policy, event_types=event_types)
 
     async def accept(self, webhook_url: str | None = None, prompt: str = "a pier") -> Claim:
         """An image that is under way."""
         request = Request(type=GenerationType.IMAGE, model="tiny", prompt=prompt, webhook_url=webhook_url)
         body_sha256 = hashlib.sha256(secrets.token_bytes(8)).digest()
         accepted = await submit(
-            self.services, Submission(principal=self.principal, request=request, body_sha256=body_sha256)
+            self.parts.submitting, Submission(principal=self.principal, request=request, body_sha256=body_sha256)
         )
         assert accepted.claim is not None
         return accepted.claim
@@ -81,12 +80,12 @@ class World:
         """Images that have ended: as refused, or with ``error``. Their ids."""
         claims = [await self.accept(webhook_url) for _ in range(count)]
         for claim in claims:
-            assert await settle.fail(self.services, claim, error or ContentPolicyViolation()) is not None
+            assert await settle.fail(self.db, claim, error or ContentPolicyViolation()) is not None
         return [claim.id for claim in claims]
 
     async def complete(self, webhook_url: str | None = None) -> str:
         """An image that was made."""
-        runner = Runner(self.services)
+        runner = Runner(self.parts.running)
         claim = await self.accept(webhook_url)
         await runner.start(claim)
         await runner.close(1)
@@ -94,7 +93,7 @@ class World:
 
     async def credit(self, amount_nanos: int) -> None:
         """More credit, or less."""
-        await add_credit(self.services.db, WORKSPACE, amount_nanos, "for a test")
+        await add_credit(self.db, WORKSPACE, amount_nanos, "for a test")
 
     @contextlib.asynccontextmanager
     async def delivery(
@@ -102,12 +101,12 @@ class World:
     ) -> AsyncIterator[WebhookDelivery]:
         """One worker's delivery, not started."""
         posts = Sender(
-            sender.pop("policy", self.services.webhook_policy),
+            sender.pop("policy", self.parts.submitting.webhook_policy),
             max_connections=slots,
             timeout_seconds=timeout_seconds,
             **sender,
         )
-        made = WebhookDelivery(self.services, posts, wiring.as_its_get_answers, slots=slots, lane_slots=lane_slots)
+        made = WebhookDelivery(self.parts.viewing, posts, wiring.as_its_get_answers, slots=slots, lane_slots=lane_slots)
         try:
             yield made
         finally:
@@ -120,7 +119,7 @@ class World:
 
     async def rows(self, query: str) -> list[Any]:
         """What the database says."""
-        async with await psycopg.AsyncConnection.connect(self.services.db.url, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(self.db.url, autocommit=True) as connection:
             cursor = await connection.execute(query)
             return await cursor.fetchall() if cursor.description else []
 
@@ -148,7 +147,7 @@ class World:
 
     async def settle_and_roll_back(self, claim: Claim) -> None:
         """A commit that does not come about."""
-        async with self.services.db.connection() as connection, connection.transaction(force_rollback=True):
+        async with self.db.connection() as connection, connection.transaction(force_rollback=True):
             cursor = await connection.execute(statement("settle"), self.settle_params(claim))
             assert cursor.rowcount == 1
 
@@ -170,14 +169,14 @@ async def open_world(database_url: str, folder: Path, **settings: str) -> AsyncI
         "SAFELIGHT_MODERATION_BLOCKLIST": str(blocklist),
         **settings,
     }
-    async with wiring.open_services(load_settings(environ)) as services:
-        async with services.db.connection() as connection:
+    async with wiring.open_parts(load_settings(environ)) as parts:
+        async with parts.db.connection() as connection:
             await connection.execute(EMPTY)
-        await create_workspace(services.db, WORKSPACE)
-        await add_credit(services.db, WORKSPACE, 10_000_000_000, "for tests")
-        key = await create_key(services.db, workspace=WORKSPACE)
-        principal = await Authenticator(services.db).authenticate(f"Bearer {key.secret}")
-        yield World(services, principal)
+        await create_workspace(parts.db, WORKSPACE)
+        await add_credit(parts.db, WORKSPACE, 10_000_000_000, "for tests")
+        key = await create_key(parts.db, workspace=WORKSPACE)
+        principal = await Authenticator(parts.db).authenticate(f"Bearer {key.secret}")
+        yield World(parts, principal)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -10,9 +10,9 @@ import msgspec
 
 from safelight.accounts.workspaces import no_such_workspace
 from safelight.db.pool import Database
-from safelight.domain.access import Principal
 from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound, RateLimited
 from safelight.domain.ids import new_api_key, read_api_key
+from safelight.domain.scope import Principal
 
 _REMEMBER_SECONDS = 0.9  # revocation must work within a second in every process
 _REMEMBER_KEYS = 10_000

@@ -1,15 +1,16 @@
-"""The HTTP surface: routes, wire structs, authentication, error mapping. No SQL, no provider code.
+"""The HTTP surface: the frame, and a folder for each dialect. No SQL, no provider code.
 
-app        the ASGI application, put together
-wire       what goes over the wire, in both directions
-body       reading a request body strictly
-state      what the routes share, and whose request it is
-answer     JSON answers, with exact amounts
-errors     from an error's kind to an HTTP answer
-images, videos, models, billing, downloads, health    the routes
-ranges     conditional and range requests (RFC 9110)
-openapi    the API described, from the same structs
-reference  the page at /docs
-examples   what its examples are made of
-access     request ids and the access log
+app         the ASGI application, put together from the routes that wiring hands it
+auth        what the routes share, and whose request it is
+bodies      reading a request body strictly
+submission  what generations share: the submission read from a request, rate limit headers
+errors      from an error's kind to an HTTP answer
+answer      JSON answers, with exact amounts
+downloads   signed links to files
+ranges      conditional and range requests (RFC 9110)
+reference   the page at /docs
+health      whether the process lives and can serve
+fair_use    what one address may take
+access      request ids and the access log
+getimg/     the public v2 contract: its routes, its wire structs, its description
 """

@@ -11,7 +11,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.domain.ids import new_ulid
 from safelight.domain.text import cut
-from safelight.logs import ACCESS
+from safelight.telemetry.logs import ACCESS
 
 log = logging.getLogger(ACCESS)
 

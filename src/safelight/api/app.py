@@ -9,13 +9,14 @@ from typing import Any
 from litestar import Litestar
 from litestar.types import ASGIApp
 
-from safelight.api import billing, health, history, images, models, reference, videos
+from safelight.api import health, reference
 from safelight.api.access import AccessLog
-from safelight.api.body import MAX_BODY_BYTES
+from safelight.api.auth import ApiState
+from safelight.api.bodies import MAX_BODY_BYTES
 from safelight.api.downloads import Downloads
 from safelight.api.errors import HANDLERS
 from safelight.api.fair_use import FairUse
-from safelight.api.state import ApiState
+from safelight.api.getimg import billing, history, images, models, videos
 
 ROUTES: list[Any] = [
     images.create_image,

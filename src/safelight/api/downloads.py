@@ -16,6 +16,7 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Receive, Scope, Send
 
+from safelight.api.auth import ApiState
 from safelight.api.errors import as_internal_error, send_error
 from safelight.api.ranges import (
     Decision,
@@ -29,15 +30,14 @@ from safelight.api.ranges import (
     frame,
     strong_etag,
 )
-from safelight.api.state import ApiState
 from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNotAllowed, SafelightError
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.domain.ports import PresignedStore
-from safelight.lifecycle.download import find_file
-from safelight.lifecycle.expire import delete_delivered
-from safelight.lifecycle.files import FileToSend
-from safelight.lifecycle.services import Services
-from safelight.lifecycle.thumbnails import VARIANT, thumbnail_of
+from safelight.keeping.download import find_file
+from safelight.keeping.expire import delete_delivered
+from safelight.keeping.files import FileToSend
+from safelight.keeping.services import KeepingServices
+from safelight.keeping.thumbnails import VARIANT, thumbnail_of
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ async def _answer(state: ApiState, scope: HTTPScope, receive: Receive, send: Sen
     try:
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("A download takes GET and HEAD.")
-        found = await _find(state.services, scope["path"].strip("/").split("/")[2:], scope["query_string"])
+        found = await _find(state.keeping, scope["path"].strip("/").split("/")[2:], scope["query_string"])
         sending = _Sending(state, found, scope, receive, cast(Any, send))
         await sending.send()
     except Exception as error:
@@ -88,7 +88,7 @@ async def _answer(state: ApiState, scope: HTTPScope, receive: Receive, send: Sen
         await send_error(send, told, {"allow": "GET, HEAD"} if isinstance(told, MethodNotAllowed) else None)
 
 
-async def _find(services: Services, path: list[str], query: bytes) -> FileToSend:
+async def _find(services: KeepingServices, path: list[str], query: bytes) -> FileToSend:
     match path:
         case [generation_id, index]:
             return await find_file(services, generation_id, index, query)
@@ -105,7 +105,7 @@ class _Sending:
     def __init__(self, state: ApiState, found: FileToSend, scope: HTTPScope, receive: Receive, send: Any) -> None:
         self.has_begun = False
         self._state = state
-        self._store = state.services.store
+        self._store = state.keeping.store
         self._found = found
         self._is_head = scope["method"] == "HEAD"
         self._asked = _conditions(scope)
@@ -199,7 +199,7 @@ class _Sending:
         self._start(200, fields)
         is_delivered = await self._bytes(self._stored(Part(0, found.size_bytes)), found.size_bytes)
         if is_delivered and not found.is_stored:
-            await delete_delivered(self._state.services, found.generation_id, found.index)
+            await delete_delivered(self._state.keeping, found.generation_id, found.index)
 
     async def _parts(self, decision: Parts) -> None:
         framing = frame(

@@ -13,7 +13,7 @@ from litestar.types import Send
 
 from safelight.api.access import request_id
 from safelight.api.answer import json_response
-from safelight.api.wire import ErrorBody, ErrorDetail
+from safelight.api.getimg.wire import ErrorBody, ErrorDetail
 from safelight.domain.errors import (
     InternalError,
     InvalidParameter,

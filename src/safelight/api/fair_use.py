@@ -10,8 +10,8 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from safelight.api.auth import SUSPECT
 from safelight.api.errors import send_error
-from safelight.api.state import SUSPECT
 from safelight.domain.errors import RateLimited
 
 _WINDOW_SECONDS = 60.0

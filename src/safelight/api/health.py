@@ -8,11 +8,11 @@ from psycopg.errors import UndefinedTable
 
 from safelight.accounts.books import recorded_problems
 from safelight.api.answer import json_response
-from safelight.api.generations import HttpRequest
-from safelight.api.state import api_state
+from safelight.api.auth import api_state
+from safelight.api.submission import HttpRequest
 from safelight.db.migrate import newest_revision
 from safelight.domain.errors import ServiceUnavailable
-from safelight.lifecycle.services import Services
+from safelight.keeping.services import KeepingServices as Services
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ def healthz() -> dict[str, str]:
 @get("/readyz")
 async def readyz(request: HttpRequest) -> Response[bytes]:
     """The database, its migrations and the store are there, and the books balanced when last checked."""
-    services = api_state(request).services
+    services = api_state(request).keeping
     checks = {**await _check_database(services), "store": await _check_store(services)}
     is_ready = all(value == "ok" for value in checks.values())
     body = {"status": "ok" if is_ready else "not ready", "checks": checks}

@@ -13,8 +13,8 @@ import msgspec
 from litestar import Response, get
 from litestar.enums import MediaType
 
-from safelight.api.examples import BODIES, VALUES
-from safelight.api.openapi import Document, document
+from safelight.api.getimg.examples import BODIES, VALUES
+from safelight.api.getimg.openapi import Document, document
 
 _CODE = re.compile(r"`([^`]+)`")
 _PARAMETER = re.compile(r"\{(\w+)\}")

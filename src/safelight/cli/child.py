@@ -12,9 +12,9 @@ import os
 import sys
 
 from safelight.cli import close_to_others, fail
-from safelight.config import load_settings
 from safelight.domain.errors import SafelightError
-from safelight.processes import end_with_parent
+from safelight.node.processes import end_with_parent
+from safelight.node.settings import load_settings
 
 MISCONFIGURED = os.EX_CONFIG  # it has said why, and starting it again would change nothing
 

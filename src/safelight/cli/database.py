@@ -11,12 +11,12 @@ from typing import TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from safelight.config import Settings, load_settings
-from safelight.data_folder import full
 from safelight.db.embedded import EmbeddedPostgres, is_embedded
 from safelight.db.migrate import migrate, pending
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError, ServiceUnavailable
+from safelight.node.data_folder import full
+from safelight.node.settings import Settings, load_settings
 
 T = TypeVar("T")
 

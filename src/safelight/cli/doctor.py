@@ -17,17 +17,16 @@ import psycopg
 from rich.text import Text
 
 from safelight import __version__, wiring
-from safelight.blobs import open_store
 from safelight.cli.database import database_url, shown
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.ports import check_port
 from safelight.cli.show import console, print_json
 from safelight.cli.supervisor import answers
-from safelight.config import Settings, load_settings, setting_names
 from safelight.db.migrate import newest_revision
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError, SafelightError
 from safelight.domain.signing import parse_signing_keys
+from safelight.node.settings import Settings, load_settings, setting_names
 
 _LEAST_FREE_BYTES = 1 << 30
 _MOST_CLOCK_SECONDS = 2.0
@@ -127,7 +126,7 @@ async def _database_time(url: str) -> float:
 async def _media(settings: Settings) -> str:
     if settings.media_url is None:
         _data_folder(settings)  # a probe would make the folder
-    store = open_store(settings.media_store_url)
+    store = wiring.open_media_store(settings)
     try:
         await store.probe()
     finally:

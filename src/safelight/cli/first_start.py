@@ -10,9 +10,9 @@ from safelight.accounts.credit import add_credit
 from safelight.accounts.keys import create_key
 from safelight.accounts.workspaces import create_workspace
 from safelight.cli.options import DEFAULT_WORKSPACE
-from safelight.data_folder import write_private
 from safelight.db.pool import Database
 from safelight.domain.money import NANOS_PER_USD
+from safelight.node.data_folder import write_private
 
 PLAY_CREDIT_NANOS = 1_000 * NANOS_PER_USD
 

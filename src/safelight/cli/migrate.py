@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from safelight.cli.database import is_pending, refusals_explained
 from safelight.cli.options import DataDir
-from safelight.config import load_settings
 from safelight.db import migrate as revisions
 from safelight.db.embedded import EmbeddedPostgres
+from safelight.node.settings import load_settings
 
 
 def migrate(*, data_dir: DataDir = None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from safelight.config import PREFIX, Settings, setting_names
+from safelight.node.settings import PREFIX, Settings, setting_names
 
 DEFAULT_WORKSPACE = "default"
 

@@ -6,8 +6,8 @@ import errno
 import os
 import socket
 
-from safelight.config import Settings
 from safelight.domain.errors import ConfigurationError
+from safelight.node.settings import Settings
 
 
 def check_port(settings: Settings) -> None:

@@ -8,11 +8,11 @@ import msgspec
 
 from safelight.cli.database import is_pending, refusals_explained
 from safelight.cli.first_start import FirstStart, prepare_first_start
-from safelight.config import Settings
 from safelight.db.migrate import migrate
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError
-from safelight.provenance import init_provenance
+from safelight.node.certificates import init_provenance
+from safelight.node.settings import Settings
 
 
 def run(settings: Settings) -> None:

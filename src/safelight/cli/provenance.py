@@ -9,12 +9,12 @@ from cyclopts import Parameter
 
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json
-from safelight.config import load_settings
 from safelight.domain.errors import ConfigurationError
-from safelight.media.certificates import certificate_expiry
 from safelight.media.provenance import ProvenanceReport
 from safelight.media.provenance import verify as verify_file
-from safelight.provenance import CHAIN, ROOT, init_provenance, read
+from safelight.node.certificates import CHAIN, ROOT, init_provenance, read
+from safelight.node.chain import certificate_expiry
+from safelight.node.settings import load_settings
 
 
 def init(*, data_dir: DataDir = None) -> None:

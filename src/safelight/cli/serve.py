@@ -15,16 +15,14 @@ from granian.server import MPServer
 from litestar.types import ASGIApp
 
 from safelight import wiring
-from safelight.blobs import open_store
 from safelight.cli.database import database_url
 from safelight.cli.options import DataDir, Host, Port, Workers, as_environment
 from safelight.cli.ports import check_port
 from safelight.cli.signing_keys import ensure_signing_keys
-from safelight.config import Settings, load_settings
 from safelight.domain.errors import ConfigurationError
-from safelight.logs import configure_logging
-from safelight.processes import end_with_parent
-from safelight.provenance import check_provenance
+from safelight.node.processes import end_with_parent
+from safelight.node.settings import Settings, load_settings
+from safelight.telemetry.logs import configure_logging
 
 log = structlog.get_logger()
 
@@ -110,8 +108,8 @@ def check(settings: Settings) -> None:
     """Find what an API process would stumble over. Raises ``ConfigurationError``."""
     wiring.load_catalog(settings)
     ensure_signing_keys(settings)
-    open_store(settings.media_store_url)
-    check_provenance(settings)
+    wiring.open_media_store(settings)
+    wiring.check_provenance(settings)
 
 
 def make_app() -> ASGIApp:

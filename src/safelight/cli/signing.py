@@ -12,10 +12,10 @@ from cyclopts import Parameter
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.cli.signing_keys import ensure_signing_keys
-from safelight.config import Settings, load_settings
-from safelight.data_folder import write_private
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.signing import SigningKey, format_signing_keys, generate_signing_key
+from safelight.node.data_folder import write_private
+from safelight.node.settings import Settings, load_settings
 
 _RELOAD = "Running processes take it up at their next start, or on SIGHUP."
 

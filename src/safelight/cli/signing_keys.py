@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from safelight.config import Settings
-from safelight.data_folder import explained, prepare, write_private
 from safelight.domain.signing import (
     SigningKey,
     format_signing_keys,
     generate_signing_key,
     parse_signing_keys,
 )
+from safelight.node.data_folder import explained, prepare, write_private
+from safelight.node.settings import Settings
 
 
 def ensure_signing_keys(settings: Settings) -> tuple[SigningKey, ...]:

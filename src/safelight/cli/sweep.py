@@ -12,11 +12,11 @@ from cyclopts import Parameter
 from safelight.cli.database import database_url
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json
-from safelight.config import Settings, load_settings
-from safelight.lifecycle.expire import sweep as sweep_due
-from safelight.lifecycle.orphans import sweep_orphans
-from safelight.logs import configure_logging
-from safelight.wiring import open_services
+from safelight.keeping.expire import sweep as sweep_due
+from safelight.keeping.orphans import sweep_orphans
+from safelight.node.settings import Settings, load_settings
+from safelight.telemetry.logs import configure_logging
+from safelight.wiring import open_keeping
 
 
 def sweep(
@@ -42,11 +42,11 @@ def sweep(
 
 async def _sweep(settings: Settings, url: str, days: int, older_than: timedelta) -> dict[str, Any]:
     removed, missing = 0, list[str]()
-    async with open_services(msgspec.structs.replace(settings, database_url=url)) as services:
-        deleted = await sweep_due(services)
+    async with open_keeping(msgspec.structs.replace(settings, database_url=url)) as keeping:
+        deleted = await sweep_due(keeping)
         for offset in range(days):
             day = datetime.now(UTC) - timedelta(days=offset)
-            found = await sweep_orphans(services, day=day, older_than=older_than)
+            found = await sweep_orphans(keeping, day=day, older_than=older_than)
             removed += found.removed
             missing += found.missing
     return {"deleted": deleted, "removed": removed, "missing": missing}

@@ -28,10 +28,10 @@ from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Worker
 from safelight.cli.ports import check_port
 from safelight.cli.signing_keys import ensure_signing_keys
 from safelight.cli.supervisor import AlreadyExplained, Child
-from safelight.config import Settings, load_settings
-from safelight.data_folder import FileLock, explained, prepare
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.errors import ConfigurationError
+from safelight.node.data_folder import FileLock, explained, prepare
+from safelight.node.settings import Settings, load_settings
 
 _EXAMPLE = {
     "model": "seedream-5-lite",

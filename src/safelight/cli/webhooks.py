@@ -12,9 +12,9 @@ from safelight.accounts import webhooks as accounts
 from safelight.cli.database import with_database
 from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir
 from safelight.cli.show import print_json, print_table
-from safelight.config import load_settings
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidParameter
+from safelight.node.settings import load_settings
 from safelight.wiring import outbound_policy
 
 _IN_REQUESTS = "(webhook_url of requests)"

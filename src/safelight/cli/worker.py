@@ -14,9 +14,9 @@ from safelight import wiring
 from safelight.cli.database import database_url
 from safelight.cli.options import DataDir, as_environment
 from safelight.cli.signing_keys import ensure_signing_keys
-from safelight.config import Settings, load_settings
 from safelight.domain.errors import ConfigurationError
-from safelight.logs import configure_logging
+from safelight.node.settings import Settings, load_settings
+from safelight.telemetry.logs import configure_logging
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ from safelight.accounts import workspaces as accounts
 from safelight.cli.database import database_url, refusals_explained, with_database
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
-from safelight.config import Settings, load_settings
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.money import format_usd
+from safelight.node.settings import Settings, load_settings
 
 Name = Annotated[str, Parameter(help="The workspace: lower-case letters, digits and '-'.")]
 _LIMIT = "0 returns it to the setting"
@@ -85,12 +85,12 @@ def erase(
 
 
 async def _erase(settings: Settings, name: str) -> int:
-    # The services bring the media libraries along: only this command pays for them.
-    from safelight.lifecycle.erase import erase_workspace
-    from safelight.wiring import open_services
+    # What keeps files brings the media libraries along: only this command pays for them.
+    from safelight.keeping.erase import erase_workspace
+    from safelight.wiring import open_keeping
 
-    async with open_services(settings) as services:
-        return await erase_workspace(services, name)
+    async with open_keeping(settings) as keeping:
+        return await erase_workspace(keeping, name)
 
 
 def _row(workspace: accounts.Workspace) -> dict[str, Any]:

@@ -34,9 +34,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from safelight.data_folder import FileLock, explained, full, prepare
 from safelight.domain.errors import ConfigurationError
-from safelight.processes import end_with_parent
+from safelight.node.data_folder import FileLock, explained, full, prepare
+from safelight.node.processes import end_with_parent
 
 DATABASE = "safelight"
 _URL = f"postgresql://postgres@/{DATABASE}?host="

@@ -1,16 +1,18 @@
 """What Safelight means: values, rules and ports. Standard library and msgspec only, no I/O.
 
-access      who sent a request
-errors      one tree of errors, each with its code and kind
-ids         request ids (``req-`` and a ULID) and API keys
-money       US dollars as integer nano-dollars
-catalog     models, rates and bindings, and the reading of a catalog document
-pricing     which rate applies, and the price of an order
-orders      a request checked against its model, with the defaults filled in
-states      what a generation goes through, and what of it shows on the wire
-signing     signed download links
-outcomes    what a backend can answer
-media       what is known of a file
-text        how a stranger's words are repeated in a message
-ports       what providers and blob stores must offer
+scope        who asks, and for which workspace
+errors       one tree of errors, each with its code and kind
+ids          request ids (``req-`` and a ULID) and API keys
+money        US dollars as integer nano-dollars
+generations  what a generation is, what it goes through, and what of it shows on the wire
+catalog      models, rates, connections and bindings
+request      what is asked for: the request, the spec with its defaults, the order that a backend gets
+pricing      which rate applies, and the price of a spec
+signing      signed download links
+outcomes     what a backend can answer
+ports        what providers and blob stores must offer
+media        what is known of a file
+object_keys  where a generation's files lie in a store
+events       what workspaces can be told of
+text         how a stranger's words are repeated in a message
 """

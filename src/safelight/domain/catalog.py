@@ -14,9 +14,9 @@ from typing import Any, Literal
 import msgspec
 
 from safelight.domain.errors import ConfigurationError, InvalidParameter, NotFound
+from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.money import NANOS_PER_USD, parse_usd
-from safelight.domain.orders import GenerationType
 from safelight.domain.text import quoted
 
 RateSound = Literal["sound_on", "sound_off", "not_applicable"]

@@ -10,8 +10,8 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from safelight.domain.media import Reference
-from safelight.domain.orders import Order
 from safelight.domain.outcomes import Handle, PollOutcome, SubmitOutcome
+from safelight.domain.request import Order
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

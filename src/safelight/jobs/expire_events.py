@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from procrastinate import App, JobContext
 
-from safelight.lifecycle.webhooks import expire_events
+from safelight.jobs.parts import parts_of
+from safelight.lifecycle.notify import expire_events
 
 NAME = "expire_events"
 EVERY_HOUR = "17 * * * *"
@@ -16,5 +17,5 @@ def register(app: App, *, queue: str) -> None:
 
 
 async def _expire_events(context: JobContext, timestamp: int) -> None:
-    while await expire_events(context.additional_context["services"]):
+    while await expire_events(parts_of(context).running.db):
         pass

@@ -8,8 +8,8 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 
+from safelight.jobs.parts import parts_of
 from safelight.lifecycle.reconcile import reconcile
-from safelight.lifecycle.services import Services
 
 NAME = "reconcile"
 EVERY_FIVE_SECONDS = "* * * * * */5"
@@ -21,7 +21,7 @@ def register(app: App, *, queue: str) -> None:
 
 
 async def _reconcile(context: JobContext, timestamp: int) -> None:
-    services: Services = context.additional_context["services"]
+    services = parts_of(context).running
     await reconcile(services)
     await _forget_stalled(context.app, heartbeat_seconds(services.limits.lease_seconds))
 

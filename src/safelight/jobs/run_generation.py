@@ -5,14 +5,13 @@ from __future__ import annotations
 from procrastinate import App, JobContext
 
 from safelight.db.pool import Connection
-from safelight.lifecycle.runner import Runner
+from safelight.jobs.parts import parts_of
 
 NAME = "run_generation"
 
 
 async def run_generation(context: JobContext, generation_id: str) -> None:
-    runner: Runner = context.additional_context["runner"]
-    await runner.claim_and_run(generation_id)
+    await parts_of(context).runner.claim_and_run(generation_id)
 
 
 async def enqueue(app: App, connection: Connection, generation_id: str, queue: str) -> None:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from procrastinate import App, JobContext
 
-from safelight.lifecycle.expire import sweep
-from safelight.lifecycle.orphans import sweep_orphans
+from safelight.jobs.parts import parts_of
+from safelight.keeping.expire import sweep
+from safelight.keeping.orphans import sweep_orphans
 
 EVERY_TEN_SECONDS = "* * * * * */10"
 EVERY_NIGHT = "23 3 * * *"
@@ -22,10 +23,10 @@ def register(app: App, *, queue: str) -> None:
 
 
 async def _sweep(context: JobContext, timestamp: int) -> None:
-    await sweep(context.additional_context["services"])
+    await sweep(parts_of(context).keeping)
 
 
 async def _orphans(context: JobContext, timestamp: int) -> None:
     """The day before yesterday: each day is looked at once, when nothing of it is under way any more."""
     day = datetime.now(UTC) - timedelta(days=2)
-    await sweep_orphans(context.additional_context["services"], day=day, older_than=_OLDER_THAN)
+    await sweep_orphans(parts_of(context).keeping, day=day, older_than=_OLDER_THAN)

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 import structlog
 from procrastinate import App
 
 from safelight.domain.errors import ServiceUnavailable
+from safelight.jobs.parts import WorkerParts
 from safelight.lifecycle.reconcile import reconcile
-from safelight.lifecycle.services import Services
-from safelight.lifecycle.surprises import told
+from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
 
@@ -40,27 +39,24 @@ class Queue(msgspec.Struct, frozen=True):
     fetch_seconds: float = 0.25
 
 
-async def work(
-    queues: Sequence[Queue], context: Mapping[str, Any], stop: asyncio.Event, *, heartbeat_seconds: float
-) -> None:
+async def work(queues: Sequence[Queue], parts: WorkerParts, stop: asyncio.Event, *, heartbeat_seconds: float) -> None:
     """Work on the queues until ``stop`` is set. Jobs still waiting for their runs are given up then, not the runs.
 
     A worker that has not been heard of for three heartbeats counts as dead.
     """
     workers = [
-        asyncio.create_task(_serve(queue, dict(context), stop, heartbeat_seconds), name=f"queue {queue.name}")
+        asyncio.create_task(_serve(queue, parts.as_context(), stop, heartbeat_seconds), name=f"queue {queue.name}")
         for queue in queues
     ]
-    services: Services = context["services"]
     with contextlib.suppress(ServiceUnavailable):
-        await reconcile(services)  # what an earlier worker left is not to wait for the clock
+        await reconcile(parts.running)  # what an earlier worker left is not to wait for the clock
     await stop.wait()
     for worker in workers:
         worker.cancel()
     await asyncio.wait(workers, timeout=_STOP_SECONDS)
 
 
-async def _serve(queue: Queue, context: dict[str, Any], stop: asyncio.Event, heartbeat_seconds: float) -> None:
+async def _serve(queue: Queue, context: dict[str, object], stop: asyncio.Event, heartbeat_seconds: float) -> None:
     while not stop.is_set():
         try:
             await queue.app.run_worker_async(
@@ -76,6 +72,6 @@ async def _serve(queue: Queue, context: dict[str, Any], stop: asyncio.Event, hea
                 stalled_worker_timeout=3 * heartbeat_seconds,
             )
         except Exception as error:
-            log.warning("queue worker failed and is started again", queue=queue.name, **told(error))
+            log.warning("queue worker failed and is started again", queue=queue.name, **without_message(error))
         if not stop.is_set():
             await asyncio.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  (not a secret)

@@ -1,15 +1,14 @@
-"""The life of a generation, in eight steps. File names are its steps.
+"""The life of a generation, from request to charge. File names are its steps.
 
 submit     check the request, gather its references; then one transaction: idempotency, limits, hold, row, job
-run        claim it with a run token and a lease, call the backend, keep its handle, poll it
+run        claim it with a run token and a lease, and see it to its end
+dispatch   what a run says to backends: which is asked, in which order, what may be repeated
 deliver    measure what came, convert it if asked, sign its provenance, hash it, store it
-settle     one transaction, only with the live run token: state, media, capture, release, daily cost
-sign       an absolute link for each file, good until the second it is deleted
-download   check the link, find the file
-expire     mark what is due, delete it, see that it is gone, record it
+settle     one transaction, only with the live run token: state, media, capture, release, usage
 reconcile  find what lost its runner or waits to be looked at, and see to it
 
-Beside them: claims and leases (a runner's hold on a generation), backend (what a run says to backends), changes (who
-waits hears of it), cancel, thumbnails, receipts, orphans, erase, webhooks (who asked to be told is told), views (how a
-generation stands), and services (what all of them need).
+Beside them: make (an image while somebody waits), cancel, claims and leases (a runner's hold on a generation), runner
+(the runs of one process), breaker (a backend that keeps failing), changes (who waits hears of it), views (how a
+generation stands), notify (who asked to be told is told), and services (what the steps need). What becomes of the
+files afterwards is ``safelight.keeping``.
 """

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from safelight.domain.orders import GenerationType, Spec
+from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Handle
 from safelight.domain.pricing import Price
+from safelight.domain.request import Spec
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

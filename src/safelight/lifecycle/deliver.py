@@ -14,18 +14,18 @@ import msgspec
 import structlog
 
 from safelight.domain.errors import ContentPolicyViolation, MediaError, ServiceUnavailable
+from safelight.domain.generations import GenerationType
 from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
-from safelight.domain.orders import GenerationType
+from safelight.domain.object_keys import media_key
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
 from safelight.domain.ports import Algorithmic, Provider
 from safelight.lifecycle.claims import Claim
-from safelight.lifecycle.keys import media_key
-from safelight.lifecycle.killpoints import killpoint
-from safelight.lifecycle.services import Services
+from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import StoredFile
 from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
 from safelight.media.measure import measure
+from safelight.node.killpoints import killpoint
 from safelight.outbound.client import GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import OutboundRefused
@@ -46,7 +46,7 @@ class _Prepared(msgspec.Struct, frozen=True):
 
 
 async def deliver(
-    services: Services, claim: Claim, provider: Provider, produced: tuple[Produced, ...], workdir: Path
+    services: RunServices, claim: Claim, provider: Provider, produced: tuple[Produced, ...], workdir: Path
 ) -> tuple[StoredFile, ...]:
     """Store what ``provider`` produced.
 
@@ -58,7 +58,7 @@ async def deliver(
 
 
 async def _deliver_one(
-    services: Services, claim: Claim, provider: Provider, index: int, item: Produced, workdir: Path
+    services: RunServices, claim: Claim, provider: Provider, index: int, item: Produced, workdir: Path
 ) -> StoredFile:
     fetched = await _fetch(item, claim, workdir / f"fetched-{index}") if isinstance(item, RemoteFile) else item
     prepared = await asyncio.get_running_loop().run_in_executor(
@@ -74,7 +74,7 @@ async def _deliver_one(
     )
 
 
-async def _put(services: Services, claim: Claim, key: str, path: Path, mime_type: MimeType) -> None:
+async def _put(services: RunServices, claim: Claim, key: str, path: Path, mime_type: MimeType) -> None:
     """A store that hiccups is asked again; one that stays away fails the generation."""
     for pause in _STORE_PAUSES_SECONDS[claim.type]:
         try:
@@ -110,7 +110,7 @@ async def _fetch(item: RemoteFile, claim: Claim, target: Path) -> LocalFile:
 
 
 def _prepare(
-    services: Services, claim: Claim, provider: Provider, index: int, item: LocalFile | InlineBytes, workdir: Path
+    services: RunServices, claim: Claim, provider: Provider, index: int, item: LocalFile | InlineBytes, workdir: Path
 ) -> _Prepared:
     """All that needs the processor, in one go on one thread."""
     path = _materialize(item, workdir / f"inline-{index}")
@@ -141,7 +141,7 @@ def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:
 
 
 def _signed(
-    services: Services, claim: Claim, provider: Provider, source: Path, mime_type: MimeType, target: Path
+    services: RunServices, claim: Claim, provider: Provider, source: Path, mime_type: MimeType, target: Path
 ) -> Path:
     """The file with its provenance in it; as it is where the operator turned signing off."""
     if services.provenance is None:

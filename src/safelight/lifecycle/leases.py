@@ -13,7 +13,7 @@ import structlog
 from safelight.db.pool import Database
 from safelight.domain.errors import ServiceUnavailable
 from safelight.lifecycle.claims import Claim
-from safelight.lifecycle.surprises import told
+from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
 
@@ -100,7 +100,7 @@ class Leases:
             except ServiceUnavailable:
                 log.warning("leases not renewed: the database is away")
             except Exception as error:  # without this loop every lease of the process would run out
-                log.error("leases not renewed", **told(error))
+                log.error("leases not renewed", **without_message(error))
 
     async def _tell_progress(self) -> None:
         moved = [held for held in self._held.values() if held.progress - held.told >= 0.01]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from safelight.db.outage import through_outage
 from safelight.db.pool import one
 from safelight.domain.errors import (
     ContentPolicyViolation,
@@ -24,26 +25,24 @@ from safelight.domain.errors import (
     SafelightError,
     ServiceUnavailable,
 )
-from safelight.domain.orders import GenerationType
+from safelight.domain.generations import GenerationType, State
 from safelight.domain.outcomes import Completed, Failed, FailureClass, Unknown
-from safelight.domain.states import State
 from safelight.lifecycle import settle
-from safelight.lifecycle.backend import Backend
 from safelight.lifecycle.claims import Claim, ClaimedRow
 from safelight.lifecycle.deliver import deliver
-from safelight.lifecycle.killpoints import killpoint
+from safelight.lifecycle.dispatch import Dispatch
 from safelight.lifecycle.leases import LeaseLost, Leases
-from safelight.lifecycle.persist import persist
-from safelight.lifecycle.services import Services
-from safelight.lifecycle.surprises import told
-from safelight.lifecycle.views import GenerationView, view_of_completed
+from safelight.lifecycle.services import RunServices
+from safelight.lifecycle.settle import MadeImage
+from safelight.node.killpoints import killpoint
+from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
 
 _DELIVERY_GRACE_SECONDS = 60.0
 
 
-async def claim(services: Services, generation_id: str) -> Claim | None:
+async def claim(services: RunServices, generation_id: str) -> Claim | None:
     """Take a generation to run. None: it has ended, or somebody else is running it."""
     params = {"id": generation_id, "run_token": uuid.uuid4(), "lease_seconds": services.limits.lease_seconds}
     killpoint("run-before-claim")
@@ -55,15 +54,15 @@ async def claim(services: Services, generation_id: str) -> Claim | None:
 
 
 async def run(
-    services: Services, leases: Leases, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False
-) -> GenerationView | None:
+    services: RunServices, leases: Leases, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False
+) -> MadeImage | None:
     """Run a claimed generation to its end, or to where only waiting helps. An image that it completed comes back.
 
     ``is_unseen`` is asked at the end whether nobody waits for it any more. Losing the lease stops the run without a
     trace: whoever holds it now goes on. Cancelling the task hands the generation back for another runner.
     """
     async with leases.held(claim) as cancel_asked, _workdir(services, claim) as workdir:
-        this = _Run(services, claim, Backend(services, leases, claim, workdir), workdir, is_unseen)
+        this = _Run(services, claim, Dispatch(services, leases, claim, workdir), workdir, is_unseen)
         try:
             await this.to_its_end(cancel_asked)
         except LeaseLost:
@@ -72,7 +71,7 @@ async def run(
             # The row stands as it was last written; its lease runs out, and the reconciler takes it from there.
             log.error("run stopped: the database or the store is away", id=claim.id)
         except Exception as error:
-            log.error("run broke", id=claim.id, **told(error))  # likewise; a few lost runners, and it fails
+            log.error("run broke", id=claim.id, **without_message(error))  # likewise; a few lost runners, and it fails
         except asyncio.CancelledError:
             await hand_back(services, claim)
             raise
@@ -83,18 +82,18 @@ class _Run:
     """One run of one generation."""
 
     def __init__(
-        self, services: Services, claim: Claim, backend: Backend, workdir: Path, is_unseen: Callable[[], bool]
+        self, services: RunServices, claim: Claim, dispatch: Dispatch, workdir: Path, is_unseen: Callable[[], bool]
     ) -> None:
         self._services = services
         self._claim = claim
-        self._backend = backend
+        self._dispatch = dispatch
         self._workdir = workdir
         self._is_unseen = is_unseen
-        self.completed_image: GenerationView | None = None
+        self.completed_image: MadeImage | None = None
         self._deadline = time.monotonic() + max(claim.remaining_seconds, 0)
 
     async def to_its_end(self, cancel_asked: asyncio.Event) -> None:
-        work = asyncio.create_task(self._backend.outcome())
+        work = asyncio.create_task(self._dispatch.outcome())
         stopper = asyncio.create_task(self._stop_when_asked(cancel_asked))
         try:
             async with asyncio.timeout(max(self._claim.remaining_seconds, 0)):
@@ -106,7 +105,7 @@ class _Run:
         except TimeoutError:
             log.warning("generation passed its deadline", id=self._claim.id)
             work.cancel()
-            await self._backend.abandon()
+            await self._dispatch.abandon()
             await self._fail(GenerationFailed())
             return
         finally:
@@ -117,7 +116,7 @@ class _Run:
 
     async def _stop_when_asked(self, cancel_asked: asyncio.Event) -> bool:
         await cancel_asked.wait()
-        if await self._backend.stopped():
+        if await self._dispatch.stopped():
             return True
         await asyncio.Event().wait()  # it cannot be stopped: the work decides
         return False
@@ -138,25 +137,25 @@ class _Run:
         claim = self._claim
         try:
             async with asyncio.timeout(max(self._deadline - time.monotonic(), 0) + _DELIVERY_GRACE_SECONDS):
-                files = await deliver(self._services, claim, self._backend.provider, outcome.media, self._workdir)
+                files = await deliver(self._services, claim, self._dispatch.provider, outcome.media, self._workdir)
         except SafelightError as error:
             log.warning("delivery failed", id=claim.id, code=error.code, detail=error.message)
             await self._fail(_as_told(error))
             return
         except Exception as error:
-            log.error("delivery broke", id=claim.id, **told(error))
+            log.error("delivery broke", id=claim.id, **without_message(error))
             await self._fail(GenerationFailed())
             return
         unseen = self._is_unseen()
-        settled = await persist(lambda: settle.complete(self._services, claim, files, unseen=unseen))
+        settled = await through_outage(lambda: settle.complete(self._services.db, claim, files, unseen=unseen))
         if settled is None:
             raise LeaseLost
         if claim.type is GenerationType.IMAGE:
-            self.completed_image = view_of_completed(self._services, claim, files, settled, unseen=unseen)
+            self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen)
 
     async def _fail(self, error: SafelightError, state: State = State.FAILED) -> None:
         services, claim, unseen = self._services, self._claim, self._is_unseen()
-        if await persist(lambda: settle.fail(services, claim, error, state=state, unseen=unseen)) is None:
+        if await through_outage(lambda: settle.fail(services.db, claim, error, state=state, unseen=unseen)) is None:
             raise LeaseLost
 
     async def _record_unknown(self) -> None:
@@ -165,14 +164,14 @@ class _Run:
         params = {
             "id": claim.id,
             "run_token": claim.run_token,
-            "counts": int(self._backend.was_asked),
+            "counts": int(self._dispatch.was_asked),
             "first_look_seconds": self._services.limits.lease_seconds / 6,
         }
-        await persist(lambda: self._services.db.run("record_unknown", params))
+        await through_outage(lambda: self._services.db.run("record_unknown", params))
         killpoint("unknown-after-commit")
 
 
-async def hand_back(services: Services, claim: Claim) -> None:
+async def hand_back(services: RunServices, claim: Claim) -> None:
     """Give the generation to another runner, with its job in the same transaction."""
     params = {"id": claim.id, "run_token": claim.run_token}
     with contextlib.suppress(ServiceUnavailable):
@@ -185,7 +184,7 @@ async def hand_back(services: Services, claim: Claim) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _workdir(services: Services, claim: Claim) -> AsyncIterator[Path]:
+async def _workdir(services: RunServices, claim: Claim) -> AsyncIterator[Path]:
     if claim.attempts > 1:
         await asyncio.to_thread(_remove_leftovers, services.work_dir, claim.id)
     path = services.work_dir / f"{claim.id}-{claim.run_token.hex[:8]}"

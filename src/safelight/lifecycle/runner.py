@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
-from safelight.domain.orders import GenerationType
+from safelight.domain.generations import GenerationType
 from safelight.lifecycle import run
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.leases import Leases
-from safelight.lifecycle.services import Services
-from safelight.lifecycle.views import GenerationView
+from safelight.lifecycle.services import RunServices
+from safelight.lifecycle.settle import MadeImage
 
 T = TypeVar("T")
 
-RunTask: TypeAlias = asyncio.Task[GenerationView | None]
+RunTask: TypeAlias = asyncio.Task[MadeImage | None]
 
 
 class Runner:
     """Runs generations as tasks of their own, so that nobody's leaving stops one."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: RunServices) -> None:
         self._services = services
         self._leases = Leases(services.db, services.limits.lease_seconds)
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -11,14 +11,12 @@ import msgspec
 
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
+from safelight.domain.generations import GenerationType
 from safelight.domain.media import Reference, ReferenceRole
-from safelight.domain.orders import GenerationType
 from safelight.domain.ports import BlobStore, Moderator, Provider
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
-from safelight.lifecycle.files import RecentFiles
-from safelight.media.jws import StatementSigner
 from safelight.media.provenance import ProvenanceSigner
 from safelight.outbound.policy import OutboundPolicy
 
@@ -60,28 +58,45 @@ class RateWindow(msgspec.Struct, frozen=True, kw_only=True):
     reset: int
 
 
-class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """One process's parts.
+class SubmitServices(msgspec.Struct, frozen=True, kw_only=True):
+    """What accepting a request takes."""
 
-    ``media_threads`` measure, convert, sign and scale media: no more than there are processors, as more would only
-    wait for each other and for the interpreter lock.
+    db: Database
+    store: BlobStore
+    catalog: Catalog
+    references: GatherReferences
+    moderator: Moderator | None
+    enqueue: Enqueue
+    limits: Limits
+    work_dir: Path
+    webhook_policy: OutboundPolicy = OutboundPolicy()
+
+
+class RunServices(msgspec.Struct, frozen=True, kw_only=True):
+    """What running a generation to its end takes.
+
+    ``media_threads`` measure, convert and sign media: no more than there are processors, as more would only wait for
+    each other and for the interpreter lock.
     """
 
     db: Database
     store: BlobStore
     catalog: Catalog
     providers: Mapping[str, Provider]
-    signer: LinkSigner
-    references: GatherReferences
-    moderator: Moderator | None
     enqueue: Enqueue
     provenance: ProvenanceSigner | None
-    statements: StatementSigner | None
     tells_prompt: bool
     breakers: Breakers
     changes: Changes
     limits: Limits
     work_dir: Path
     media_threads: Executor
-    recent_files: RecentFiles = msgspec.field(default_factory=RecentFiles)
-    webhook_policy: OutboundPolicy = OutboundPolicy()
+
+
+class ViewServices(msgspec.Struct, frozen=True, kw_only=True):
+    """What telling how a generation stands takes."""
+
+    db: Database
+    signer: LinkSigner
+    changes: Changes
+    limits: Limits

@@ -11,14 +11,13 @@ from datetime import datetime
 import msgspec
 from psycopg.types.json import Jsonb
 
+from safelight.db.pool import Database
 from safelight.domain.errors import SafelightError
+from safelight.domain.generations import GenerationType, State
 from safelight.domain.media import MediaFacts
-from safelight.domain.orders import GenerationType
 from safelight.domain.pricing import charge_for
-from safelight.domain.states import State
 from safelight.lifecycle.claims import Claim
-from safelight.lifecycle.killpoints import killpoint
-from safelight.lifecycle.services import Services
+from safelight.node.killpoints import killpoint
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +41,22 @@ class Settled(msgspec.Struct, frozen=True):
     notified: str | None = None
 
 
+class MadeImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that was completed just now. ``unseen``: nobody was told of it yet."""
+
+    claim: Claim
+    files: tuple[StoredFile, ...]
+    settled: Settled
+    unseen: bool
+
+
 async def complete(
-    services: Services, claim: Claim, files: tuple[StoredFile, ...], *, unseen: bool = False
+    db: Database, claim: Claim, files: tuple[StoredFile, ...], *, unseen: bool = False
 ) -> Settled | None:
     """End it as completed and charge for what was delivered. None: this runner is no longer the live one."""
     charged_nanos, charged_thousandths = charge_for(claim.price, delivered_thousandths(claim, files))
     return await _end(
-        services,
+        db,
         claim,
         state=State.COMPLETED,
         unseen=unseen,
@@ -59,7 +67,7 @@ async def complete(
 
 
 async def fail(
-    services: Services,
+    db: Database,
     claim: Claim,
     error: SafelightError,
     *,
@@ -68,7 +76,7 @@ async def fail(
 ) -> Settled | None:
     """End it as failed (or canceled) and release the hold in full. None: no longer the live runner."""
     code = "canceled" if state is State.CANCELED else error.code
-    return await _end(services, claim, state=state, unseen=unseen, error_code=code, error_message=error.message)
+    return await _end(db, claim, state=state, unseen=unseen, error_code=code, error_message=error.message)
 
 
 def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:
@@ -79,7 +87,7 @@ def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:
 
 
 async def _end(
-    services: Services,
+    db: Database,
     claim: Claim,
     *,
     state: State,
@@ -102,7 +110,7 @@ async def _end(
         "media": Jsonb(media or []),
     }
     killpoint("settle-before-commit")
-    settled = await services.db.one("settle", params, Settled)
+    settled = await db.one("settle", params, Settled)
     killpoint("settle-after-commit")
     return settled
 

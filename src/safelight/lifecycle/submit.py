@@ -17,7 +17,6 @@ from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from safelight.db.pool import Connection, one
-from safelight.domain.access import Principal
 from safelight.domain.catalog import Model
 from safelight.domain.errors import (
     ContentPolicyViolation,
@@ -30,15 +29,17 @@ from safelight.domain.errors import (
     ServiceUnavailable,
 )
 from safelight.domain.events import EventType
+from safelight.domain.generations import GenerationType
 from safelight.domain.ids import new_generation_id
 from safelight.domain.media import EXTENSION_OF_MIME, Reference, ReferenceRole
-from safelight.domain.orders import GenerationType, Request, Spec, StoredReference, resolve
+from safelight.domain.object_keys import input_key
 from safelight.domain.pricing import Price, price_of
+from safelight.domain.request import Request, Spec, StoredReference, resolve
+from safelight.domain.scope import Principal
 from safelight.lifecycle.claims import Claim
-from safelight.lifecycle.keys import input_key
-from safelight.lifecycle.killpoints import killpoint
-from safelight.lifecycle.services import RateWindow, Services
-from safelight.lifecycle.webhooks import announce, request_webhook_url
+from safelight.lifecycle.notify import announce, request_webhook_url
+from safelight.lifecycle.services import RateWindow, SubmitServices
+from safelight.node.killpoints import killpoint
 
 log = structlog.get_logger()
 
@@ -86,14 +87,14 @@ class _EarlierUse(msgspec.Struct, frozen=True):
     body_sha256: bytes
 
 
-def quote(services: Services, request: Request) -> tuple[Spec, Price]:
+def quote(services: SubmitServices, request: Request) -> tuple[Spec, Price]:
     """The request with its defaults applied, and its exact price. Checks all but what lies behind an image's URL."""
     spec, price = _resolved(services, request)
     services.references.check(_images(request))
     return spec, price
 
 
-def _resolved(services: Services, request: Request) -> tuple[Spec, Price]:
+def _resolved(services: SubmitServices, request: Request) -> tuple[Spec, Price]:
     model = services.catalog.for_type(request.model, request.type)
     spec = resolve(request, model)
     quantity = spec.duration_seconds or 1
@@ -101,7 +102,7 @@ def _resolved(services: Services, request: Request) -> tuple[Spec, Price]:
 
 
 async def submit(
-    services: Services, submission: Submission, *, has_left: Callable[[], bool] = lambda: False
+    services: SubmitServices, submission: Submission, *, has_left: Callable[[], bool] = lambda: False
 ) -> Accepted:
     """Accept a request, or find the earlier attempt that it repeats.
 
@@ -145,13 +146,13 @@ def check_idempotency_key(key: str | None) -> None:
         )
 
 
-async def rate_window(services: Services, workspace_id: int, type_: GenerationType) -> RateWindow | None:
+async def rate_window(services: SubmitServices, workspace_id: int, type_: GenerationType) -> RateWindow | None:
     """How the workspace's rate window for a type stands."""
     row = await services.db.one("limits", _limit_params(services, workspace_id, type_), _Limits)
     return _rate_window(row) if row else None
 
 
-async def _earlier_attempt(services: Services, submission: Submission) -> str | None:
+async def _earlier_attempt(services: SubmitServices, submission: Submission) -> str | None:
     principal = submission.principal
     if submission.idempotency_key is not None:
         params = {"workspace_id": principal.workspace_id, "key": submission.idempotency_key}
@@ -166,7 +167,7 @@ async def _earlier_attempt(services: Services, submission: Submission) -> str | 
     return None
 
 
-async def _with_webhook_url(services: Services, submission: Submission) -> Submission:
+async def _with_webhook_url(services: SubmitServices, submission: Submission) -> Submission:
     url = submission.request.webhook_url
     if url is None:
         return submission
@@ -174,7 +175,7 @@ async def _with_webhook_url(services: Services, submission: Submission) -> Submi
     return msgspec.structs.replace(submission, request=msgspec.structs.replace(submission.request, webhook_url=url))
 
 
-async def _moderate(services: Services, submission: Submission) -> None:
+async def _moderate(services: SubmitServices, submission: Submission) -> None:
     """Refuse what the operator's content check refuses, before anything is held."""
     if services.moderator is None:
         return
@@ -183,16 +184,18 @@ async def _moderate(services: Services, submission: Submission) -> None:
         raise await _refused(services, submission, category, "prompt")
 
 
-async def _refused(services: Services, submission: Submission, category: str, param: str) -> ContentPolicyViolation:
+async def _refused(
+    services: SubmitServices, submission: Submission, category: str, param: str
+) -> ContentPolicyViolation:
     log.info("refused by moderation", workspace=submission.principal.workspace, category=category, param=param)
     told = {"category": category, "param": param}
-    await announce(services, submission.principal.workspace_id, EventType.MODERATION_REFUSED, told)
+    await announce(services.db, submission.principal.workspace_id, EventType.MODERATION_REFUSED, told)
     return ContentPolicyViolation(
         f"The request was refused by the content policy (category: {category}). Change the {param}.", param=param
     )
 
 
-async def _keep_references(services: Services, generation_id: str, submission: Submission, spec: Spec) -> Spec:
+async def _keep_references(services: SubmitServices, generation_id: str, submission: Submission, spec: Spec) -> Spec:
     request = submission.request
     if not request.images:
         return spec
@@ -209,7 +212,7 @@ def _images(request: Request) -> list[tuple[str, ReferenceRole, str]]:
     return [(image.url, image.role or "reference_image", f"images[{i}].url") for i, image in enumerate(request.images)]
 
 
-async def _keep(services: Services, generation_id: str, index: int, reference: Reference) -> StoredReference:
+async def _keep(services: SubmitServices, generation_id: str, index: int, reference: Reference) -> StoredReference:
     key = input_key(generation_id, index, EXTENSION_OF_MIME[reference.mime_type])
     path = services.work_dir / f"{generation_id}-{index}"
     try:
@@ -220,12 +223,14 @@ async def _keep(services: Services, generation_id: str, index: int, reference: R
     return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)
 
 
-async def _drop_references(services: Services, spec: Spec) -> None:
+async def _drop_references(services: SubmitServices, spec: Spec) -> None:
     if spec.references:
         await services.store.delete([reference.key for reference in spec.references])
 
 
-async def _accept(services: Services, submission: Submission, generation_id: str, spec: Spec, price: Price) -> Accepted:
+async def _accept(
+    services: SubmitServices, submission: Submission, generation_id: str, spec: Spec, price: Price
+) -> Accepted:
     request, principal = submission.request, submission.principal
     is_image = request.type is GenerationType.IMAGE
     model = services.catalog.models[request.model]
@@ -268,7 +273,9 @@ async def _accept(services: Services, submission: Submission, generation_id: str
     raise ServiceUnavailable  # the account changed each time between the refusal and the question why
 
 
-async def _insert(services: Services, params: dict[str, object], model: Model, principal: Principal) -> _Window | None:
+async def _insert(
+    services: SubmitServices, params: dict[str, object], model: Model, principal: Principal
+) -> _Window | None:
     async with services.db.connection() as connection:
         if model.type is GenerationType.IMAGE and not principal.is_capped:
             killpoint("submit-before-commit")
@@ -283,7 +290,7 @@ async def _insert(services: Services, params: dict[str, object], model: Model, p
         return row
 
 
-async def _is_accepted(services: Services, params: Mapping[str, object]) -> bool:
+async def _is_accepted(services: SubmitServices, params: Mapping[str, object]) -> bool:
     """Whether a submission whose answer was lost with the connection is on record all the same."""
     for pause in _LOST_ANSWER_PAUSES_SECONDS:
         await asyncio.sleep(pause)
@@ -300,7 +307,7 @@ async def _spend_from_key(connection: Connection, params: dict[str, object]) -> 
         raise QuotaExceeded("This API key has reached its spend cap. Use another key, or raise the cap.")
 
 
-async def _explain_refusal(services: Services, params: dict[str, object]) -> None:
+async def _explain_refusal(services: SubmitServices, params: dict[str, object]) -> None:
     """Raise what stood in the way; return if nothing does any more."""
     row = await services.db.one("limits", params, _Limits)
     if row is None:
@@ -316,7 +323,7 @@ async def _explain_refusal(services: Services, params: dict[str, object]) -> Non
         raise QuotaExceeded
 
 
-def _limit_params(services: Services, workspace_id: int, type_: GenerationType) -> dict[str, object]:
+def _limit_params(services: SubmitServices, workspace_id: int, type_: GenerationType) -> dict[str, object]:
     return {
         "workspace_id": workspace_id,
         "type": str(type_),
@@ -325,12 +332,12 @@ def _limit_params(services: Services, workspace_id: int, type_: GenerationType) 
     }
 
 
-def _deadline_seconds(services: Services, type_: GenerationType) -> int:
+def _deadline_seconds(services: SubmitServices, type_: GenerationType) -> int:
     limits = services.limits
     return limits.image_deadline_seconds if type_ is GenerationType.IMAGE else limits.video_deadline_seconds
 
 
-def _retention_seconds(services: Services, submission: Submission) -> int:
+def _retention_seconds(services: SubmitServices, submission: Submission) -> int:
     """How long the media is kept: as asked, up to the workspace's maximum; an hour at most if delivered once."""
     limits, request = services.limits, submission.request
     most = submission.principal.retention_max_seconds or limits.retention_max_seconds

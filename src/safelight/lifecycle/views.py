@@ -13,14 +13,12 @@ import msgspec
 
 from safelight.db.pool import Database
 from safelight.domain.errors import NotFound
+from safelight.domain.generations import GenerationType, State
 from safelight.domain.ids import is_generation_id
 from safelight.domain.money import as_decimal
-from safelight.domain.orders import GenerationType
 from safelight.domain.signing import LinkSigner
-from safelight.domain.states import State
-from safelight.lifecycle.claims import Claim
-from safelight.lifecycle.services import RateWindow, Services
-from safelight.lifecycle.settle import Settled, StoredFile
+from safelight.lifecycle.services import RateWindow, ViewServices
+from safelight.lifecycle.settle import MadeImage
 
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.02, 0.5
 
@@ -91,7 +89,7 @@ class _FoundRow(_Row, frozen=True, kw_only=True):
     rate_reset: int
 
 
-async def view(services: Services, workspace_id: int, generation_id: str, type_: GenerationType) -> GenerationView:
+async def view(services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType) -> GenerationView:
     """The generation, or ``NotFound``: another workspace's is as absent as one that never was."""
     row = await _find(services.db, workspace_id, generation_id)
     if row is None or row.type != type_:
@@ -99,10 +97,9 @@ async def view(services: Services, workspace_id: int, generation_id: str, type_:
     return _view(services.signer, row, _window(services, row))
 
 
-def view_of_completed(
-    services: Services, claim: Claim, files: tuple[StoredFile, ...], settled: Settled, *, unseen: bool
-) -> GenerationView:
+def view_of_completed(services: ViewServices, made: MadeImage) -> GenerationView:
     """An image that was completed just now, as ``view`` would tell it, without asking the database again."""
+    claim, settled = made.claim, made.settled
     row = _Row(
         id=claim.id,
         type=claim.type.value,
@@ -118,19 +115,19 @@ def view_of_completed(
         created_at=settled.created_at,
         finished_at=settled.finished_at,
         deletes_at=settled.deletes_at,
-        unseen=unseen,
-        media=[{"index": file.index, **msgspec.structs.asdict(file.facts)} for file in files],
+        unseen=made.unseen,
+        media=[{"index": file.index, **msgspec.structs.asdict(file.facts)} for file in made.files],
     )
     return _view(services.signer, row)
 
 
-async def note_seen(services: Services, found: GenerationView, *, seen: bool = True) -> None:
+async def note_seen(services: ViewServices, found: GenerationView, *, seen: bool = True) -> None:
     """Keep whether a client was told of it: a repeat of its request joins only what is unseen."""
     if found.is_unseen == seen:
         await services.db.run("record_seen", {"id": found.id, "seen": seen})
 
 
-async def view_of_any_type(services: Services, workspace_id: int, generation_id: str) -> GenerationView:
+async def view_of_any_type(services: ViewServices, workspace_id: int, generation_id: str) -> GenerationView:
     """The generation, image or video, or ``NotFound``."""
     row = await _find(services.db, workspace_id, generation_id)
     if row is None:
@@ -139,7 +136,7 @@ async def view_of_any_type(services: Services, workspace_id: int, generation_id:
 
 
 async def view_after(
-    services: Services, workspace_id: int, generation_id: str, type_: GenerationType, wait_seconds: float
+    services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType, wait_seconds: float
 ) -> GenerationView:
     """The generation once it has ended, or as it stands after ``wait_seconds``."""
     found = await view(services, workspace_id, generation_id, type_)
@@ -154,7 +151,7 @@ async def view_after(
 
 
 async def list_views(
-    services: Services,
+    services: ViewServices,
     workspace_id: int,
     *,
     type_: GenerationType | None,
@@ -174,7 +171,7 @@ async def list_views(
 
 
 async def ended_view(
-    services: Services, workspace_id: int, generation_id: str, type_: GenerationType, *, waits: bool
+    services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType, *, waits: bool
 ) -> GenerationView:
     """The generation once it has ended, or as it stands when the time for an image is up.
 
@@ -196,7 +193,7 @@ async def _find(db: Database, workspace_id: int, generation_id: str) -> _FoundRo
     return await db.lookup("find_generation", {"id": generation_id, "workspace_id": workspace_id}, _FoundRow)
 
 
-def _window(services: Services, row: _FoundRow) -> RateWindow:
+def _window(services: ViewServices, row: _FoundRow) -> RateWindow:
     limit = row.own_rate_limit or services.limits.rpm(GenerationType(row.type))
     return RateWindow(limit=limit, used=row.rate_used, reset=row.rate_reset)
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from safelight.domain.errors import ConfigurationError
-from safelight.media.certificates import load_chain
+from safelight.node.chain import load_chain
 
 # RFC 7518, section 3.4: the algorithm of each curve, its hash, and the length of a coordinate in bytes.
 _OF_CURVE: dict[str, tuple[str, hashes.HashAlgorithm, int]] = {

@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from safelight import __version__
 from safelight.domain.errors import ConfigurationError, ProvenanceError
 from safelight.domain.media import EXTENSION_OF_MIME, MimeType
-from safelight.media.certificates import certificate_expiry, create_local_chain, load_chain
 from safelight.media.descriptor_stream import DescriptorStream
 from safelight.media.sniff import sniff
+from safelight.node.chain import certificate_expiry, create_local_chain, load_chain
 
 __all__ = ["ProvenanceReport", "ProvenanceSigner", "certificate_expiry", "create_local_chain", "verify"]
 

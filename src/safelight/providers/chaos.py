@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from safelight.domain.orders import GenerationType, Order
+from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import (
     Accepted,
     Completed,
@@ -41,6 +41,7 @@ from safelight.domain.outcomes import (
     Unknown,
 )
 from safelight.domain.ports import Attempt
+from safelight.domain.request import Order
 
 CANARY = "canary-7f3a-provider-secret"
 """What raw error texts carry unless an option says otherwise. It must turn up nowhere."""
@@ -197,7 +198,7 @@ class BlindChaosProvider:
         job = _Job(
             generation_id=order.id,
             type=order.type,
-            seconds=order.duration_seconds or 1,
+            seconds=order.spec.duration_seconds or 1,
             behaviour=Behaviour.OK if behaviour in _TAKES_NOTHING else behaviour,
             job_seconds=options.job_seconds,
             finds=options.finds,

@@ -15,9 +15,10 @@ import zlib
 import av
 import numpy as np
 
-from safelight.domain.orders import GenerationType, Order
+from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Completed, Failed, FailureClass, InlineBytes, SubmitOutcome
 from safelight.domain.ports import Attempt
+from safelight.domain.request import Order
 
 
 class NoopProvider:
@@ -34,7 +35,7 @@ class NoopProvider:
             return Failed(FailureClass(attempt.options["fails_with"]), "as its options say")
         if order.type is GenerationType.IMAGE:
             return Completed((InlineBytes(png()),))
-        seconds = attempt.options.get("delivered_seconds", order.duration_seconds)
+        seconds = attempt.options.get("delivered_seconds", order.spec.duration_seconds)
         return Completed((InlineBytes(mp4(seconds if isinstance(seconds, int) else 1)),))
 
     async def close(self) -> None:

@@ -4,5 +4,5 @@ signing   secrets, and the three headers that let a receiver know who sent what,
 schedule  when a failed delivery is tried again
 sender    one attempt, through ``safelight.outbound``, and what it came to
 
-What is due to whom is on record in the database: ``safelight.lifecycle.webhooks``.
+What is due to whom is on record in the database: ``safelight.lifecycle.notify``.
 """

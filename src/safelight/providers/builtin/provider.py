@@ -16,9 +16,10 @@ from pathlib import Path
 
 import structlog
 
-from safelight.domain.orders import GenerationType, Order
+from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Completed, Failed, FailureClass, LocalFile, SubmitOutcome
 from safelight.domain.ports import Attempt
+from safelight.domain.request import Order
 from safelight.providers.builtin.spec import ImageSpec, ReferenceImage, VideoSpec
 
 log = structlog.get_logger()
@@ -131,18 +132,19 @@ def _render(order: Order, seed: int, path: Path, progress_path: Path) -> None:
     # The renderer and its libraries are an optional extra, and are loaded by the process that needs them.
     from safelight.providers.builtin.render import render_image, render_video
 
+    asked = order.spec
     references = tuple(ReferenceImage(item.role, item.data) for item in order.references)
     if order.type is GenerationType.IMAGE:
-        spec = ImageSpec(prompt=order.prompt, seed=seed, width=order.width, height=order.height, references=references)
-        render_image(spec, path, order.output_format or "jpeg")
+        spec = ImageSpec(prompt=asked.prompt, seed=seed, width=asked.width, height=asked.height, references=references)
+        render_image(spec, path, asked.output_format or "jpeg")
         return
     clip = VideoSpec(
-        prompt=order.prompt,
+        prompt=asked.prompt,
         seed=seed,
-        width=order.width,
-        height=order.height,
-        duration_seconds=order.duration_seconds or 1,
-        sound=bool(order.sound),
+        width=asked.width,
+        height=asked.height,
+        duration_seconds=asked.duration_seconds or 1,
+        sound=bool(asked.sound),
         references=references,
     )
     render_video(clip, path, lambda fraction: _write_progress(progress_path, fraction))

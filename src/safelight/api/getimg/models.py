@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from litestar import Response, get
 
-from safelight.api import wire
 from safelight.api.answer import json_response
-from safelight.api.generations import HttpRequest
-from safelight.api.state import api_state, require_key
+from safelight.api.auth import api_state, require_key
+from safelight.api.getimg import wire
+from safelight.api.submission import HttpRequest
 from safelight.domain.errors import InvalidParameter
-from safelight.domain.orders import GenerationType
+from safelight.domain.generations import GenerationType
 from safelight.domain.text import quoted
 
 
@@ -19,11 +19,11 @@ async def list_models(request: HttpRequest) -> Response[bytes]:
     wanted = request.query_params.get("type")
     if wanted is not None and wanted not in list(GenerationType):
         raise InvalidParameter(f"type {quoted(wanted)} is not supported. Use image or video.", param="type")
-    models = api_state(request).services.catalog.models.values()
+    models = api_state(request).submitting.catalog.models.values()
     return json_response([wire.model_entry(model) for model in models if wanted in (None, model.type)])
 
 
 @get("/v2/models/{model_id:str}", before_request=require_key)
 async def get_model(request: HttpRequest, model_id: str) -> Response[bytes]:
     """One model."""
-    return json_response(wire.model_entry(api_state(request).services.catalog.find(model_id)))
+    return json_response(wire.model_entry(api_state(request).submitting.catalog.find(model_id)))

@@ -8,15 +8,15 @@ import time
 import structlog
 
 from safelight.domain.errors import InvalidParameter, NotFound
-from safelight.lifecycle.expire import sweep
-from safelight.lifecycle.services import Services
+from safelight.keeping.expire import sweep
+from safelight.keeping.services import KeepingServices
 
 log = structlog.get_logger()
 
 _PATIENCE_SECONDS = 30.0
 
 
-async def erase_workspace(services: Services, name: str) -> int:
+async def erase_workspace(services: KeepingServices, name: str) -> int:
     """Erase a workspace for good; the number of files deleted.
 
     Its keys stop working first. Raises ``NotFound``, and ``InvalidParameter`` while generations are under way.
@@ -37,6 +37,6 @@ async def erase_workspace(services: Services, name: str) -> int:
     return deleted
 
 
-async def _in_flight(services: Services, workspace_id: int) -> int:
+async def _in_flight(services: KeepingServices, workspace_id: int) -> int:
     row = await services.db.one("count_in_flight", {"workspace_id": workspace_id}, tuple)
     return int(row[0]) if row else 0

@@ -20,11 +20,12 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from safelight.db.listen import listen
+from safelight.db.pool import Database
 from safelight.domain.errors import NotFound, ServiceUnavailable
 from safelight.domain.events import EventType
+from safelight.domain.generations import GenerationType
 from safelight.domain.money import format_usd
-from safelight.domain.orders import GenerationType
-from safelight.lifecycle.services import Services
+from safelight.lifecycle.services import SubmitServices, ViewServices
 from safelight.lifecycle.views import GenerationView, view
 from safelight.webhooks.schedule import DELAYS_SECONDS, next_delay_seconds
 from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken, read_webhook_url
@@ -41,7 +42,7 @@ _LEASE_SECONDS = 4 * TIMEOUT_SECONDS
 _POLL_SECONDS = 5.0  # for a notification that was missed, and for what becomes due
 _KEEP_DAYS = 30
 
-Told = Callable[[GenerationView], bytes]
+ToJson = Callable[[GenerationView], bytes]
 """A generation in JSON, as its GET answers."""
 
 
@@ -73,11 +74,17 @@ class WebhookDelivery:
     """Delivers what is due, within one worker process."""
 
     def __init__(
-        self, services: Services, sender: Sender, told: Told, *, slots: int = SLOTS, lane_slots: int = LANE_SLOTS
+        self,
+        services: ViewServices,
+        sender: Sender,
+        to_json: ToJson,
+        *,
+        slots: int = SLOTS,
+        lane_slots: int = LANE_SLOTS,
     ) -> None:
         self._services = services
         self._sender = sender
-        self._told = told
+        self._to_json = to_json
         self._slots = slots
         self._lane_slots = lane_slots
         self._wake = asyncio.Event()
@@ -189,7 +196,7 @@ class WebhookDelivery:
         if due.generation_id is not None:
             type_ = GenerationType(due.generation_type or "")
             data: object = msgspec.Raw(
-                self._told(await view(self._services, due.workspace_id, due.generation_id, type_))
+                self._to_json(await view(self._services, due.workspace_id, due.generation_id, type_))
             )
         else:
             data = _readable(due.payload)
@@ -221,7 +228,7 @@ class WebhookDelivery:
             asyncio.get_running_loop().call_later(delay_seconds, self._wake.set)
 
 
-async def request_webhook_url(services: Services, workspace_id: int, url: str) -> str:
+async def request_webhook_url(services: SubmitServices, workspace_id: int, url: str) -> str:
     """The address of a request's ``webhook_url`` in its one spelling; its workspace has a secret from here on.
 
     Raises ``InvalidParameter`` naming ``webhook_url``.
@@ -231,15 +238,15 @@ async def request_webhook_url(services: Services, workspace_id: int, url: str) -
     return url
 
 
-async def announce(services: Services, workspace_id: int, type_: EventType, payload: dict[str, Any]) -> None:
+async def announce(db: Database, workspace_id: int, type_: EventType, payload: dict[str, Any]) -> None:
     """Tell an event that goes with no change of a row. Those that do are told by the row's own triggers."""
     params = {"workspace_id": workspace_id, "type": str(type_), "payload": Jsonb(payload)}
-    await services.db.one("announce", params, tuple)
+    await db.one("announce", params, tuple)
 
 
-async def expire_events(services: Services) -> int:
+async def expire_events(db: Database) -> int:
     """Forget events, and their deliveries, that ended over 30 days ago; a batch of them, and their number."""
-    return await services.db.run("expire_events", {"days": _KEEP_DAYS})
+    return await db.run("expire_events", {"days": _KEEP_DAYS})
 
 
 def _readable(payload: dict[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from litestar import Response, delete, get, post
 
-from safelight.api import wire
 from safelight.api.answer import json_response
-from safelight.api.generations import REPLAYED, Departure, HttpRequest, rate_headers, read_submission, with_rate_headers
-from safelight.api.state import api_state, principal, require_key
+from safelight.api.auth import api_state, principal, require_key
+from safelight.api.getimg import wire
+from safelight.api.submission import REPLAYED, Departure, HttpRequest, rate_headers, read_submission, with_rate_headers
 from safelight.domain.errors import InvalidParameter
-from safelight.domain.orders import GenerationType
+from safelight.domain.generations import GenerationType
 from safelight.lifecycle.cancel import Cancellation, cancel
 from safelight.lifecycle.submit import submit
 from safelight.lifecycle.views import note_seen, view_after
@@ -25,7 +25,7 @@ async def create_video(request: HttpRequest) -> Response[bytes]:
         submission = await read_submission(request, wire.VideoGenerationBody)
         departure = Departure()
         async with departure.watched(request):
-            accepted = await submit(api_state(request).services, submission, has_left=departure.has_left)
+            accepted = await submit(api_state(request).submitting, submission, has_left=departure.has_left)
         headers = rate_headers(accepted.window) | ({REPLAYED: "true"} if accepted.is_replay else {})
         pending = wire.PendingGeneration(id=accepted.id, status="pending")
         return json_response(pending, status=202, headers=headers)
@@ -38,7 +38,7 @@ async def get_video(request: HttpRequest, generation_id: str) -> Response[bytes]
     """How a video stands; with ``wait``, once it has ended or the wait is over."""
 
     async def answer() -> Response[bytes]:
-        services, workspace_id = api_state(request).services, principal(request).workspace_id
+        services, workspace_id = api_state(request).viewing, principal(request).workspace_id
         found = await view_after(services, workspace_id, generation_id, GenerationType.VIDEO, _wait_seconds(request))
         await note_seen(services, found)
         return json_response(wire.video(found), headers=rate_headers(found.window))
@@ -49,8 +49,8 @@ async def get_video(request: HttpRequest, generation_id: str) -> Response[bytes]
 @delete("/v2/videos/generations/{generation_id:str}", status_code=200, before_request=require_key)
 async def cancel_video(request: HttpRequest, generation_id: str) -> Response[bytes]:
     """Cancel a video, as far as it still can be."""
-    services, workspace_id = api_state(request).services, principal(request).workspace_id
-    became, found = await cancel(services, workspace_id, generation_id, GenerationType.VIDEO)
+    state, workspace_id = api_state(request), principal(request).workspace_id
+    became, found = await cancel(state.running, state.viewing, workspace_id, generation_id, GenerationType.VIDEO)
     return json_response(
         wire.CanceledVideo(id=found.id, status=found.state.on_the_wire, cancellation=became.value),
         status=202 if became is Cancellation.REQUESTED else 200,

@@ -8,7 +8,7 @@ import msgspec
 
 from safelight.domain.errors import NotFound
 from safelight.domain.ids import is_generation_id
-from safelight.lifecycle.services import Services
+from safelight.keeping.services import KeepingServices
 
 
 class DeletedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: datetime | None
 
 
-async def receipt(services: Services, workspace_id: int, generation_id: str) -> Receipt:
+async def receipt(services: KeepingServices, workspace_id: int, generation_id: str) -> Receipt:
     """The receipt of a generation of this workspace. Raises ``NotFound`` while a file of it is still kept."""
     params = {"id": generation_id, "workspace_id": workspace_id}
     rows = await services.db.all("find_receipt", params, _Row) if is_generation_id(generation_id) else []

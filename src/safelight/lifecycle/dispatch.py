@@ -17,10 +17,10 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
+from safelight.db.outage import through_outage
 from safelight.domain.catalog import Binding
 from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.media import Reference
-from safelight.domain.orders import Order
 from safelight.domain.outcomes import (
     Accepted,
     Completed,
@@ -32,12 +32,12 @@ from safelight.domain.outcomes import (
     Unknown,
 )
 from safelight.domain.ports import Attempt, Cancelable, Findable, Pollable, Provider, Repeatable
+from safelight.domain.request import Order
 from safelight.lifecycle.claims import Claim
-from safelight.lifecycle.killpoints import killpoint
 from safelight.lifecycle.leases import LeaseLost, Leases
-from safelight.lifecycle.persist import persist
-from safelight.lifecycle.services import Services
-from safelight.lifecycle.surprises import told
+from safelight.lifecycle.services import RunServices
+from safelight.node.killpoints import killpoint
+from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
 
@@ -67,10 +67,10 @@ class _Turn(msgspec.Struct):
         self.not_before = math.inf if is_over else now + pause
 
 
-class Backend:
-    """The backends of one claimed generation."""
+class Dispatch:
+    """What one run says to the backends of its generation."""
 
-    def __init__(self, services: Services, leases: Leases, claim: Claim, workdir: Path) -> None:
+    def __init__(self, services: RunServices, leases: Leases, claim: Claim, workdir: Path) -> None:
         model = services.catalog.models.get(claim.model)
         self._bindings: tuple[Binding, ...] = model.bindings if model else ()
         self._services = services
@@ -98,7 +98,7 @@ class Backend:
         except (LeaseLost, ServiceUnavailable):
             raise
         except Exception as error:
-            log.error("provider broke", id=self._claim.id, **told(error))
+            log.error("provider broke", id=self._claim.id, **without_message(error))
             return self._after_surprise()
 
     async def stopped(self) -> bool:
@@ -153,7 +153,7 @@ class Backend:
         except TimeoutError:
             return False
         except Exception as error:
-            log.error("provider broke in cancel", id=self._claim.id, **told(error))
+            log.error("provider broke in cancel", id=self._claim.id, **without_message(error))
             return False
         killpoint("cancel-after-backend")
         return is_stopped
@@ -232,7 +232,7 @@ class Backend:
         try:
             return await self.provider.submit(order, attempt)
         except Exception as error:
-            log.error("provider broke in submit", id=self._claim.id, **told(error))
+            log.error("provider broke in submit", id=self._claim.id, **without_message(error))
             return self._after_surprise()
 
     async def _accepted(self, handle: Handle) -> Completed | Failed | Unknown:
@@ -252,7 +252,7 @@ class Backend:
             try:
                 outcome = await provider.poll(handle)
             except Exception as error:
-                log.error("provider broke in poll", id=self._claim.id, **told(error))
+                log.error("provider broke in poll", id=self._claim.id, **without_message(error))
                 failures += 1
                 if failures == _MAX_POLL_FAILURES:
                     return Unknown("the backend cannot be asked")
@@ -301,29 +301,16 @@ class Backend:
     async def _record(self, name: str, **values: object) -> None:
         claim = self._claim
         params = {"id": claim.id, "run_token": claim.run_token, **values}
-        if not await persist(lambda: self._services.db.run(name, params)):
+        if not await through_outage(lambda: self._services.db.run(name, params)):
             raise LeaseLost
 
     async def _order(self) -> Order:
-        claim, spec = self._claim, self._claim.spec
+        claim = self._claim
         references = [
             Reference(role=kept.role, mime_type=kept.mime_type, data=await self._services.store.get(kept.key))
-            for kept in spec.references
+            for kept in claim.spec.references
         ]
-        return Order(
-            id=claim.id,
-            type=claim.type,
-            model=claim.model,
-            prompt=spec.prompt,
-            aspect_ratio=spec.aspect_ratio,
-            resolution=spec.resolution,
-            width=spec.width,
-            height=spec.height,
-            output_format=spec.output_format,
-            duration_seconds=spec.duration_seconds,
-            sound=spec.sound,
-            references=tuple(references),
-        )
+        return Order(id=claim.id, type=claim.type, model=claim.model, spec=claim.spec, references=tuple(references))
 
 
 def _is_repeatable(provider: Provider) -> bool:

@@ -8,20 +8,29 @@ import msgspec
 from litestar.connection import ASGIConnection
 
 from safelight.accounts.keys import Authenticator
-from safelight.domain.access import Principal
+from safelight.db.pool import Database
+from safelight.domain.scope import Principal
+from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.runner import Runner
-from safelight.lifecycle.services import Services
+from safelight.lifecycle.services import RunServices, SubmitServices, ViewServices
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """One API process. ``accel_prefix``: nginx in front sends local files from there. ``redirects``: an object store
     sends its own."""
 
-    services: Services
+    submitting: SubmitServices
+    running: RunServices
+    viewing: ViewServices
+    keeping: KeepingServices
     runner: Runner
     authenticator: Authenticator
     accel_prefix: str | None = None
     redirects: bool = False
+
+    @property
+    def db(self) -> Database:
+        return self.viewing.db
 
 
 SUSPECT = "safelight.suspect"

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from safelight.domain.errors import DownloadExpired, MediaError
-from safelight.lifecycle.files import FileToSend
-from safelight.lifecycle.keys import thumbnail_key
-from safelight.lifecycle.services import Services
+from safelight.domain.object_keys import thumbnail_key
+from safelight.keeping.files import FileToSend
+from safelight.keeping.services import KeepingServices
 from safelight.media.thumbnail import write_thumbnail
 
 VARIANT = "thumbnail"
@@ -21,7 +21,7 @@ VARIANT = "thumbnail"
 _AT_ONCE = asyncio.Semaphore(2)
 
 
-async def thumbnail_of(services: Services, found: FileToSend) -> FileToSend:
+async def thumbnail_of(services: KeepingServices, found: FileToSend) -> FileToSend:
     """The file's thumbnail (WebP, at most 512 pixels a side). Raises ``DownloadExpired`` if the file is gone."""
     key = thumbnail_key(found.key)
     async with _AT_ONCE:
@@ -39,7 +39,7 @@ async def thumbnail_of(services: Services, found: FileToSend) -> FileToSend:
     )
 
 
-async def _make(services: Services, found: FileToSend, key: str) -> None:
+async def _make(services: KeepingServices, found: FileToSend, key: str) -> None:
     scratch = services.work_dir / f"thumbnail-{secrets.token_hex(8)}"
     small = scratch.with_suffix(".webp")
     try:
@@ -54,14 +54,14 @@ async def _make(services: Services, found: FileToSend, key: str) -> None:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-async def _check_kept(services: Services, found: FileToSend, key: str) -> None:
+async def _check_kept(services: KeepingServices, found: FileToSend, key: str) -> None:
     """A file that was deleted while its thumbnail was made must not leave that behind."""
     if await services.db.one("find_file", {"id": found.generation_id, "index": found.index}, FileToSend) is None:
         await services.store.delete([key])
         raise DownloadExpired
 
 
-async def _copy(services: Services, found: FileToSend, target: Path) -> Path:
+async def _copy(services: KeepingServices, found: FileToSend, target: Path) -> Path:
     with await asyncio.to_thread(target.open, "wb") as file:
         async with contextlib.aclosing(services.store.stream(found.key, 0, found.size_bytes)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:

@@ -10,14 +10,14 @@ from typing import Any
 
 from litestar import Request, Response
 
-from safelight.api.body import LARGE_BYTES, read_body
+from safelight.api.auth import api_state, principal
+from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.errors import error_response
-from safelight.api.state import api_state, principal
-from safelight.api.wire import ImageGenerationBody, VideoGenerationBody
-from safelight.domain.access import Principal
+from safelight.api.getimg.wire import ImageGenerationBody, VideoGenerationBody
 from safelight.domain.errors import SafelightError, ServiceUnavailable
-from safelight.domain.orders import GenerationType
-from safelight.lifecycle.services import RateWindow, Services
+from safelight.domain.generations import GenerationType
+from safelight.domain.scope import Principal
+from safelight.lifecycle.services import RateWindow, SubmitServices
 from safelight.lifecycle.submit import Submission, rate_window
 
 HttpRequest = Request[Any, Any, Any]
@@ -54,7 +54,7 @@ async def with_rate_headers(
     request: HttpRequest, type_: GenerationType, answer: Callable[[], Awaitable[Response[bytes]]]
 ) -> Response[bytes]:
     """The answer, or its error, with the workspace's rate limit told in its headers."""
-    services = api_state(request).services
+    services = api_state(request).submitting
     try:
         response = await answer()
     except SafelightError as error:
@@ -75,7 +75,7 @@ def rate_headers(window: RateWindow | None) -> dict[str, str]:
     }
 
 
-async def _current_headers(services: Services, sender: Principal, type_: GenerationType) -> dict[str, str]:
+async def _current_headers(services: SubmitServices, sender: Principal, type_: GenerationType) -> dict[str, str]:
     return rate_headers(await rate_window(services, sender.workspace_id, type_))
 
 

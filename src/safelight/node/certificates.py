@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from safelight.config import Settings
-from safelight.data_folder import FileLock, explained, write_private
 from safelight.domain.errors import ConfigurationError
-from safelight.media.certificates import certificate_expiry, create_local_chain
-from safelight.media.jws import StatementSigner
-from safelight.media.provenance import ProvenanceSigner, check_pair
+from safelight.node.chain import certificate_expiry, create_local_chain
+from safelight.node.data_folder import FileLock, explained, write_private
+from safelight.node.settings import Settings
 
 CHAIN, KEY, ROOT = "chain.pem", "key.pem", "root.pem"
 
@@ -28,40 +26,12 @@ def init_provenance(folder: Path) -> bool:
     return True
 
 
-def open_signer(settings: Settings) -> ProvenanceSigner | None:
-    """The signer that the settings name; None where signing is off. Raises ``ConfigurationError``."""
-    if settings.provenance == "off":
-        return None
-    return ProvenanceSigner(*_pair(settings))
-
-
-def check_provenance(settings: Settings) -> None:
-    """Find what would keep the chain from signing, before any process needs it. Raises ``ConfigurationError``."""
-    if settings.provenance == "off":
-        return
-    chain, key = _pair(settings)
-    check_pair(chain, key)
-    ends = certificate_expiry(chain)
-    if ends <= datetime.now(UTC):
-        path = settings.provenance_folder / CHAIN
-        raise ConfigurationError(
-            f"The provenance certificate {path} expired on {ends:%Y-%m-%d}. Put a new chain and key there, "
-            "or set SAFELIGHT_PROVENANCE=off."
-        )
-
-
-def _pair(settings: Settings) -> tuple[bytes, bytes]:
+def provenance_pair(settings: Settings) -> tuple[bytes, bytes]:
     """The chain and its key; made first where the folder is our own. Raises ``ConfigurationError``."""
     folder = settings.provenance_folder
     if settings.provenance_dir is None:
         init_provenance(folder)
     return read(folder / CHAIN), read(folder / KEY)
-
-
-def open_statement_signer(settings: Settings) -> StatementSigner | None:
-    """What signs receipts: the same chain; None where there is none."""
-    folder = settings.provenance_folder
-    return StatementSigner(read(folder / CHAIN), read(folder / KEY)) if (folder / CHAIN).exists() else None
 
 
 def days_left(settings: Settings) -> int:

@@ -8,16 +8,15 @@ from collections.abc import AsyncIterator
 from litestar import Response, delete, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from safelight.api import wire
 from safelight.api.answer import encode, json_response
-from safelight.api.generations import HttpRequest
-from safelight.api.state import ApiState, api_state, principal, require_key
+from safelight.api.auth import ApiState, api_state, principal, require_key
+from safelight.api.getimg import wire
+from safelight.api.submission import HttpRequest
 from safelight.domain.errors import InvalidParameter
+from safelight.domain.generations import GenerationType, State
 from safelight.domain.ids import is_generation_id
-from safelight.domain.orders import GenerationType
-from safelight.domain.states import State
-from safelight.lifecycle.expire import delete_media
-from safelight.lifecycle.receipts import receipt
+from safelight.keeping.expire import delete_media
+from safelight.keeping.receipts import receipt
 from safelight.lifecycle.views import GenerationView, list_views, view_of_any_type
 
 MAX_LIMIT = 100
@@ -42,7 +41,7 @@ async def list_generations(request: HttpRequest) -> Response[bytes]:
         raise InvalidParameter("after is not an id. Use the id of the last generation you have.", param="after")
     limit = _limit(query.get("limit", "20"))
     found = await list_views(
-        api_state(request).services,
+        api_state(request).viewing,
         principal(request).workspace_id,
         type_=GenerationType(type_) if type_ else None,
         states=_STATES[status] if status else None,
@@ -57,14 +56,14 @@ async def list_generations(request: HttpRequest) -> Response[bytes]:
 async def stream_events(request: HttpRequest, generation_id: str) -> ServerSentEvent:
     """One generation's events, from how it stands to its end."""
     state, workspace_id = api_state(request), principal(request).workspace_id
-    first = await view_of_any_type(state.services, workspace_id, generation_id)
+    first = await view_of_any_type(state.viewing, workspace_id, generation_id)
     return ServerSentEvent(_events(state, workspace_id, first))
 
 
 @delete("/v2/generations/{generation_id:str}/media", status_code=200, before_request=require_key)
 async def delete_generation_media(request: HttpRequest, generation_id: str) -> Response[bytes]:
     """Delete a generation's files before their time; the receipt."""
-    services, workspace_id = api_state(request).services, principal(request).workspace_id
+    services, workspace_id = api_state(request).keeping, principal(request).workspace_id
     await delete_media(services, workspace_id, generation_id)
     return json_response(wire.receipt(await receipt(services, workspace_id, generation_id)))
 
@@ -72,12 +71,12 @@ async def delete_generation_media(request: HttpRequest, generation_id: str) -> R
 @get("/v2/generations/{generation_id:str}/receipt", before_request=require_key)
 async def get_receipt(request: HttpRequest, generation_id: str) -> Response[bytes]:
     """The receipt of a generation whose files are deleted."""
-    given = await receipt(api_state(request).services, principal(request).workspace_id, generation_id)
+    given = await receipt(api_state(request).keeping, principal(request).workspace_id, generation_id)
     return json_response(wire.receipt(given))
 
 
 async def _events(state: ApiState, workspace_id: int, current: GenerationView) -> AsyncIterator[ServerSentEventMessage]:
-    services = state.services
+    services = state.viewing
     with services.changes.subscribed(current.id) as changed:
         told = None
         while True:

@@ -8,7 +8,7 @@ from pathlib import Path
 _FRAMES = 4
 
 
-def told(error: BaseException) -> dict[str, str]:
+def without_message(error: BaseException) -> dict[str, str]:
     """What kind of error it is and where it came up, innermost place first."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames)]

@@ -10,11 +10,12 @@ import msgspec
 from msgspec import Meta
 
 from safelight.domain.catalog import Model, Rate
+from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.money import as_decimal, format_usd
-from safelight.domain.orders import GenerationType, ImageInput, Request, Spec
 from safelight.domain.pricing import Price
-from safelight.lifecycle.receipts import Receipt
+from safelight.domain.request import ImageInput, Request, Spec
+from safelight.keeping.receipts import Receipt
 from safelight.lifecycle.views import GenerationView, MediaView
 
 T = TypeVar("T")

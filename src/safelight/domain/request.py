@@ -1,28 +1,21 @@
-"""A request checked against its model, with the defaults filled in: what is priced, kept and sent to a backend."""
+"""What is asked for: a request as it was sent, the spec with the defaults filled in, the order that a backend gets."""
 
 from __future__ import annotations
 
 from collections import Counter
-from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from safelight.domain.catalog import Model
 from safelight.domain.errors import InvalidParameter, ParameterMissing
+from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, MimeType, Reference, ReferenceRole
 from safelight.domain.text import quoted
-
-if TYPE_CHECKING:
-    from safelight.domain.catalog import Model
 
 MAX_PROMPT_CHARACTERS = 4096
 
 T = TypeVar("T", str, int)
-
-
-class GenerationType(StrEnum):
-    IMAGE = "image"
-    VIDEO = "video"
 
 
 class ImageInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +51,7 @@ class StoredReference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with its defaults filled in, as it is kept with the generation."""
+    """A request with its defaults filled in, as it is kept with the generation. ``width`` and ``height`` are pixels."""
 
     prompt: str
     aspect_ratio: str
@@ -72,22 +65,15 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backend is asked to make. ``width`` and ``height`` are pixels; a video has a duration, an image none.
+    """What a backend is asked to make: the spec, and its references' own bytes, in the same order.
 
-    ``sound`` is None where the model has no sound to switch.
+    A video's spec has a duration, an image's none; its ``sound`` is None where the model has no sound to switch.
     """
 
     id: str
     type: GenerationType
     model: str
-    prompt: str
-    aspect_ratio: str
-    resolution: str
-    width: int
-    height: int
-    output_format: ImageFormat | None = None
-    duration_seconds: int | None = None
-    sound: bool | None = None
+    spec: Spec
     references: tuple[Reference, ...] = ()
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 _PAUSES_SECONDS = (0.1, 0.3, 1, 2, 3, 5, 5, 10, 10, 10, 10)
 
 
-async def persist(write: Callable[[], Awaitable[T]]) -> T:
+async def through_outage(write: Callable[[], Awaitable[T]]) -> T:
     """Repeat a write until the database takes it, for about a minute. The write must be one that may be repeated:
 
     those of a runner are, as each carries its run token. Raises ``ServiceUnavailable`` at the end.

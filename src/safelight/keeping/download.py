@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from safelight.domain.errors import DownloadExpired, InvalidSignature
-from safelight.lifecycle.files import FileToSend
-from safelight.lifecycle.services import Services
+from safelight.keeping.files import FileToSend
+from safelight.keeping.services import KeepingServices
 
 
 async def find_file(
-    services: Services, generation_id: str, index: str, raw_query: bytes, *, variant: str | None = None
+    services: KeepingServices, generation_id: str, index: str, raw_query: bytes, *, variant: str | None = None
 ) -> FileToSend:
     """The file that a link names; ``variant`` is that of the link, such as ``thumbnail``.
 

@@ -1,4 +1,4 @@
-"""What a generation goes through. States only move forward."""
+"""What a generation is, and what it goes through. States only move forward."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from enum import StrEnum
 from typing import Literal
 
 WireStatus = Literal["pending", "completed", "failed"]
+
+
+class GenerationType(StrEnum):
+    IMAGE = "image"
+    VIDEO = "video"
 
 
 class State(StrEnum):

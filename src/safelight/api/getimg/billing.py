@@ -8,11 +8,11 @@ from litestar import Response, get, post
 
 from safelight.accounts.balance import get_balance
 from safelight.accounts.costs import daily_costs
-from safelight.api import wire
 from safelight.api.answer import json_response
-from safelight.api.body import read_body
-from safelight.api.generations import HttpRequest
-from safelight.api.state import api_state, principal, require_key
+from safelight.api.auth import api_state, principal, require_key
+from safelight.api.bodies import read_body
+from safelight.api.getimg import wire
+from safelight.api.submission import HttpRequest
 from safelight.domain.errors import InvalidParameter, ParameterMissing
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.text import quoted
@@ -22,7 +22,7 @@ from safelight.lifecycle.submit import quote
 @get("/v2/billing/balance", before_request=require_key)
 async def balance(request: HttpRequest) -> Response[bytes]:
     """What the workspace may spend now."""
-    left = await get_balance(api_state(request).services.db, principal(request).workspace_id)
+    left = await get_balance(api_state(request).db, principal(request).workspace_id)
     return json_response(wire.BalanceAnswer(balance=format_usd(left.available_nanos)))
 
 
@@ -30,7 +30,7 @@ async def balance(request: HttpRequest) -> Response[bytes]:
 async def costs(request: HttpRequest) -> Response[bytes]:
     """What the workspace spent, by UTC date."""
     start, end = _moment(request, "start"), _moment(request, "end")
-    days = await daily_costs(api_state(request).services.db, principal(request).workspace_id, start, end)
+    days = await daily_costs(api_state(request).db, principal(request).workspace_id, start, end)
     return json_response(
         wire.CostsAnswer(
             start=wire.iso_milliseconds(start),
@@ -56,7 +56,7 @@ async def quote_video(request: HttpRequest) -> Response[bytes]:
 async def _quote(
     request: HttpRequest, into: type[wire.ImageGenerationBody] | type[wire.VideoGenerationBody]
 ) -> Response[bytes]:
-    services = api_state(request).services
+    services = api_state(request).submitting
     body, _ = await read_body(request, into)
     asked = body.request()
     spec, price = quote(services, asked)

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Request
 from litestar.exceptions.http_exceptions import InternalServerException, RequestEntityTooLarge
 
-from safelight.api.wire import ImageGenerationBody
+from safelight.api.getimg.wire import ImageGenerationBody
 from safelight.domain.errors import InvalidParameter, ParameterMissing, RequestTimeout, RequestTooLarge
 from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.text import cut

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from safelight import __version__
-from safelight.api import wire
 from safelight.api.errors import STATUS_OF_KIND
+from safelight.api.getimg import wire
 from safelight.domain import errors
 
 Document = dict[str, Any]

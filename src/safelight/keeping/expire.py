@@ -12,10 +12,10 @@ import msgspec
 import structlog
 
 from safelight.domain.errors import NotFound
-from safelight.lifecycle.keys import thumbnail_key
-from safelight.lifecycle.killpoints import killpoint
-from safelight.lifecycle.services import Services
-from safelight.lifecycle.views import view_of_any_type
+from safelight.domain.ids import is_generation_id
+from safelight.domain.object_keys import thumbnail_key
+from safelight.keeping.services import KeepingServices
+from safelight.node.killpoints import killpoint
 
 log = structlog.get_logger()
 
@@ -29,17 +29,17 @@ class _Due(msgspec.Struct, frozen=True):
     key: str
 
 
-async def sweep(services: Services) -> int:
+async def sweep(services: KeepingServices) -> int:
     """Delete every file that is due, and let go of what nobody needs any more. The number of files deleted."""
     total = sum(await asyncio.gather(*(_sweep_batches(services) for _ in range(_BATCHES_AT_ONCE))))
-    await services.db.run("forget_unfulfilled", {"retention_seconds": services.limits.retention_seconds})
+    await services.db.run("forget_unfulfilled", {"retention_seconds": services.retention_seconds})
     await services.db.run("forget_idempotency_keys", {})
     if total:
         log.info("files deleted on time", count=total)
     return total
 
 
-async def _sweep_batches(services: Services) -> int:
+async def _sweep_batches(services: KeepingServices) -> int:
     """Batch after batch, beside others: what one has marked, no other takes."""
     total = 0
     while due := await services.db.all("tombstone_due", {"limit": _BATCH}, _Due):
@@ -47,23 +47,22 @@ async def _sweep_batches(services: Services) -> int:
     return total
 
 
-async def delete_media(services: Services, workspace_id: int, generation_id: str) -> None:
+async def delete_media(services: KeepingServices, workspace_id: int, generation_id: str) -> None:
     """Delete a generation's files now, before their time. Repeating it is harmless. Raises ``NotFound``."""
-    found = await view_of_any_type(services, workspace_id, generation_id)
-    if not found.media:
-        raise NotFound("This generation has no media in this workspace.")
     params = {"id": generation_id, "workspace_id": workspace_id}
+    if not is_generation_id(generation_id) or not await services.db.all("find_receipt", params, tuple):
+        raise NotFound("There is no generation with media and this id in this workspace.")
     if due := await services.db.all("tombstone_generation", params, _Due):
         await _delete(services, due)
 
 
-async def delete_delivered(services: Services, generation_id: str, index: int) -> None:
+async def delete_delivered(services: KeepingServices, generation_id: str, index: int) -> None:
     """Delete a file that was to be delivered once, now that it was."""
     if due := await services.db.all("tombstone_file", {"id": generation_id, "index": index}, _Due):
         await _delete(services, due)
 
 
-async def _delete(services: Services, due: list[_Due]) -> int:
+async def _delete(services: KeepingServices, due: list[_Due]) -> int:
     killpoint("expire-after-tombstone")
     keys = [item.key for item in due]
     await services.store.delete([*keys, *map(thumbnail_key, keys)])

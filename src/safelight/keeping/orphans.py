@@ -9,9 +9,9 @@ import msgspec
 import structlog
 
 from safelight.domain.ids import first_id_at
+from safelight.domain.object_keys import generation_of, original_key
 from safelight.domain.ports import BlobFacts
-from safelight.lifecycle.keys import generation_of, original_key
-from safelight.lifecycle.services import Services
+from safelight.keeping.services import KeepingServices
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
 
 
-async def sweep_orphans(services: Services, *, day: datetime, older_than: timedelta) -> Findings:
+async def sweep_orphans(services: KeepingServices, *, day: datetime, older_than: timedelta) -> Findings:
     """Look at everything of one UTC day, both ways; files younger than ``older_than`` are left alone.
 
     Keys begin with their day, so that the cost is that of one day's files, however many are kept.
@@ -45,7 +45,7 @@ async def sweep_orphans(services: Services, *, day: datetime, older_than: timede
     return Findings(removed=removed, missing=missing)
 
 
-async def _batches(services: Services, prefix: str, cutoff: datetime) -> AsyncIterator[list[str]]:
+async def _batches(services: KeepingServices, prefix: str, cutoff: datetime) -> AsyncIterator[list[str]]:
     batch: list[str] = []
     facts: BlobFacts
     async for facts in services.store.walk(prefix):
@@ -58,19 +58,19 @@ async def _batches(services: Services, prefix: str, cutoff: datetime) -> AsyncIt
         yield batch
 
 
-async def _unknown_media(services: Services, keys: list[str]) -> list[str]:
+async def _unknown_media(services: KeepingServices, keys: list[str]) -> list[str]:
     originals = list({original_key(key) for key in keys})
     known = {row[0] for row in await services.db.all("known_keys", {"keys": originals}, tuple)}
     return [key for key in keys if original_key(key) not in known]
 
 
-async def _unneeded(services: Services, keys: list[str]) -> list[str]:
+async def _unneeded(services: KeepingServices, keys: list[str]) -> list[str]:
     ids = list({generation_of(key) for key in keys})
     under_way = {row[0] for row in await services.db.all("under_way_inputs", {"ids": ids}, tuple)}
     return [key for key in keys if generation_of(key) not in under_way]
 
 
-async def _missing(services: Services, day: datetime) -> AsyncIterator[str]:
+async def _missing(services: KeepingServices, day: datetime) -> AsyncIterator[str]:
     start = day.replace(hour=0, minute=0, second=0, microsecond=0)
     after = ""
     while True:

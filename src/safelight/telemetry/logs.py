@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from safelight.config import Settings
+from safelight.node.settings import Settings
 
 _HIDDEN = "***"
 _SECRET_NAMES = re.compile(r"authorization|api[_-]?key$|secret|password|token$|cookie", re.IGNORECASE)

@@ -1,0 +1,11 @@
+"""Files after they are settled, until they are gone.
+
+download    check a link, find its file; or find one by its workspace and id
+thumbnails  small pictures, made when first asked for
+files       files that may be sent, and those looked up a moment ago
+expire      mark what is due, delete it, see that it is gone, record it
+receipts    what was deleted and when, signed
+orphans     files without a row, rows without a file
+erase       a workspace's media, prompts, keys and name
+services    what all of them need
+"""
