@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import signal
 import tomllib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import resources
@@ -24,11 +23,12 @@ from safelight.api.auth import ApiState
 from safelight.api.getimg import wire
 from safelight.blobs import open_store
 from safelight.db.pool import Connection, Database
-from safelight.domain.catalog import Catalog, read_catalog
+from safelight.domain.catalog import Catalog
+from safelight.domain.catalog_reader import read_catalog
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.generations import GenerationType
 from safelight.domain.money import parse_usd
-from safelight.domain.ports import BlobStore, Local, Moderator, Provider
+from safelight.domain.ports import BlobStore, Host, Local, Moderator
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.app import LOCAL, REMOTE, UPKEEP, make_upkeep_app
 from safelight.jobs.app import make_app as make_jobs
@@ -49,11 +49,10 @@ from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
 from safelight.node.chain import certificate_expiry
+from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
-from safelight.providers.builtin.provider import BuiltinProvider
-from safelight.providers.chaos import BlindChaosProvider, ChaosProvider
-from safelight.providers.noop import NoopProvider
+from safelight.providers.registry import KINDS, OpenBackends, check_connections
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
@@ -63,16 +62,12 @@ from safelight.webhooks.sender import Sender
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is told to end."""
 
-PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
-    "builtin": lambda settings: BuiltinProvider(settings.render_processes),
-    "noop": lambda settings: NoopProvider(),
-    "chaos": lambda settings: ChaosProvider(settings.data_dir.absolute() / "chaos"),
-    "chaos-blind": lambda settings: BlindChaosProvider(settings.data_dir.absolute() / "chaos"),
-}
-
 
 def load_catalog(settings: Settings) -> Catalog:
-    """The catalog that the settings name, or the one that ships. Raises ``ConfigurationError``."""
+    """The catalog that the settings name, or the one that ships; each connection that it uses can be opened.
+
+    Raises ``ConfigurationError``.
+    """
     shipped = Path(str(resources.files("safelight").joinpath("catalog.toml")))
     path = settings.catalog or shipped
     try:
@@ -80,12 +75,11 @@ def load_catalog(settings: Settings) -> Catalog:
             document = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}. Correct the catalog and start again.") from None
-    catalog = read_catalog(document, source=str(path), providers=PROVIDERS)
-    names = {binding.provider for model in catalog.models.values() for binding in model.bindings}
-    if "builtin" in names and importlib.util.find_spec("skia") is None:
-        raise ConfigurationError(
-            f"{path} uses the built-in renderer, which is not installed. Install safelight[builtin]."
-        )
+    catalog = read_catalog(document, source=str(path), kinds=KINDS)
+    try:
+        check_connections(catalog, _host(settings))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error.message}") from None
     return catalog
 
 
@@ -137,12 +131,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         keeping = await stack.enter_async_context(open_keeping(settings))
         assert settings.database_url is not None
         jobs = make_jobs(settings.database_url)
-        providers = {name: make(settings) for name, make in PROVIDERS.items()}
-        for provider in providers.values():
-            stack.push_async_callback(provider.close)
+        backends = OpenBackends(catalog, _host(settings))
+        stack.push_async_callback(backends.close)
 
         async def put_on_queue(connection: Connection, generation_id: str, model_id: str) -> None:
-            await enqueue(jobs, connection, generation_id, _queue(catalog, providers, model_id))
+            await enqueue(jobs, connection, generation_id, _queue(catalog, model_id))
 
         changes = Changes(settings.database_url)
         changes.start()
@@ -171,7 +164,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 db=keeping.db,
                 store=keeping.store,
                 catalog=catalog,
-                providers=providers,
+                backends=backends,
                 enqueue=put_on_queue,
                 provenance=open_signer(settings),
                 tells_prompt=settings.provenance_prompt == "on",
@@ -239,7 +232,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         webhooks = open_webhooks(parts)
         webhooks.start()
         app = make_jobs(settings.database_url)
-        slots = sum(provider.slots for provider in parts.running.providers.values() if isinstance(provider, Local))
+        slots = _local_slots(parts.running)
         async with app.open_async():
             queues = (
                 Queue(app, LOCAL, slots),
@@ -299,10 +292,22 @@ def as_its_get_answers(view: GenerationView) -> bytes:
     return encode(wire.image(view) if view.type is GenerationType.IMAGE else wire.video(view))
 
 
-def _queue(catalog: Catalog, providers: Mapping[str, Provider], model_id: str) -> str:
+def _queue(catalog: Catalog, model_id: str) -> str:
     model = catalog.models.get(model_id)
-    is_local = model is not None and isinstance(providers[model.bindings[0].provider], Local)
+    is_local = model is not None and KINDS[catalog.connections[model.bindings[0].connection].kind].is_local
     return LOCAL if is_local else REMOTE
+
+
+def _local_slots(running: RunServices) -> int:
+    """How many generations this machine computes at once. At least one: others' catalogs may put work here too."""
+    opened = [
+        running.backends.open(used.name) for used in running.catalog.used_connections() if KINDS[used.kind].is_local
+    ]
+    return max(1, sum(backend.provider.slots for backend in opened if isinstance(backend.provider, Local)))
+
+
+def _host(settings: Settings) -> Host:
+    return Host(data_dir=settings.data_dir, render_processes=settings.render_processes, read_secret=read_secret)
 
 
 def _moderator(settings: Settings) -> Moderator | None:

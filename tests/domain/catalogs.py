@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from safelight.domain.catalog import Catalog, Model, read_catalog
+import msgspec
+from msgspec import Meta
 
-PROVIDERS = ("noop", "other")
+from safelight.domain.catalog import Catalog, Model
+from safelight.domain.catalog_reader import read_catalog
+from safelight.domain.connections import HttpConnectionSettings
+from safelight.domain.media import ImageFormat
+from safelight.domain.outcomes import FailureClass
+from safelight.domain.ports import Host, Provider, ProviderKind
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of a binding to the kind ``other``."""
+
+    behaviour: FailureClass | None = None
+    level: Annotated[int, Meta(ge=0)] = 0
+    rates: dict[FailureClass, float] = {}
+    format: ImageFormat = "png"
+
+
+def unopened(settings: object, host: Host) -> Provider:
+    raise AssertionError("reading a catalog opens nothing")
+
+
+KINDS = {
+    "noop": ProviderKind(open=unopened),
+    "other": ProviderKind(options=Options, open=unopened),
+    "http": ProviderKind(settings=HttpConnectionSettings, options=Options, open=unopened),
+}
 
 IMAGE: dict[str, Any] = {
     "id": "still-1",
@@ -39,12 +65,13 @@ VIDEO: dict[str, Any] = {
         "1080p": {"1:1": "1440x1440", "16:9": "1920x1080"},
     },
     "rates": [{"unit_price": "0.12", "sound": "sound_on"}, {"unit_price": "0.1"}],
-    "bindings": [{"provider": "noop"}, {"provider": "other", "model": "theirs", "options": {"a": 1}}],
+    "bindings": [{"provider": "noop"}, {"provider": "other", "model": "theirs", "options": {"level": 1}}],
 }
 
 
-def read(*entries: dict[str, Any]) -> Catalog:
-    return read_catalog({"models": list(entries)}, source="shop.toml", providers=PROVIDERS)
+def read(*entries: dict[str, Any], connections: list[dict[str, Any]] | None = None) -> Catalog:
+    document = {"models": list(entries), "connections": connections or []}
+    return read_catalog(document, source="shop.toml", kinds=KINDS)
 
 
 def model_of(entry: dict[str, Any]) -> Model:

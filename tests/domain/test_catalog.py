@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from safelight.domain.catalog import read_catalog
+from safelight.domain.catalog_reader import read_catalog
+from safelight.domain.connections import NoOptions
 from safelight.domain.errors import ConfigurationError, InvalidParameter, NotFound
 from safelight.domain.generations import GenerationType
 from safelight.domain.money import MAX_NANOS
 from safelight.domain.pricing import rate_for
-from safelight.wiring import PROVIDERS as REAL_PROVIDERS
-from tests.domain.catalogs import IMAGE, PROVIDERS, VIDEO, model_of, read
+from safelight.providers.registry import KINDS as REAL_KINDS
+from tests.domain.catalogs import IMAGE, KINDS, VIDEO, Options, model_of, read
 
 ABSENT = object()
 
@@ -39,7 +40,7 @@ def with_value(entry: dict[str, Any], path: str, value: object) -> dict[str, Any
 
 def refusal(document: object) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        read_catalog(document, source="shop.toml", providers=PROVIDERS)
+        read_catalog(document, source="shop.toml", kinds=KINDS)
     return caught.value.message
 
 
@@ -48,9 +49,9 @@ def test_a_right_catalog_is_read() -> None:
     still, clip = catalog.models.values()
     assert [rate.unit_price_nanos for rate in still.rates] == [30_000_000, 50_000_000], "ordered by price"
     assert clip.sizes["1080p"]["16:9"] == (1920, 1080)
-    assert [(b.provider, b.upstream_model, b.options) for b in clip.bindings] == [
-        ("noop", "clip-1", {}),
-        ("other", "theirs", {"a": 1}),
+    assert [(b.connection, b.upstream_model, b.options) for b in clip.bindings] == [
+        ("noop", "clip-1", NoOptions()),
+        ("other", "theirs", Options(level=1)),
     ]
 
 
@@ -168,7 +169,7 @@ def test_a_model_is_found_or_named() -> None:
 
 def test_the_shipped_catalog_is_valid() -> None:
     text = resources.files("safelight").joinpath("catalog.toml").read_text()
-    catalog = read_catalog(tomllib.loads(text), source="catalog.toml", providers=REAL_PROVIDERS)
+    catalog = read_catalog(tomllib.loads(text), source="catalog.toml", kinds=REAL_KINDS)
     types = {model.type for model in catalog.models.values()}
     assert types == {GenerationType.IMAGE, GenerationType.VIDEO}
     for model in catalog.models.values():

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 from safelight.api.bodies import parse_body
 from safelight.api.getimg.wire import ImageGenerationBody, VideoGenerationBody
-from safelight.domain.catalog import Catalog, read_catalog
+from safelight.domain.catalog import Catalog
+from safelight.domain.catalog_reader import read_catalog
 from safelight.domain.errors import ConfigurationError, InvalidParameter, ParameterMissing
 from safelight.domain.ids import read_api_key
 from safelight.domain.request import resolve
+from safelight.providers.registry import KINDS
 
 CATALOG = tomllib.loads((Path(__file__).parents[2] / "src/safelight/catalog.toml").read_text())
 FIELDS = st.sampled_from(
@@ -48,7 +50,7 @@ def test_any_bytes_are_a_body_or_a_plain_refusal(into: Any, raw: bytes) -> None:
 @settings(max_examples=150, deadline=None)
 @given(body=BODIES)
 def test_any_object_is_a_request_or_a_refusal_that_names_a_parameter(body: dict[str, Any]) -> None:
-    catalog = read_catalog(CATALOG, source="catalog.toml", providers=["builtin"])
+    catalog = read_catalog(CATALOG, source="catalog.toml", kinds=KINDS)
     raw = json.dumps({"model": "seedream-5-lite", "prompt": "x", **body}).encode()
     try:
         request = parse_body(raw, ImageGenerationBody).request()
@@ -65,7 +67,10 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-ONE_MODEL = {"models": [CATALOG["models"][0], CATALOG["models"][-1]]}
+ONE_MODEL = {
+    "models": [CATALOG["models"][0], CATALOG["models"][-1]],
+    "connections": [{"name": "here", "kind": "builtin", "processes": 2, "limits": {"concurrency": 1}}],
+}
 
 
 @settings(max_examples=200, deadline=None)
@@ -77,7 +82,7 @@ def test_any_change_of_a_catalog_is_read_or_refused_with_its_file(place: tuple[A
         target = target[key]
     target[place[-1]] = value
     try:
-        assert isinstance(read_catalog(changed, source="catalog.toml", providers=["builtin"]), Catalog)
+        assert isinstance(read_catalog(changed, source="catalog.toml", kinds=KINDS), Catalog)
     except ConfigurationError as refused:
         assert refused.message.startswith("catalog.toml")
 

@@ -14,7 +14,7 @@ from safelight.domain.ports import Attempt, Cancelable, Findable, Pollable, Repe
 from safelight.domain.request import Order, Spec
 from safelight.media.blackout import is_blacked_out
 from safelight.media.measure import measure
-from safelight.providers.chaos import Behaviour, BlindChaosProvider, ChaosProvider, Memory
+from safelight.providers.chaos import Behaviour, BlindChaosProvider, ChaosProvider, Memory, Options
 
 
 def order(id_: str = "req-1", type_: GenerationType = GenerationType.VIDEO) -> Order:
@@ -33,8 +33,10 @@ def order(id_: str = "req-1", type_: GenerationType = GenerationType.VIDEO) -> O
     )
 
 
-def attempt(folder: Path, **options: object) -> Attempt:
-    return Attempt(upstream_model="m", options=options, workdir=folder, progress=lambda _: None)
+def attempt(folder: Path, **options: object) -> Attempt[Options]:
+    return Attempt(
+        upstream_model="m", options=msgspec.convert(options, Options), workdir=folder, progress=lambda _: None
+    )
 
 
 def test_what_each_of_the_two_can_do(tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ class World:
             "charged_thousandths": 0,
             "error_code": "generation_failed",
             "error_message": "no",
+            "report": None,
             "media": "[]",
         }
 

@@ -17,8 +17,9 @@ from safelight.api.getimg.wire import ImageGenerationBody, VideoGenerationBody
 from safelight.domain.errors import SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.scope import Principal
+from safelight.lifecycle.accept import rate_window
 from safelight.lifecycle.services import RateWindow, SubmitServices
-from safelight.lifecycle.submit import Submission, rate_window
+from safelight.lifecycle.submit import Submission
 
 HttpRequest = Request[Any, Any, Any]
 REPLAYED = "idempotent-replayed"

@@ -20,7 +20,8 @@ from safelight.db.lookups import Lookups
 from safelight.domain.errors import ServiceUnavailable
 
 Row = TypeVar("Row")
-Params = Mapping[str, Any]
+Params = Mapping[str, Any] | msgspec.Struct
+"""Of a statement, by name: a mapping, or a struct whose fields they are."""
 Connection = AsyncConnection[Any]
 
 set_json_dumps(msgspec.json.encode)
@@ -89,7 +90,7 @@ class Database:
         async with self.connection() as connection:
             return await one(connection, name, params, into)
 
-    async def lookup(self, name: str, params: Params, into: type[Row]) -> Row | None:
+    async def lookup(self, name: str, params: Mapping[str, Any], into: type[Row]) -> Row | None:
         """As ``one``, in one statement with the same lookups of others who ask meanwhile.
 
         The statement takes each parameter as a list, one item a lookup, and gives each row its ``place`` in them.
@@ -99,7 +100,7 @@ class Database:
             lookups = self._lookups[name, into] = Lookups(partial(self._look_up, name, into))
         return await lookups.find(params)
 
-    async def _look_up(self, name: str, into: type[Row], params: Params) -> list[tuple[int, Row]]:
+    async def _look_up(self, name: str, into: type[Row], params: Mapping[str, Any]) -> list[tuple[int, Row]]:
         async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement(name), params)
             return [(row.pop("place"), into(**row)) for row in await cursor.fetchall()]
@@ -112,21 +113,25 @@ class Database:
     async def run(self, name: str, params: Params) -> int:
         """Run a statement; the number of rows it touched."""
         async with self.connection() as connection:
-            return (await connection.execute(statement(name), params)).rowcount
+            return (await connection.execute(statement(name), _by_name(params))).rowcount
 
 
 async def one(connection: Connection, name: str, params: Params, into: type[Row]) -> Row | None:
     """Run a statement on the caller's connection; its first row as ``into``, or None."""
     async with connection.cursor(row_factory=_rows(into)) as cursor:
-        await cursor.execute(statement(name), params)
+        await cursor.execute(statement(name), _by_name(params))
         return await cursor.fetchone()
 
 
 async def every(connection: Connection, name: str, params: Params, into: type[Row]) -> list[Row]:
     """Run a statement on the caller's connection; its rows as ``into``."""
     async with connection.cursor(row_factory=_rows(into)) as cursor:
-        await cursor.execute(statement(name), params)
+        await cursor.execute(statement(name), _by_name(params))
         return await cursor.fetchall()
+
+
+def _by_name(params: Params) -> Mapping[str, Any]:
+    return msgspec.structs.asdict(params) if isinstance(params, msgspec.Struct) else params
 
 
 def _rows(into: type[Row]) -> Callable[..., Any]:

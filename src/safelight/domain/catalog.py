@@ -1,33 +1,20 @@
-"""Models, their rates and their bindings, and the reading of a catalog document.
-
-``read_catalog`` takes the parsed TOML and answers a ``Catalog``, or raises ``ConfigurationError`` naming the key at
-fault and the remedy. Reading the file itself is the caller's.
-"""
+"""Models, their rates, and the backends that they are bound to."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Literal
 
 import msgspec
 
-from safelight.domain.errors import ConfigurationError, InvalidParameter, NotFound
+from safelight.domain.connections import Connection
+from safelight.domain.errors import InvalidParameter, NotFound
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
-from safelight.domain.money import NANOS_PER_USD, parse_usd
 from safelight.domain.text import quoted
 
 RateSound = Literal["sound_on", "sound_off", "not_applicable"]
 BillableUnit = Literal["image", "video_second"]
-
-_MODEL_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}", re.ASCII)
-_RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
-_SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})", re.ASCII)
-_MAX_SIDE = 8192
-_MAX_REFERENCES = 8
-_MAX_UNIT_PRICE_NANOS = 1_000_000 * NANOS_PER_USD  # so that 600 seconds of it still fit an account
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,11 +27,11 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to serve a model: a provider, its own name for the model, and its options."""
+    """One way to serve a model: a connection by name, the backend's own name for the model, and options of its kind."""
 
-    provider: str
+    connection: str
     upstream_model: str
-    options: dict[str, Any]
+    options: msgspec.Struct
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +52,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalog(msgspec.Struct, frozen=True):
+    """Models by id, and connections by name: those that are declared, and those that a binding implies."""
+
     models: dict[str, Model]
+    connections: dict[str, Connection]
 
     def find(self, model_id: str) -> Model:
         """The entry, or ``NotFound``."""
@@ -84,192 +74,7 @@ class Catalog(msgspec.Struct, frozen=True):
             )
         return model
 
-
-class _RateDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    unit_price: str
-    resolution: str | None = None
-    sound: RateSound = "not_applicable"
-
-
-class _BindingDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    provider: str
-    model: str | None = None
-    options: dict[str, Any] = {}
-
-
-class _ModelDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    id: str
-    name: str
-    type: GenerationType
-    created_at: datetime
-    aspect_ratios: list[str]
-    resolutions: list[str]
-    sizes: dict[str, dict[str, str]]
-    rates: list[_RateDocument]
-    bindings: list[_BindingDocument]
-    durations: list[int] = []
-    references: dict[ReferenceRole, int] = {}
-    supports_sound: bool = False
-
-
-class _CatalogDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    models: list[_ModelDocument]
-
-
-def read_catalog(document: object, *, source: str, providers: Iterable[str]) -> Catalog:
-    """The catalog in a parsed document. ``source`` names the file in errors; ``providers`` are those that exist."""
-    try:
-        parsed = msgspec.convert(document, _CatalogDocument)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        key = where.strip("`").removeprefix("$").lstrip(".") or "the top level"
-        raise ConfigurationError(f"{source}: {key}: {what}. Correct this key and start again.") from None
-    known = frozenset(providers)
-    models: dict[str, Model] = {}
-    for position, entry in enumerate(parsed.models):
-        reader = _EntryReader(f"{source}: models[{position}]", entry, known)
-        if entry.id in models:
-            raise reader.error("id", f"{entry.id!r} is there twice", "give each model its own id")
-        models[entry.id] = reader.read()
-    if not models:
-        raise ConfigurationError(f"{source}: models: there is none. Declare at least one [[models]].")
-    return Catalog(models)
-
-
-class _EntryReader:
-    """Checks one entry; every error names the key and the remedy."""
-
-    def __init__(self, where: str, entry: _ModelDocument, providers: frozenset[str]) -> None:
-        self.where = where
-        self.entry = entry
-        self.providers = providers
-
-    def error(self, key: str, what: str, remedy: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.where}.{key}: {what}; {remedy}.")
-
-    def read(self) -> Model:
-        entry = self.entry
-        if _MODEL_ID.fullmatch(entry.id) is None:
-            raise self.error("id", f"{entry.id!r} is not an id", "use lower-case letters, digits, '-' and '.'")
-        if not entry.name.strip():
-            raise self.error("name", "it is empty", "give the model a name that people read")
-        return Model(
-            id=entry.id,
-            name=entry.name,
-            type=entry.type,
-            created_at=self.created_at(),
-            aspect_ratios=self.aspect_ratios(),
-            resolutions=self.unique("resolutions", entry.resolutions),
-            durations=self.durations(),
-            references=self.references(),
-            supports_sound=self.supports_sound(),
-            sizes=self.sizes(),
-            rates=self.rates(),
-            bindings=self.bindings(),
-        )
-
-    def created_at(self) -> datetime:
-        if self.entry.created_at.tzinfo is None:
-            raise self.error("created_at", "it has no time zone", "write it as 2026-01-20T00:00:00Z")
-        return self.entry.created_at.astimezone(UTC)
-
-    def unique(self, key: str, values: list[str]) -> tuple[str, ...]:
-        if not values or len(set(values)) != len(values):
-            raise self.error(key, "it is empty or repeats a value", "list each value once, the default first")
-        return tuple(values)
-
-    def aspect_ratios(self) -> tuple[str, ...]:
-        for ratio in self.entry.aspect_ratios:
-            if _RATIO.fullmatch(ratio) is None:
-                raise self.error("aspect_ratios", f"{ratio!r} is not a ratio", "write it as '16:9'")
-        return self.unique("aspect_ratios", self.entry.aspect_ratios)
-
-    def durations(self) -> tuple[int, ...]:
-        durations = self.entry.durations
-        if self.entry.type is GenerationType.IMAGE:
-            if durations:
-                raise self.error("durations", "an image has none", "remove the key")
-            return ()
-        if not durations or len(set(durations)) != len(durations) or not all(0 < d <= 600 for d in durations):
-            raise self.error("durations", "a video model needs them", "list whole seconds, 1 to 600, each once")
-        return tuple(durations)
-
-    def references(self) -> dict[ReferenceRole, int]:
-        for role, most in self.entry.references.items():
-            if not 0 < most <= _MAX_REFERENCES:
-                raise self.error(f"references.{role}", f"{most} is out of range", "use 1 to 8")
-            if role != "reference_image" and (self.entry.type is GenerationType.IMAGE or most > 1):
-                raise self.error(f"references.{role}", "only a video has one", "remove it, or set it to 1")
-        return dict(self.entry.references)
-
-    def supports_sound(self) -> bool:
-        if self.entry.supports_sound and self.entry.type is GenerationType.IMAGE:
-            raise self.error("supports_sound", "an image has no sound", "remove the key")
-        return self.entry.supports_sound
-
-    def sizes(self) -> dict[str, dict[str, tuple[int, int]]]:
-        return {
-            resolution: {ratio: self.size(resolution, ratio) for ratio in self.entry.aspect_ratios}
-            for resolution in self.entry.resolutions
-        }
-
-    def size(self, resolution: str, ratio: str) -> tuple[int, int]:
-        key = f'sizes."{resolution}"."{ratio}"'
-        text = self.entry.sizes.get(resolution, {}).get(ratio)
-        if text is None:
-            raise self.error(key, "it is missing", "give the pixels, such as '1920x1080'")
-        match = _SIZE.fullmatch(text)
-        if match is None:
-            raise self.error(key, f"{text!r} is not a size", "write it as '1920x1080'")
-        width, height = int(match[1]), int(match[2])
-        if max(width, height) > _MAX_SIDE:
-            raise self.error(key, f"{text!r} is too large", f"use at most {_MAX_SIDE} pixels a side")
-        if self.entry.type is GenerationType.VIDEO and (width % 2 or height % 2):
-            raise self.error(key, f"{text!r} has an odd side", "a video needs even sides")
-        return width, height
-
-    def rates(self) -> tuple[Rate, ...]:
-        unit: BillableUnit = "image" if self.entry.type is GenerationType.IMAGE else "video_second"
-        rates = []
-        for position, rate in enumerate(self.entry.rates):
-            key = f"rates[{position}]"
-            try:
-                price = parse_usd(rate.unit_price)
-            except ValueError as error:
-                raise self.error(f"{key}.unit_price", str(error), "use a decimal string") from None
-            if price % 1000:  # so that a price times thousandths of a second stays whole nano-dollars
-                raise self.error(f"{key}.unit_price", f"{rate.unit_price!r} is too fine", "use at most 6 decimals")
-            if price > _MAX_UNIT_PRICE_NANOS:
-                raise self.error(f"{key}.unit_price", f"{rate.unit_price!r} is too much", "use at most 1000000")
-            if rate.resolution is not None and rate.resolution not in self.entry.resolutions:
-                raise self.error(f"{key}.resolution", f"{rate.resolution!r} is not listed", "use a listed one")
-            if rate.sound != "not_applicable" and not self.entry.supports_sound:
-                raise self.error(f"{key}.sound", "the model has no sound", "remove the key")
-            rates.append(Rate(billable_unit=unit, unit_price_nanos=price, resolution=rate.resolution, sound=rate.sound))
-        keys = [(rate.resolution, rate.sound) for rate in rates]
-        if len(set(keys)) != len(keys):
-            raise self.error("rates", "two rates cover the same case", "keep one for each resolution and sound")
-        self.check_every_case_has_a_rate(set(keys))
-        return tuple(sorted(rates, key=lambda rate: rate.unit_price_nanos))
-
-    def check_every_case_has_a_rate(self, keys: set[tuple[str | None, RateSound]]) -> None:
-        sounds: tuple[RateSound, ...] = ("sound_on", "sound_off") if self.entry.supports_sound else ("not_applicable",)
-        for resolution in self.entry.resolutions:
-            for sound in sounds:
-                if not keys & {(r, s) for r in (resolution, None) for s in (sound, "not_applicable")}:
-                    raise self.error("rates", f"nothing prices {resolution} with {sound}", "add a rate that covers it")
-
-    def bindings(self) -> tuple[Binding, ...]:
-        if not self.entry.bindings:
-            raise self.error("bindings", "there is none", "bind the model to at least one provider")
-        for position, binding in enumerate(self.entry.bindings):
-            if binding.provider not in self.providers:
-                raise self.error(
-                    f"bindings[{position}].provider",
-                    f"there is no provider {binding.provider!r}",
-                    f"use one of: {', '.join(sorted(self.providers))}",
-                )
-        return tuple(
-            Binding(provider=b.provider, upstream_model=b.model or self.entry.id, options=b.options)
-            for b in self.entry.bindings
-        )
+    def used_connections(self) -> list[Connection]:
+        """The connections that a model is bound to, each once."""
+        names = dict.fromkeys(binding.connection for model in self.models.values() for binding in model.bindings)
+        return [self.connections[name] for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -70,18 +71,51 @@ class Pending(msgspec.Struct, frozen=True):
     poll_after_seconds: float | None = None
 
 
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backend said, as it said it: the HTTP status, its own code, its id of the request, its words."""
+
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    words: str | None = None
+
+
 class Failed(msgspec.Struct, frozen=True):
-    """The job certainly made nothing. ``detail`` is for the operator's log and never reaches a client."""
+    """The job certainly made nothing. ``detail`` is why, in our words, and ``answer`` what the backend said.
+
+    Both are the operator's, and never reach a client.
+    """
 
     reason: FailureClass
     detail: str = ""
     retry_after_seconds: float | None = None
+    answer: Answer = Answer()
 
 
 class Unknown(msgspec.Struct, frozen=True):
     """The backend may or may not have taken the job: its answer was lost."""
 
     detail: str = ""
+    answer: Answer = Answer()
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a run did not go on, for the operator: which backend it was, the outcome, and what was said.
+
+    ``outcome`` is ``declined`` (it took nothing), ``failed`` (it took the job), ``unknown`` or ``undelivered`` (what it
+    made could not be kept). ``reason`` is a ``FailureClass``. Nothing in it is a secret of the connection.
+    """
+
+    at: datetime
+    connection: str | None
+    upstream_model: str | None
+    outcome: str
+    reason: str | None = None
+    detail: str | None = None
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    words: str | None = None
 
 
 SubmitOutcome = Completed | Accepted | Failed | Unknown

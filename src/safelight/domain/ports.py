@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from safelight.domain.connections import ConnectionSettings, NoOptions, Secret
 from safelight.domain.media import Reference
 from safelight.domain.outcomes import Handle, PollOutcome, SubmitOutcome
 from safelight.domain.request import Order
 
+Options = TypeVar("Options", bound=msgspec.Struct)
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+
+class Attempt(msgspec.Struct, Generic[Options], frozen=True, kw_only=True):
     """One submission of an order to a backend.
 
-    ``upstream_model`` and ``options`` come from the catalog's binding. ``workdir`` is an empty folder that lives
-    as long as the attempt. ``progress`` may be called with 0 to 1 at any pace, from the event loop's thread.
+    ``upstream_model`` and ``options`` come from the catalog's binding; the options are of the kind's own type.
+    ``workdir`` is an empty folder that lives as long as the attempt. ``progress`` may be called with 0 to 1 at any
+    pace, from the event loop's thread.
     """
 
     upstream_model: str
-    options: dict[str, object]
+    options: Options
     workdir: Path
     progress: Callable[[float], None]
 
@@ -30,7 +35,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class Provider(Protocol):
     """A backend that makes media. ``submit`` is called at most once for an attempt whose intent is on record."""
 
-    async def submit(self, order: Order, attempt: Attempt) -> SubmitOutcome: ...
+    async def submit(self, order: Order, attempt: Attempt[Any]) -> SubmitOutcome: ...
 
     async def close(self) -> None: ...
 
@@ -78,6 +83,62 @@ class Local(Protocol):
     """A backend that computes on this machine: at most ``slots`` generations at once in one process."""
 
     slots: int
+
+
+@runtime_checkable
+class HoldsSecrets(Protocol):
+    """A backend that knows secrets besides those that its connection refers to, such as a token it was given."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]: ...
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection, opened. ``options`` is the type of its bindings' options.
+
+    ``places`` is how many orders one process may have with it at once; None: as many as there are.
+    """
+
+    connection: str
+    provider: Provider
+    options: type[msgspec.Struct]
+    secrets: tuple[str, ...] = ()
+    places: asyncio.Semaphore | None = None
+
+    def every_secret(self) -> tuple[str, ...]:
+        """What must turn up in nothing that is kept or shown."""
+        more = self.provider.secrets if isinstance(self.provider, HoldsSecrets) else ()
+        return (*self.secrets, *more)
+
+
+class Backends(Protocol):
+    """The backends of one process, by the names of their connections."""
+
+    def open(self, connection: str) -> Backend:
+        """The backend, opened when it is first asked for. Raises ``ConfigurationError`` if the catalog has it no more,
+        or if it cannot be opened."""
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine lends to a backend: its data folder, how many processes may render, and how to read a secret."""
+
+    data_dir: Path
+    render_processes: int
+    read_secret: Callable[[Secret], str]
+
+
+class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of backend: what a catalog may say of a connection and of a binding to it, and how one is opened.
+
+    ``needs`` is a module that an extra of the package brings, and that extra's name. ``is_local``: it computes on the
+    worker's own machine.
+    """
+
+    settings: type[ConnectionSettings] = ConnectionSettings
+    options: type[msgspec.Struct] = NoOptions
+    open: Callable[[Any, Host], Provider]
+    needs: tuple[str, str] | None = None
+    is_local: bool = False
 
 
 class Moderator(Protocol):

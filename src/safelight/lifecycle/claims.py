@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from safelight.domain.catalog import BillableUnit
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Handle
 from safelight.domain.pricing import Price
 from safelight.domain.request import Spec
 
 
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """Which backend an order is for, as the row has it: a connection by name, the backend's own name for the model, and
+    the binding's options."""
+
+    connection: str
+    upstream_model: str
+    options: dict[str, Any]
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner needs to go on where the last one stopped.
 
-    ``was_submitted``: an earlier runner was about to call the backend, or did. ``is_intent_recorded``: this runner's
-    own call is on record already. ``handle``: the job that the backend gave. ``attempts``: this runner and those that
-    were lost before it. ``claimed_at``: when, by this machine's monotonic clock.
+    ``was_submitted``: an earlier runner was about to call the backend, or did. ``intent``: which one; None where it was
+    never said, or by a node of the release before, which knew a binding by its place in the catalog alone
+    (``binding_place``). ``is_intent_recorded``: this runner's own call is on record already. ``handle``: the job that
+    the backend gave. ``attempts``: this runner and those that were lost before it. ``claimed_at``: when, by this
+    machine's monotonic clock.
     """
 
     id: str
@@ -30,7 +41,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     spec: Spec
     price: Price
     run_token: uuid.UUID
-    binding: int
+    intent: Intent | None
+    binding_place: int
     was_submitted: bool
     is_intent_recorded: bool
     handle: Handle | None
@@ -39,31 +51,6 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     remaining_seconds: float
     claimed_at: float = msgspec.field(default_factory=time.monotonic)
-
-    @classmethod
-    def of_new_image(cls, params: Mapping[str, Any], spec: Spec) -> Claim:
-        """The claim that an image is born with. Its intent is on record, and no backend was called yet."""
-        return cls(
-            id=params["id"],
-            workspace_id=params["workspace_id"],
-            type=GenerationType.IMAGE,
-            model=params["model"],
-            spec=spec,
-            price=Price(
-                billable_unit=params["billable_unit"],
-                unit_price_nanos=params["unit_price_nanos"],
-                quantity=params["quantity"],
-            ),
-            run_token=params["run_token"],
-            binding=0,
-            was_submitted=False,
-            is_intent_recorded=True,
-            handle=None,
-            is_unknown=False,
-            is_cancel_requested=False,
-            attempts=1,
-            remaining_seconds=float(params["deadline_seconds"]),
-        )
 
 
 class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +63,14 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
     request: dict[str, Any]
     state: str
     attempts: int
-    binding: int
     was_submitted: bool
+    connection: str | None
+    upstream_model: str | None
+    binding_options: dict[str, Any] | None
+    binding: int
     handle: Handle | None
     is_cancel_requested: bool
-    billable_unit: str
+    billable_unit: BillableUnit
     unit_price_nanos: int
     quantity: int
     retention_seconds: int
@@ -94,16 +84,12 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             type=GenerationType(self.type),
             model=self.model,
             spec=msgspec.convert(self.request, Spec),
-            price=msgspec.convert(
-                {
-                    "billable_unit": self.billable_unit,
-                    "unit_price_nanos": self.unit_price_nanos,
-                    "quantity": self.quantity,
-                },
-                Price,
+            price=Price(
+                billable_unit=self.billable_unit, unit_price_nanos=self.unit_price_nanos, quantity=self.quantity
             ),
             run_token=self.run_token,
-            binding=self.binding,
+            intent=self._intent(),
+            binding_place=self.binding,
             was_submitted=self.was_submitted,
             is_intent_recorded=False,
             handle=self.handle,
@@ -112,3 +98,8 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             attempts=self.attempts,
             remaining_seconds=self.remaining_seconds,
         )
+
+    def _intent(self) -> Intent | None:
+        if self.connection is None or self.upstream_model is None or self.binding_options is None:
+            return None
+        return Intent(connection=self.connection, upstream_model=self.upstream_model, options=self.binding_options)

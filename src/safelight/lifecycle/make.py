@@ -9,9 +9,10 @@ import msgspec
 
 from safelight.domain.errors import GenerationUnknown
 from safelight.domain.generations import GenerationType
+from safelight.lifecycle.accept import Accepted
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import SubmitServices, ViewServices
-from safelight.lifecycle.submit import Accepted, Submission, submit
+from safelight.lifecycle.submit import Submission, submit
 from safelight.lifecycle.views import GenerationView, ended_view, note_seen, view_of_completed
 
 

@@ -7,6 +7,7 @@ import structlog
 from safelight.db.pool import every
 from safelight.domain.errors import GenerationFailed, ServiceUnavailable
 from safelight.lifecycle import settle
+from safelight.lifecycle.reports import report_of
 from safelight.lifecycle.run import claim
 from safelight.lifecycle.services import RunServices
 from safelight.node.killpoints import killpoint
@@ -35,7 +36,8 @@ async def _fail(services: RunServices, generation_id: str) -> None:
     claimed = await claim(services, generation_id)
     if claimed is not None:
         log.warning("generation passed its deadline", id=generation_id, state_was_unknown=claimed.is_unknown)
-        await settle.fail(services.db, claimed, GenerationFailed())
+        report = report_of("failed", None, None, detail="the deadline passed, and no runner had it")
+        await settle.fail(services.db, claimed, GenerationFailed(), report=report)
 
 
 async def _requeue_due(services: RunServices) -> None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import structlog
+from psycopg.types.json import Jsonb
 
 from safelight.db.outage import through_outage
 from safelight.db.pool import one
@@ -26,12 +27,13 @@ from safelight.domain.errors import (
     ServiceUnavailable,
 )
 from safelight.domain.generations import GenerationType, State
-from safelight.domain.outcomes import Completed, Failed, FailureClass, Unknown
+from safelight.domain.outcomes import Completed, Failed, FailureClass, Report, Unknown
 from safelight.lifecycle import settle
 from safelight.lifecycle.claims import Claim, ClaimedRow
 from safelight.lifecycle.deliver import deliver
 from safelight.lifecycle.dispatch import Dispatch
 from safelight.lifecycle.leases import LeaseLost, Leases
+from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import MadeImage
 from safelight.node.killpoints import killpoint
@@ -106,7 +108,8 @@ class _Run:
             log.warning("generation passed its deadline", id=self._claim.id)
             work.cancel()
             await self._dispatch.abandon()
-            await self._fail(GenerationFailed())
+            report = self._dispatch.report(Failed(FailureClass.PERMANENT, "the deadline passed"))
+            await self._fail(GenerationFailed(), report=report)
             return
         finally:
             work.cancel()
@@ -128,10 +131,13 @@ class _Run:
             case Failed(FailureClass.CANCELED):
                 await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
             case Failed():
-                log.warning("generation failed", id=self._claim.id, reason=outcome.reason.value)
-                await self._fail(_error_of(outcome))
+                report = self._dispatch.report(outcome)
+                log.warning(
+                    "generation failed", id=self._claim.id, **(log_fields(report) or {"reason": outcome.reason.value})
+                )
+                await self._fail(_error_of(outcome), report=report)
             case Unknown():
-                await self._record_unknown()
+                await self._record_unknown(outcome)
 
     async def _complete(self, outcome: Completed) -> None:
         claim = self._claim
@@ -139,12 +145,14 @@ class _Run:
             async with asyncio.timeout(max(self._deadline - time.monotonic(), 0) + _DELIVERY_GRACE_SECONDS):
                 files = await deliver(self._services, claim, self._dispatch.provider, outcome.media, self._workdir)
         except SafelightError as error:
-            log.warning("delivery failed", id=claim.id, code=error.code, detail=error.message)
-            await self._fail(_as_told(error))
+            report = self._dispatch.report_undelivered(error.message)
+            log.warning("delivery failed", id=claim.id, error=error.code, **log_fields(report))
+            await self._fail(_as_client_sees(error), report=report)
             return
         except Exception as error:
             log.error("delivery broke", id=claim.id, **without_message(error))
-            await self._fail(GenerationFailed())
+            broke = "delivery broke: {error} at {at}".format(**without_message(error))
+            await self._fail(GenerationFailed(), report=self._dispatch.report_undelivered(broke))
             return
         unseen = self._is_unseen()
         settled = await through_outage(lambda: settle.complete(self._services.db, claim, files, unseen=unseen))
@@ -153,19 +161,21 @@ class _Run:
         if claim.type is GenerationType.IMAGE:
             self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen)
 
-    async def _fail(self, error: SafelightError, state: State = State.FAILED) -> None:
-        services, claim, unseen = self._services, self._claim, self._is_unseen()
-        if await through_outage(lambda: settle.fail(services.db, claim, error, state=state, unseen=unseen)) is None:
+    async def _fail(self, error: SafelightError, state: State = State.FAILED, report: Report | None = None) -> None:
+        db, claim, unseen = self._services.db, self._claim, self._is_unseen()
+        ended = await through_outage(lambda: settle.fail(db, claim, error, state=state, unseen=unseen, report=report))
+        if ended is None:
             raise LeaseLost
 
-    async def _record_unknown(self) -> None:
-        claim = self._claim
-        log.warning("outcome unknown: the backend may hold the job", id=claim.id)
+    async def _record_unknown(self, outcome: Unknown) -> None:
+        claim, report = self._claim, self._dispatch.report(outcome)
+        log.warning("outcome unknown: the backend may hold the job", id=claim.id, **log_fields(report))
         params = {
             "id": claim.id,
             "run_token": claim.run_token,
             "counts": int(self._dispatch.was_asked),
             "first_look_seconds": self._services.limits.lease_seconds / 6,
+            "report": report and Jsonb(report),
         }
         await through_outage(lambda: self._services.db.run("record_unknown", params))
         killpoint("unknown-after-commit")
@@ -215,7 +225,7 @@ def _error_of(failure: Failed) -> SafelightError:
             return GenerationFailed()
 
 
-def _as_told(error: SafelightError) -> SafelightError:
+def _as_client_sees(error: SafelightError) -> SafelightError:
     """The error as a client may see it: a store's or a file's own story is the operator's."""
     if isinstance(error, ContentPolicyViolation):
         return error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import Reference, ReferenceRole
-from safelight.domain.ports import BlobStore, Moderator, Provider
+from safelight.domain.ports import Backends, BlobStore, Moderator
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
@@ -82,7 +82,7 @@ class RunServices(msgspec.Struct, frozen=True, kw_only=True):
     db: Database
     store: BlobStore
     catalog: Catalog
-    providers: Mapping[str, Provider]
+    backends: Backends
     enqueue: Enqueue
     provenance: ProvenanceSigner | None
     tells_prompt: bool

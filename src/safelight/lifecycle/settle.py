@@ -15,6 +15,7 @@ from safelight.db.pool import Database
 from safelight.domain.errors import SafelightError
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.media import MediaFacts
+from safelight.domain.outcomes import Report
 from safelight.domain.pricing import charge_for
 from safelight.lifecycle.claims import Claim
 from safelight.node.killpoints import killpoint
@@ -73,10 +74,16 @@ async def fail(
     *,
     state: State = State.FAILED,
     unseen: bool = False,
+    report: Report | None = None,
 ) -> Settled | None:
-    """End it as failed (or canceled) and release the hold in full. None: no longer the live runner."""
+    """End it as failed (or canceled) and release the hold in full. None: no longer the live runner.
+
+    ``report`` is why, for the operator alone.
+    """
     code = "canceled" if state is State.CANCELED else error.code
-    return await _end(db, claim, state=state, unseen=unseen, error_code=code, error_message=error.message)
+    return await _end(
+        db, claim, state=state, unseen=unseen, error_code=code, error_message=error.message, report=report
+    )
 
 
 def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:
@@ -96,6 +103,7 @@ async def _end(
     charged_thousandths: int = 0,
     error_code: str | None = None,
     error_message: str | None = None,
+    report: Report | None = None,
     media: list[dict[str, object]] | None = None,
 ) -> Settled | None:
     params = {
@@ -107,6 +115,7 @@ async def _end(
         "charged_thousandths": charged_thousandths,
         "error_code": error_code,
         "error_message": error_message,
+        "report": report and Jsonb(report),
         "media": Jsonb(media or []),
     }
     killpoint("settle-before-commit")

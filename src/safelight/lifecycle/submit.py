@@ -1,23 +1,19 @@
 """Step one: from a request to an accepted generation.
 
-The request is checked, its references gathered and kept, and then one transaction does the rest: idempotency, rate
-limits, the hold, the row, and for a video the job. Nothing is accepted in part.
+The request is checked, its references gathered and kept, and then one transaction does the rest (``accept``). Nothing
+is accepted in part.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 import structlog
 from psycopg.errors import UniqueViolation
-from psycopg.types.json import Jsonb
 
-from safelight.db.pool import Connection, one
-from safelight.domain.catalog import Model
 from safelight.domain.errors import (
     ContentPolicyViolation,
     GenerationFailed,
@@ -29,23 +25,20 @@ from safelight.domain.errors import (
     ServiceUnavailable,
 )
 from safelight.domain.events import EventType
-from safelight.domain.generations import GenerationType
 from safelight.domain.ids import new_generation_id
 from safelight.domain.media import EXTENSION_OF_MIME, Reference, ReferenceRole
 from safelight.domain.object_keys import input_key
 from safelight.domain.pricing import Price, price_of
 from safelight.domain.request import Request, Spec, StoredReference, resolve
 from safelight.domain.scope import Principal
-from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.accept import Accepted, Ready, accept
 from safelight.lifecycle.notify import announce, request_webhook_url
-from safelight.lifecycle.services import RateWindow, SubmitServices
+from safelight.lifecycle.services import SubmitServices
 from safelight.node.killpoints import killpoint
 
 log = structlog.get_logger()
 
 _IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
-_TRIES = 3
-_LOST_ANSWER_PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
 MIN_RETENTION_SECONDS = 60
 DELIVERED_ONCE_SECONDS = 3600
 
@@ -58,28 +51,6 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     body_sha256: bytes
     idempotency_key: str | None = None
     retry_count: int = 0
-
-
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """A generation under way. ``claim``: the caller is to run it. ``is_replay``: it is an earlier attempt."""
-
-    id: str
-    claim: Claim | None = None
-    is_replay: bool = False
-    window: RateWindow | None = None
-
-
-class _Window(msgspec.Struct, frozen=True, kw_only=True):
-    rate_limit: int
-    rate_used: int
-    rate_reset: int
-
-
-class _Limits(_Window, frozen=True, kw_only=True):
-    available_nanos: int
-    in_flight: int
-    concurrency: int
-    reset_in_seconds: float
 
 
 class _EarlierUse(msgspec.Struct, frozen=True):
@@ -123,7 +94,7 @@ async def submit(
     try:
         if has_left():
             raise GenerationFailed("The client left before the request was accepted.")
-        return await _accept(services, submission, generation_id, spec, price)
+        return await accept(services, _ready(services, submission, generation_id, spec, price))
     except (UniqueViolation, QuotaExceeded, RateLimited) as refusal:
         # What stands in the way may be this very request, sent at the same time.
         await _drop_references(services, spec)
@@ -144,12 +115,6 @@ def check_idempotency_key(key: str | None) -> None:
         raise InvalidParameter(
             "An idempotency key has 1 to 255 characters and no control characters.", param="Idempotency-Key"
         )
-
-
-async def rate_window(services: SubmitServices, workspace_id: int, type_: GenerationType) -> RateWindow | None:
-    """How the workspace's rate window for a type stands."""
-    row = await services.db.one("limits", _limit_params(services, workspace_id, type_), _Limits)
-    return _rate_window(row) if row else None
 
 
 async def _earlier_attempt(services: SubmitServices, submission: Submission) -> str | None:
@@ -223,118 +188,29 @@ async def _keep(services: SubmitServices, generation_id: str, index: int, refere
     return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)
 
 
+def _ready(services: SubmitServices, submission: Submission, generation_id: str, spec: Spec, price: Price) -> Ready:
+    request, principal = submission.request, submission.principal
+    return Ready(
+        id=generation_id,
+        workspace_id=principal.workspace_id,
+        api_key_id=principal.key_id,
+        is_capped=principal.is_capped,
+        type=request.type,
+        model=request.model,
+        spec=spec,
+        price=price,
+        first_binding=services.catalog.models[request.model].bindings[0],
+        body_sha256=submission.body_sha256,
+        idempotency_key=submission.idempotency_key,
+        retention_seconds=_retention_seconds(services, submission),
+        is_stored=request.store,
+        webhook_url=request.webhook_url,
+    )
+
+
 async def _drop_references(services: SubmitServices, spec: Spec) -> None:
     if spec.references:
         await services.store.delete([reference.key for reference in spec.references])
-
-
-async def _accept(
-    services: SubmitServices, submission: Submission, generation_id: str, spec: Spec, price: Price
-) -> Accepted:
-    request, principal = submission.request, submission.principal
-    is_image = request.type is GenerationType.IMAGE
-    model = services.catalog.models[request.model]
-    params = {
-        **_limit_params(services, principal.workspace_id, request.type),
-        "id": generation_id,
-        "api_key_id": principal.key_id,
-        "model": request.model,
-        "request": Jsonb(spec),
-        "body_sha256": submission.body_sha256,
-        "idempotency_key": submission.idempotency_key,
-        "billable_unit": price.billable_unit,
-        "unit_price_nanos": price.unit_price_nanos,
-        "quantity": price.quantity,
-        "held_nanos": price.total_nanos,
-        # An image is run by the process that accepts it: the row is born claimed, its intent on record.
-        "run_token": uuid.uuid4() if is_image else None,
-        "lease_seconds": services.limits.lease_seconds,
-        "deadline_seconds": _deadline_seconds(services, request.type),
-        "retention_seconds": _retention_seconds(services, submission),
-        "is_stored": request.store,
-        "webhook_url": request.webhook_url,
-        "low_balance_nanos": services.limits.low_balance_nanos,
-    }
-    for _ in range(_TRIES):
-        try:
-            row = await _insert(services, params, model, principal)
-        except ServiceUnavailable:
-            if not await _is_accepted(services, params):
-                raise
-            return Accepted(id=generation_id, claim=Claim.of_new_image(params, spec) if is_image else None)
-        if row is not None:
-            killpoint("submit-after-commit")
-            return Accepted(
-                id=generation_id,
-                claim=Claim.of_new_image(params, spec) if is_image else None,
-                window=_rate_window(row),
-            )
-        await _explain_refusal(services, params)
-    raise ServiceUnavailable  # the account changed each time between the refusal and the question why
-
-
-async def _insert(
-    services: SubmitServices, params: dict[str, object], model: Model, principal: Principal
-) -> _Window | None:
-    async with services.db.connection() as connection:
-        if model.type is GenerationType.IMAGE and not principal.is_capped:
-            killpoint("submit-before-commit")
-            return await one(connection, "submit", params, _Window)  # one statement: its own transaction
-        async with connection.transaction(), connection.pipeline():
-            row = await one(connection, "submit", params, _Window)
-            if row is not None and principal.is_capped:
-                await _spend_from_key(connection, params)
-            if row is not None and model.type is GenerationType.VIDEO:
-                await services.enqueue(connection, str(params["id"]), model.id)
-            killpoint("submit-before-commit")
-        return row
-
-
-async def _is_accepted(services: SubmitServices, params: Mapping[str, object]) -> bool:
-    """Whether a submission whose answer was lost with the connection is on record all the same."""
-    for pause in _LOST_ANSWER_PAUSES_SECONDS:
-        await asyncio.sleep(pause)
-        try:
-            asked = {"id": params["id"], "workspace_id": params["workspace_id"]}
-            return await services.db.lookup("find_generation", asked, dict) is not None
-        except ServiceUnavailable:
-            continue
-    return False
-
-
-async def _spend_from_key(connection: Connection, params: dict[str, object]) -> None:
-    if not await one(connection, "spend_from_key", params, tuple):
-        raise QuotaExceeded("This API key has reached its spend cap. Use another key, or raise the cap.")
-
-
-async def _explain_refusal(services: SubmitServices, params: dict[str, object]) -> None:
-    """Raise what stood in the way; return if nothing does any more."""
-    row = await services.db.one("limits", params, _Limits)
-    if row is None:
-        raise ServiceUnavailable
-    if row.rate_used >= row.rate_limit:
-        raise RateLimited(
-            f"The limit of {row.rate_limit} {params['type']} generations a minute is reached.",
-            retry_after_seconds=row.reset_in_seconds,
-        )
-    if row.in_flight >= row.concurrency:
-        raise RateLimited(f"{row.in_flight} generations are under way, the most at once. Wait for one to end.")
-    if row.available_nanos < int(str(params["held_nanos"])):
-        raise QuotaExceeded
-
-
-def _limit_params(services: SubmitServices, workspace_id: int, type_: GenerationType) -> dict[str, object]:
-    return {
-        "workspace_id": workspace_id,
-        "type": str(type_),
-        "default_rpm": services.limits.rpm(type_),
-        "default_concurrency": services.limits.concurrency,
-    }
-
-
-def _deadline_seconds(services: SubmitServices, type_: GenerationType) -> int:
-    limits = services.limits
-    return limits.image_deadline_seconds if type_ is GenerationType.IMAGE else limits.video_deadline_seconds
 
 
 def _retention_seconds(services: SubmitServices, submission: Submission) -> int:
@@ -349,7 +225,3 @@ def _retention_seconds(services: SubmitServices, submission: Submission) -> int:
         )
     seconds = asked or min(limits.retention_seconds, most)
     return seconds if request.store else min(seconds, DELIVERED_ONCE_SECONDS)
-
-
-def _rate_window(row: _Window) -> RateWindow:
-    return RateWindow(limit=row.rate_limit, used=row.rate_used, reset=row.rate_reset)

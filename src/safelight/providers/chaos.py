@@ -16,18 +16,22 @@ import signal
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import av
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from safelight.domain.connections import ConnectionSettings, Secret
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import (
     Accepted,
+    Answer,
     Completed,
     Failed,
     FailureClass,
@@ -40,11 +44,11 @@ from safelight.domain.outcomes import (
     SubmitOutcome,
     Unknown,
 )
-from safelight.domain.ports import Attempt
+from safelight.domain.ports import Attempt, Host, Provider, ProviderKind
 from safelight.domain.request import Order
 
 CANARY = "canary-7f3a-provider-secret"
-"""What raw error texts carry unless an option says otherwise. It must turn up nowhere."""
+"""The key that raw error texts quote, unless the connection has one of its own. It must turn up nowhere."""
 
 _SIDE = 64
 _FPS = 8
@@ -113,7 +117,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     finds: Literal["yes", "no", "later"] = "yes"
     polled: bool = False
     cancels: bool = False
-    canary: str = CANARY
+
+
+class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a connection may be told. ``memory`` is a folder below ``chaos/`` in the data folder: connections that share
+    one are one backend."""
+
+    key: Secret | None = None
+    memory: Annotated[str, Meta(pattern="^[a-z0-9-]*$")] = ""
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,13 +195,14 @@ class Memory:
 class BlindChaosProvider:
     """Takes jobs and can be asked about one only by the handle that it gave."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: str = CANARY) -> None:
+        self.secrets = (key,)
         self._memory = Memory(folder)
         self._files = _FileServer()
         self._nagging: set[asyncio.Task[None]] = set()
 
-    async def submit(self, order: Order, attempt: Attempt) -> SubmitOutcome:
-        options = msgspec.convert(attempt.options, Options)
+    async def submit(self, order: Order, attempt: Attempt[Options]) -> SubmitOutcome:
+        options = attempt.options
         behaviour = _drawn(order, options)
         await asyncio.to_thread(self._memory.note, order.id, "calls")
         if behaviour in _TAKES_NOTHING and (declined := self._decline(behaviour, order, options)):
@@ -228,7 +240,9 @@ class BlindChaosProvider:
         if elapsed < job.job_seconds:
             return Pending(elapsed / job.job_seconds, min(_POLL_SECONDS, job.job_seconds - elapsed + 0.01))
         if job.behaviour is Behaviour.FAILS_LATER:
-            return Failed(FailureClass.TRANSIENT, f"worker lost, key {CANARY}")
+            return Failed(
+                FailureClass.TRANSIENT, answer=Answer(code="worker_lost", words=f"worker lost, key {self.secrets[0]}")
+            )
         return await self._result(job)
 
     async def close(self) -> None:
@@ -238,20 +252,22 @@ class BlindChaosProvider:
 
     def _decline(self, behaviour: Behaviour, order: Order, options: Options) -> Failed | None:
         """The refusal; None once it has declined often enough."""
-        words = f"401 from upstream: key {options.canary} is not valid"
+        words = f"from upstream: key {self.secrets[0]} is not valid"
         match behaviour:
             case Behaviour.POISON:
                 os.kill(os.getpid(), signal.SIGKILL)
             case Behaviour.CRASH:
                 raise RuntimeError(words)
             case Behaviour.REFUSED:
-                return Failed(FailureClass.CONTENT_POLICY, words)
+                return Failed(FailureClass.CONTENT_POLICY, answer=_answer(order, 422, "content_policy", words))
             case Behaviour.RAW_ERROR:
-                return Failed(FailureClass.AUTH, words)
+                return Failed(FailureClass.AUTH, answer=_answer(order, 401, "invalid_key", words))
         if 0 <= options.times < self._memory.calls(order.id):
             return None
-        reason = FailureClass.RATE_LIMITED if behaviour is Behaviour.RATE_LIMITED else FailureClass.TRANSIENT
-        return Failed(reason, words, options.retry_after_seconds)
+        is_limited = behaviour is Behaviour.RATE_LIMITED
+        reason = FailureClass.RATE_LIMITED if is_limited else FailureClass.TRANSIENT
+        answer = _answer(order, 429 if is_limited else 503, "slow_down" if is_limited else "unavailable", words)
+        return Failed(reason, "", options.retry_after_seconds, answer)
 
     async def _result(self, job: _Job) -> Completed:
         is_video = job.type is GenerationType.VIDEO
@@ -279,7 +295,7 @@ class BlindChaosProvider:
                 produced = await self._files.file(job.behaviour, file)
         return Completed((produced,))
 
-    def _nag(self, attempt: Attempt) -> None:
+    def _nag(self, attempt: Attempt[Options]) -> None:
         """Go on telling of progress, whatever has become of the job."""
 
         async def tell() -> None:
@@ -310,6 +326,17 @@ class ChaosProvider(BlindChaosProvider):
             return False
         await asyncio.to_thread(self._memory.note, job.generation_id, "canceled")
         return True
+
+
+def open_with(make: Callable[[Path, str], Provider], settings: Settings, host: Host) -> Provider:
+    """A backend of this family, with its memory in the data folder."""
+    key = CANARY if settings.key is None else host.read_secret(settings.key)
+    return make(host.data_dir.absolute() / "chaos" / settings.memory, key)
+
+
+KIND = ProviderKind(
+    settings=Settings, options=Options, open=lambda settings, host: open_with(ChaosProvider, settings, host)
+)
 
 
 class _FileServer:
@@ -357,6 +384,10 @@ class _FileServer:
                     writer.write(bytes(256 * 1024))
                     await writer.drain()
         await writer.drain()
+
+
+def _answer(order: Order, status: int, code: str, words: str) -> Answer:
+    return Answer(status=status, code=code, request_id=f"chaos-{order.id}", words=words)
 
 
 def _drawn(order: Order, options: Options) -> Behaviour:

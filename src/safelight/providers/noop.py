@@ -1,8 +1,4 @@
-"""A backend that makes the smallest file there is, at once: for measuring and trying everything around a backend.
-
-Options: ``delay_seconds`` (default 0) before it answers; ``fails_with``, a ``FailureClass`` such as ``content_policy``,
-to fail instead; ``delivered_seconds``, how long a clip is whatever was ordered.
-"""
+"""A backend that makes the smallest file there is, at once: for measuring and trying everything around a backend."""
 
 from __future__ import annotations
 
@@ -11,14 +7,28 @@ import functools
 import io
 import struct
 import zlib
+from typing import Annotated
 
 import av
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Completed, Failed, FailureClass, InlineBytes, SubmitOutcome
-from safelight.domain.ports import Attempt
+from safelight.domain.ports import Attempt, ProviderKind
 from safelight.domain.request import Order
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of a binding. ``delay_seconds`` before it answers; ``fails_with``, to fail instead.
+
+    ``delivered_seconds``: how long a clip is, whatever was ordered.
+    """
+
+    delay_seconds: Annotated[float, Meta(ge=0)] = 0
+    fails_with: FailureClass | None = None
+    delivered_seconds: Annotated[int, Meta(ge=1, le=600)] | None = None
 
 
 class NoopProvider:
@@ -27,19 +37,21 @@ class NoopProvider:
     repeatable = True
     is_algorithmic = True
 
-    async def submit(self, order: Order, attempt: Attempt) -> SubmitOutcome:
-        delay = attempt.options.get("delay_seconds", 0)
-        if isinstance(delay, int | float) and delay > 0:
-            await asyncio.sleep(delay)
-        if "fails_with" in attempt.options:
-            return Failed(FailureClass(attempt.options["fails_with"]), "as its options say")
+    async def submit(self, order: Order, attempt: Attempt[Options]) -> SubmitOutcome:
+        options = attempt.options
+        if options.delay_seconds:
+            await asyncio.sleep(options.delay_seconds)
+        if options.fails_with is not None:
+            return Failed(options.fails_with, "as its options say")
         if order.type is GenerationType.IMAGE:
             return Completed((InlineBytes(png()),))
-        seconds = attempt.options.get("delivered_seconds", order.spec.duration_seconds)
-        return Completed((InlineBytes(mp4(seconds if isinstance(seconds, int) else 1)),))
+        return Completed((InlineBytes(mp4(options.delivered_seconds or order.spec.duration_seconds or 1)),))
 
     async def close(self) -> None:
         return None
+
+
+KIND = ProviderKind(options=Options, open=lambda settings, host: NoopProvider())
 
 
 @functools.cache

@@ -8,6 +8,7 @@ with ended as (
         charged_thousandths = %(charged_thousandths)s,
         error_code = %(error_code)s,
         error_message = %(error_message)s,
+        backend_reports = add_report(backend_reports, %(report)s),
         unseen = unseen or (type = 'image' and %(unseen)s), -- a video is seen once somebody asks about it
         finished_at = now(),
         progress = case when %(state)s = 'completed' then 1 else progress end,

@@ -18,3 +18,7 @@
     sound        what the scene sounds like
     encode       PNG, JPEG, WebP and MP4 files
 """
+
+from safelight.providers.builtin.provider import KIND
+
+__all__ = ["KIND"]

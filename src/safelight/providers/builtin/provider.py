@@ -13,12 +13,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import structlog
+from msgspec import Meta
 
+from safelight.domain.connections import ConnectionSettings
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Completed, Failed, FailureClass, LocalFile, SubmitOutcome
-from safelight.domain.ports import Attempt
+from safelight.domain.ports import Attempt, Host, ProviderKind
 from safelight.domain.request import Order
 from safelight.providers.builtin.spec import ImageSpec, ReferenceImage, VideoSpec
 
@@ -27,6 +31,18 @@ log = structlog.get_logger()
 _IDLE_SECONDS = 60.0
 _PROGRESS_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of a binding. ``seed``: another whole number, other pictures."""
+
+    seed: int = 0
+
+
+class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a connection may be told. ``processes``: as ``SAFELIGHT_RENDER_PROCESSES``, for this connection alone."""
+
+    processes: Annotated[int, Meta(ge=1, le=64)] | None = None
 
 
 class BuiltinProvider:
@@ -41,8 +57,8 @@ class BuiltinProvider:
         self._busy = 0
         self._idle_timer: asyncio.TimerHandle | None = None
 
-    async def submit(self, order: Order, attempt: Attempt) -> SubmitOutcome:
-        """Render the order into the work folder. An option ``seed`` of the binding varies every picture."""
+    async def submit(self, order: Order, attempt: Attempt[Options]) -> SubmitOutcome:
+        """Render the order into the work folder."""
         path = attempt.workdir / "rendered"
         try:
             with self._in_use():
@@ -57,7 +73,7 @@ class BuiltinProvider:
     async def close(self) -> None:
         self._drop_pool()
 
-    async def _render(self, order: Order, attempt: Attempt, path: Path) -> None:
+    async def _render(self, order: Order, attempt: Attempt[Options], path: Path) -> None:
         loop = asyncio.get_running_loop()
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
@@ -67,7 +83,7 @@ class BuiltinProvider:
                 initargs=(os.getpid(),),
             )
         progress_path = attempt.workdir / "progress"
-        job = loop.run_in_executor(self._pool, _render, order, _seed(attempt), path, progress_path)
+        job = loop.run_in_executor(self._pool, _render, order, attempt.options.seed, path, progress_path)
         async with contextlib.AsyncExitStack() as stack:
             if order.type is GenerationType.VIDEO:
                 watch = asyncio.create_task(_watch(progress_path, attempt.progress))
@@ -102,11 +118,11 @@ class BuiltinProvider:
                 process.kill()
 
 
-def _seed(attempt: Attempt) -> int:
-    seed = attempt.options.get("seed", 0)
-    if not isinstance(seed, int):
-        raise ValueError(f"option seed is {seed!r}; use a whole number")
-    return seed
+def _open(settings: Settings, host: Host) -> BuiltinProvider:
+    return BuiltinProvider(settings.processes or host.render_processes)
+
+
+KIND = ProviderKind(settings=Settings, options=Options, open=_open, needs=("skia", "builtin"), is_local=True)
 
 
 async def _watch(path: Path, report: Callable[[float], None]) -> None:

@@ -9,12 +9,31 @@ alter table generations
     -- The intent that these belong to, by its time. An intent of the release before has another, and only the binding's
     -- place in the catalog (column binding).
     add column named_at timestamptz,
-    -- What the backend said last, for the operator; gone with the request.
-    add column backend_report jsonb;
+    -- What backends said, the newest last, for the operator; gone with the request.
+    add column backend_reports jsonb;
 alter table generations
     add constraint named_whole check (
         (connection is null) = (upstream_model is null) and (connection is null) = (binding_options is null)
         and (connection is null) = (named_at is null));
+
+-- The newest ten reports, with one more; as they are where there is none.
+create function add_report(reports jsonb, report jsonb) returns jsonb language sql immutable as $$
+    select case
+        when report is null then reports
+        when jsonb_array_length(reports) >= 10 then reports - 0 || report
+        else coalesce(reports, '[]') || report
+    end
+$$;
+
+-- A backend's words may quote the request: they go when it goes, whichever statement lets it go.
+create function forget_reports() returns trigger language plpgsql as $$
+begin
+    new.backend_reports = null;
+    return new;
+end $$;
+create trigger reports_go_with_requests before update of request on generations for each row
+    when (new.request is null and new.backend_reports is not null)
+    execute function forget_reports();
 
 -- What a workspace used, by the UTC date of the end, the model and the key. Proven by the books.
 create table daily_usage (

@@ -1,0 +1,76 @@
+"""What a catalog says of backends: connections by name, what each may be told, keys by reference."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+_REFERENCE = re.compile(r"(env|file):(\S.*)")
+
+
+class Secret:
+    """A secret by reference, ``env:NAME`` or ``file:PATH``: a catalog can be shown, and its keys cannot.
+
+    Raises ``ValueError`` for anything else.
+    """
+
+    def __init__(self, reference: str) -> None:
+        match = _REFERENCE.fullmatch(reference)
+        if match is None:
+            raise ValueError("a key is written as env:NAME or file:PATH, never as itself")
+        self.reference = reference
+        self.source: str = match[1]
+        self.name: str = match[2]
+
+    def __repr__(self) -> str:
+        return f"Secret({self.reference!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other.reference == self.reference
+
+    def __hash__(self) -> int:
+        return hash(self.reference)
+
+
+class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``concurrency``: most orders that one process has with the connection at once; None: as many as there are."""
+
+    concurrency: Annotated[int, Meta(ge=1)] | None = None
+
+
+class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What any connection may be told. A kind of backend adds its own."""
+
+    limits: ConnectionLimits = ConnectionLimits()
+
+
+class HttpConnectionSettings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a connection over HTTP may be told besides.
+
+    ``base_url``: what the backend's paths are put behind. ``key``: what it is asked with. ``allow``: hosts,
+    ``host:port``s or networks that are not public, and that this connection may reach all the same.
+    """
+
+    base_url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+    key: Secret | None = None
+    allow: tuple[str, ...] = ()
+
+
+class NoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of a binding to a kind of backend that has none."""
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """A backend that the catalog names. ``settings`` is of its kind's own type."""
+
+    name: str
+    kind: str
+    settings: ConnectionSettings
+
+    def secrets(self) -> list[Secret]:
+        """The secrets that its settings refer to."""
+        values = (getattr(self.settings, name) for name in self.settings.__struct_fields__)
+        return [value for value in values if isinstance(value, Secret)]

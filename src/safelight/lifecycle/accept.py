@@ -1,0 +1,239 @@
+"""The one transaction that accepts a generation: idempotency, limits, the hold, the row, and for a video the job."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from safelight.db.pool import Connection, one
+from safelight.domain.catalog import BillableUnit, Binding
+from safelight.domain.errors import QuotaExceeded, RateLimited, ServiceUnavailable
+from safelight.domain.generations import GenerationType
+from safelight.domain.pricing import Price
+from safelight.domain.request import Spec
+from safelight.lifecycle.claims import Claim, Intent
+from safelight.lifecycle.services import RateWindow, SubmitServices
+from safelight.node.killpoints import killpoint
+
+_TRIES = 3
+_LOST_ANSWER_PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
+
+
+class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
+    """What the statement ``submit`` is given.
+
+    An image is run by the process that accepts it: it is born claimed (``run_token``), the intent for its first
+    binding on record.
+    """
+
+    id: str
+    workspace_id: int
+    api_key_id: int
+    type: GenerationType
+    model: str
+    request: Jsonb
+    body_sha256: bytes
+    idempotency_key: str | None
+    billable_unit: BillableUnit
+    unit_price_nanos: int
+    quantity: int
+    held_nanos: int
+    run_token: uuid.UUID | None
+    connection: str | None
+    upstream_model: str | None
+    binding_options: Jsonb | None
+    lease_seconds: int
+    deadline_seconds: int
+    retention_seconds: int
+    is_stored: bool
+    webhook_url: str | None
+    low_balance_nanos: int | None
+    default_rpm: int
+    default_concurrency: int
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was checked, and priced, and only has to be accepted. ``is_capped``: its key has a spend cap."""
+
+    id: str
+    workspace_id: int
+    api_key_id: int
+    is_capped: bool
+    type: GenerationType
+    model: str
+    spec: Spec
+    price: Price
+    first_binding: Binding
+    body_sha256: bytes
+    idempotency_key: str | None
+    retention_seconds: int
+    is_stored: bool
+    webhook_url: str | None
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation under way. ``claim``: the caller is to run it. ``is_replay``: it is an earlier attempt."""
+
+    id: str
+    claim: Claim | None = None
+    is_replay: bool = False
+    window: RateWindow | None = None
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """How a rate window stands, as statements tell it."""
+
+    rate_limit: int
+    rate_used: int
+    rate_reset: int
+
+    def as_rate_window(self) -> RateWindow:
+        return RateWindow(limit=self.rate_limit, used=self.rate_used, reset=self.rate_reset)
+
+
+class _Limits(Window, frozen=True, kw_only=True):
+    available_nanos: int
+    in_flight: int
+    concurrency: int
+    reset_in_seconds: float
+
+
+async def accept(services: SubmitServices, ready: Ready) -> Accepted:
+    """Put it on record and hold its price. Raises ``QuotaExceeded``, ``RateLimited`` and ``ServiceUnavailable``."""
+    new = _new_generation(services, ready)
+    for _ in range(_TRIES):
+        try:
+            window = await _insert(services, new, is_capped=ready.is_capped)
+        except ServiceUnavailable:
+            if not await _is_on_record(services, new):
+                raise
+            return Accepted(id=new.id, claim=_claim(new, ready))
+        if window is not None:
+            killpoint("submit-after-commit")
+            return Accepted(id=new.id, claim=_claim(new, ready), window=window.as_rate_window())
+        await _explain_refusal(services, new)
+    raise ServiceUnavailable  # the account changed each time between the refusal and the question why
+
+
+async def rate_window(services: SubmitServices, workspace_id: int, type_: GenerationType) -> RateWindow | None:
+    """How the workspace's rate window for a type stands."""
+    params = {
+        "workspace_id": workspace_id,
+        "type": type_,
+        "default_rpm": services.limits.rpm(type_),
+        "default_concurrency": services.limits.concurrency,
+    }
+    row = await services.db.one("limits", params, _Limits)
+    return row.as_rate_window() if row else None
+
+
+def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
+    limits, is_image = services.limits, ready.type is GenerationType.IMAGE
+    binding = ready.first_binding if is_image else None
+    return NewGeneration(
+        id=ready.id,
+        workspace_id=ready.workspace_id,
+        api_key_id=ready.api_key_id,
+        type=ready.type,
+        model=ready.model,
+        request=Jsonb(ready.spec),
+        body_sha256=ready.body_sha256,
+        idempotency_key=ready.idempotency_key,
+        billable_unit=ready.price.billable_unit,
+        unit_price_nanos=ready.price.unit_price_nanos,
+        quantity=ready.price.quantity,
+        held_nanos=ready.price.total_nanos,
+        run_token=uuid.uuid4() if is_image else None,
+        connection=None if binding is None else binding.connection,
+        upstream_model=None if binding is None else binding.upstream_model,
+        binding_options=None if binding is None else Jsonb(binding.options),
+        lease_seconds=limits.lease_seconds,
+        deadline_seconds=limits.image_deadline_seconds if is_image else limits.video_deadline_seconds,
+        retention_seconds=ready.retention_seconds,
+        is_stored=ready.is_stored,
+        webhook_url=ready.webhook_url,
+        low_balance_nanos=limits.low_balance_nanos,
+        default_rpm=limits.rpm(ready.type),
+        default_concurrency=limits.concurrency,
+    )
+
+
+def _claim(new: NewGeneration, ready: Ready) -> Claim | None:
+    """The claim that an image is born with. Its intent is on record, and no backend was called yet."""
+    if new.run_token is None:
+        return None
+    binding = ready.first_binding
+    return Claim(
+        id=new.id,
+        workspace_id=new.workspace_id,
+        type=new.type,
+        model=new.model,
+        spec=ready.spec,
+        price=ready.price,
+        run_token=new.run_token,
+        intent=Intent(
+            connection=binding.connection,
+            upstream_model=binding.upstream_model,
+            options=msgspec.to_builtins(binding.options),
+        ),
+        binding_place=0,
+        was_submitted=False,
+        is_intent_recorded=True,
+        handle=None,
+        is_unknown=False,
+        is_cancel_requested=False,
+        attempts=1,
+        remaining_seconds=float(new.deadline_seconds),
+    )
+
+
+async def _insert(services: SubmitServices, new: NewGeneration, *, is_capped: bool) -> Window | None:
+    async with services.db.connection() as connection:
+        if new.type is GenerationType.IMAGE and not is_capped:
+            killpoint("submit-before-commit")
+            return await one(connection, "submit", new, Window)  # one statement: its own transaction
+        async with connection.transaction(), connection.pipeline():
+            window = await one(connection, "submit", new, Window)
+            if window is not None and is_capped:
+                await _spend_from_key(connection, new)
+            if window is not None and new.type is GenerationType.VIDEO:
+                await services.enqueue(connection, new.id, new.model)
+            killpoint("submit-before-commit")
+        return window
+
+
+async def _is_on_record(services: SubmitServices, new: NewGeneration) -> bool:
+    """Whether a submission whose answer was lost with the connection is on record all the same."""
+    for pause in _LOST_ANSWER_PAUSES_SECONDS:
+        await asyncio.sleep(pause)
+        try:
+            asked = {"id": new.id, "workspace_id": new.workspace_id}
+            return await services.db.lookup("find_generation", asked, dict) is not None
+        except ServiceUnavailable:
+            continue
+    return False
+
+
+async def _spend_from_key(connection: Connection, new: NewGeneration) -> None:
+    params = {"api_key_id": new.api_key_id, "held_nanos": new.held_nanos}
+    if not await one(connection, "spend_from_key", params, tuple):
+        raise QuotaExceeded("This API key has reached its spend cap. Use another key, or raise the cap.")
+
+
+async def _explain_refusal(services: SubmitServices, new: NewGeneration) -> None:
+    """Raise what stood in the way; return if nothing does any more."""
+    row = await services.db.one("limits", new, _Limits)
+    if row is None:
+        raise ServiceUnavailable
+    if row.rate_used >= row.rate_limit:
+        raise RateLimited(
+            f"The limit of {row.rate_limit} {new.type} generations a minute is reached.",
+            retry_after_seconds=row.reset_in_seconds,
+        )
+    if row.in_flight >= row.concurrency:
+        raise RateLimited(f"{row.in_flight} generations are under way, the most at once. Wait for one to end.")
+    if row.available_nanos < new.held_nanos:
+        raise QuotaExceeded

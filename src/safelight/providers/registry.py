@@ -1,0 +1,111 @@
+"""The kinds of backends there are, by name, and the backends of one process, opened when they are first asked for.
+
+A kind is a module or package of this folder with a ``KIND``: ``chaos-blind`` is ``chaos_blind.py``. It is imported when
+a catalog names it, so that nobody pays for a library that no model of theirs needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import structlog
+
+from safelight import providers
+from safelight.domain.catalog import Catalog
+from safelight.domain.connections import Connection
+from safelight.domain.errors import ConfigurationError
+from safelight.domain.ports import Backend, Host, ProviderKind
+from safelight.telemetry.exceptions import without_message
+
+log = structlog.get_logger()
+
+_NO_KINDS = ("registry",)
+
+
+class Kinds(Mapping[str, ProviderKind]):
+    """Every kind by its name; looking at the names alone imports none."""
+
+    def __getitem__(self, name: str) -> ProviderKind:
+        if name not in self._names():
+            raise KeyError(name)
+        module = importlib.import_module(f"{providers.__name__}.{name.replace('-', '_')}")
+        return cast(ProviderKind, module.KIND)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def _names(self) -> list[str]:
+        found = (module.name for module in pkgutil.iter_modules(providers.__path__))
+        return sorted(name.replace("_", "-") for name in found if name not in _NO_KINDS and not name.startswith("_"))
+
+
+KINDS = Kinds()
+
+
+def check_connections(catalog: Catalog, host: Host) -> None:
+    """Find what would keep a connection that a model is bound to from being opened. Raises ``ConfigurationError``."""
+    for connection in catalog.used_connections():
+        kind = KINDS[connection.kind]
+        if kind.needs is not None:
+            module, extra = kind.needs
+            if importlib.util.find_spec(module) is None:
+                raise ConfigurationError(
+                    f"connection {connection.name!r}: kind {connection.kind!r} is not installed. "
+                    f"Install safelight[{extra}]."
+                )
+        _read_secrets(connection, host)
+
+
+class OpenBackends:
+    """``domain.ports.Backends`` over one catalog."""
+
+    def __init__(self, catalog: Catalog, host: Host) -> None:
+        self._catalog = catalog
+        self._host = host
+        self._opened: dict[str, Backend] = {}
+
+    def open(self, connection: str) -> Backend:
+        if connection not in self._opened:
+            found = self._catalog.connections.get(connection)
+            if found is None:
+                raise ConfigurationError(f"The catalog has no connection {connection!r}. Put it back.")
+            self._opened[connection] = self._open(found)
+        return self._opened[connection]
+
+    def _open(self, connection: Connection) -> Backend:
+        kind = KINDS[connection.kind]
+        secrets = _read_secrets(connection, self._host)
+        most = connection.settings.limits.concurrency
+        return Backend(
+            connection=connection.name,
+            provider=kind.open(connection.settings, self._host),
+            options=kind.options,
+            secrets=secrets,
+            places=None if most is None else asyncio.Semaphore(most),
+        )
+
+    async def close(self) -> None:
+        """Close what was opened; one that fails at it keeps no other open."""
+        for backend in self._opened.values():
+            try:
+                await backend.provider.close()
+            except Exception as error:
+                log.error("provider broke in close", connection=backend.connection, **without_message(error))
+
+
+def _read_secrets(connection: Connection, host: Host) -> tuple[str, ...]:
+    try:
+        return tuple(host.read_secret(secret) for secret in connection.secrets())
+    except ConfigurationError as error:
+        raise ConfigurationError(f"connection {connection.name!r}: {error.message}") from None
