@@ -115,13 +115,15 @@ class Process:
 
 
 class Model:
-    """A model for the catalog: ``bindings`` are pairs of a provider and its options."""
+    """A model for the catalog: ``bindings`` are pairs of a connection and its options."""
 
     def __init__(self, id_: str, type_: str, *bindings: tuple[str, Mapping[str, Any]]) -> None:
         self.id, self.type, self.bindings = id_, type_, bindings
 
     def toml(self) -> str:
-        bindings = ", ".join(_toml({"provider": provider, "options": options}) for provider, options in self.bindings)
+        bindings = ", ".join(
+            _toml({"connection": connection, "options": options}) for connection, options in self.bindings
+        )
         durations = "durations = [2, 3]\n" if self.type == "video" else ""
         return f"""
 [[models]]
@@ -153,13 +155,13 @@ class Deployment:
         self.folder, self.url = folder, url
         self.data_dir = folder / "data"
         self.data_dir.mkdir(exist_ok=True)
-        catalog = folder / "catalog.toml"
-        catalog.write_text("".join(model.toml() for model in models))
+        self.catalog = folder / "catalog.toml"
+        self.edit_catalog(*models)
         (self.data_dir / "signing-keys").write_text(f"k1:{secrets.token_hex(32)}\n")
         self.env = {
             "SAFELIGHT_DATA_DIR": str(self.data_dir),
             "SAFELIGHT_DATABASE_URL": url,
-            "SAFELIGHT_CATALOG": str(catalog),
+            "SAFELIGHT_CATALOG": str(self.catalog),
             "SAFELIGHT_PROVENANCE": "off",
             "SAFELIGHT_LEASE": "2s",
             "SAFELIGHT_SHUTDOWN": "4s",
@@ -172,6 +174,11 @@ class Deployment:
         self.processes: list[Process] = []
         self._nursery = nursery
         self.headers = {"Authorization": f"Bearer {asyncio.run(self._make_tenant('default'))}"}
+
+    def edit_catalog(self, *models: Model, connections: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Write another catalog; processes take it up at their start. ``connections`` by name, each with its kind."""
+        declared = ", ".join(_toml({"name": name, **more}) for name, more in (connections or {}).items())
+        self.catalog.write_text(f"connections = [{declared}]\n" + "".join(model.toml() for model in models))
 
     # Processes
 

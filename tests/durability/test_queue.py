@@ -6,10 +6,11 @@ import asyncio
 import time
 from typing import Any
 
+import psycopg
 import pytest
 from procrastinate import App, PsycopgConnector
 
-from safelight.jobs.app import UPKEEP
+from safelight.jobs.app import UPKEEP, make_app
 from safelight.jobs.worker import Queue
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Model
@@ -103,3 +104,23 @@ def test_a_full_worker_still_keeps_things_up(deploy: Deploy) -> None:
     late = {row["id"] for row in site.sql("select id from generations where state = 'failed'")}
     for generation_id in late:
         site.check_one_end(generation_id, "failed")
+
+
+async def test_a_worker_frozen_after_a_statement_keeps_nobody_from_the_queue(database_url: str) -> None:
+    """What it wrote is committed with the statement, so that no lock waits for it to go on."""
+    frozen = make_app(database_url).connector
+    assert isinstance(frozen, PsycopgConnector)
+    await frozen.open_async()
+    try:
+        async with frozen.pool.connection() as connection:  # and here it stands still
+            put = "insert into procrastinate_jobs (queue_name, task_name, queueing_lock) values ('q', 'tick', 'tick')"
+            await connection.execute(put)
+            async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+                await other.execute("set lock_timeout = '5s'")
+                with pytest.raises(psycopg.errors.UniqueViolation):  # at once: the job is there
+                    await other.execute(put)
+                await other.execute("delete from procrastinate_jobs where task_name = 'tick'")
+            row = await (await connection.execute("show idle_in_transaction_session_timeout")).fetchone()
+            assert row == ("15s",)
+    finally:
+        await frozen.close_async()

@@ -148,7 +148,7 @@ class Ledger(RuleBasedStateMachine):
             return msgspec.structs.replace(model, rates=rates)
 
         models = {name: repriced(model) for name, model in self.parts.submitting.catalog.models.items()}
-        submitting = msgspec.structs.replace(self.parts.submitting, catalog=Catalog(models))
+        submitting = msgspec.structs.replace(self.parts.submitting, catalog=Catalog(models, {}))
         self.parts = msgspec.structs.replace(self.parts, submitting=submitting)
 
     # Submission

@@ -11,6 +11,7 @@ migrate     the database's schema
 doctor      what is configured, what is reachable, what to do
 keys, workspaces, credit, books
             accounts
+generations what became of one
 provenance  the chain that signs files, and checking one
 signing     the keys of download links
 sweep       deleting what is due, now
@@ -239,6 +240,17 @@ _GROUPS = (
                 "Add credit to a workspace.\n\nA negative amount takes it back, as far as it is not spent.",
             ),
             ("history", "credit:history", "List the credit that a workspace was given, newest first."),
+        ),
+    ),
+    (
+        "generations",
+        "See what became of a generation.",
+        (
+            (
+                "show",
+                "generations:show",
+                "Show where one stands, which backend was asked, and what that said.\n\nNothing of what was asked for.",
+            ),
         ),
     ),
     (

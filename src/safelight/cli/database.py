@@ -27,16 +27,21 @@ def with_database(data_dir: Path | None, work: Callable[[Database], Awaitable[T]
     """The answer of ``work`` on the database. ``may_create``: an embedded one is made where there is none."""
     settings = load_settings(data_dir=data_dir)
     with database_url(settings, may_create=may_create) as url, refusals_explained(settings):
-        return asyncio.run(_work_on(url, work))
+        return work_on(url, work)
 
 
-async def _work_on(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
-    database = Database(url, pool_size=1)
-    await database.open()
-    try:
-        return await work(database)
-    finally:
-        await database.close()
+def work_on(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    """The answer of ``work`` on a database of which the URL is known."""
+
+    async def opened() -> T:
+        database = Database(url, pool_size=1)
+        await database.open()
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(opened())
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import psycopg
 from rich.text import Text
 
 from safelight import __version__, wiring
-from safelight.cli.database import database_url, shown
+from safelight.cli.database import database_url, shown, work_on
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.ports import check_port
 from safelight.cli.show import console, print_json
@@ -26,6 +26,7 @@ from safelight.db.migrate import newest_revision
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError, SafelightError
 from safelight.domain.signing import parse_signing_keys
+from safelight.lifecycle.records import connections_under_way
 from safelight.node.settings import Settings, load_settings, setting_names
 
 _LEAST_FREE_BYTES = 1 << 30
@@ -56,6 +57,7 @@ def doctor(*, as_json: AsJson = False, data_dir: DataDir = None) -> int:
 def run_checks(settings: Settings) -> list[Check]:
     """Try everything that a running system needs."""
     checks = [_try("data folder", lambda: _data_folder(settings))]
+    catalog = _try("catalog", lambda: _catalog(settings))
     with ExitStack() as stack:
         urls: list[str] = []
 
@@ -66,9 +68,11 @@ def run_checks(settings: Settings) -> list[Check]:
         checks.append(_try("database", connect))
         if urls:
             checks.append(_try("clock", lambda: _clock(urls[0])))
+            if catalog.ok:
+                checks.append(_try("work", lambda: _work_under_way(settings, urls[0])))
     checks += [
         _try("media store", lambda: asyncio.run(_media(settings))),
-        _try("catalog", lambda: _catalog(settings)),
+        catalog,
         _try("signing keys", lambda: _signing_keys(settings)),
         _try("address", lambda: _address(settings)),
         _try("disk", lambda: _disk(settings)),
@@ -104,7 +108,7 @@ def _database(settings: Settings, url: str) -> str:
 
 
 def _clock(url: str) -> str:
-    ahead = time.time() - asyncio.run(_database_time(url))
+    ahead = time.time() - work_on(url, _database_time)
     if abs(ahead) > _MOST_CLOCK_SECONDS:
         raise ConfigurationError(
             f"This machine's clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the database's. "
@@ -113,14 +117,23 @@ def _clock(url: str) -> str:
     return f"within {_MOST_CLOCK_SECONDS:g} s of the database's"
 
 
-async def _database_time(url: str) -> float:
-    database = Database(url, pool_size=1)
-    await database.open()
-    try:
-        row = await database.one("database_time", {}, tuple)
-        return float(row[0]) if row else 0.0
-    finally:
-        await database.close()
+async def _database_time(database: Database) -> float:
+    row = await database.one("database_time", {}, tuple)
+    return float(row[0]) if row else 0.0
+
+
+def _work_under_way(settings: Settings, url: str) -> str:
+    """What is under way can be asked about: the catalog still has each connection that was asked."""
+    known = wiring.load_catalog(settings).connections
+    found = work_on(url, connections_under_way)
+    gone = [use for use in found if use.connection not in known]
+    if gone:
+        listed = ", ".join(f"{use.generations} for {use.connection!r}" for use in gone)
+        raise ConfigurationError(
+            f"Generations under way wait for connections that the catalog no longer has: {listed}. Put them back: "
+            "the backends may have made what was ordered. At their deadlines they fail, and cost nothing."
+        )
+    return f"{sum(use.generations for use in found)} generations with backends"
 
 
 async def _media(settings: Settings) -> str:

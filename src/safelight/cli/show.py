@@ -34,7 +34,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], em
         right = isinstance(rows[0][name], (int, Decimal)) and not isinstance(rows[0][name], bool)
         table.add_column(name.replace("_", " "), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row[name]) for name in columns))
+        table.add_row(*(cell(row[name]) for name in columns))
     console().print(table)
 
 
@@ -45,7 +45,8 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value as tables show it."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

@@ -33,6 +33,7 @@ def worker(*, data_dir: DataDir = None) -> None:
 def run(settings: Settings) -> None:
     """Work until a signal says stop."""
     configure_logging(settings)
+    wiring.load_catalog(settings)
     ensure_signing_keys(settings)
     uvloop.run(_work(settings))
 

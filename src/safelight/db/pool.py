@@ -42,6 +42,8 @@ def statement(name: str) -> str:
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, IdleInTransactionSessionTimeout, PoolTimeout)
 _IDLE_IN_TRANSACTION_SECONDS = 15
 """A process that is stopped or cut off in a transaction must not keep its rows from everybody else for longer."""
+SESSION_OPTIONS = f"-c TimeZone=UTC -c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_SECONDS}s"
+"""What every session is told that stays open."""
 
 
 class Database:
@@ -55,11 +57,7 @@ class Database:
             max_size=pool_size,
             open=False,
             timeout=10,
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": 2,
-                "options": f"-c TimeZone=UTC -c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_SECONDS}s",
-            },
+            kwargs={"autocommit": True, "prepare_threshold": 2, "options": SESSION_OPTIONS},
         )
         self._lookups: dict[tuple[str, type], Lookups[Any]] = {}
 

@@ -91,7 +91,7 @@ def explained(
 ) -> ConfigurationError:
     """The error with file, key and remedy. ``where`` ends in ``: `` where keys begin anew."""
     what, _, path = str(error).partition(" - at ")
-    path = path.rpartition("` in `")[2].strip("`").removeprefix("$").lstrip(".")  # a table's key is said as in its table
+    path = path.rpartition("` in `")[2].strip("`").removeprefix("$").lstrip(".")
     unknown = _UNKNOWN_FIELD.search(what)
     remedy = "Correct this key and start again."
     if unknown:

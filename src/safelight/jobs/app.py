@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from procrastinate import App, BaseConnector, PsycopgConnector
 
+from safelight.db.pool import SESSION_OPTIONS, Connection
 from safelight.jobs import check_books, expire_events, reconcile, run_generation, sweep
 
 LOCAL, REMOTE, UPKEEP = "local", "remote", "upkeep"
@@ -16,9 +17,18 @@ LOCAL, REMOTE, UPKEEP = "local", "remote", "upkeep"
 
 def make_app(database_url: str) -> App:
     """The app that runs generations. Putting a job on its queue on the caller's connection needs no opening."""
-    app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=4))
+    connector = PsycopgConnector(
+        conninfo=database_url, min_size=1, max_size=4, kwargs={"options": SESSION_OPTIONS}, configure=_commit_each
+    )
+    app = App(connector=connector)
     app.task(name=run_generation.NAME, pass_context=True)(run_generation.run_generation)
     return app
+
+
+async def _commit_each(connection: Connection) -> None:
+    """A statement is its own transaction: a worker that is frozen between one and its commit would keep the queue's
+    locks, and no other could put a periodic job there."""
+    await connection.set_autocommit(True)
 
 
 def make_upkeep_app(connector: BaseConnector) -> App:

@@ -153,8 +153,8 @@ async def _refused(
     services: SubmitServices, submission: Submission, category: str, param: str
 ) -> ContentPolicyViolation:
     log.info("refused by moderation", workspace=submission.principal.workspace, category=category, param=param)
-    told = {"category": category, "param": param}
-    await announce(services.db, submission.principal.workspace_id, EventType.MODERATION_REFUSED, told)
+    payload = {"category": category, "param": param}
+    await announce(services.db, submission.principal.workspace_id, EventType.MODERATION_REFUSED, payload)
     return ContentPolicyViolation(
         f"The request was refused by the content policy (category: {category}). Change the {param}.", param=param
     )
