@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from procrastinate import App, PsycopgConnector
 
-from safelight.jobs.app import UPKEEP
+from safelight.jobs.queues import UPKEEP
 from safelight.jobs.worker import Queue
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Model
