@@ -30,9 +30,9 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.money import parse_usd
 from safelight.domain.ports import BlobStore, Host, Local, Moderator
 from safelight.domain.signing import LinkSigner, parse_signing_keys
-from safelight.jobs.app import LOCAL, REMOTE, UPKEEP, make_upkeep_app
-from safelight.jobs.app import make_app as make_jobs
 from safelight.jobs.parts import WorkerParts
+from safelight.jobs.queues import LOCAL, REMOTE, UPKEEP, make_upkeep_app
+from safelight.jobs.queues import make_app as make_jobs
 from safelight.jobs.reconcile import heartbeat_seconds
 from safelight.jobs.run_generation import enqueue
 from safelight.jobs.worker import Queue, work
@@ -60,7 +60,7 @@ from safelight.telemetry.logs import configure_logging
 from safelight.webhooks.sender import Sender
 
 STOPPING = signal.SIGUSR1
-"""What an API process is sent right before it is told to end."""
+"""What an API process is sent right before it is asked to end."""
 
 
 def load_catalog(settings: Settings) -> Catalog:

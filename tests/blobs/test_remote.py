@@ -11,7 +11,7 @@ import obstore
 import pytest
 from aiohttp import web
 
-from safelight.blobs import open_store, remote, urls
+from safelight.blobs import open_store, remote, store_urls
 from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.ports import BlobStore
 from tests.blobs import seaweed
@@ -44,7 +44,7 @@ class Faulty:
 @pytest.fixture
 async def faulty(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Faulty]:
     quick = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=5), "base": 2}
-    monkeypatch.setattr(urls, "_RETRIES", {**urls._RETRIES, "backoff": quick})
+    monkeypatch.setattr(store_urls, "_RETRIES", {**store_urls._RETRIES, "backoff": quick})
     faulty = Faulty()
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{tail:.*}", faulty.answer)

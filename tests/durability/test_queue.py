@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from procrastinate import App, PsycopgConnector
 
-from safelight.jobs.app import UPKEEP, make_app
+from safelight.jobs.queues import UPKEEP, make_app
 from safelight.jobs.worker import Queue
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Model

@@ -336,7 +336,7 @@ class Memory:
         sizes = []
         for child in self._self.children():
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "safelight.references.worker" in " ".join(child.cmdline()):
+                if "safelight.references.fenced_process" in " ".join(child.cmdline()):
                     sizes.append(child.memory_info().rss)
         self.workers_peak = max(self.workers_peak, sum(sizes))
         self.most_workers = max(self.most_workers, len(sizes))

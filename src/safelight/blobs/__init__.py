@@ -1,16 +1,16 @@
 """Object stores behind ``domain.ports.BlobStore``: a local folder, S3 and its like, Google Cloud Storage,
 Azure.
 
-urls     from a URL to a store
-keys     which keys every store takes
-local    a folder: temporary, fsync, rename, fsync
-remote   a bucket, through obstore
+store_urls  from a URL to a store
+checks      which keys, prefixes and ranges every store takes
+local       a folder: temporary, fsync, rename, fsync
+remote      a bucket, through obstore
 
 Local folders and S3 (SeaweedFS) are tested for real on every change. Google Cloud Storage and Azure share
 all of ``remote`` with S3, but only their construction is tested here: run ``safelight doctor`` before you
 rely on them.
 """
 
-from safelight.blobs.urls import open_store
+from safelight.blobs.store_urls import open_store
 
 __all__ = ["open_store"]

@@ -29,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
-from safelight.blobs.keys import check_key, check_prefix, check_range, is_key
+from safelight.blobs.checks import check_key, check_prefix, check_range, is_key
 from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.ports import BlobFacts
 
@@ -140,7 +140,7 @@ class LocalStore:
     def _put(self, key: str, source: Path, consume: bool) -> None:
         with source.open("rb", buffering=0) as file:
             if not (consume and self._move(key, source, file.fileno())):
-                with _told():
+                with _store_errors():
                     self._store(key, partial(_copy, file.fileno()))
                 if consume:
                     with suppress(OSError):  # the object is safe; the caller sweeps its own folder
@@ -151,7 +151,7 @@ class LocalStore:
         facts = source.lstat()
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
             return False
-        with _told():
+        with _store_errors():
             try:
                 _seal(file)
                 self._place(key, source)
@@ -203,7 +203,7 @@ class LocalStore:
 
     def _open(self, key: str, size_bytes: int) -> _Descriptor:
         """The object's file, which must have at least that size."""
-        with _told(key):
+        with _store_errors(key):
             file = _Descriptor(os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC))
             facts = os.fstat(file.number)
         if not stat.S_ISREG(facts.st_mode):
@@ -213,19 +213,19 @@ class LocalStore:
         raise ServiceUnavailable(f"The stored object {key} is shorter than the {size_bytes} bytes it should have.")
 
     def _get(self, key: str) -> bytes:
-        with _told(key):
+        with _store_errors(key):
             return (self.root / key).read_bytes()
 
     def _exists(self, key: str) -> bool:
         try:
-            with _told(key):
+            with _store_errors(key):
                 return stat.S_ISREG((self.root / key).stat().st_mode)
         except FileNotFoundError:
             return False
 
     def _present(self, keys: list[str]) -> set[str]:
         root, found = f"{self.root}/", set()
-        with _told():
+        with _store_errors():
             for key in keys:
                 try:
                     if stat.S_ISREG(os.stat(root + key).st_mode):  # noqa: PTH116  (called by the thousand)
@@ -237,7 +237,7 @@ class LocalStore:
 
     def _delete(self, keys: list[str]) -> None:
         root, folders = f"{self.root}/", {self.root / path for path in {key.rpartition("/")[0] for key in keys}}
-        with _told():
+        with _store_errors():
             try:
                 for key in keys:
                     try:
@@ -264,7 +264,7 @@ class LocalStore:
         while folders:
             folder = folders.pop()
             try:
-                with _told(folder), os.scandir(self.root / folder) as entries:
+                with _store_errors(folder), os.scandir(self.root / folder) as entries:
                     for entry in entries:
                         key = f"{folder}/{entry.name}" if folder else entry.name
                         if not is_key(key):
@@ -279,7 +279,7 @@ class LocalStore:
     def _probe(self) -> None:
         key, content = f"_probe/{secrets.token_hex(16)}", secrets.token_bytes(64)
         try:
-            with _told():
+            with _store_errors():
                 self._store(key, partial(_write, content))
             if self._get(key) != content:
                 raise ServiceUnavailable("The media folder gave back other bytes than were written.")
@@ -343,7 +343,7 @@ class _Folders:
         return _Descriptor(os.open(name, _FOLDER_FLAGS, dir_fd=parent.number))
 
 
-class _told:  # noqa: N801  (used as a function; one made of a generator takes four times as long)
+class _store_errors:  # noqa: N801  (used as a function; one made of a generator takes four times as long)
     """Turns the system's errors into ours. With a ``key`` that is read, its absence stays ``FileNotFoundError``."""
 
     __slots__ = ("_key",)
@@ -401,7 +401,7 @@ def _seal(file: int) -> None:
 
 
 def _read(file: _Descriptor, start: int, size_bytes: int) -> bytes:
-    with _told():
+    with _store_errors():
         chunk = os.pread(file.number, size_bytes, start)
     if not chunk:
         raise ServiceUnavailable("A stored object became shorter while it was read.")

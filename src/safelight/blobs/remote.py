@@ -24,7 +24,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from safelight.blobs.keys import check_key, check_prefix, check_range, is_key
+from safelight.blobs.checks import check_key, check_prefix, check_range, is_key
 from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.ports import BlobFacts
 
@@ -67,7 +67,7 @@ class RemoteStore:
         check_key(key)
         if not await asyncio.to_thread(source.is_file):
             raise FileNotFoundError(errno.ENOENT, "no such file", str(source))
-        with self._told():
+        with self._store_errors():
             await obstore.put_async(
                 self._bucket,
                 key,
@@ -82,7 +82,7 @@ class RemoteStore:
 
     async def get(self, key: str) -> bytes:
         """The whole object. Raises ``FileNotFoundError``."""
-        with self._told(check_key(key)):
+        with self._store_errors(check_key(key)):
             result = await obstore.get_async(self._bucket, key)
             return bytes(await result.bytes_async())
 
@@ -98,7 +98,7 @@ class RemoteStore:
         options: GetOptions = {}
         while start < end:
             options["range"] = (start, end)
-            with self._told(key):
+            with self._store_errors(key):
                 result = await obstore.get_async(self._bucket, key, options=options)
             if result.range[1] != end:
                 raise ServiceUnavailable(f"The stored object {key} is shorter than the {end} bytes it should have.")
@@ -125,21 +125,21 @@ class RemoteStore:
         for place in range(0, len(keys), _DELETE_BATCH):
             batch = [check_key(key) for key in keys[place : place + _DELETE_BATCH]]
             try:
-                with self._told(batch[0]):
+                with self._store_errors(batch[0]):
                     await obstore.delete_async(self._bucket, batch)
             except FileNotFoundError:
                 # Some stores stop at an absent object and leave the rest of the batch in doubt.
                 await asyncio.gather(*(self._delete_one(key) for key in batch))
 
     async def _delete_one(self, key: str) -> None:
-        with suppress(FileNotFoundError), self._told(key):
+        with suppress(FileNotFoundError), self._store_errors(key):
             await obstore.delete_async(self._bucket, key)
 
     async def exists(self, key: str) -> bool:
         """Asks for the first byte: the answer to HEAD has no body, so a missing bucket looks like a missing
         object."""
         try:
-            with self._told(check_key(key)):
+            with self._store_errors(check_key(key)):
                 await obstore.get_async(self._bucket, key, options={"range": (0, 1)})
         except FileNotFoundError:
             return False
@@ -163,7 +163,7 @@ class RemoteStore:
     async def walk(self, prefix: str) -> AsyncIterator[BlobFacts]:
         """Every object in the folder ``prefix`` and below; what is no object of ours is left out."""
         found = obstore.list(self._bucket, check_prefix(prefix) or None, chunk_size=1000)
-        with self._told():
+        with self._store_errors():
             async for batch in found:
                 for meta in batch:
                     if is_key(meta["path"]):
@@ -172,7 +172,7 @@ class RemoteStore:
     async def probe(self) -> None:
         """Write, read and delete a small object; raises ``ServiceUnavailable`` with the reason."""
         key, content = f"_probe/{secrets.token_hex(16)}", secrets.token_bytes(64)
-        with self._told():
+        with self._store_errors():
             await obstore.put_async(self._bucket, key, content)
             if await self.get(key) != content:
                 raise ServiceUnavailable("The object store gave back other bytes than were written.")
@@ -183,14 +183,14 @@ class RemoteStore:
         ``ServiceUnavailable``."""
         if not 1 <= expires_seconds <= _LONGEST_LINK_SECONDS:
             raise ValueError(f"a presigned link lives 1 to {_LONGEST_LINK_SECONDS} seconds, not {expires_seconds}")
-        with self._told():
+        with self._store_errors():
             return await obstore.sign_async(self._bucket, "GET", check_key(key), timedelta(seconds=expires_seconds))
 
     async def close(self) -> None:
         """Nothing to do: connections end when the store is dropped."""
 
     @contextmanager
-    def _told(self, key: str | None = None) -> Iterator[None]:
+    def _store_errors(self, key: str | None = None) -> Iterator[None]:
         """Turn the store's errors into ours. With a ``key`` its absence is ``FileNotFoundError``."""
         try:
             yield

@@ -3,19 +3,19 @@
 A command's module is imported when it is that command's turn, so ``safelight --help`` is quick and the
 supervisor of ``up`` is small.
 
-up          everything in one foreground command: ``supervisor`` keeps its processes, ``child`` is their
-            entry, ``prepare`` readies the database
-serve       the API
-worker      the runner of videos and upkeep
-migrate     the database's schema
-doctor      what is configured, what is reachable, what to do
+up           everything in one foreground command: ``supervisor`` keeps its processes, ``child`` is their
+             entry, ``prepare`` readies the database
+serve        the API
+worker       the runner of videos and upkeep
+migrate      the database's schema
+doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, books
-            accounts
-generations what became of one
-provenance  the chain that signs files, and checking one
-signing     the keys of download links
-sweep       deleting what is due, now
-webhooks    who is told of events, and how that went
+             accounts
+generations  what became of one
+provenance   the chain that signs files, and checking one
+signing_keys the keys of download links
+sweep        deleting what is due, now
+webhooks     who is told of events, and how that went
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ _COMMANDS = (
         "sweep:sweep",
         """Delete what is due, and look for what is lost.
 
-        Running workers do it on schedule. This does it now, and tells files without a row and rows without a file.""",
+        Running workers do it on schedule. This does it now, and names files without a row and rows without a file.""",
     ),
     (
         "books",
@@ -225,9 +225,9 @@ _GROUPS = (
         "signing-keys",
         "Change the keys of download links.",
         (
-            ("list", "signing:list_all", "List the keys, the one that signs first.\n\nSecrets are not shown."),
-            ("add", "signing:add", "Make a new key that signs.\n\nThe old ones still verify the links they made."),
-            ("retire", "signing:retire", "Remove a key.\n\nLinks that it made stop working."),
+            ("list", "signing_keys:list_all", "List the keys, the one that signs first.\n\nSecrets are not shown."),
+            ("add", "signing_keys:add", "Make a new key that signs.\n\nThe old ones still verify the links they made."),
+            ("retire", "signing_keys:retire", "Remove a key.\n\nLinks that it made stop working."),
         ),
     ),
     (

@@ -19,9 +19,9 @@ from rich.text import Text
 from safelight import __version__, wiring
 from safelight.cli.database import database_url, shown, work_on
 from safelight.cli.options import AsJson, DataDir
-from safelight.cli.ports import check_port
 from safelight.cli.show import console, print_json
 from safelight.cli.supervisor import answers
+from safelight.cli.tcp_port import check_port
 from safelight.db.migrate import newest_revision
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError, SafelightError

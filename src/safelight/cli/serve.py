@@ -17,8 +17,8 @@ from litestar.types import ASGIApp
 from safelight import wiring
 from safelight.cli.database import database_url
 from safelight.cli.options import DataDir, Host, Port, Workers, as_environment
-from safelight.cli.ports import check_port
-from safelight.cli.signing_keys import ensure_signing_keys
+from safelight.cli.signing_key_file import ensure_signing_keys
+from safelight.cli.tcp_port import check_port
 from safelight.domain.errors import ConfigurationError
 from safelight.node.processes import end_with_parent
 from safelight.node.settings import Settings, load_settings

@@ -81,7 +81,7 @@ class Child:
                 f"The {self.title} ended with {_status(status)} at its start. What it said stands above."
             )
 
-    def keep(self, environment: Mapping[str, str], tell: Callable[[str], None]) -> None:
+    def keep(self, environment: Mapping[str, str], report: Callable[[str], None]) -> None:
         """Start it again if it died, after a pause that grows. Raises when it dies again and again."""
         now = time.monotonic()
         if self._start_again_at is not None:
@@ -104,7 +104,7 @@ class Child:
                 "What it said stands above; 'safelight doctor' may know more."
             )
         pause = min(0.5 * 2 ** (self._quick_deaths - 1), _LONGEST_PAUSE_SECONDS)
-        tell(f"the {self.title} died with {_status(status)}; starting it again in {pause:g} s")
+        report(f"the {self.title} died with {_status(status)}; starting it again in {pause:g} s")
         self._start_again_at = now + pause
 
     def reload(self) -> None:

@@ -25,9 +25,9 @@ from rich.text import Text
 from safelight import __version__
 from safelight.cli import fail, supervisor
 from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Workers, as_environment
-from safelight.cli.ports import check_port
-from safelight.cli.signing_keys import ensure_signing_keys
+from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.cli.supervisor import AlreadyExplained, Child
+from safelight.cli.tcp_port import check_port
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.errors import ConfigurationError
 from safelight.node.data_folder import FileLock, explained, prepare
@@ -121,16 +121,16 @@ class Up:
         supervisor.wait_until_ready(settings.host, settings.port, lasting)
         lasting[1].go(self._environment)
         for change in self._postgres.changes if self._postgres else ():
-            _tell(change)
+            _report(change)
         _print_summary(settings, made["key"], made["play_credit"])
 
     def _watch(self) -> NoReturn:
         while True:
             supervisor.tick()
             if self._postgres is not None and self._postgres.revive():
-                _tell("the embedded PostgreSQL had ended; it runs again")
+                _report("the embedded PostgreSQL had ended; it runs again")
             for child in self._children:
-                child.keep(self._environment, _tell)
+                child.keep(self._environment, _report)
                 if self._reload_asked:
                     child.reload()
             self._reload_asked = False
@@ -145,7 +145,7 @@ class Up:
         self._lock.release()
 
 
-def _tell(message: str) -> None:
+def _report(message: str) -> None:
     fail(message)
 
 

@@ -13,7 +13,7 @@ import uvloop
 from safelight import wiring
 from safelight.cli.database import database_url
 from safelight.cli.options import DataDir, as_environment
-from safelight.cli.signing_keys import ensure_signing_keys
+from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.domain.errors import ConfigurationError
 from safelight.node.settings import Settings, load_settings
 from safelight.telemetry.logs import configure_logging
@@ -39,7 +39,7 @@ def run(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    """Work until told to stop. A hangup signal takes up a changed catalog and changed keys."""
+    """Work until asked to stop. A hangup signal takes up a changed catalog and changed keys."""
     loop = asyncio.get_running_loop()
     again = True
     while again:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -93,6 +93,19 @@ class HoldsSecrets(Protocol):
     def secrets(self) -> tuple[str, ...]: ...
 
 
+class Places(Protocol):
+    """So many orders at once, and no more: one that enters takes a place until it leaves. A semaphore is one."""
+
+    def locked(self) -> bool:
+        """Whether the next one has to wait."""
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """A connection, opened. ``options`` is the type of its bindings' options.
 
@@ -103,7 +116,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     provider: Provider
     options: type[msgspec.Struct]
     secrets: tuple[str, ...] = ()
-    places: asyncio.Semaphore | None = None
+    places: Places | None = None
 
     def every_secret(self) -> tuple[str, ...]:
         """What must turn up in nothing that is kept or shown."""

@@ -30,9 +30,9 @@ class Changes:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def on_cancel(self, tell: Callable[[str], None]) -> None:
-        """Call ``tell`` with the id of each generation whose cancellation is asked for."""
-        self._on_cancel = tell
+    def on_cancel(self, call: Callable[[str], None]) -> None:
+        """Call it with the id of each generation whose cancellation is asked for."""
+        self._on_cancel = call
 
     @contextlib.contextmanager
     def subscribed(self, generation_id: str) -> Iterator[asyncio.Event]:

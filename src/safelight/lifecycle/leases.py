@@ -1,4 +1,4 @@
-"""Keeping alive the leases of what this process runs, and telling how far it is; each in one statement for all."""
+"""Keeping alive the leases of what this process runs, and recording how far it is; each in one statement for all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Held(msgspec.Struct):
     cancel_asked: asyncio.Event
     renewed_at: float
     progress: float = 0.0
-    told: float = 0.0
+    recorded: float = 0.0
 
 
 class Leases:
@@ -72,7 +72,7 @@ class Leases:
             raise LeaseLost
 
     def note_progress(self, generation_id: str, fraction: float) -> None:
-        """Remember how far a run is (0 to 1); it is told within a second."""
+        """Remember how far a run is (0 to 1); it is on record within a second."""
         if held := self._held.get(generation_id):
             held.progress = max(0.0, min(1.0, fraction))
 
@@ -93,7 +93,7 @@ class Leases:
         while True:
             await asyncio.sleep(min(_TICK_SECONDS, self._lease_seconds / 4))
             try:
-                await self._tell_progress()
+                await self._record_progress()
                 if (now := time.monotonic()) - renewed_at > self._lease_seconds / 3:
                     await self._renew()
                     renewed_at = now
@@ -102,12 +102,12 @@ class Leases:
             except Exception as error:  # without this loop every lease of the process would run out
                 log.error("leases not renewed", **without_message(error))
 
-    async def _tell_progress(self) -> None:
-        moved = [held for held in self._held.values() if held.progress - held.told >= 0.01]
+    async def _record_progress(self) -> None:
+        moved = [held for held in self._held.values() if held.progress - held.recorded >= 0.01]
         if not moved:
             return
         for held in moved:
-            held.told = held.progress
+            held.recorded = held.progress
         params = {
             "ids": [held.claim.id for held in moved],
             "run_tokens": [held.claim.run_token for held in moved],

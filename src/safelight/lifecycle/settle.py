@@ -43,7 +43,7 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class MadeImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that was completed just now. ``unseen``: nobody was told of it yet."""
+    """An image that was completed just now. ``unseen``: nobody was answered with it yet."""
 
     claim: Claim
     files: tuple[StoredFile, ...]

@@ -122,7 +122,7 @@ def view_of_completed(services: ViewServices, made: MadeImage) -> GenerationView
 
 
 async def note_seen(services: ViewServices, found: GenerationView, *, seen: bool = True) -> None:
-    """Keep whether a client was told of it: a repeat of its request joins only what is unseen."""
+    """Record whether a client has seen it: a repeat of its request joins only what is unseen."""
     if found.is_unseen == seen:
         await services.db.run("record_seen", {"id": found.id, "seen": seen})
 

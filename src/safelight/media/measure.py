@@ -59,7 +59,7 @@ def _check_png(path: Path) -> MediaFacts | None:
 
 
 class _Packets(msgspec.Struct):
-    """What reading every packet of a video told. Times are in the video stream's time base."""
+    """What reading every packet of a video showed. Times are in the video stream's time base."""
 
     frames: int = 0
     skipped: int = 0

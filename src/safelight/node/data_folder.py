@@ -1,4 +1,4 @@
-"""The data folder: making it, private files in it, locks on it, and its troubles told in one line."""
+"""The data folder: making it, private files in it, locks on it, and its troubles explained in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading ``data:`` URLs strictly (RFC 2397, base64 of RFC 4648 section 4), within a size told beforehand."""
+"""Reading ``data:`` URLs strictly (RFC 2397, base64 of RFC 4648 section 4), within a size known beforehand."""
 
 from __future__ import annotations
 

@@ -21,15 +21,15 @@ import structlog
 import safelight
 from safelight.domain.errors import InvalidParameter, ServiceUnavailable
 from safelight.domain.media import MimeType
+from safelight.references.fenced_process import CLEAN, FRAME, IMAGE, READY, REFUSED
 from safelight.references.headers import Refusal, Refused, read_header
-from safelight.references.worker import CLEAN, FRAME, IMAGE, READY, REFUSED
 
 log = structlog.get_logger(__name__)
 
 _MAX_ANSWER_BYTES = 40 * 1024 * 1024
 _START_SECONDS = 30.0
 _BOOT = (
-    "import sys; sys.path[:] = sys.argv[4].split('\\n'); from safelight.references.worker import main; "
+    "import sys; sys.path[:] = sys.argv[4].split('\\n'); from safelight.references.fenced_process import main; "
     "main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))"
 )
 _BUSY = "Images cannot be checked at the moment. Nothing was charged; try again."

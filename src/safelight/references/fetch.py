@@ -11,8 +11,8 @@ from safelight.domain.errors import InvalidParameter
 from safelight.outbound.client import GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import Lookup, OutboundRefused
+from safelight.outbound.urls import Target, UrlRefused, parse_url
 from safelight.references.data_url import MAX_IMAGE_BYTES
-from safelight.references.urls import parse_reference_url
 
 log = structlog.get_logger(__name__)
 
@@ -51,15 +51,15 @@ class ReferenceFetcher:
 
     def check(self, url: str, param: str) -> None:
         """Refuse an address that would never be asked. Raises ``InvalidParameter`` naming ``param``."""
-        parse_reference_url(url, param, self._policy)
+        self._target(url, param)
 
     async def fetch(self, url: str, param: str) -> bytes:
         """The bytes at ``url``, at most 10 MiB. Raises ``InvalidParameter`` naming ``param``.
 
-        Whatever goes wrong on the way (denied, unresolved, refused, late, wrong status) is told to the
+        Whatever goes wrong on the way (denied, unresolved, refused, late, wrong status) comes to the
         client in the same words; the reason is in the log, without the query, which may hold a signature.
         """
-        target = parse_reference_url(url, param, self._policy)
+        target = self._target(url, param)
         try:
             async with asyncio.timeout(self._deadline_seconds), self._turns:
                 answer = await self._client.get(
@@ -77,6 +77,13 @@ class ReferenceFetcher:
         if refused.reason == "too_large":
             raise InvalidParameter("The image is over the limit of 10 MiB.", param=param)
         raise InvalidParameter(NOT_FETCHED, param=param)
+
+    def _target(self, url: str, param: str) -> Target:
+        """Where the image is to be fetched from. Raises ``InvalidParameter`` naming ``param``."""
+        try:
+            return parse_url(url, self._policy)
+        except UrlRefused as refused:
+            raise InvalidParameter(str(refused), param=param) from None
 
     async def close(self) -> None:
         """Close every connection."""

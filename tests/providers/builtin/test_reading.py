@@ -1,7 +1,7 @@
 import pytest
 
 from safelight.providers.builtin import reading
-from safelight.providers.builtin.manner import FINISHES
+from safelight.providers.builtin.finishes import FINISHES
 from safelight.providers.builtin.palette import choose
 from safelight.providers.builtin.scenes import SCENES
 
@@ -12,11 +12,11 @@ def test_every_subject_word_is_read():
         assert reading.read(prompt, 1).subject == subject, word
 
 
-def test_every_light_manner_and_detail_word_is_read():
+def test_every_light_style_and_detail_word_is_read():
     for word, light in reading.LIGHTS.items():
         assert reading.read(f"{word} x", 1).light == light, word
-    for word, manner in reading.MANNERS.items():
-        assert reading.read(f"{word} x", 1).manner == manner, word
+    for word, style in reading.STYLES.items():
+        assert reading.read(f"{word} x", 1).style == style, word
     for word, detail in reading.DETAILS.items():
         assert detail in reading.read(f"{word} x", 1).details, word
     for word, colour in reading.COLOURS.items():
@@ -25,14 +25,14 @@ def test_every_light_manner_and_detail_word_is_read():
 
 def test_whatever_can_be_read_can_be_drawn():
     assert set(reading.SUBJECT_ORDER) | {"abstract"} == set(SCENES)
-    assert set(reading.MANNERS.values()) == set(FINISHES)
+    assert set(reading.STYLES.values()) == set(FINISHES)
     for light in reading.LIGHT_ORDER:
         word = next(word for word, name in reading.LIGHTS.items() if name == light)
         assert choose(reading.read(word, 1)).name == light
 
 
 @pytest.mark.parametrize(
-    ("prompt", "subject", "light", "manner"),
+    ("prompt", "subject", "light", "style"),
     [
         ("A watercolor painting of a mountain village at dawn", "village", "dawn", "watercolor"),
         ("A timelapse of clouds rolling over a mountain peak", "mountains", "", "photo"),
@@ -45,9 +45,9 @@ def test_whatever_can_be_read_can_be_drawn():
         ("", "abstract", "", "photo"),
     ],
 )
-def test_prompts_are_read_as_a_person_would(prompt: str, subject: str, light: str, manner: str):
+def test_prompts_are_read_as_a_person_would(prompt: str, subject: str, light: str, style: str):
     brief = reading.read(prompt, 1)
-    assert (brief.subject, brief.light, brief.manner) == (subject, light, manner)
+    assert (brief.subject, brief.light, brief.style) == (subject, light, style)
 
 
 def test_chance_depends_on_prompt_seed_and_label_alone():

@@ -5,9 +5,9 @@ with forgotten as (
     where workspace_id = %(workspace_id)s
 ), keys as (
     delete from idempotency_keys where workspace_id = %(workspace_id)s
-), untold as (
+), endpoints as (
     delete from webhook_endpoints where workspace_id = %(workspace_id)s
-), unheard as (
+), notices as (
     delete from events where workspace_id = %(workspace_id)s
 ), named as (
     update api_keys set name = 'erased', prefix = '', last_four = '' where workspace_id = %(workspace_id)s

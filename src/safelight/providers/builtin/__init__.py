@@ -2,18 +2,18 @@
 
 ``spec`` says what can be asked for; ``render`` is the way in. In the order in which a picture is made:
 
-    reading      the prompt's words become a brief: subject, light, manner, details, colours, seeds of chance
+    reading      the prompt's words become a brief: subject, light, style, details, colours, seeds of chance
     references   pictures that were given lend their colours and their composition
     palette      the colours of the light
     scenes/      a scene per subject: elements, listed back to front, each with its depth
-    easel        the picture that numpy and Skia share
+    canvas       the picture that numpy and Skia share
     sky, terrain, water, weather, shapes    what scenes are made of
     noise, planes    fractal tiles, and fast work on whole planes
     mirror       what water shows, pixel by pixel
     frame        planar frames, and how layers are laid on them
-    sheet, wash  the easel of clips, and what is drawn on it with one ink
-    plate        still layers of clips
-    manner       the finish: watercolour, ink, oil, flat, pixel, film, photograph
+    frame_canvas, ink_mask    the canvas of clips, and what is drawn on it with one ink
+    still_layers what of a clip stands still, painted once
+    finishes     what makes a style of a painted scene: watercolour, ink, oil, flat, pixel, film, photograph
     motion       the same scene over time: camera drift, still and slow layers, given first and last frames
     sound        what the scene sounds like
     encode       PNG, JPEG, WebP and MP4 files

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from safelight.providers.builtin.easel import Easel, Element
+from safelight.providers.builtin.canvas import Canvas, Element
 from safelight.providers.builtin.noise import Field, blend_lit, sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, mix
 from safelight.providers.builtin.planes import shrink
@@ -30,28 +30,28 @@ class Banks:
         """The banks as one element of a scene."""
         return Element(depth=0.3, moves=True, draw=self.draw)
 
-    def land(self, easel: Easel, rows: int, columns: int) -> Field:
+    def land(self, canvas: Canvas, rows: int, columns: int) -> Field:
         """How much of each cell is land, 0..1, so that shadows fall on the slopes and not on the sky."""
         key = (rows, columns)
         if key not in self._land:
-            small = Easel(easel.brief, easel.palette, max(96, columns), max(54, rows))
+            small = Canvas(canvas.brief, canvas.palette, max(96, columns), max(54, rows))
             draw_terrain(small, self.view, self.ground)
             self._land[key] = shrink(small.pixels, columns, rows)[..., 3].astype(np.float32) / 255
         return self._land[key]
 
-    def draw(self, easel: Easel, seconds: float) -> None:
+    def draw(self, canvas: Canvas, seconds: float) -> None:
         """Lay shadow, far bank and near bank over the picture."""
-        factor = max(2.0, easel.span / 300)
-        rows, columns = max(24, round(easel.height / factor)), max(24, round(easel.span / factor))
-        x, y = field_axes(easel, rows, columns, 1.0)
+        factor = max(2.0, canvas.span / 300)
+        rows, columns = max(24, round(canvas.height / factor)), max(24, round(canvas.span / factor))
+        x, y = field_axes(canvas, rows, columns, 1.0)
         pad = max(1, round(columns / 40))  # columns beyond the frame, so that light reaches its edges
         beside = np.arange(1, pad + 1, dtype=np.float32)[None, :] * (x[0, 1] - x[0, 0])
         x = np.concatenate([x[:, :1] - beside[:, ::-1], x, x[:, -1:] + beside], axis=1)
-        x = (x - np.float32(self.summit[0])) * np.float32(easel.width / easel.height) + 0 * y
+        x = (x - np.float32(self.summit[0])) * np.float32(canvas.width / canvas.height) + 0 * y
         y = y + 0 * x
-        p, t = easel.palette, float(seconds * self.wind)
+        p, t = canvas.palette, float(seconds * self.wind)
         inner = slice(pad, pad + columns)
-        cover = self.land(easel, rows, columns) * self._shadow(x[:, inner], y[:, inner], t)
+        cover = self.land(canvas, rows, columns) * self._shadow(x[:, inner], y[:, inner], t)
         colour = [np.full(cover.shape, part, np.float32) for part in mix(p.shade, (0, 0, 0), 0.35)]
         top = self.summit[1]
         for level, thick, scale, pace, weight in (
@@ -66,7 +66,7 @@ class Banks:
             share = alpha / np.maximum(total, np.float32(1e-3))
             blend_lit([plane[reached] for plane in colour], _deep(p), p.cloud_light, lit, share)
             cover[reached] = total
-        easel.lay(0, easel.height, (colour[0], colour[1], colour[2]), cover)
+        canvas.lay(0, canvas.height, (colour[0], colour[1], colour[2]), cover)
 
     def _shadow(self, x: Field, y: Field, t: float) -> Field:
         drift = sample(self.shape, x * 0.42 - np.float32(t * 0.020), y * 0.9 + 0.37)

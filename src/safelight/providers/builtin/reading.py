@@ -1,4 +1,4 @@
-"""From a prompt to a brief: the words for subject, light, manner, details and colours, and the seeds of chance.
+"""From a prompt to a brief: the words for subject, light, style, details and colours, and the seeds of chance.
 
 Words that are not known still count: the whole prompt feeds the hash from which layout, palette and shapes are
 drawn, so two prompts with the same known words give two different pictures.
@@ -59,7 +59,7 @@ LIGHTS = _table(
     overcast="overcast cloudy grey gray misty foggy fog mist rainy drizzle haze hazy",
 )
 LIGHT_ORDER = ("neon", "storm", "dawn", "dusk", "night", "golden", "day", "overcast")
-MANNERS = _table(
+STYLES = _table(
     watercolor="watercolor watercolour aquarelle gouache wash",
     ink="ink sumi calligraphy sketch charcoal pencil drawing etching monochrome",
     flat="flat vector minimal minimalist poster cartoon anime illustration screenprint papercut geometric",
@@ -68,7 +68,7 @@ MANNERS = _table(
     film="film analog analogue vintage polaroid kodak retro cinematic 35mm",
     photo="photo photograph photography photorealistic realistic photographic dslr haze",
 )
-MANNER_ORDER = ("pixel", "watercolor", "ink", "oil", "flat", "film", "photo")
+STYLE_ORDER = ("pixel", "watercolor", "ink", "oil", "flat", "film", "photo")
 DETAILS = _table(
     snow="snow snowy winter frozen ice icy blizzard snowfall frost",
     rain="rain rainy drizzle downpour raining monsoon",
@@ -108,7 +108,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):  # hashable: finishes ca
 
     subject: str
     light: str
-    manner: str
+    style: str
     details: frozenset[str]
     colours: tuple[Rgb, ...]
     digest: bytes
@@ -140,12 +140,12 @@ def read(prompt: str, seed: int) -> Brief:
     """Read a prompt; never fails, whatever the language: what is not understood becomes an abstract picture."""
     words = re.findall(r"[a-z0-9]+", prompt.lower().replace("time-lapse", "timelapse").replace("8-bit", "8bit"))
     lights = {LIGHTS[word] for word in words if word in LIGHTS}
-    manners = {MANNERS[word] for word in words if word in MANNERS}
+    styles = {STYLES[word] for word in words if word in STYLES}
     colours = tuple(dict.fromkeys(COLOURS[word] for word in words if word in COLOURS))
     return Brief(
         subject=_subject(words),
         light=_first(LIGHT_ORDER, lights, ""),
-        manner=_first(MANNER_ORDER, manners, "photo"),
+        style=_first(STYLE_ORDER, styles, "photo"),
         details=frozenset(DETAILS[word] for word in words if word in DETAILS),
         colours=colours[:4],
         digest=hashlib.blake2b(f"{seed}\n{prompt}".encode("utf-8", "surrogatepass"), digest_size=32).digest(),

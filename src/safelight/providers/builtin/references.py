@@ -6,7 +6,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from safelight.providers.builtin.easel import Easel, Element
+from safelight.providers.builtin.canvas import Canvas, Element
 from safelight.providers.builtin.noise import Field, sample, smoothstep, texture
 from safelight.providers.builtin.planes import blur, each_band, stretch
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -52,8 +52,8 @@ def exposure(brief: Brief, datas: list[bytes]) -> Element:
     return Element(depth=0.15, draw=partial(_expose, brief=brief, datas=datas))
 
 
-def _expose(easel: Easel, _: float, *, brief: Brief, datas: list[bytes]) -> None:
-    pixels = easel.pixels
+def _expose(canvas: Canvas, _: float, *, brief: Brief, datas: list[bytes]) -> None:
+    pixels = canvas.pixels
     height, span = pixels.shape[:2]
     rng = brief.rng("exposure")
     tile = texture(rng, 256, roughness=1.7, coarsest=1)
@@ -67,7 +67,7 @@ def _expose(easel: Easel, _: float, *, brief: Brief, datas: list[bytes]) -> None
         share = _portion(x + 0.1 * wander, i, len(datas)) * strength
         alpha = stretch(share, span, height)
         picture = cover(data, span, height)
-        soft = [blur(np.ascontiguousarray(picture[..., c]), max(0.6, 0.9 * easel.unit)) for c in range(3)]
+        soft = [blur(np.ascontiguousarray(picture[..., c]), max(0.6, 0.9 * canvas.unit)) for c in range(3)]
 
         def band(start: int, stop: int, alpha: Words = alpha, soft: list[Bytes] = soft) -> None:
             weight = (alpha[start:stop] >> 1).astype(np.int32)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from safelight.providers.builtin import encode, manner, motion, references, scenes, sound
-from safelight.providers.builtin.easel import Easel, Element
+from safelight.providers.builtin import encode, finishes, motion, references, scenes, sound
+from safelight.providers.builtin.canvas import Canvas, Element
 from safelight.providers.builtin.palette import Palette, choose
 from safelight.providers.builtin.reading import Brief, read
 from safelight.providers.builtin.spec import ImageSpec, VideoSpec
@@ -35,11 +35,11 @@ def render_image(spec: ImageSpec, path: Path, output_format: Literal["png", "jpe
     if min(spec.width, spec.height) < SMALLEST:
         raise ValueError(f"a picture is at least {SMALLEST} pixels on a side, not {spec.width}x{spec.height}")
     brief, palette, elements = _prepare(spec)
-    easel = Easel(brief, palette, spec.width, spec.height)
+    canvas = Canvas(brief, palette, spec.width, spec.height)
     for element in elements:
-        element.draw(easel, 0.0)
-    manner.finish(easel)
-    encode.write_image(easel.pixels, path, output_format)
+        element.draw(canvas, 0.0)
+    finishes.finish(canvas)
+    encode.write_image(canvas.pixels, path, output_format)
 
 
 def _prepare(spec: ImageSpec | VideoSpec) -> tuple[Brief, Palette, list[Element]]:
@@ -54,10 +54,10 @@ def _prepare(spec: ImageSpec | VideoSpec) -> tuple[Brief, Palette, list[Element]
     return brief, palette, elements
 
 
-def _given(spec: VideoSpec, role: str) -> motion.Given | None:
+def _given(spec: VideoSpec, role: str) -> motion.GivenFrame | None:
     """The picture given for a role, cropped to the frame."""
     data = next((one.data for one in spec.references if one.role == role), None)
-    return None if data is None else motion.Given(references.cover(data, spec.width, spec.height))
+    return None if data is None else motion.GivenFrame(references.cover(data, spec.width, spec.height))
 
 
 @_eager_threads()
@@ -72,12 +72,12 @@ def render_video(spec: VideoSpec, path: Path, progress: Callable[[float], None] 
         raise ValueError("a video is at least 16 pixels on a side, one second long and one frame a second")
     brief, palette, elements = _prepare(spec)
     size, count = (spec.width, spec.height), spec.duration_seconds * spec.fps
-    film = motion.Film(elements, brief, palette, size, max(1, count - 1) / spec.fps)
+    animation = motion.Animation(elements, brief, palette, size, max(1, count - 1) / spec.fps)
     ends = motion.Ends(_given(spec, "first_frame"), _given(spec, "last_frame"))
     with encode.Clip(path, *size, spec.fps, sound=spec.sound) as clip:
         samples = sound.ambience(brief, spec.duration_seconds) if spec.sound else None
         for number in range(count):
-            picture = film.frame(number / spec.fps)
+            picture = animation.frame(number / spec.fps)
             ends.lay(picture, number / max(1, count - 1))
             clip.add_frame(picture)
             if samples is not None and (number + 1) % spec.fps == 0:

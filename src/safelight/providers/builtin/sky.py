@@ -5,23 +5,23 @@ from functools import partial
 import numpy as np
 import skia
 
-from safelight.providers.builtin.easel import Easel, Element, fill, glow
+from safelight.providers.builtin.canvas import Canvas, Element, fill, glow
 from safelight.providers.builtin.noise import Field, blend, blend_lit, sample, smoothstep, texture
 from safelight.providers.builtin.palette import mix
 from safelight.providers.builtin.reading import Brief
 
 
-def field_size(easel: Easel, share: float = 1.0) -> tuple[int, int]:
+def field_size(canvas: Canvas, share: float = 1.0) -> tuple[int, int]:
     """Rows and columns of a low-resolution field for a part of the picture ``share`` of its height."""
-    factor = max(2.0, min(4.5, easel.span / 480))
-    return max(16, round(easel.height * share / factor)), max(16, round(easel.span / factor))
+    factor = max(2.0, min(4.5, canvas.span / 480))
+    return max(16, round(canvas.height * share / factor)), max(16, round(canvas.span / factor))
 
 
-def field_axes(easel: Easel, rows: int, columns: int, bottom: float) -> tuple[Field, Field]:
+def field_axes(canvas: Canvas, rows: int, columns: int, bottom: float) -> tuple[Field, Field]:
     """Frame coordinates of a field's cells: x as a share of the frame's width, y as a share of its height."""
-    x = (np.arange(columns, dtype=np.float32) + 0.5) / columns * easel.span - easel.margin
+    x = (np.arange(columns, dtype=np.float32) + 0.5) / columns * canvas.span - canvas.margin
     y = (np.arange(rows, dtype=np.float32) + 0.5) / rows * bottom
-    return (x / np.float32(easel.width))[None, :], y[:, None]
+    return (x / np.float32(canvas.width))[None, :], y[:, None]
 
 
 class Sky:
@@ -35,16 +35,16 @@ class Sky:
         self.offset = rng.uniform(0, 1, 2).astype(np.float32)
         self.wind = np.float32(rng.choice([-1, 1]) * 0.006 * speed)
 
-    def gradient(self, easel: Easel, x: Field, y: Field) -> list[Field]:
+    def gradient(self, canvas: Canvas, x: Field, y: Field) -> list[Field]:
         """The clear sky, brighter and warmer towards the sun."""
-        p = easel.palette
+        p = canvas.palette
         h = np.clip(1 - y / np.float32(self.horizon), 0, 1) + 0 * x
         low, high = smoothstep(0, 0.45, h), smoothstep(0.25, 1.0, h)
         planes = [np.full(h.shape, part, np.float32) for part in p.horizon]
         blend(planes, p.middle, low)
         blend(planes, p.zenith, high)
         if self.sun:
-            aspect = easel.width / easel.height
+            aspect = canvas.width / canvas.height
             far = ((x - p.sun_x) * aspect) ** 2 + (y - self.horizon * (1 - p.sun_y)) ** 2
             power = np.float32(0.5 if p.night < 0.6 else 0.2)
             far = np.sqrt(far + np.float32(1e-4))
@@ -53,11 +53,11 @@ class Sky:
             blend(planes, p.sun, strength)
         return planes
 
-    def clouds(self, easel: Easel, planes: list[Field], x: Field, y: Field, seconds: float) -> None:
+    def clouds(self, canvas: Canvas, planes: list[Field], x: Field, y: Field, seconds: float) -> None:
         """Lay clouds over the gradient; they shrink towards the horizon as a flat deck does."""
-        p = easel.palette
+        p = canvas.palette
         distance = 1 / (np.maximum(self.horizon - y, 0) / self.horizon + 0.16)
-        aspect = np.float32(easel.width / easel.height)
+        aspect = np.float32(canvas.width / canvas.height)
         u = (x - 0.5) * distance * aspect * 0.085 + self.offset[0] + self.wind * np.float32(seconds)
         v = distance * 0.17 + self.offset[1] + 0 * x
         fine = sample(self.detail, u * 5 + self.wind * np.float32(seconds), v * 5)
@@ -69,58 +69,58 @@ class Sky:
         lit = np.clip(0.62 + 0.55 * (density - ahead) - 0.22 * np.maximum(density - edge - 0.5, 0), 0, 1)
         blend_lit(planes, p.cloud_shade, p.cloud_light, lit, alpha * np.float32(0.93))
 
-    def draw(self, easel: Easel, seconds: float) -> None:
+    def draw(self, canvas: Canvas, seconds: float) -> None:
         """Paint the sky over the rows above the horizon (and a little below, where the ground hides it)."""
         bottom = min(1.0, self.horizon + 0.06)
-        rows, columns = field_size(easel, bottom)
-        x, y = field_axes(easel, rows, columns, bottom)
-        planes = self.gradient(easel, x, y)
+        rows, columns = field_size(canvas, bottom)
+        x, y = field_axes(canvas, rows, columns, bottom)
+        planes = self.gradient(canvas, x, y)
         if self.cover > 0:
-            self.clouds(easel, planes, x, y, seconds)
+            self.clouds(canvas, planes, x, y, seconds)
         red, green, blue = planes
-        easel.lay(0, round(easel.height * bottom), (red, green, blue))
+        canvas.lay(0, round(canvas.height * bottom), (red, green, blue))
 
 
-def disc(easel: Easel, seconds: float, *, horizon: float) -> None:
+def disc(canvas: Canvas, seconds: float, *, horizon: float) -> None:
     """The sun, or the moon at night."""
-    p, u = easel.palette, easel.unit
-    x, y = p.sun_x * easel.width, horizon * (1 - p.sun_y) * easel.height
+    p, u = canvas.palette, canvas.unit
+    x, y = p.sun_x * canvas.width, horizon * (1 - p.sun_y) * canvas.height
     night = p.night >= 0.6
     radius = (26 if night else 30) * u
-    canvas = easel.canvas
-    canvas.drawCircle(x, y, radius * 3, glow(x, y, radius * 3, p.sun, 0.35))
-    canvas.drawCircle(x, y, radius, fill(mix(p.sun, (1, 1, 1), 0.5)))
+    skia_canvas = canvas.skia_canvas
+    skia_canvas.drawCircle(x, y, radius * 3, glow(x, y, radius * 3, p.sun, 0.35))
+    skia_canvas.drawCircle(x, y, radius, fill(mix(p.sun, (1, 1, 1), 0.5)))
     if night:
-        rng = easel.brief.rng("moon")
-        canvas.save()
-        canvas.clipPath(skia.Path().addCircle(x, y, radius), True)
+        rng = canvas.brief.rng("moon")
+        skia_canvas.save()
+        skia_canvas.clipPath(skia.Path().addCircle(x, y, radius), True)
         for _ in range(14):
             dx, dy, size = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.08, 0.42)
-            canvas.drawCircle(x + dx * radius, y + dy * radius, size * radius, fill(p.haze, 0.16))
-        canvas.restore()
+            skia_canvas.drawCircle(x + dx * radius, y + dy * radius, size * radius, fill(p.haze, 0.16))
+        skia_canvas.restore()
 
 
-def stars(easel: Easel, seconds: float, *, horizon: float, density: float = 1.0) -> None:
+def stars(canvas: Canvas, seconds: float, *, horizon: float, density: float = 1.0) -> None:
     """Stars that thin out towards the horizon and twinkle."""
-    rng = easel.brief.rng("stars")
+    rng = canvas.brief.rng("stars")
     count = int(900 * density)
-    x = rng.uniform(-0.1, 1.1, count) * easel.width
-    y = rng.beta(1, 1.5, count) * horizon * easel.height
+    x = rng.uniform(-0.1, 1.1, count) * canvas.width
+    y = rng.beta(1, 1.5, count) * horizon * canvas.height
     size = rng.pareto(3.2, count) + 0.45
     phase, rate = rng.uniform(0, 6.28, count), rng.uniform(0.5, 2.5, count)
     bright = np.clip(0.3 + 0.5 * size, 0, 0.95) * (0.8 + 0.2 * np.sin(phase + rate * seconds))
     warm = rng.random(count)
     for i in range(count):
         colour = mix((0.72, 0.82, 1.0), (1.0, 0.9, 0.76), float(warm[i]))
-        radius = min(1.7, float(size[i])) * 0.85 * easel.unit
-        easel.canvas.drawCircle(float(x[i]), float(y[i]), radius, fill(colour, float(bright[i])))
+        radius = min(1.7, float(size[i])) * 0.85 * canvas.unit
+        canvas.skia_canvas.drawCircle(float(x[i]), float(y[i]), radius, fill(colour, float(bright[i])))
 
 
-def aurora(easel: Easel, seconds: float, *, horizon: float) -> None:
+def aurora(canvas: Canvas, seconds: float, *, horizon: float) -> None:
     """Curtains of green and violet light."""
-    rng = easel.brief.rng("aurora")
-    rows, columns = field_size(easel, horizon)
-    x, y = field_axes(easel, rows, columns, horizon)
+    rng = canvas.brief.rng("aurora")
+    rows, columns = field_size(canvas, horizon)
+    x, y = field_axes(canvas, rows, columns, horizon)
     tile = texture(rng, 256, roughness=1.9, coarsest=1)
     t = np.float32(seconds * 0.012)
     curve = sample(tile, x * 0.35 + t, 0 * x + t) * 0.11 + horizon * 0.62
@@ -129,7 +129,7 @@ def aurora(easel: Easel, seconds: float, *, horizon: float) -> None:
     strength = np.exp(-np.maximum(above, 0) * 4.2) * smoothstep(-0.05, 0.03, above) * np.clip(rays, 0, 1.3)
     violet = smoothstep(0.05, 0.5, above)
     colour = (0.16 + 0.42 * violet, 0.92 - 0.62 * violet, 0.56 + 0.24 * violet)
-    easel.lay(0, round(easel.height * horizon), colour, np.clip(strength * 0.7, 0, 0.85))
+    canvas.lay(0, round(canvas.height * horizon), colour, np.clip(strength * 0.7, 0, 0.85))
 
 
 def sky_elements(brief: Brief, night: float, horizon: float, cover: float, *, sun: bool = True) -> list[Element]:

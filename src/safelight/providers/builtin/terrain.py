@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from safelight.providers.builtin.easel import Easel
+from safelight.providers.builtin.canvas import Canvas
 from safelight.providers.builtin.noise import Field, corners, fractal, sample
 from safelight.providers.builtin.planes import each_band, lay_picture
 from safelight.providers.builtin.reading import Rgb
@@ -26,10 +26,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     far: float
     focal: float = 1.2
 
-    def project(self, easel: Easel, x: float, z: float, height: float) -> tuple[float, float, float]:
+    def project(self, canvas: Canvas, x: float, z: float, height: float) -> tuple[float, float, float]:
         """Frame pixel of a point in the world, and pixels per unit of length there."""
-        scale = self.focal * easel.height / z
-        return easel.width / 2 + x * scale, self.horizon * easel.height + (self.eye - height) * scale, scale
+        scale = self.focal * canvas.height / z
+        return canvas.width / 2 + x * scale, self.horizon * canvas.height + (self.eye - height) * scale, scale
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,18 +104,18 @@ def _surface() -> Field:
 BUDGET = 1_000_000  # pixels that are looked up one by one; a larger picture stretches them and adds its own tooth
 
 
-def draw_terrain(easel: Easel, view: View, ground: Ground, *, exact: bool = False) -> None:
+def draw_terrain(canvas: Canvas, view: View, ground: Ground, *, exact: bool = False) -> None:
     """Paint the land over the picture; what the land does not reach stays as it was.
 
     A picture above the budget of pixels is looked up at a smaller size and stretched, unless ``exact``.
     """
-    factor = float(np.sqrt(easel.height * easel.span / BUDGET))
+    factor = float(np.sqrt(canvas.height * canvas.span / BUDGET))
     if factor <= 1 or exact:
-        _look_up(easel.pixels, easel.width / easel.span, view, ground)
+        _look_up(canvas.pixels, canvas.width / canvas.span, view, ground)
         return
-    small = np.zeros((round(easel.height / factor), round(easel.span / factor), 4), np.uint8)
-    _look_up(small, easel.width / easel.span, view, ground)
-    lay_picture(easel.pixels, small, rough=ground.relief * 0.55)
+    small = np.zeros((round(canvas.height / factor), round(canvas.span / factor), 4), np.uint8)
+    _look_up(small, canvas.width / canvas.span, view, ground)
+    lay_picture(canvas.pixels, small, rough=ground.relief * 0.55)
 
 
 def _look_up(target: Bytes, share: float, view: View, ground: Ground) -> None:

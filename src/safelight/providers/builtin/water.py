@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from safelight.providers.builtin.easel import Easel, Element
+from safelight.providers.builtin.canvas import Canvas, Element
 from safelight.providers.builtin.noise import Field, Keyed, sample, texture
 from safelight.providers.builtin.palette import mix
 from safelight.providers.builtin.reading import Brief
@@ -19,16 +19,16 @@ class _Water:
         self.tile = texture(brief.rng("water"), 256, roughness=1.3, coarsest=2)
         self._lean: Keyed | None = None
 
-    def draw(self, easel: Easel, seconds: float) -> None:
-        start = round(self.top * easel.height / 2) * 2
-        count = easel.height - start
+    def draw(self, canvas: Canvas, seconds: float) -> None:
+        start = round(self.top * canvas.height / 2) * 2
+        count = canvas.height - start
         if count < 4:
             return
         if self._lean is None:
-            aspect = easel.span / easel.height
-            self._lean = Keyed(lambda at: self._leaning(count, easel.span // 4, aspect, at), 0.125)
-        deep = mix(easel.palette.zenith, easel.palette.shade, 0.6)
-        easel.mirror(start, self._lean.at(seconds), self.rough, deep, easel.palette.sun)
+            aspect = canvas.span / canvas.height
+            self._lean = Keyed(lambda at: self._leaning(count, canvas.span // 4, aspect, at), 0.125)
+        deep = mix(canvas.palette.zenith, canvas.palette.shade, 0.6)
+        canvas.mirror(start, self._lean.at(seconds), self.rough, deep, canvas.palette.sun)
 
     def _leaning(self, rows: int, columns: int, aspect: float, seconds: float) -> Field:
         """How the surface leans, about 0: (rows, columns), the nearest row last."""

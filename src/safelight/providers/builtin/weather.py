@@ -6,7 +6,7 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin import shapes
-from safelight.providers.builtin.easel import Easel, Element, fill, glow, line
+from safelight.providers.builtin.canvas import Canvas, Element, fill, glow, line
 from safelight.providers.builtin.noise import Field, Keyed, sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, mix
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -41,16 +41,16 @@ class _Fog:
         self.tile = texture(brief.rng(f"fog{top}"), 256, roughness=1.7, coarsest=1)
         self._cover: Keyed | None = None
 
-    def draw(self, easel: Easel, seconds: float) -> None:
+    def draw(self, canvas: Canvas, seconds: float) -> None:
         if self._cover is None:
-            rows, columns = field_size(easel, (self.bottom - self.top) / 2)  # fog is softer than other fields
-            x, y = field_axes(easel, rows, columns // 2, 1.0)
+            rows, columns = field_size(canvas, (self.bottom - self.top) / 2)  # fog is softer than other fields
+            x, y = field_axes(canvas, rows, columns // 2, 1.0)
             self._cover = Keyed(lambda at: self._thickness(x, y, at))
-        red, green, blue = (np.float32(part) for part in mix(easel.palette.haze, easel.palette.horizon, 0.3))
-        first, last = round(self.top * easel.height), round(self.bottom * easel.height)
+        red, green, blue = (np.float32(part) for part in mix(canvas.palette.haze, canvas.palette.horizon, 0.3))
+        first, last = round(self.top * canvas.height), round(self.bottom * canvas.height)
         cover = self._cover.at(seconds)
         even = np.ones_like(cover)
-        easel.lay(first, last, (red * even, green * even, blue * even), cover)
+        canvas.lay(first, last, (red * even, green * even, blue * even), cover)
 
     def _thickness(self, x: Field, y: Field, seconds: float) -> Field:
         t = np.float32(seconds * 0.008)
@@ -64,45 +64,47 @@ def _rain_colour(palette: Palette) -> Rgb:
     return mix(palette.horizon, (1, 1, 1), 0.4)
 
 
-def rain(easel: Easel, seconds: float) -> None:
+def rain(canvas: Canvas, seconds: float) -> None:
     """Slanting streaks at three distances."""
-    rng, u = easel.brief.rng("rain"), easel.unit
+    rng, u = canvas.brief.rng("rain"), canvas.unit
     for size, alpha, speed, count in ((0.6, 0.16, 0.9, 420), (1.0, 0.22, 1.3, 260), (1.8, 0.26, 1.9, 90)):
         x, y = rng.uniform(-0.1, 1.2, count), (rng.random(count) + seconds * speed) % 1.15
-        px, py, length = x * easel.width - y * 90 * u, y * easel.height, 34 * u * size
-        pen = line(_rain_colour(easel.palette), max(1.0, 1.1 * u * size), alpha)
+        px, py, length = x * canvas.width - y * 90 * u, y * canvas.height, 34 * u * size
+        pen = line(_rain_colour(canvas.palette), max(1.0, 1.1 * u * size), alpha)
         pen.setStrokeCap(skia.Paint.kButt_Cap)
         for x0, y0 in zip(px.tolist(), py.tolist(), strict=True):
-            easel.canvas.drawLine(x0, y0, x0 - length * 0.14, y0 + length, pen)
+            canvas.skia_canvas.drawLine(x0, y0, x0 - length * 0.14, y0 + length, pen)
 
 
-def snow(easel: Easel, seconds: float) -> None:
+def snow(canvas: Canvas, seconds: float) -> None:
     """Flakes that sway as they fall; the nearest are large and out of focus."""
-    rng, u = easel.brief.rng("snow"), easel.unit
+    rng, u = canvas.brief.rng("snow"), canvas.unit
     for size, alpha, speed, count in ((1.3, 0.8, 0.05, 420), (2.4, 0.85, 0.085, 190), (5.2, 0.34, 0.15, 34)):
         x, y = rng.random(count), (rng.random(count) + seconds * speed) % 1.05
         phase = rng.uniform(0, 6.28, count)
-        px = (x + 0.012 * np.sin(phase + seconds * 1.3)) * 1.1 * easel.width - 0.05 * easel.width
+        px = (x + 0.012 * np.sin(phase + seconds * 1.3)) * 1.1 * canvas.width - 0.05 * canvas.width
         grow = rng.uniform(0.6, 1.3, count) * size * u
         pen = fill((1, 1, 1), alpha)
-        for x0, y0, radius in zip(px.tolist(), (y * easel.height).tolist(), grow.tolist(), strict=True):
-            easel.canvas.drawCircle(x0, y0, radius, pen)
+        for x0, y0, radius in zip(px.tolist(), (y * canvas.height).tolist(), grow.tolist(), strict=True):
+            canvas.skia_canvas.drawCircle(x0, y0, radius, pen)
 
 
 def _bolt_colour(_: Palette) -> Rgb:
     return 0.9, 0.92, 1.0
 
 
-def lightning(easel: Easel, seconds: float, *, horizon: float) -> None:
+def lightning(canvas: Canvas, seconds: float, *, horizon: float) -> None:
     """A forked bolt that flashes now and then; a still picture always catches one."""
     beat = (seconds * 0.37) % 1.0
     strength = max(0.0, 1 - beat * 6)
     if strength <= 0:
         return
-    rng = easel.brief.rng(f"bolt{int(seconds * 0.37)}")
-    x, y, u = rng.uniform(0.25, 0.75) * easel.width, 0.0, easel.unit
-    bottom = horizon * easel.height
-    easel.canvas.drawPaint(glow(x, bottom * 0.3, easel.width * 0.5, _bolt_colour(easel.palette), 0.45 * strength))
+    rng = canvas.brief.rng(f"bolt{int(seconds * 0.37)}")
+    x, y, u = rng.uniform(0.25, 0.75) * canvas.width, 0.0, canvas.unit
+    bottom = horizon * canvas.height
+    canvas.skia_canvas.drawPaint(
+        glow(x, bottom * 0.3, canvas.width * 0.5, _bolt_colour(canvas.palette), 0.45 * strength)
+    )
     bolt = skia.Path()
     bolt.moveTo(x, y)
     while y < bottom:
@@ -115,4 +117,4 @@ def lightning(easel: Easel, seconds: float, *, horizon: float) -> None:
                 bolt.lineTo(bx, by)
             bolt.moveTo(x, y)
     for width, alpha in ((14, 0.12), (6, 0.25), (2.2, 0.95)):
-        easel.canvas.drawPath(bolt, line(_bolt_colour(easel.palette), width * u, alpha * strength))
+        canvas.skia_canvas.drawPath(bolt, line(_bolt_colour(canvas.palette), width * u, alpha * strength))

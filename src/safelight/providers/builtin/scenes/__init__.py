@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from safelight.providers.builtin.easel import Element
+from safelight.providers.builtin.canvas import Element
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.reading import Brief
 from safelight.providers.builtin.scenes import abstract, coast, cosmos, land, open_land, studio, town

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import skia
 
-from safelight.providers.builtin.easel import Easel, Element, line
+from safelight.providers.builtin.canvas import Canvas, Element, line
 from safelight.providers.builtin.noise import Field, sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, argb, mix, scale, turn
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -31,10 +31,10 @@ class Silk:
         self.turn, self.folds = rng.uniform(0, 6.28), rng.uniform(1.3, 2.6)
         self.scale = rng.uniform(0.28, 0.5)
 
-    def draw(self, easel: Easel, seconds: float) -> None:
-        rows, columns = field_size(easel)
-        x, y = field_axes(easel, rows, columns, 1.0)
-        px = (x - 0.5) * np.float32(easel.width / easel.height)
+    def draw(self, canvas: Canvas, seconds: float) -> None:
+        rows, columns = field_size(canvas)
+        x, y = field_axes(canvas, rows, columns, 1.0)
+        px = (x - 0.5) * np.float32(canvas.width / canvas.height)
         py = y - np.float32(0.5)
         t = np.float32(seconds * 0.012)
         c, s = np.float32(np.cos(self.turn)), np.float32(np.sin(self.turn))
@@ -54,7 +54,7 @@ class Silk:
             planes.append(
                 (np.interp(at, np.arange(len(stops)), stops).astype(np.float32) * light * edge).astype(np.float32)
             )
-        easel.lay(0, easel.height, (planes[0], planes[1], planes[2]))
+        canvas.lay(0, canvas.height, (planes[0], planes[1], planes[2]))
 
 
 def abstract(brief: Brief, palette: Palette) -> list[Element]:
@@ -69,14 +69,14 @@ def abstract(brief: Brief, palette: Palette) -> list[Element]:
     return elements
 
 
-def _discs(easel: Easel, seconds: float, *, colours: list[Rgb]) -> None:
+def _discs(canvas: Canvas, seconds: float, *, colours: list[Rgb]) -> None:
     """A few discs that stand before and behind one another, with soft shadows."""
-    rng = easel.brief.rng("discs")
-    size = min(easel.width, easel.height)
+    rng = canvas.brief.rng("discs")
+    size = min(canvas.width, canvas.height)
     for i in range(int(rng.integers(3, 7))):
         angle, reach = rng.uniform(0, 6.28), rng.uniform(0.05, 0.42)
-        x = easel.width * (0.5 + 0.9 * reach * np.cos(angle + seconds * 0.02))
-        y = easel.height * (0.5 + 0.8 * reach * np.sin(angle + seconds * 0.02))
+        x = canvas.width * (0.5 + 0.9 * reach * np.cos(angle + seconds * 0.02))
+        y = canvas.height * (0.5 + 0.8 * reach * np.sin(angle + seconds * 0.02))
         r = size * rng.uniform(0.04, 0.22)
         colour = colours[int(rng.integers(1, 5))]
         shadow = skia.Paint(
@@ -84,51 +84,51 @@ def _discs(easel: Easel, seconds: float, *, colours: list[Rgb]) -> None:
             AntiAlias=True,
             MaskFilter=skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, r * 0.12),
         )
-        easel.canvas.drawCircle(x + r * 0.10, y + r * 0.14, r, shadow)
+        canvas.skia_canvas.drawCircle(x + r * 0.10, y + r * 0.14, r, shadow)
         shader = skia.GradientShader.MakeLinear(
             [skia.Point(x - r, y - r), skia.Point(x + r, y + r)],
             [argb(mix(colour, (1, 1, 1), 0.35)), argb(colour), argb(scale(colour, 0.6))],
         )
-        easel.canvas.drawCircle(x, y, r, skia.Paint(Shader=shader, AntiAlias=True))
+        canvas.skia_canvas.drawCircle(x, y, r, skia.Paint(Shader=shader, AntiAlias=True))
         if i % 2:
-            easel.canvas.drawCircle(x, y, r * 1.12, line(mix(colour, (1, 1, 1), 0.5), max(1.0, r * 0.012), 0.8))
+            canvas.skia_canvas.drawCircle(x, y, r * 1.12, line(mix(colour, (1, 1, 1), 0.5), max(1.0, r * 0.012), 0.8))
 
 
-def _threads(easel: Easel, seconds: float, *, colours: list[Rgb]) -> None:
+def _threads(canvas: Canvas, seconds: float, *, colours: list[Rgb]) -> None:
     """Bundles of fine bright lines that swell and cross."""
-    rng = easel.brief.rng("threads")
+    rng = canvas.brief.rng("threads")
     for _bundle in range(3):
-        y0, y1 = rng.uniform(0.1, 0.9, 2) * easel.height
-        bend0, bend1 = rng.uniform(-0.5, 1.5, 2) * easel.height
-        spread = rng.uniform(0.1, 0.5) * easel.height
+        y0, y1 = rng.uniform(0.1, 0.9, 2) * canvas.height
+        bend0, bend1 = rng.uniform(-0.5, 1.5, 2) * canvas.height
+        spread = rng.uniform(0.1, 0.5) * canvas.height
         colour = mix(colours[int(rng.integers(1, 5))], (1, 1, 1), 0.35)
         for i in range(46):
             t = i / 45 - 0.5
-            sway = np.sin(seconds * 0.4 + t * 5) * 0.03 * easel.height
+            sway = np.sin(seconds * 0.4 + t * 5) * 0.03 * canvas.height
             path = skia.Path()
             path.moveTo(-10, y0 + t * spread * 0.2)
             path.cubicTo(
-                easel.width * 0.33,
+                canvas.width * 0.33,
                 bend0 + t * spread + sway,
-                easel.width * 0.66,
+                canvas.width * 0.66,
                 bend1 - t * spread * 1.6 - sway,
-                easel.width + 10,
+                canvas.width + 10,
                 y1 + t * spread * 0.4,
             )
-            easel.canvas.drawPath(path, line(colour, (0.6 + 0.9 * (i % 3)) * easel.unit, 0.38))
+            canvas.skia_canvas.drawPath(path, line(colour, (0.6 + 0.9 * (i % 3)) * canvas.unit, 0.38))
 
 
-def _arcs(easel: Easel, seconds: float, *, colours: list[Rgb]) -> None:
+def _arcs(canvas: Canvas, seconds: float, *, colours: list[Rgb]) -> None:
     """Concentric arcs about two or three centres, in dashes of different weight."""
-    rng = easel.brief.rng("arcs")
-    size = min(easel.width, easel.height)
+    rng = canvas.brief.rng("arcs")
+    size = min(canvas.width, canvas.height)
     for centre in range(int(rng.integers(2, 4))):
-        x, y = rng.uniform(0.1, 0.9) * easel.width, rng.uniform(0.1, 0.9) * easel.height
+        x, y = rng.uniform(0.1, 0.9) * canvas.width, rng.uniform(0.1, 0.9) * canvas.height
         for i in range(int(rng.integers(9, 18))):
             r = size * (0.04 + 0.026 * i * (1 + 0.4 * centre))
             start, sweep = rng.uniform(0, 360), rng.uniform(30, 240)
             paint = line(mix(colours[(i + centre) % 5], (1, 1, 1), 0.25), size * rng.choice([0.002, 0.004, 0.011]), 0.8)
-            easel.canvas.drawArc(
+            canvas.skia_canvas.drawArc(
                 skia.Rect(x - r, y - r, x + r, y + r),
                 start + seconds * (2 + i % 3) * (1 if i % 2 else -1),
                 sweep,

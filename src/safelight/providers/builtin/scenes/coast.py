@@ -6,7 +6,7 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin import shapes, sky, water, weather
-from safelight.providers.builtin.easel import Easel, Element, fill, line, polygon, shaded
+from safelight.providers.builtin.canvas import Canvas, Element, fill, line, polygon, shaded
 from safelight.providers.builtin.noise import sample, texture, wander
 from safelight.providers.builtin.palette import Palette, mix, scale
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -32,70 +32,72 @@ def sea(brief: Brief, palette: Palette) -> list[Element]:
     return elements + weather.elements(brief, horizon)
 
 
-def _headland(easel: Easel, _: float, *, number: int, level: float) -> None:
-    rng, p = easel.brief.rng(f"headland{number}"), easel.palette
-    count = max(200, easel.span // 3)
-    x = np.linspace(-easel.margin, easel.width + easel.margin, count)
-    s = x / easel.width
+def _headland(canvas: Canvas, _: float, *, number: int, level: float) -> None:
+    rng, p = canvas.brief.rng(f"headland{number}"), canvas.palette
+    count = max(200, canvas.span // 3)
+    x = np.linspace(-canvas.margin, canvas.width + canvas.margin, count)
+    s = x / canvas.width
     side, reach = rng.choice([-1, 1]), rng.uniform(0.25, 0.5)
     edge = reach if side < 0 else 1 - reach
     body = np.clip((edge - s) * side * -1, 0, 1) ** 0.7 if side > 0 else np.clip(edge - s, 0, 1) ** 0.7
     ridge = body * (0.20 - 0.04 * number) * (1 + 0.45 * wander(rng, count, coarsest=2)) + 0.004 * wander(
         rng, count, roughness=0.9, coarsest=20
     ) * (body > 0)
-    base = (level + 0.004) * easel.height
-    top = base - np.maximum(ridge, 0) * easel.height
+    base = (level + 0.004) * canvas.height
+    top = base - np.maximum(ridge, 0) * canvas.height
     far = 0.72 - 0.22 * number
     colour = mix(mix((0.22, 0.26, 0.24), p.shade, 0.55), p.haze, far)
     outline = [(float(a), float(b)) for a, b in zip(x, top, strict=True)]
-    path = polygon([*outline, (easel.width + easel.margin, base), (-easel.margin, base)])
+    path = polygon([*outline, (canvas.width + canvas.margin, base), (-canvas.margin, base)])
     peak = float(top.min())
-    easel.canvas.drawPath(
+    canvas.skia_canvas.drawPath(
         path,
         shaded(peak, base, [(mix(colour, p.light, 0.18), 1), (colour, 1), (mix(colour, p.haze, 0.4), 1)]),
     )
 
 
-def _lamp(easel: Easel, _: float, *, level: float) -> None:
-    rng, p = easel.brief.rng("lighthouse"), easel.palette
-    x = easel.width * (0.24 if p.sun_x > 0.5 else 0.76)
-    base, size = (level + 0.01) * easel.height, easel.height * rng.uniform(0.26, 0.34)
+def _lamp(canvas: Canvas, _: float, *, level: float) -> None:
+    rng, p = canvas.brief.rng("lighthouse"), canvas.palette
+    x = canvas.width * (0.24 if p.sun_x > 0.5 else 0.76)
+    base, size = (level + 0.01) * canvas.height, canvas.height * rng.uniform(0.26, 0.34)
     count = 60
     t = np.linspace(-1, 1, count)
     rocks = base - size * 0.32 * np.sqrt(np.maximum(0, 1 - t * t)) * (
         1 + 0.14 * wander(rng, count, roughness=1, coarsest=8)
     )
     points = [(x + float(a) * size * 1.1, float(b)) for a, b in zip(t, rocks, strict=True)]
-    easel.canvas.drawPath(polygon(points), fill(mix(mix((0.25, 0.23, 0.23), p.shade, 0.5), p.haze, 0.15)))
-    shapes.lighthouse(easel, x, base - size * 0.28, size)
+    canvas.skia_canvas.drawPath(polygon(points), fill(mix(mix((0.25, 0.23, 0.23), p.shade, 0.5), p.haze, 0.15)))
+    shapes.lighthouse(canvas, x, base - size * 0.28, size)
 
 
-def _fleet(easel: Easel, seconds: float, *, level: float) -> None:
-    rng, p = easel.brief.rng("fleet"), easel.palette
+def _fleet(canvas: Canvas, seconds: float, *, level: float) -> None:
+    rng, p = canvas.brief.rng("fleet"), canvas.palette
     boats = [(rng.uniform(0.12, 0.88), rng.random() ** 1.6) for _ in range(int(rng.integers(2, 6)))]
     for i, (x, near) in enumerate(sorted(boats, key=lambda boat: boat[1])):
-        y = (level + 0.018 + near * (0.72 - level)) * easel.height + np.sin(seconds * 1.6 + i * 2) * easel.unit * 2
-        size = (0.035 + 0.13 * near) * easel.height
+        y = (level + 0.018 + near * (0.72 - level)) * canvas.height + np.sin(seconds * 1.6 + i * 2) * canvas.unit * 2
+        size = (0.035 + 0.13 * near) * canvas.height
         hull = mix(mix(p.accent if i % 2 else (0.30, 0.22, 0.20), p.shade, 0.35), p.haze, 0.4 * (1 - near))
         sail = mix(mix((0.97, 0.95, 0.90), p.light, 0.35), p.shade, 0.55 * p.night)
-        shapes.sailboat(easel, x * easel.width + seconds * (2 + 5 * near) * easel.unit, y, size, hull, sail)
+        shapes.sailboat(canvas, x * canvas.width + seconds * (2 + 5 * near) * canvas.unit, y, size, hull, sail)
 
 
 def _foam(p: Palette) -> Rgb:
     return mix(mix((1, 1, 1), p.light, 0.3), p.shade, 0.35 * p.night)
 
 
-def _surf(easel: Easel, seconds: float, *, level: float, rough: float) -> None:
+def _surf(canvas: Canvas, seconds: float, *, level: float, rough: float) -> None:
     """Lines of foam that roll in, wider apart and heavier near the viewer."""
-    p, u = easel.palette, easel.unit
+    p, u = canvas.palette, canvas.unit
     foam = _foam(p)
     for i in range(9):
-        rng = easel.brief.rng(f"surf{i}")
+        rng = canvas.brief.rng(f"surf{i}")
         t = (i / 9 + seconds * 0.02) % 1.0
-        y = (level + 0.04 + (1.04 - level) * t**1.7) * easel.height
+        y = (level + 0.04 + (1.04 - level) * t**1.7) * canvas.height
         count = 160
-        x = np.linspace(-0.05, 1.05, count) * easel.width
-        crest = y + wander(rng, count, roughness=1.2) * 16 * u * t * rough + np.sin(x / easel.width * 9 + i) * 8 * u * t
+        x = np.linspace(-0.05, 1.05, count) * canvas.width
+        crest = (
+            y + wander(rng, count, roughness=1.2) * 16 * u * t * rough + np.sin(x / canvas.width * 9 + i) * 8 * u * t
+        )
         breaks = wander(rng, count, roughness=1.0, coarsest=2)
         weight = (0.6 + 7 * t) * u * np.minimum(1.6, np.maximum(breaks, 0.15)) * (0.25 + 0.15 * rough)
         alpha = min(0.85, 0.25 + 0.5 * t) * (0.45 if rough < 1.5 else 1.0) * min(1.0, (1 - t) * 8)
@@ -103,7 +105,7 @@ def _surf(easel: Easel, seconds: float, *, level: float, rough: float) -> None:
             if breaks[run[0]] > 0.15 and run.size > 1:
                 upper = np.stack([x[run], (crest - weight)[run]], axis=1)
                 lower = np.stack([x[run], (crest + weight)[run]], axis=1)
-                easel.canvas.drawPath(polygon(np.concatenate([upper, lower[::-1]])), fill(foam, alpha))
+                canvas.skia_canvas.drawPath(polygon(np.concatenate([upper, lower[::-1]])), fill(foam, alpha))
 
 
 class Deep:
@@ -121,9 +123,9 @@ class Deep:
         self.tile = texture(rng, 256, roughness=1.7, coarsest=2)
         self.sun = rng.uniform(0.25, 0.75)
 
-    def draw(self, easel: Easel, seconds: float) -> None:
-        rows, columns = field_size(easel)
-        x, y = field_axes(easel, rows, columns, 1.0)
+    def draw(self, canvas: Canvas, seconds: float) -> None:
+        rows, columns = field_size(canvas)
+        x, y = field_axes(canvas, rows, columns, 1.0)
         t = np.float32(seconds * 0.02)
         depth = y + 0.05 * sample(self.tile, x * 0.3 + t, y * 0.3)
         share = np.exp(-np.maximum(depth, 0) * np.float32(2.3))
@@ -137,7 +139,7 @@ class Deep:
         net = np.abs(sample(self.tile, x * 1.5 + t, y * 2.5 - t) - sample(self.tile, x * 1.5 - t, y * 2.5 + 0.3))
         share = np.clip(share + np.exp(-net * 7) * 0.22 * np.exp(-y * 4), 0, 1)
         planes = [np.float32(a) + np.float32(b - a) * share for a, b in zip(self.low, self.high, strict=True)]
-        easel.lay(0, easel.height, (planes[0], planes[1], planes[2]))
+        canvas.lay(0, canvas.height, (planes[0], planes[1], planes[2]))
 
 
 def underwater(brief: Brief, palette: Palette) -> list[Element]:
@@ -151,12 +153,12 @@ def underwater(brief: Brief, palette: Palette) -> list[Element]:
     return elements
 
 
-def _reef(easel: Easel, _: float, *, number: int, deep: Deep) -> None:
-    rng = easel.brief.rng(f"reef{number}")
+def _reef(canvas: Canvas, _: float, *, number: int, deep: Deep) -> None:
+    rng = canvas.brief.rng(f"reef{number}")
     count = 240
-    x = np.linspace(-easel.margin, easel.width + easel.margin, count)
-    dip = (x / easel.width - rng.uniform(0.35, 0.65)) ** 2 * rng.uniform(0.5, 1.3)
-    top = (0.78 + 0.08 * number - dip - 0.04 * wander(rng, count, roughness=1.3, coarsest=2)) * easel.height
+    x = np.linspace(-canvas.margin, canvas.width + canvas.margin, count)
+    dip = (x / canvas.width - rng.uniform(0.35, 0.65)) ** 2 * rng.uniform(0.5, 1.3)
+    top = (0.78 + 0.08 * number - dip - 0.04 * wander(rng, count, roughness=1.3, coarsest=2)) * canvas.height
     far = (0.72, 0.42, 0.12)[number]
     water_tone = mix(deep.low, deep.high, 0.28)
     rock = mix(mix((0.16, 0.17, 0.22), deep.low, 0.35), water_tone, far)
@@ -166,30 +168,30 @@ def _reef(easel: Easel, _: float, *, number: int, deep: Deep) -> None:
         (0.80, 0.40, 0.62),
         (0.62, 0.46, 0.80),
         (0.36, 0.70, 0.56),
-        easel.palette.accent,
+        canvas.palette.accent,
     )
     for _i in range(34):
         j = int(rng.integers(0, count))
-        size = easel.height * rng.uniform(0.03, 0.12) * (0.6 + 0.35 * number)
+        size = canvas.height * rng.uniform(0.03, 0.12) * (0.6 + 0.35 * number)
         tone = mix(scale(corals[int(rng.integers(len(corals)))], 0.85), water_tone, far)
-        _coral(easel, rng, float(x[j]), float(top[j]) + size * 0.15, size, tone)
+        _coral(canvas, rng, float(x[j]), float(top[j]) + size * 0.15, size, tone)
     outline = [(float(a), float(b)) for a, b in zip(x, top, strict=True)]
-    path = polygon([*outline, (easel.width + easel.margin, easel.height), (-easel.margin, easel.height)])
-    easel.canvas.drawPath(
+    path = polygon([*outline, (canvas.width + canvas.margin, canvas.height), (-canvas.margin, canvas.height)])
+    canvas.skia_canvas.drawPath(
         path,
         shaded(
             float(top.min()),
-            easel.height,
+            canvas.height,
             [(mix(rock, deep.high, 0.14), 1), (rock, 1), (mix(rock, deep.low, 0.6), 1)],
         ),
     )
 
 
 def _coral(
-    easel: Easel, rng: np.random.Generator, x: float, y: float, size: float, tone: tuple[float, float, float]
+    canvas: Canvas, rng: np.random.Generator, x: float, y: float, size: float, tone: tuple[float, float, float]
 ) -> None:
     """A fan, a brain or a branching coral."""
-    kind, canvas = rng.integers(3), easel.canvas
+    kind, skia_canvas = rng.integers(3), canvas.skia_canvas
     if kind == 0:
         for i in range(13):
             angle = -np.pi / 2 + (i / 12 - 0.5) * 1.9
@@ -202,16 +204,16 @@ def _coral(
                 x + np.cos(angle) * reach,
                 y + np.sin(angle) * reach,
             )
-            canvas.drawPath(bend, line(mix(tone, (1, 1, 1), 0.1 * (i % 3)), size * 0.055))
+            skia_canvas.drawPath(bend, line(mix(tone, (1, 1, 1), 0.1 * (i % 3)), size * 0.055))
     elif kind == 1:
         for i in range(5):
-            canvas.drawCircle(x, y, size * 0.5 * (1 - i * 0.17), fill(mix(scale(tone, 0.75), (1, 1, 1), 0.07 * i)))
+            skia_canvas.drawCircle(x, y, size * 0.5 * (1 - i * 0.17), fill(mix(scale(tone, 0.75), (1, 1, 1), 0.07 * i)))
     else:
         stack = [(x, y, -np.pi / 2, size * 0.4, 0)]
         while stack:
             px, py, angle, reach, level = stack.pop()
             qx, qy = px + np.cos(angle) * reach, py + np.sin(angle) * reach
-            canvas.drawLine(
+            skia_canvas.drawLine(
                 px, py, qx, qy, line(mix(tone, (1, 1, 1), 0.06 * level), max(1.0, size * 0.09 * 0.75**level))
             )
             if level < 4:
@@ -221,30 +223,30 @@ def _coral(
                 ]
 
 
-def _shoal(easel: Easel, seconds: float, *, number: int, deep: Deep) -> None:
-    rng = easel.brief.rng(f"shoal{number}")
+def _shoal(canvas: Canvas, seconds: float, *, number: int, deep: Deep) -> None:
+    rng = canvas.brief.rng(f"shoal{number}")
     tones = (
         (0.95, 0.62, 0.22),
         (0.98, 0.86, 0.40),
         (0.86, 0.92, 0.96),
         (0.40, 0.62, 0.92),
-        easel.palette.accent,
+        canvas.palette.accent,
     )
     tone = mix(tones[int(rng.integers(len(tones)))], mix(deep.low, deep.high, 0.4), (0.65, 0.35, 0.05)[number])
     way = rng.choice([-1, 1])
     cx, cy = rng.uniform(0.3, 0.7), rng.uniform(0.25, 0.62)
-    size = easel.height * (0.012, 0.02, 0.034)[number]
+    size = canvas.height * (0.012, 0.02, 0.034)[number]
     for i in range((34, 22, 7)[number]):
-        px = (cx + rng.normal(0, 0.12) + way * seconds * 0.018) * easel.width
-        py = (cy + rng.normal(0, 0.055)) * easel.height + np.sin(seconds * 1.4 + i) * size * 0.5
+        px = (cx + rng.normal(0, 0.12) + way * seconds * 0.018) * canvas.width
+        py = (cy + rng.normal(0, 0.055)) * canvas.height + np.sin(seconds * 1.4 + i) * size * 0.5
         s = size * rng.uniform(0.7, 1.2)
         tail = np.sin(seconds * 9 + i * 1.7) * s * 0.25
         body = skia.Path()
         body.moveTo(px + way * s, py)
         body.quadTo(px, py - s * 0.62, px - way * s * 0.8, py)
         body.quadTo(px, py + s * 0.62, px + way * s, py)
-        easel.canvas.drawPath(body, fill(tone))
-        easel.canvas.drawPath(
+        canvas.skia_canvas.drawPath(body, fill(tone))
+        canvas.skia_canvas.drawPath(
             polygon(
                 [
                     (px - way * s * 0.65, py),
@@ -254,13 +256,17 @@ def _shoal(easel: Easel, seconds: float, *, number: int, deep: Deep) -> None:
             ),
             fill(scale(tone, 0.85)),
         )
-        easel.canvas.drawCircle(px + way * s * 0.6, py - s * 0.08, max(0.7, s * 0.08), fill((0.05, 0.06, 0.1)))
+        canvas.skia_canvas.drawCircle(px + way * s * 0.6, py - s * 0.08, max(0.7, s * 0.08), fill((0.05, 0.06, 0.1)))
 
 
-def _bubbles(easel: Easel, seconds: float) -> None:
-    rng = easel.brief.rng("bubbles")
+def _bubbles(canvas: Canvas, seconds: float) -> None:
+    rng = canvas.brief.rng("bubbles")
     for _i in range(60):
         x, y, r = rng.random(), (rng.random() - seconds * rng.uniform(0.03, 0.08)) % 1.0, rng.uniform(1.5, 7)
-        px, radius = (x + 0.006 * np.sin(y * 30)) * easel.width, r * easel.unit
-        easel.canvas.drawCircle(px, y * easel.height, radius, line((0.85, 0.97, 1.0), max(0.8, radius * 0.18), 0.45))
-        easel.canvas.drawCircle(px - radius * 0.3, y * easel.height - radius * 0.3, radius * 0.22, fill((1, 1, 1), 0.6))
+        px, radius = (x + 0.006 * np.sin(y * 30)) * canvas.width, r * canvas.unit
+        canvas.skia_canvas.drawCircle(
+            px, y * canvas.height, radius, line((0.85, 0.97, 1.0), max(0.8, radius * 0.18), 0.45)
+        )
+        canvas.skia_canvas.drawCircle(
+            px - radius * 0.3, y * canvas.height - radius * 0.3, radius * 0.22, fill((1, 1, 1), 0.6)
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin import shapes, sky
-from safelight.providers.builtin.easel import Easel, Element, fill, glow
+from safelight.providers.builtin.canvas import Canvas, Element, fill, glow
 from safelight.providers.builtin.noise import sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, mix, scale, turn
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -29,10 +29,10 @@ class Nebula:
         self.core = (rng.uniform(0.25, 0.75), rng.uniform(0.25, 0.75))
         self.tilt = rng.uniform(-0.9, 0.9)
 
-    def draw(self, easel: Easel, seconds: float) -> None:
-        rows, columns = field_size(easel)
-        x, y = field_axes(easel, rows, columns, 1.0)
-        aspect = np.float32(easel.width / easel.height)
+    def draw(self, canvas: Canvas, seconds: float) -> None:
+        rows, columns = field_size(canvas)
+        x, y = field_axes(canvas, rows, columns, 1.0)
+        aspect = np.float32(canvas.width / canvas.height)
         px, py = (x - self.core[0]) * aspect, y - self.core[1]
         t = np.float32(seconds * 0.004)
         warp = sample(self.shape, px * 0.22 + t, py * 0.22 + 0 * px)
@@ -53,7 +53,7 @@ class Nebula:
             )
             value = value + heart * np.float32(0.5) * (0.6 + 0.4 * np.float32(inner))
             planes.append(np.clip(value * (1 - lanes) + 0.02 * np.clip(gas, 0, 2), 0, 1).astype(np.float32))
-        easel.lay(0, easel.height, (planes[0], planes[1], planes[2]))
+        canvas.lay(0, canvas.height, (planes[0], planes[1], planes[2]))
 
 
 def space(brief: Brief, palette: Palette) -> list[Element]:
@@ -72,14 +72,14 @@ def space(brief: Brief, palette: Palette) -> list[Element]:
     return elements
 
 
-def _bright_stars(easel: Easel, _: float) -> None:
-    rng = easel.brief.rng("brightstars")
+def _bright_stars(canvas: Canvas, _: float) -> None:
+    rng = canvas.brief.rng("brightstars")
     for _i in range(16):
-        x, y, r = rng.random() * easel.width, rng.random() * easel.height, rng.uniform(7, 30) * easel.unit
+        x, y, r = rng.random() * canvas.width, rng.random() * canvas.height, rng.uniform(7, 30) * canvas.unit
         colour = mix((0.7, 0.85, 1.0), (1.0, 0.86, 0.7), rng.random())
-        easel.canvas.drawCircle(x, y, r, glow(x, y, r, colour, 0.6))
+        canvas.skia_canvas.drawCircle(x, y, r, glow(x, y, r, colour, 0.6))
         for dx, dy in ((1, 0), (0, 1)):
-            easel.canvas.drawOval(
+            canvas.skia_canvas.drawOval(
                 skia.Rect(
                     x - r * (0.06 + dx * 1.2),
                     y - r * (0.06 + dy * 1.2),
@@ -90,11 +90,11 @@ def _bright_stars(easel: Easel, _: float) -> None:
             )
 
 
-def _planet(easel: Easel, _: float, *, number: int) -> None:
+def _planet(canvas: Canvas, _: float, *, number: int) -> None:
     """A banded or cratered world, lit from one side, with a halo of air and now and then a ring."""
-    rng, canvas = easel.brief.rng(f"planet{number}"), easel.canvas
-    r = (0.30, 0.075, 0.032)[number] * easel.height * rng.uniform(0.75, 1.35)
-    x, y = rng.uniform(0.12, 0.88) * easel.width, rng.uniform(0.15, 0.85) * easel.height
+    rng, skia_canvas = canvas.brief.rng(f"planet{number}"), canvas.skia_canvas
+    r = (0.30, 0.075, 0.032)[number] * canvas.height * rng.uniform(0.75, 1.35)
+    x, y = rng.uniform(0.12, 0.88) * canvas.width, rng.uniform(0.15, 0.85) * canvas.height
     tones: tuple[Rgb, ...] = (
         (0.82, 0.62, 0.42),
         (0.42, 0.56, 0.78),
@@ -102,17 +102,17 @@ def _planet(easel: Easel, _: float, *, number: int) -> None:
         (0.60, 0.62, 0.66),
         (0.40, 0.62, 0.54),
     )
-    base = easel.palette.accent if easel.brief.colours and number == 0 else tones[int(rng.integers(len(tones)))]
+    base = canvas.palette.accent if canvas.brief.colours and number == 0 else tones[int(rng.integers(len(tones)))]
     ring = number == 0 and rng.random() < 0.6
     tilt = rng.uniform(-28, 28)
-    canvas.drawCircle(x, y, r * 1.25, glow(x, y, r * 1.25, mix(base, (0.6, 0.8, 1), 0.4), 0.30))
-    canvas.save()
-    canvas.rotate(tilt, x, y)
+    skia_canvas.drawCircle(x, y, r * 1.25, glow(x, y, r * 1.25, mix(base, (0.6, 0.8, 1), 0.4), 0.30))
+    skia_canvas.save()
+    skia_canvas.rotate(tilt, x, y)
     if ring:
-        _ring(canvas, rng, x, y, r, base, behind=True)
-    canvas.save()
-    canvas.clipPath(skia.Path().addCircle(x, y, r), True)
-    canvas.drawCircle(x, y, r, fill(base))
+        _ring(skia_canvas, rng, x, y, r, base, behind=True)
+    skia_canvas.save()
+    skia_canvas.clipPath(skia.Path().addCircle(x, y, r), True)
+    skia_canvas.drawCircle(x, y, r, fill(base))
     at = y - r
     while at < y + r:
         h = r * rng.uniform(0.02, 0.16)
@@ -124,36 +124,36 @@ def _planet(easel: Easel, _: float, *, number: int) -> None:
         stripe.lineTo(x + r, at + h)
         stripe.quadTo(x, at + h + sag, x - r, at + h)
         stripe.close()
-        canvas.drawPath(stripe, fill(tone, 0.6))
+        skia_canvas.drawPath(stripe, fill(tone, 0.6))
         at += h * rng.uniform(0.7, 1.3)
     for _i in range(90):
         cx, cy, w = x + rng.normal(0, 0.5) * r, y + rng.normal(0, 0.5) * r, rng.uniform(0.02, 0.2) * r
-        canvas.drawOval(
+        skia_canvas.drawOval(
             skia.Rect(cx - w, cy - w * 0.16, cx + w, cy + w * 0.16),
             fill(scale(base, rng.uniform(0.6, 1.3)), 0.22),
         )
-    canvas.restore()
-    canvas.rotate(-tilt, x, y)
-    side = 1 if easel.palette.sun_x > 0.5 else -1
+    skia_canvas.restore()
+    skia_canvas.rotate(-tilt, x, y)
+    side = 1 if canvas.palette.sun_x > 0.5 else -1
     shader = skia.GradientShader.MakeRadial(
         skia.Point(x + side * r * 0.55, y - r * 0.45),
         r * 1.75,
         [0x00000000, 0x30000008, 0xE8010208, 0xF8000004],
         [0, 0.42, 0.86, 1],
     )
-    canvas.drawCircle(x, y, r * 1.003, skia.Paint(Shader=shader, AntiAlias=True))
-    canvas.rotate(tilt, x, y)
+    skia_canvas.drawCircle(x, y, r * 1.003, skia.Paint(Shader=shader, AntiAlias=True))
+    skia_canvas.rotate(tilt, x, y)
     if ring:
-        _ring(canvas, rng, x, y, r, base, behind=False)
-    canvas.restore()
+        _ring(skia_canvas, rng, x, y, r, base, behind=False)
+    skia_canvas.restore()
 
 
 def _ring(
-    canvas: skia.Canvas, rng: np.random.Generator, x: float, y: float, r: float, base: Rgb, *, behind: bool
+    skia_canvas: skia.Canvas, rng: np.random.Generator, x: float, y: float, r: float, base: Rgb, *, behind: bool
 ) -> None:
-    canvas.save()
+    skia_canvas.save()
     half = skia.Rect(x - r * 3, y - r, x + r * 3, y) if behind else skia.Rect(x - r * 3, y, x + r * 3, y + r)
-    canvas.clipRect(half)
+    skia_canvas.clipRect(half)
     widths = np.random.Generator(np.random.PCG64(int(base[0] * 1000))).uniform(0.1, 0.75, 44)
     for i, alpha in enumerate(widths):
         reach = r * (1.35 + 0.95 * i / 44)
@@ -161,19 +161,19 @@ def _ring(
             Color=fill(mix(base, (1, 0.95, 0.88), 0.55), float(alpha) * 0.6).getColor(), AntiAlias=True,
             Style=skia.Paint.kStroke_Style, StrokeWidth=r * 0.95 / 44 * 0.8,
         )  # fmt: skip
-        canvas.drawOval(skia.Rect(x - reach, y - reach * 0.22, x + reach, y + reach * 0.22), paint)
-    canvas.restore()
+        skia_canvas.drawOval(skia.Rect(x - reach, y - reach * 0.22, x + reach, y + reach * 0.22), paint)
+    skia_canvas.restore()
 
 
-def _outcrop(easel: Easel, _: float) -> None:
+def _outcrop(canvas: Canvas, _: float) -> None:
     """A dark rise of rock with someone standing on it."""
-    rng = easel.brief.rng("outcrop")
-    x = rng.uniform(0.3, 0.7) * easel.width
-    w, h = easel.width * 0.6, easel.height * 0.2
+    rng = canvas.brief.rng("outcrop")
+    x = rng.uniform(0.3, 0.7) * canvas.width
+    w, h = canvas.width * 0.6, canvas.height * 0.2
     path = skia.Path()
-    path.moveTo(x - w, easel.height)
-    path.cubicTo(x - w * 0.4, easel.height - h * 0.2, x - w * 0.2, easel.height - h, x, easel.height - h)
-    path.cubicTo(x + w * 0.2, easel.height - h, x + w * 0.5, easel.height - h * 0.3, x + w, easel.height)
+    path.moveTo(x - w, canvas.height)
+    path.cubicTo(x - w * 0.4, canvas.height - h * 0.2, x - w * 0.2, canvas.height - h, x, canvas.height - h)
+    path.cubicTo(x + w * 0.2, canvas.height - h, x + w * 0.5, canvas.height - h * 0.3, x + w, canvas.height)
     path.close()
-    easel.canvas.drawPath(path, fill((0.02, 0.025, 0.05)))
-    shapes.figure(easel, x, easel.height - h + 3 * easel.unit, easel.height * 0.12, (0.85, 0.86, 0.9))
+    canvas.skia_canvas.drawPath(path, fill((0.02, 0.025, 0.05)))
+    shapes.figure(canvas, x, canvas.height - h + 3 * canvas.unit, canvas.height * 0.12, (0.85, 0.86, 0.9))

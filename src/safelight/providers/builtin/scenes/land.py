@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from safelight.providers.builtin import clouds, shapes, sky, water, weather
-from safelight.providers.builtin.easel import Easel, Element
+from safelight.providers.builtin.canvas import Canvas, Element
 from safelight.providers.builtin.noise import Field, blend, sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, mix
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -38,7 +38,7 @@ class Range:
         self.snowline = -0.2 if brief.has("snow") else snowline + rng.uniform(-0.3, 0.4)
         greens = ((0.34, 0.42, 0.22), (0.28, 0.40, 0.26), (0.46, 0.44, 0.24), (0.40, 0.36, 0.24))
         grass = greens[int(rng.integers(len(greens)))]
-        fresh = 0.7 if brief.manner == "watercolor" else 0.0  # washes are brighter than what they stand for
+        fresh = 0.7 if brief.style == "watercolor" else 0.0  # watercolours are brighter than what they stand for
         self.grass: Rgb = mix(grass, (0.47, 0.66, 0.33), fresh)
         self.dry: Rgb = mix(mix(grass, (0.62, 0.56, 0.30), 0.5), (0.66, 0.72, 0.42), fresh)
         self.rock: Rgb = mix((0.46, 0.42, 0.40), palette.shade, 0.15)
@@ -105,10 +105,10 @@ def mountains(brief: Brief, palette: Palette) -> list[Element]:
     cover = 0.62 if brief.light in ("storm", "overcast") else rng.uniform(0.3, 0.52)
     country = Range(brief, palette, snowline=1.25 if brief.has("clouds") else 1.9)
     view = View(horizon=horizon, eye=1.15, near=1.6, far=34, focal=1.15)
-    tones = 4 if brief.manner in ("watercolor", "flat", "ink") else 0
+    tones = 4 if brief.style in ("watercolor", "flat", "ink") else 0
     ground = ground_for(palette, country, tones=tones, mist=0.75 if brief.has("fog") else 0.35)
     elements = sky.sky_elements(brief, palette.night, horizon, cover)
-    elements.append(Element(depth=0.3, draw=lambda easel, _: draw_terrain(easel, view, ground)))
+    elements.append(Element(depth=0.3, draw=lambda canvas, _: draw_terrain(canvas, view, ground)))
     if brief.has("clouds"):
         speed = 5.0 if brief.has("timelapse") else 1.0
         elements.append(clouds.Banks(brief, view, ground, country.summit(view), speed).element())
@@ -127,10 +127,10 @@ def village(brief: Brief, palette: Palette) -> list[Element]:
     horizon = rng.uniform(0.53, 0.58)
     country = Range(brief, palette, valley=1.25)
     view = View(horizon=horizon, eye=0.95, near=1.25, far=34, focal=1.15)
-    tones = 4 if brief.manner in ("watercolor", "flat", "ink") else 0
+    tones = 4 if brief.style in ("watercolor", "flat", "ink") else 0
     ground = ground_for(palette, country, tones=tones, mist=0.55)
     elements = sky.sky_elements(brief, palette.night, horizon, rng.uniform(0.32, 0.5))
-    elements.append(Element(depth=0.3, draw=lambda easel, _: draw_terrain(easel, view, ground)))
+    elements.append(Element(depth=0.3, draw=lambda canvas, _: draw_terrain(canvas, view, ground)))
     homes = settle(brief, country)
     chimneys = partial(_chimneys, view=view, country=country, homes=homes)
     elements.append(Element(depth=0.3, draw=partial(_homes, view=view, country=country, homes=homes)))
@@ -159,10 +159,10 @@ def _level(country: Range, x: float, z: float) -> float:
     return float(country.height(np.array([[x]], np.float32), np.array([[z]], np.float32))[0, 0])
 
 
-def _homes(easel: Easel, _: float, *, view: View, country: Range, homes: list[tuple[float, float, float]]) -> None:
-    p, rng = easel.palette, easel.brief.rng("homes")
+def _homes(canvas: Canvas, _: float, *, view: View, country: Range, homes: list[tuple[float, float, float]]) -> None:
+    p, rng = canvas.palette, canvas.brief.rng("homes")
     walls = ((0.97, 0.93, 0.86), (0.93, 0.86, 0.74), (0.86, 0.80, 0.74), (0.95, 0.88, 0.80))
-    snowy = easel.brief.has("snow")
+    snowy = canvas.brief.has("snow")
     roofs: tuple[Rgb, ...] = (
         (0.62, 0.27, 0.20),
         (0.50, 0.30, 0.26),
@@ -174,20 +174,20 @@ def _homes(easel: Easel, _: float, *, view: View, country: Range, homes: list[tu
     dark = mix(p.light, p.shade, 0.35 + 0.5 * p.night)
     middle = len(homes) // 2
     for i, (x, z, size) in enumerate(homes):
-        px, py, pixels = view.project(easel, x, z, _level(country, x, z))
+        px, py, pixels = view.project(canvas, x, z, _level(country, x, z))
         air = 1 - np.exp(-((z / 22) ** 1.3))
         wall = mix(walls[int(rng.integers(len(walls)))], p.haze, float(air))
         wall = tuple(a * (0.35 + 0.65 * b) for a, b in zip(wall, dark, strict=True))  # type: ignore[assignment]
         roof = mix(roofs[int(rng.integers(len(roofs)))], p.haze, float(air) + 0.08)
         roof = tuple(a * (0.35 + 0.65 * b) for a, b in zip(roof, dark, strict=True))  # type: ignore[assignment]
         if i == middle:
-            shapes.church(easel, px, py, size * pixels * 0.95, wall, mix(roof, p.shade, 0.3))
-        shapes.house(easel, rng, px, py + 0.02 * pixels, size * pixels, wall, roof)
+            shapes.church(canvas, px, py, size * pixels * 0.95, wall, mix(roof, p.shade, 0.3))
+        shapes.house(canvas, rng, px, py + 0.02 * pixels, size * pixels, wall, roof)
         if rng.random() < 0.75:
             tree = mix(mix(country.grass, (0.10, 0.18, 0.15), 0.6), p.shade, 0.3)
             side = rng.choice([-1, 1]) * size * 1.1
             shapes.fir(
-                easel,
+                canvas,
                 rng,
                 px + side * pixels,
                 py + 0.03 * pixels,
@@ -197,35 +197,35 @@ def _homes(easel: Easel, _: float, *, view: View, country: Range, homes: list[tu
 
 
 def _chimneys(
-    easel: Easel, seconds: float, *, view: View, country: Range, homes: list[tuple[float, float, float]]
+    canvas: Canvas, seconds: float, *, view: View, country: Range, homes: list[tuple[float, float, float]]
 ) -> None:
     for i, (x, z, size) in enumerate(homes[:: max(1, len(homes) // 5)]):
-        px, py, pixels = view.project(easel, x, z, _level(country, x, z))
-        shapes.smoke(easel, seconds, x=px, y=py - size * pixels * 1.25, size=size * pixels * 1.2, seed=i)
+        px, py, pixels = view.project(canvas, x, z, _level(country, x, z))
+        shapes.smoke(canvas, seconds, x=px, y=py - size * pixels * 1.25, size=size * pixels * 1.2, seed=i)
 
 
-def _trees(easel: Easel, _: float, *, view: View, country: Range, count: int) -> None:
+def _trees(canvas: Canvas, _: float, *, view: View, country: Range, count: int) -> None:
     """Firs on the near slopes, in groups."""
-    rng, p = easel.brief.rng("trees"), easel.palette
+    rng, p = canvas.brief.rng("trees"), canvas.palette
     spots = []
     for _group in range(max(1, count // 9)):
         z, x = rng.uniform(2.6, 8), rng.normal(0, 0.42)
         spots += [(x * z + rng.normal(0, 0.35), max(2.0, z + rng.normal(0, 0.5))) for _ in range(9)]
     for x, z in sorted(spots, key=lambda spot: -spot[1]):
-        px, py, pixels = view.project(easel, x, z, _level(country, x, z))
+        px, py, pixels = view.project(canvas, x, z, _level(country, x, z))
         colour = mix(mix(country.grass, (0.07, 0.13, 0.12), 0.75), p.shade, 0.35)
         colour = mix(colour, p.haze, float(1 - np.exp(-((z / 20) ** 1.3))))
-        if easel.brief.has("snow"):
+        if canvas.brief.has("snow"):
             colour = mix(colour, (0.9, 0.93, 1.0), 0.25)
-        shapes.fir(easel, rng, px, py + 2, pixels * rng.uniform(0.16, 0.34), colour)
+        shapes.fir(canvas, rng, px, py + 2, pixels * rng.uniform(0.16, 0.34), colour)
 
 
-def _near_trees(easel: Easel, _: float, *, view: View) -> None:
+def _near_trees(canvas: Canvas, _: float, *, view: View) -> None:
     """Dark firs at both sides of the foreground, that frame the view."""
-    rng, p = easel.brief.rng("neartrees"), easel.palette
+    rng, p = canvas.brief.rng("neartrees"), canvas.palette
     for side in (-1, 1):
         for i in range(int(rng.integers(4, 8))):
-            x = easel.width * (0.5 + side * (0.36 + 0.19 * rng.random())) + side * i * 6 * easel.unit
-            size = easel.height * rng.uniform(0.2, 0.5)
+            x = canvas.width * (0.5 + side * (0.36 + 0.19 * rng.random())) + side * i * 6 * canvas.unit
+            size = canvas.height * rng.uniform(0.2, 0.5)
             colour = mix((0.10, 0.16, 0.16), p.shade, 0.5 + 0.3 * rng.random())
-            shapes.fir(easel, rng, x, easel.height * 1.02 + rng.uniform(0, 30) * easel.unit, size, colour)
+            shapes.fir(canvas, rng, x, canvas.height * 1.02 + rng.uniform(0, 30) * canvas.unit, size, colour)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import skia
 
-from safelight.providers.builtin.easel import Easel, Element, fill, glow, line, polygon
+from safelight.providers.builtin.canvas import Canvas, Element, fill, glow, line, polygon
 from safelight.providers.builtin.noise import sample, texture
 from safelight.providers.builtin.palette import Palette, argb, mix, scale, turn
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -19,10 +19,10 @@ class Backdrop:
         self.tile = texture(brief.rng("backdrop"), 512, roughness=1.5, coarsest=2)
         self.dark, self.light, self.spot = dark, light, spot
 
-    def draw(self, easel: Easel, seconds: float) -> None:
-        rows, columns = field_size(easel)
-        x, y = field_axes(easel, rows, columns, 1.0)
-        aspect = np.float32(easel.width / easel.height)
+    def draw(self, canvas: Canvas, seconds: float) -> None:
+        rows, columns = field_size(canvas)
+        x, y = field_axes(canvas, rows, columns, 1.0)
+        aspect = np.float32(canvas.width / canvas.height)
         t = np.float32(seconds * 0.006)
         n = sample(self.tile, x * aspect * 0.32 + t, y * 0.32 + 0 * x) + 0.4 * sample(
             self.tile, x * aspect * 1.1, y * 0.9 - t
@@ -30,7 +30,7 @@ class Backdrop:
         away = ((x - self.spot[0]) * aspect) ** 2 + (y - self.spot[1]) ** 2
         share = np.clip(np.exp(-away * 2.2) * 0.95 + 0.11 * n, 0, 1)
         planes = [np.float32(a) + np.float32(b - a) * share for a, b in zip(self.dark, self.light, strict=True)]
-        easel.lay(0, easel.height, (planes[0], planes[1], planes[2]))
+        canvas.lay(0, canvas.height, (planes[0], planes[1], planes[2]))
 
 
 def portrait(brief: Brief, palette: Palette) -> list[Element]:
@@ -48,17 +48,17 @@ def portrait(brief: Brief, palette: Palette) -> list[Element]:
     ]
 
 
-def _disc_behind(easel: Easel, _: float) -> None:
+def _disc_behind(canvas: Canvas, _: float) -> None:
     """A large pale disc, as in an icon or a poster, that holds the head."""
-    p = easel.palette
-    size = min(easel.width, easel.height)
-    x, y, r = easel.width / 2, easel.height * 0.42, size * 0.37
+    p = canvas.palette
+    size = min(canvas.width, canvas.height)
+    x, y, r = canvas.width / 2, canvas.height * 0.42, size * 0.37
     shader = skia.GradientShader.MakeLinear(
         [skia.Point(x, y - r), skia.Point(x, y + r)],
         [argb(mix(p.sun, p.accent, 0.28), 0.9), argb(mix(p.horizon, p.accent, 0.55), 0.55)],
     )
-    easel.canvas.drawCircle(x, y, r * 1.6, glow(x, y, r * 1.6, p.sun, 0.25))
-    easel.canvas.drawCircle(x, y, r, skia.Paint(Shader=shader, AntiAlias=True))
+    canvas.skia_canvas.drawCircle(x, y, r * 1.6, glow(x, y, r * 1.6, p.sun, 0.25))
+    canvas.skia_canvas.drawCircle(x, y, r, skia.Paint(Shader=shader, AntiAlias=True))
 
 
 _PROFILE = (  # a face looking right, in head heights: from the crown over brow, nose, lips and chin to the throat
@@ -84,13 +84,13 @@ def _smooth(points: list[tuple[float, float]]) -> skia.Path:
     return path
 
 
-def _sitter(easel: Easel, _: float, *, left: bool) -> None:
-    rng, p, canvas = easel.brief.rng("sitter"), easel.palette, easel.canvas
-    size = min(easel.width * 1.05, easel.height) * 0.52
-    cx, cy = easel.width / 2 + (0.02 if left else -0.02) * size, easel.height * 0.43
-    canvas.save()
-    canvas.translate(cx, cy)
-    canvas.scale(-1 if left else 1, 1)
+def _sitter(canvas: Canvas, _: float, *, left: bool) -> None:
+    rng, p, skia_canvas = canvas.brief.rng("sitter"), canvas.palette, canvas.skia_canvas
+    size = min(canvas.width * 1.05, canvas.height) * 0.52
+    cx, cy = canvas.width / 2 + (0.02 if left else -0.02) * size, canvas.height * 0.43
+    skia_canvas.save()
+    skia_canvas.translate(cx, cy)
+    skia_canvas.scale(-1 if left else 1, 1)
     skins: tuple[Rgb, ...] = ((0.93, 0.74, 0.62), (0.78, 0.56, 0.42), (0.52, 0.35, 0.26), (0.36, 0.24, 0.19))
     skin = mix(skins[int(rng.integers(4))], p.light, 0.15)
     shadow = mix(scale(skin, 0.55), p.shade, 0.45)
@@ -119,30 +119,30 @@ def _sitter(easel: Easel, _: float, *, left: bool) -> None:
             (-0.40, 0.66),
         ]
     )
-    canvas.drawPath(
+    skia_canvas.drawPath(
         polygon(at([(-0.22, 0.2), (0.09, 0.36), (0.11, 0.68), (-0.28, 0.68)])), fill(mix(skin, shadow, 0.6))
     )
-    canvas.drawPath(_smooth(shoulders), fill(coat))
-    _folds(canvas, rng, size, coat, p)
+    skia_canvas.drawPath(_smooth(shoulders), fill(coat))
+    _folds(skia_canvas, rng, size, coat, p)
     back = [(-0.16, 0.46), (-0.26, 0.30), (-0.36, 0.10), (-0.40, -0.12), (-0.36, -0.34), (-0.22, -0.48)]
     head = _smooth(at([*_PROFILE[:-1], (-0.02, 0.46), *back]))
-    canvas.drawPath(head, fill(skin))
-    canvas.save()
-    canvas.clipPath(head, True)
-    _planes_of_face(canvas, size, skin, shadow, p)
-    canvas.restore()
-    _hair(canvas, rng, size, hair, p)
-    canvas.restore()
+    skia_canvas.drawPath(head, fill(skin))
+    skia_canvas.save()
+    skia_canvas.clipPath(head, True)
+    _planes_of_face(skia_canvas, size, skin, shadow, p)
+    skia_canvas.restore()
+    _hair(skia_canvas, rng, size, hair, p)
+    skia_canvas.restore()
 
 
-def _planes_of_face(canvas: skia.Canvas, size: float, skin: Rgb, shadow: Rgb, p: Palette) -> None:
+def _planes_of_face(skia_canvas: skia.Canvas, size: float, skin: Rgb, shadow: Rgb, p: Palette) -> None:
     """Soft shadow at the back, under brow and jaw; warm cheek; a rim of light along the profile; a closed eye."""
     blur = skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, size * 0.035)
 
     def soft(points: list[tuple[float, float]], colour: Rgb, alpha: float) -> None:
         paint = fill(colour, alpha)
         paint.setMaskFilter(blur)
-        canvas.drawPath(_smooth([(x * size, y * size) for x, y in points]), paint)
+        skia_canvas.drawPath(_smooth([(x * size, y * size) for x, y in points]), paint)
 
     soft(
         [
@@ -173,18 +173,20 @@ def _planes_of_face(canvas: skia.Canvas, size: float, skin: Rgb, shadow: Rgb, p:
         (0.34, 0.250),
         (0.30, 0.215),
     ]
-    canvas.drawPath(_smooth([(x * size, y * size) for x, y in lips]), fill(mix(skin, (0.72, 0.20, 0.22), 0.55), 0.85))
+    skia_canvas.drawPath(
+        _smooth([(x * size, y * size) for x, y in lips]), fill(mix(skin, (0.72, 0.20, 0.22), 0.55), 0.85)
+    )
     lid = skia.Path()
     lid.moveTo(0.165 * size, -0.055 * size)
     lid.quadTo(0.225 * size, -0.015 * size, 0.285 * size, -0.062 * size)
-    canvas.drawPath(lid, line(scale(shadow, 0.45), size * 0.011))
+    skia_canvas.drawPath(lid, line(scale(shadow, 0.45), size * 0.011))
     brow = skia.Path()
     brow.moveTo(0.14 * size, -0.145 * size)
     brow.quadTo(0.22 * size, -0.195 * size, 0.305 * size, -0.165 * size)
-    canvas.drawPath(brow, line(scale(shadow, 0.5), size * 0.017, 0.8))
+    skia_canvas.drawPath(brow, line(scale(shadow, 0.5), size * 0.017, 0.8))
 
 
-def _folds(canvas: skia.Canvas, rng: np.random.Generator, size: float, coat: Rgb, p: Palette) -> None:
+def _folds(skia_canvas: skia.Canvas, rng: np.random.Generator, size: float, coat: Rgb, p: Palette) -> None:
     for i in range(26):
         x = rng.uniform(-0.8, 0.55) * size
         fold = skia.Path()
@@ -198,17 +200,17 @@ def _folds(canvas: skia.Canvas, rng: np.random.Generator, size: float, coat: Rgb
             1.3 * size,
         )
         tone = mix(coat, p.shade, 0.5) if i % 2 else mix(coat, p.light, 0.35)
-        canvas.drawPath(fold, line(tone, size * rng.uniform(0.006, 0.03), 0.4))
+        skia_canvas.drawPath(fold, line(tone, size * rng.uniform(0.006, 0.03), 0.4))
 
 
-def _hair(canvas: skia.Canvas, rng: np.random.Generator, size: float, hair: Rgb, p: Palette) -> None:
+def _hair(skia_canvas: skia.Canvas, rng: np.random.Generator, size: float, hair: Rgb, p: Palette) -> None:
     """A mass of hair swept back, then several hundred strands."""
     long = rng.random() < 0.6
     low = 0.75 if long else 0.34
     mass = [(0.24, -0.43), (0.10, -0.56), (-0.12, -0.60), (-0.34, -0.50), (-0.46, -0.25), (-0.46, 0.05),
             (-0.40, low * 0.7), (-0.30, low), (-0.14, low * 0.85),
             (-0.08, 0.25), (0.0, 0.02), (0.05, -0.14), (0.16, -0.28)]  # fmt: skip
-    canvas.drawPath(_smooth([(x * size, y * size) for x, y in mass]), fill(scale(hair, 0.8)))
+    skia_canvas.drawPath(_smooth([(x * size, y * size) for x, y in mass]), fill(scale(hair, 0.8)))
     for i in range(340):
         t = rng.random()
         start = (
@@ -228,19 +230,19 @@ def _hair(canvas: skia.Canvas, rng: np.random.Generator, size: float, hair: Rgb,
             end[1] * size,
         )
         tone = mix(hair, p.sun, rng.uniform(0, 0.5)) if i % 3 == 0 else scale(hair, rng.uniform(0.5, 1.3))
-        canvas.drawPath(strand, line(tone, size * rng.uniform(0.002, 0.008), 0.6))
+        skia_canvas.drawPath(strand, line(tone, size * rng.uniform(0.002, 0.008), 0.6))
 
 
-def _motes(easel: Easel, seconds: float) -> None:
-    rng = easel.brief.rng("motes")
+def _motes(canvas: Canvas, seconds: float) -> None:
+    rng = canvas.brief.rng("motes")
     for i in range(44):
         x, y = rng.random() + 0.01 * np.sin(seconds * 0.6 + i), (rng.random() - seconds * 0.008) % 1.0
-        r = rng.uniform(1, 7) * easel.unit
-        easel.canvas.drawCircle(
-            x * easel.width,
-            y * easel.height,
+        r = rng.uniform(1, 7) * canvas.unit
+        canvas.skia_canvas.drawCircle(
+            x * canvas.width,
+            y * canvas.height,
             r * 2,
-            glow(x * easel.width, y * easel.height, r * 2, easel.palette.sun, 0.22),
+            glow(x * canvas.width, y * canvas.height, r * 2, canvas.palette.sun, 0.22),
         )
 
 
@@ -260,39 +262,41 @@ def stilllife(brief: Brief, palette: Palette) -> list[Element]:
     ]
 
 
-def _table(easel: Easel, _: float, *, edge: float) -> None:
-    rng, p = easel.brief.rng("table"), easel.palette
+def _table(canvas: Canvas, _: float, *, edge: float) -> None:
+    rng, p = canvas.brief.rng("table"), canvas.palette
     woods: tuple[Rgb, ...] = ((0.46, 0.30, 0.19), (0.34, 0.22, 0.16), (0.58, 0.44, 0.31))
     wood = mix(woods[int(rng.integers(3))], p.shade, 0.15 + 0.3 * p.night)
-    top, bottom = edge * easel.height, easel.height
+    top, bottom = edge * canvas.height, canvas.height
     shader = skia.GradientShader.MakeLinear(
         [skia.Point(0, top), skia.Point(0, bottom)],
         [argb(mix(wood, p.light, 0.35)), argb(wood), argb(scale(wood, 0.6))],
     )
-    easel.canvas.drawRect(skia.Rect(-easel.margin, top, easel.width + easel.margin, bottom), skia.Paint(Shader=shader))
+    canvas.skia_canvas.drawRect(
+        skia.Rect(-canvas.margin, top, canvas.width + canvas.margin, bottom), skia.Paint(Shader=shader)
+    )
     for i in range(150):
         t = rng.random() ** 0.7
         y = top + t * (bottom - top)
-        x, w = rng.uniform(-0.1, 1) * easel.width, easel.width * rng.uniform(0.1, 0.5)
+        x, w = rng.uniform(-0.1, 1) * canvas.width, canvas.width * rng.uniform(0.1, 0.5)
         tone = scale(wood, 0.55) if i % 2 else mix(wood, p.light, 0.4)
-        easel.canvas.drawLine(
-            x, y, x + w, y + rng.normal(0, 2) * easel.unit, line(tone, (0.5 + 2.4 * t) * easel.unit, 0.16)
+        canvas.skia_canvas.drawLine(
+            x, y, x + w, y + rng.normal(0, 2) * canvas.unit, line(tone, (0.5 + 2.4 * t) * canvas.unit, 0.16)
         )
 
 
-def _things(easel: Easel, _: float, *, edge: float) -> None:
-    rng, p = easel.brief.rng("things"), easel.palette
-    unit = min(easel.height, easel.width * 0.8)
-    centre = easel.width * rng.uniform(0.44, 0.56)
-    base = edge * easel.height
+def _things(canvas: Canvas, _: float, *, edge: float) -> None:
+    rng, p = canvas.brief.rng("things"), canvas.palette
+    unit = min(canvas.height, canvas.width * 0.8)
+    centre = canvas.width * rng.uniform(0.44, 0.56)
+    base = edge * canvas.height
     glaze: tuple[Rgb, ...] = ((0.86, 0.84, 0.78), (0.28, 0.42, 0.50), (0.60, 0.34, 0.24), (0.24, 0.34, 0.28))
     jugs = [
         (rng.uniform(-0.34, -0.12), 0.42, 0.105),
         (rng.uniform(0.10, 0.34), rng.uniform(0.26, 0.5), rng.uniform(0.07, 0.12)),
     ]
     for x, tall, wide in jugs:
-        colour = mix(glaze[int(rng.integers(4))], p.accent, 0.55 if easel.brief.colours and x > 0 else 0.05)
-        _jug(easel, rng, centre + x * unit, base + 0.07 * unit, tall * unit, wide * unit, colour)
+        colour = mix(glaze[int(rng.integers(4))], p.accent, 0.55 if canvas.brief.colours and x > 0 else 0.05)
+        _jug(canvas, rng, centre + x * unit, base + 0.07 * unit, tall * unit, wide * unit, colour)
     fruits: tuple[Rgb, ...] = (
         p.accent,
         (0.90, 0.55, 0.14),
@@ -311,7 +315,7 @@ def _things(easel: Easel, _: float, *, edge: float) -> None:
             kept.append(spot)
     for i, (x, y, r) in enumerate(sorted(kept, key=lambda k: k[1])):
         _fruit(
-            easel,
+            canvas,
             rng,
             centre + x * unit,
             base + y * unit - r * unit * 0.5,
@@ -320,16 +324,16 @@ def _things(easel: Easel, _: float, *, edge: float) -> None:
         )
 
 
-def _shadow(easel: Easel, x: float, y: float, w: float, h: float) -> None:
-    side = 1 if easel.palette.sun_x < 0.5 else -1
-    paint = fill(mix(easel.palette.shade, (0, 0, 0), 0.5), 0.55)
+def _shadow(canvas: Canvas, x: float, y: float, w: float, h: float) -> None:
+    side = 1 if canvas.palette.sun_x < 0.5 else -1
+    paint = fill(mix(canvas.palette.shade, (0, 0, 0), 0.5), 0.55)
     paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, max(0.5, h * 0.35)))
-    easel.canvas.drawOval(skia.Rect(x - w + side * w * 0.7, y - h, x + w + side * w * 0.9, y + h), paint)
+    canvas.skia_canvas.drawOval(skia.Rect(x - w + side * w * 0.7, y - h, x + w + side * w * 0.9, y + h), paint)
 
 
-def _round(easel: Easel, x: float, y: float, r: float, colour: Rgb) -> skia.Paint:
+def _round(canvas: Canvas, x: float, y: float, r: float, colour: Rgb) -> skia.Paint:
     """Light that turns around a form: highlight, body, core shadow, reflected light."""
-    p = easel.palette
+    p = canvas.palette
     side = -1 if p.sun_x < 0.5 else 1
     lit = mix(mix(colour, p.light, 0.5), (1, 1, 1), 0.12)
     core = mix(scale(colour, 0.35), p.shade, 0.35)
@@ -340,36 +344,36 @@ def _round(easel: Easel, x: float, y: float, r: float, colour: Rgb) -> skia.Pain
     return skia.Paint(Shader=shader, AntiAlias=True)
 
 
-def _fruit(easel: Easel, rng: np.random.Generator, x: float, y: float, r: float, colour: Rgb) -> None:
-    canvas = easel.canvas
-    _shadow(easel, x, y + r * 0.88, r * 0.95, r * 0.24)
-    colour = turn(mix(colour, easel.palette.shade, 0.3 * easel.palette.night), rng.uniform(-0.015, 0.015))
+def _fruit(canvas: Canvas, rng: np.random.Generator, x: float, y: float, r: float, colour: Rgb) -> None:
+    skia_canvas = canvas.skia_canvas
+    _shadow(canvas, x, y + r * 0.88, r * 0.95, r * 0.24)
+    colour = turn(mix(colour, canvas.palette.shade, 0.3 * canvas.palette.night), rng.uniform(-0.015, 0.015))
     pear = rng.random() < 0.3
     form = skia.Path().addCircle(x, y, r)
     if pear:
         form = _smooth([(x - r, y + r * 0.2), (x - r * 0.75, y + r), (x + r * 0.75, y + r), (x + r, y + r * 0.2),
                         (x + r * 0.42, y - r * 0.7), (x + r * 0.2, y - r * 1.55),
                         (x - r * 0.2, y - r * 1.55), (x - r * 0.42, y - r * 0.7)])  # fmt: skip
-    canvas.drawPath(form, _round(easel, x, y, r, colour))
-    canvas.save()
-    canvas.clipPath(form, True)
+    skia_canvas.drawPath(form, _round(canvas, x, y, r, colour))
+    skia_canvas.save()
+    skia_canvas.clipPath(form, True)
     for _i in range(70):
         dx, dy = rng.normal(0, 0.5, 2)
-        canvas.drawCircle(
+        skia_canvas.drawCircle(
             x + dx * r, y + dy * r, r * rng.uniform(0.01, 0.035), fill(mix(colour, (1, 0.95, 0.8), 0.4), 0.25)
         )
-    canvas.restore()
+    skia_canvas.restore()
     top = y - r * (1.3 if pear else 0.9)
-    canvas.drawLine(x, top, x + r * 0.14, top - r * 0.36, line((0.24, 0.16, 0.10), r * 0.09))
-    side = -1 if easel.palette.sun_x < 0.5 else 1
+    skia_canvas.drawLine(x, top, x + r * 0.14, top - r * 0.36, line((0.24, 0.16, 0.10), r * 0.09))
+    side = -1 if canvas.palette.sun_x < 0.5 else 1
     gx, gy = x + side * r * 0.36, y - r * 0.42
-    canvas.drawCircle(gx, gy, r * 0.26, glow(gx, gy, r * 0.26, (1, 1, 1), 0.75))
+    skia_canvas.drawCircle(gx, gy, r * 0.26, glow(gx, gy, r * 0.26, (1, 1, 1), 0.75))
 
 
-def _jug(easel: Easel, rng: np.random.Generator, x: float, y: float, tall: float, wide: float, colour: Rgb) -> None:
+def _jug(canvas: Canvas, rng: np.random.Generator, x: float, y: float, tall: float, wide: float, colour: Rgb) -> None:
     """A turned vessel: a curve of widths, shaded across."""
-    p, canvas = easel.palette, easel.canvas
-    _shadow(easel, x, y, wide * 1.1, wide * 0.22)
+    p, skia_canvas = canvas.palette, canvas.skia_canvas
+    _shadow(canvas, x, y, wide * 1.1, wide * 0.22)
     belly, neck = rng.uniform(0.3, 0.5), rng.uniform(0.3, 0.6)
     steps = np.linspace(0, 1, 24)
     widths = wide * (
@@ -395,19 +399,19 @@ def _jug(easel: Easel, rng: np.random.Generator, x: float, y: float, tall: float
         [argb(tone) for tone in tones],
         [0, 0.22, 0.5, 0.85, 1] if sun_left else [0, 0.15, 0.5, 0.78, 1],
     )
-    canvas.drawPath(form, skia.Paint(Shader=shader, AntiAlias=True))
+    skia_canvas.drawPath(form, skia.Paint(Shader=shader, AntiAlias=True))
     rim = float(widths[-1])
-    canvas.drawOval(
+    skia_canvas.drawOval(
         skia.Rect(x - rim, y - tall - rim * 0.22, x + rim, y - tall + rim * 0.22),
         fill(scale(mix(colour, p.shade, 0.4), 0.5)),
     )
-    canvas.drawOval(
+    skia_canvas.drawOval(
         skia.Rect(x - rim, y - tall - rim * 0.22, x + rim, y - tall + rim * 0.22),
         line(mix(colour, p.light, 0.4), max(1.0, wide * 0.03)),
     )
     gx = x + (-1 if sun_left else 1) * wide * 0.42
     gy = y - belly * tall - tall * 0.1
-    canvas.save()
-    canvas.clipPath(form, True)
-    canvas.drawCircle(gx, gy, wide * 0.4, glow(gx, gy, wide * 0.4, (1, 1, 1), 0.5))
-    canvas.restore()
+    skia_canvas.save()
+    skia_canvas.clipPath(form, True)
+    skia_canvas.drawCircle(gx, gy, wide * 0.4, glow(gx, gy, wide * 0.4, (1, 1, 1), 0.5))
+    skia_canvas.restore()

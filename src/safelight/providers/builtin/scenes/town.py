@@ -6,7 +6,7 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin import sky, water, weather
-from safelight.providers.builtin.easel import Easel, Element, fill, glow, line, polygon
+from safelight.providers.builtin.canvas import Canvas, Element, fill, glow, line, polygon
 from safelight.providers.builtin.palette import Palette, mix, scale
 from safelight.providers.builtin.reading import Brief, Rgb
 
@@ -38,52 +38,54 @@ def city(brief: Brief, palette: Palette) -> list[Element]:
     return elements + weather.elements(brief, ground)
 
 
-def _row(easel: Easel, _: float, *, row: int, ground: float) -> None:
+def _row(canvas: Canvas, _: float, *, row: int, ground: float) -> None:
     """One row of buildings, far (0) to near (3)."""
-    rng, p = easel.brief.rng(f"row{row}"), easel.palette
+    rng, p = canvas.brief.rng(f"row{row}"), canvas.palette
     far = (0.78, 0.55, 0.30, 0.08)[row]
-    base = ground * easel.height + 2
-    centre, tall = easel.brief.rng("downtown").uniform(0.3, 0.7), (0.50, 0.52, 0.44, 0.30)[row]
-    x = -easel.margin - 40 * easel.unit
-    while x < easel.width + easel.margin:
-        w = rng.uniform(26, 66) * easel.unit * (0.75 + 0.28 * row)
-        focus = np.exp(-(((x / easel.width - centre) / 0.28) ** 2))
-        h = easel.height * tall * (0.28 + 0.72 * focus * rng.uniform(0.5, 1.0) + 0.22 * rng.random() ** 2)
+    base = ground * canvas.height + 2
+    centre, tall = canvas.brief.rng("downtown").uniform(0.3, 0.7), (0.50, 0.52, 0.44, 0.30)[row]
+    x = -canvas.margin - 40 * canvas.unit
+    while x < canvas.width + canvas.margin:
+        w = rng.uniform(26, 66) * canvas.unit * (0.75 + 0.28 * row)
+        focus = np.exp(-(((x / canvas.width - centre) / 0.28) ** 2))
+        h = canvas.height * tall * (0.28 + 0.72 * focus * rng.uniform(0.5, 1.0) + 0.22 * rng.random() ** 2)
         stone = ((0.40, 0.42, 0.48), (0.50, 0.44, 0.40), (0.34, 0.38, 0.46), (0.56, 0.54, 0.52))[int(rng.integers(4))]
         wall = mix(mix(stone, p.shade, 0.45 + 0.45 * p.night), p.haze, far)
-        _building(easel, rng, (x, base, w, h), wall, far)
-        x += w * rng.uniform(0.85, 1.12) + rng.uniform(0, 8) * easel.unit
+        _building(canvas, rng, (x, base, w, h), wall, far)
+        x += w * rng.uniform(0.85, 1.12) + rng.uniform(0, 8) * canvas.unit
 
 
 def _building(
-    easel: Easel, rng: np.random.Generator, box: tuple[float, float, float, float], wall: Rgb, far: float
+    canvas: Canvas, rng: np.random.Generator, box: tuple[float, float, float, float], wall: Rgb, far: float
 ) -> None:
     x, base, w, h = box
-    canvas, p = easel.canvas, easel.palette
+    skia_canvas, p = canvas.skia_canvas, canvas.palette
     lit_side = mix(wall, p.light, 0.34 * (1 - 0.6 * p.night))
     side = w * rng.uniform(0.25, 0.4)
     sun_right = p.sun_x > 0.5
     top = base - h
-    canvas.drawRect(skia.Rect(x, top, x + w, base), fill(wall))
+    skia_canvas.drawRect(skia.Rect(x, top, x + w, base), fill(wall))
     strip = skia.Rect(x + w - side, top, x + w, base) if sun_right else skia.Rect(x, top, x + side, base)
-    canvas.drawRect(strip, fill(lit_side))
+    skia_canvas.drawRect(strip, fill(lit_side))
     crown = rng.random()
     if crown < 0.25:
-        canvas.drawRect(skia.Rect(x + w * 0.2, top - h * 0.09, x + w * 0.8, top), fill(wall))
-        canvas.drawLine(x + w / 2, top - h * 0.09, x + w / 2, top - h * 0.26, line(wall, max(1.0, w * 0.03)))
+        skia_canvas.drawRect(skia.Rect(x + w * 0.2, top - h * 0.09, x + w * 0.8, top), fill(wall))
+        skia_canvas.drawLine(x + w / 2, top - h * 0.09, x + w / 2, top - h * 0.26, line(wall, max(1.0, w * 0.03)))
     elif crown < 0.4:
-        canvas.drawPath(polygon([(x, top), (x + w * 0.5, top - w * 0.7), (x + w, top)]), fill(mix(wall, p.shade, 0.2)))
+        skia_canvas.drawPath(
+            polygon([(x, top), (x + w * 0.5, top - w * 0.7), (x + w, top)]), fill(mix(wall, p.shade, 0.2))
+        )
     elif crown < 0.7:
-        canvas.drawRect(skia.Rect(x + w * 0.12, top - w * 0.16, x + w * 0.4, top), fill(mix(wall, p.shade, 0.2)))
-    _windows(easel, rng, (x, top, w, h), wall, far)
+        skia_canvas.drawRect(skia.Rect(x + w * 0.12, top - w * 0.16, x + w * 0.4, top), fill(mix(wall, p.shade, 0.2)))
+    _windows(canvas, rng, (x, top, w, h), wall, far)
 
 
 def _windows(
-    easel: Easel, rng: np.random.Generator, box: tuple[float, float, float, float], wall: Rgb, far: float
+    canvas: Canvas, rng: np.random.Generator, box: tuple[float, float, float, float], wall: Rgb, far: float
 ) -> None:
     """A grid of windows in two batches: dark panes and lit ones."""
     x, top, w, h = box
-    p, u = easel.palette, easel.unit
+    p, u = canvas.palette, canvas.unit
     step_x, step_y = max(3.2, rng.uniform(4.4, 6.8) * u), max(4.0, rng.uniform(6.0, 9.5) * u)
     columns, rows = int((w - step_x * 0.6) / step_x), int((h - step_y) / step_y)
     if columns < 1 or rows < 1:
@@ -108,18 +110,18 @@ def _windows(
             path.addRect(skia.Rect(cx - pane[0] / 2, cy - pane[1] / 2, cx + pane[0] / 2, cy + pane[1] / 2))
         paint = fill(colour, alpha)
         paint.setAntiAlias(pane[0] < 6)
-        easel.canvas.drawPath(path, paint)
+        canvas.skia_canvas.drawPath(path, paint)
 
 
-def _haze(easel: Easel, _: float, *, row: int, ground: float) -> None:
-    p = easel.palette
-    top, bottom = (ground - 0.42 + 0.08 * row) * easel.height, ground * easel.height
+def _haze(canvas: Canvas, _: float, *, row: int, ground: float) -> None:
+    p = canvas.palette
+    top, bottom = (ground - 0.42 + 0.08 * row) * canvas.height, ground * canvas.height
     shader = skia.GradientShader.MakeLinear(
         [skia.Point(0, top), skia.Point(0, bottom)],
         [_veil(p.haze, 0), _veil(mix(p.haze, p.horizon, 0.4), 0.5)],
     )
-    rect = skia.Rect(-easel.margin, top, easel.width + easel.margin, bottom)
-    easel.canvas.drawRect(rect, skia.Paint(Shader=shader))
+    rect = skia.Rect(-canvas.margin, top, canvas.width + canvas.margin, bottom)
+    canvas.skia_canvas.drawRect(rect, skia.Paint(Shader=shader))
 
 
 def _veil(colour: Rgb, alpha: float) -> int:
@@ -130,17 +132,17 @@ def _veil(colour: Rgb, alpha: float) -> int:
 Sign = tuple[float, float, float, float, Rgb]  # x, y, width, height, colour
 
 
-def _signs(easel: Easel, ground: float) -> list[Sign]:
+def _signs(canvas: Canvas, ground: float) -> list[Sign]:
     """Where signs hang on the nearer fronts."""
-    rng, p, u = easel.brief.rng("signs"), easel.palette, easel.unit
+    rng, p, u = canvas.brief.rng("signs"), canvas.palette, canvas.unit
     found: list[Sign] = []
     for _ in range(26 if p.name == "neon" else 9):
-        x, y = rng.random() * easel.width, (ground - rng.uniform(0.02, 0.34)) * easel.height
+        x, y = rng.random() * canvas.width, (ground - rng.uniform(0.02, 0.34)) * canvas.height
         w, h = rng.uniform(5, 11) * u, rng.uniform(18, 74) * u
         if rng.random() < 0.35:
             w, h = h * 0.8, w * 1.3
         colour = NEON[int(rng.integers(len(NEON)))]
-        if easel.brief.colours and rng.random() < 0.5:
+        if canvas.brief.colours and rng.random() < 0.5:
             colour = mix(p.accent, (1, 1, 1), 0.2)
         found.append((x, y, w, h, colour))
     return found
@@ -150,40 +152,40 @@ def _sign_box(x: float, y: float, w: float, h: float) -> skia.Rect:
     return skia.Rect(x - w / 2, y - h / 2, x + w / 2, y + h / 2)
 
 
-def _lit_signs(easel: Easel, _: float, *, ground: float) -> None:
+def _lit_signs(canvas: Canvas, _: float, *, ground: float) -> None:
     """Signs with their glow and their rows of bright marks."""
-    for x, y, w, h, colour in _signs(easel, ground):
+    for x, y, w, h, colour in _signs(canvas, ground):
         reach = max(w, h) * 1.5
-        easel.canvas.drawCircle(x, y, reach, glow(x, y, reach, colour, 0.42))
-        easel.canvas.drawRoundRect(_sign_box(x, y, w, h), w * 0.2, w * 0.2, fill(scale(colour, 0.4)))
-        marks = max(2, int(max(w, h) / (9 * easel.unit)))
+        canvas.skia_canvas.drawCircle(x, y, reach, glow(x, y, reach, colour, 0.42))
+        canvas.skia_canvas.drawRoundRect(_sign_box(x, y, w, h), w * 0.2, w * 0.2, fill(scale(colour, 0.4)))
+        marks = max(2, int(max(w, h) / (9 * canvas.unit)))
         for k in range(marks):
             t = (k + 0.5) / marks - 0.5
             cx, cy = (x, y + t * h) if h > w else (x + t * w, y)
             s = min(w, h) * 0.6
-            easel.canvas.drawRect(_sign_box(cx, cy, s, s * 0.8), fill(mix(colour, (1, 1, 1), 0.6)))
+            canvas.skia_canvas.drawRect(_sign_box(cx, cy, s, s * 0.8), fill(mix(colour, (1, 1, 1), 0.6)))
 
 
-def _flicker(easel: Easel, seconds: float, *, ground: float) -> None:
+def _flicker(canvas: Canvas, seconds: float, *, ground: float) -> None:
     """A shade over the signs that are out for a moment."""
-    for i, (x, y, w, h, _) in enumerate(_signs(easel, ground)):
+    for i, (x, y, w, h, _) in enumerate(_signs(canvas, ground)):
         if np.sin(seconds * 7 + i * 3.1) > 0.96:
-            easel.canvas.drawRoundRect(_sign_box(x, y, w, h), w * 0.2, w * 0.2, fill((0, 0, 0), 0.5))
+            canvas.skia_canvas.drawRoundRect(_sign_box(x, y, w, h), w * 0.2, w * 0.2, fill((0, 0, 0), 0.5))
 
 
-def _traffic(easel: Easel, seconds: float, *, ground: float) -> None:
+def _traffic(canvas: Canvas, seconds: float, *, ground: float) -> None:
     """Lights along the embankment, warm one way and red the other."""
-    rng, p, u = easel.brief.rng("traffic"), easel.palette, easel.unit
+    rng, p, u = canvas.brief.rng("traffic"), canvas.palette, canvas.unit
     strength = 0.25 + 0.6 * p.night
-    y = ground * easel.height
-    easel.canvas.drawRect(
-        skia.Rect(-easel.margin, y - 3 * u, easel.width + easel.margin, y + 4 * u),
+    y = ground * canvas.height
+    canvas.skia_canvas.drawRect(
+        skia.Rect(-canvas.margin, y - 3 * u, canvas.width + canvas.margin, y + 4 * u),
         fill(mix(p.shade, (0, 0, 0), 0.4)),
     )
     for i in range(56):
         lane = i % 2
-        x = (rng.random() + (0.02 if lane else -0.03) * seconds) % 1.0 * easel.width
+        x = (rng.random() + (0.02 if lane else -0.03) * seconds) % 1.0 * canvas.width
         colour = (1.0, 0.30, 0.22) if lane else (1.0, 0.90, 0.66)
         r = rng.uniform(5, 10) * u
-        easel.canvas.drawCircle(x, y, r, glow(x, y, r, colour, strength))
-        easel.canvas.drawCircle(x, y, 1.3 * u, fill(mix(colour, (1, 1, 1), 0.5), strength))
+        canvas.skia_canvas.drawCircle(x, y, r, glow(x, y, r, colour, strength))
+        canvas.skia_canvas.drawCircle(x, y, 1.3 * u, fill(mix(colour, (1, 1, 1), 0.5), strength))

@@ -1,4 +1,4 @@
-"""Which keys every store takes: those that mean the same on a disk, in a URL and in a bucket."""
+"""Which keys, prefixes and ranges every store takes. Its keys mean the same on a disk, in a URL and in a bucket."""
 
 from __future__ import annotations
 

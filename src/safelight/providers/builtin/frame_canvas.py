@@ -1,4 +1,4 @@
-"""The easel of clips: what scenes draw on it goes to a planar frame."""
+"""The canvas of clips: what scenes draw on it goes to a planar frame."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,23 +8,23 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from safelight.providers.builtin.easel import Easel
+from safelight.providers.builtin.canvas import Canvas
 from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, matrix, planes_of, tones_of
+from safelight.providers.builtin.ink_mask import InkMask
 from safelight.providers.builtin.mirror import lean_words, mirror_planes
 from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.planes import rgba_to_yuv, stretch_dithered
 from safelight.providers.builtin.reading import Brief, Rgb
-from safelight.providers.builtin.wash import Wash
 
 Bytes = NDArray[np.uint8]
 SOFT = 4  # soft drawings are made at the frame's size divided by this
-STRIP, STEP = 64, 128  # rows and columns of the film that are looked at together; even
+STRIP, STEP = 64, 128  # rows and columns of the overlay that are looked at together; even
 
 
-class Sheet(Easel):
-    """An easel whose ``picture`` is an (h * 3 / 2, w) frame. ``pixels`` is a clear film before it, on which Skia draws;
-    ``merge`` lays what was drawn there onto the picture and clears the film."""
+class FrameCanvas(Canvas):
+    """A canvas whose ``picture`` is an (h * 3 / 2, w) frame. ``pixels`` is a clear overlay on which Skia draws;
+    ``merge`` lays what was drawn there onto the picture and clears the overlay."""
 
     def __init__(self, brief: Brief, palette: Palette, width: int, height: int) -> None:
         super().__init__(brief, palette, width, height)
@@ -36,25 +36,25 @@ class Sheet(Easel):
         self._ink: Rgb | None = None
 
     @property
-    def canvas(self) -> skia.Canvas:
+    def skia_canvas(self) -> skia.Canvas:
         if self._ink is not None:
-            return self._washes[self._soft].canvas
+            return self._ink_masks[self._soft].skia_canvas
         self._drawn = True
-        return self._skia
+        return self._pixels_canvas
 
     @contextmanager
     def element(self, distance: float, ink: Rgb | None = None, *, soft: bool = False) -> Iterator[None]:
         self._ink, self._soft = ink, soft
-        canvas = self._skia if ink is None else self._washes[soft].canvas
-        canvas.save()
-        canvas.translate(distance, 0)
+        skia_canvas = self._pixels_canvas if ink is None else self._ink_masks[soft].skia_canvas
+        skia_canvas.save()
+        skia_canvas.translate(distance, 0)
         yield
-        canvas.restore()
+        skia_canvas.restore()
         self.merge()
 
     @cached_property
-    def _washes(self) -> tuple["Wash", "Wash"]:
-        return Wash(self.width, self.height, 1), Wash(self.width, self.height, SOFT)
+    def _ink_masks(self) -> tuple[InkMask, InkMask]:
+        return InkMask(self.width, self.height, 1), InkMask(self.width, self.height, SOFT)
 
     def lay(self, first: int, last: int, colour: tuple[Field, Field, Field], cover: Field | None = None) -> None:
         self.merge()
@@ -90,23 +90,23 @@ class Sheet(Easel):
 
     def merge(self) -> None:
         if self._ink is not None:
-            self._washes[self._soft].lay(self.planes, self._ink)
+            self._ink_masks[self._soft].lay(self.planes, self._ink)
             self._ink = None
         if not self._drawn:
             return
         self._drawn = False
         for start in range(0, self.height, STRIP):
-            film = self.pixels[start : start + STRIP]
-            for left, right in _used(film):
-                part = film[:, left:right]
+            overlay = self.pixels[start : start + STRIP]
+            for left, right in _used(overlay):
+                part = overlay[:, left:right]
                 layer, through = planes_of(rgba_to_yuv(part)), 255 - part[..., 3]
                 lay(self.planes.window(start, start + len(part), left, right), layer, through, halved(through))
                 part[...] = 0
 
 
-def _used(film: Bytes) -> list[tuple[int, int]]:
-    """From where to where columns of an (h, w, 4) film are not clear, in whole steps so that few widths occur."""
-    pairs = np.bitwise_or.reduce(film.reshape(len(film), -1).view(np.uint64), axis=0)
+def _used(overlay: Bytes) -> list[tuple[int, int]]:
+    """From where to where columns of an (h, w, 4) overlay are not clear, in whole steps so that few widths occur."""
+    pairs = np.bitwise_or.reduce(overlay.reshape(len(overlay), -1).view(np.uint64), axis=0)
     steps = np.unique(np.flatnonzero(pairs) // (STEP // 2))
     parts = np.split(steps, np.flatnonzero(np.diff(steps) > 1) + 1) if steps.size else []
-    return [(int(part[0]) * STEP, min(film.shape[1], (int(part[-1]) + 1) * STEP)) for part in parts]
+    return [(int(part[0]) * STEP, min(overlay.shape[1], (int(part[-1]) + 1) * STEP)) for part in parts]

@@ -1,22 +1,16 @@
 """From a URL to a store. The settings that are not in the URL come from the usual environment variables.
 
-==========================  ====================================================
-================================ URL                         query parameters
-environment ==========================  ====================================================
-================================ ``file:///abs/path`` ``s3://bucket/prefix``      ``endpoint``, ``region``,
-``access_key_id``,          ``AWS_ENDPOINT_URL``,
-                            ``secret_access_key``, ``session_token``,             ``AWS_REGION``,
-                            ``AWS_ACCESS_KEY_ID``, ``path_style``, ``allow_http``                        ...
-                            and instance credentials
-``gs://bucket/prefix``      ``service_account`` (a path), ``base_url``,
-``GOOGLE_APPLICATION_CREDENTIALS``,
-                            ``allow_http``                                        ``GOOGLE_SERVICE_ACCOUNT``
-``az://container/prefix``   ``account``, ``account_key``, ``sas_token``,
-``AZURE_STORAGE_ACCOUNT_NAME``,
-                            ``endpoint``, ``use_emulator``, ``allow_http``
-                            ``AZURE_STORAGE_ACCOUNT_KEY``
-==========================  ====================================================
-================================
+``file:///abs/path``
+``s3://bucket/prefix``
+    query parameters: ``endpoint``, ``region``, ``access_key_id``, ``secret_access_key``, ``session_token``,
+    ``path_style``, ``allow_http``;
+    environment: ``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``, ... and instance credentials
+``gs://bucket/prefix``
+    query parameters: ``service_account`` (a path), ``base_url``, ``allow_http``;
+    environment: ``GOOGLE_APPLICATION_CREDENTIALS``, ``GOOGLE_SERVICE_ACCOUNT``
+``az://container/prefix``
+    query parameters: ``account``, ``account_key``, ``sas_token``, ``endpoint``, ``use_emulator``, ``allow_http``;
+    environment: ``AZURE_STORAGE_ACCOUNT_NAME``, ``AZURE_STORAGE_ACCOUNT_KEY``
 
 ``path_style=false`` puts the bucket into the host name; an ``endpoint`` must then hold it already.
 ``allow_http`` permits an endpoint without TLS.
@@ -34,7 +28,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from safelight.blobs.keys import check_prefix
+from safelight.blobs.checks import check_prefix
 from safelight.blobs.local import LocalStore
 from safelight.blobs.remote import Bucket, RemoteStore
 from safelight.domain.errors import ConfigurationError

@@ -1,4 +1,4 @@
-"""Washes: what is drawn on a clip's frame with one ink."""
+"""What is drawn on a clip's frame with one ink: a mask of where the ink is."""
 
 from math import gcd
 from typing import Any
@@ -15,7 +15,7 @@ Bytes = NDArray[np.uint8]
 BLOCKS = 2048  # worked on at once, so that they stay in the processor's cache
 
 
-class Wash:
+class InkMask:
     """A plane that holds how much of an ink is where, at the frame's size divided by ``factor``."""
 
     def __init__(self, width: int, height: int, factor: int) -> None:
@@ -23,17 +23,17 @@ class Wash:
         self.cover: Bytes = np.zeros((-(-height // factor), -(-width // factor)), np.uint8)
         info = skia.ImageInfo.MakeA8(self.cover.shape[1], self.cover.shape[0])
         self._surface = skia.Surface.MakeRasterDirect(info, self.cover)
-        self.canvas = self._surface.getCanvas()
-        self.canvas.scale(self.cover.shape[1] / width, self.cover.shape[0] / height)
+        self.skia_canvas = self._surface.getCanvas()
+        self.skia_canvas.scale(self.cover.shape[1] / width, self.cover.shape[0] / height)
 
     def lay(self, below: Planes, ink: Rgb) -> None:
         """Lay the ink over a frame, and clear the plane."""
         cover = self.cover if self.factor == 1 else stretch_bytes(self.cover, *self.size)
-        stain(below, cover, ink)
+        lay_ink(below, cover, ink)
         self.cover[...] = 0
 
 
-def stain(below: Planes, cover: Bytes, ink: Rgb) -> None:
+def lay_ink(below: Planes, cover: Bytes, ink: Rgb) -> None:
     """Mix a colour into three planes, of which ``cover`` (0..255) says how much is where.
 
     Only blocks of two rows and some columns that have any of it are worked on. They are taken up and put back as words,

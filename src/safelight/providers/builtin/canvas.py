@@ -1,4 +1,4 @@
-"""What a scene paints on: a premultiplied RGBA picture that numpy and Skia share, and the elements laid upon it."""
+"""What a scene is painted on: a premultiplied RGBA picture that numpy and Skia share, and the elements laid upon it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from safelight.providers.builtin.reading import Brief, Rgb
 Bytes = NDArray[np.uint8]
 
 
-class Easel:
+class Canvas:
     """A picture of ``height`` by ``span`` pixels, whose frame is the ``width`` pixels that begin at ``margin``.
 
     Stills have no margin. In a video a near layer is painted wider than the frame, so that the camera can drift.
@@ -47,25 +47,25 @@ class Easel:
         mirror_pixels(self.pixels, top, words, rough, (dark, bright))
 
     @property
-    def canvas(self) -> skia.Canvas:
+    def skia_canvas(self) -> skia.Canvas:
         """Skia's view of the same pixels, moved so that x = 0 is the frame's left edge."""
-        return self._skia
+        return self._pixels_canvas
 
     @contextmanager
     def element(self, distance: float, ink: Rgb | None = None, *, soft: bool = False) -> Iterator[None]:
         """Draw an element moved to the right; ``ink`` is its only colour, where it has but one, and ``soft`` says that
         it has no sharp edges."""
-        self._skia.save()
-        self._skia.translate(distance, 0)
+        self._pixels_canvas.save()
+        self._pixels_canvas.translate(distance, 0)
         yield
-        self._skia.restore()
+        self._pixels_canvas.restore()
 
     @cached_property
-    def _skia(self) -> skia.Canvas:
+    def _pixels_canvas(self) -> skia.Canvas:
         self._surface = skia.Surface.MakeRasterDirect(_info(self.pixels), self.pixels)
-        canvas = self._surface.getCanvas()
-        canvas.translate(self.margin, 0)
-        return canvas
+        skia_canvas = self._surface.getCanvas()
+        skia_canvas.translate(self.margin, 0)
+        return skia_canvas
 
 
 def _info(pixels: Bytes) -> skia.ImageInfo:
@@ -84,7 +84,7 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
     few times a second will do where nothing else lies behind it."""
 
     depth: float
-    draw: Callable[[Easel, float], None]
+    draw: Callable[[Canvas, float], None]
     moves: bool = False
     slow: bool = False
     ink: Callable[[Palette], Rgb] | None = None  # the one colour it draws with, where there is but one

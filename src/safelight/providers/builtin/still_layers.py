@@ -1,17 +1,18 @@
-"""Plates: the still layers of a clip, ready to be laid on its frames at any shift."""
+"""The still layers of a clip, ready to be laid on its frames at any shift: planar, and as RGBA."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from safelight.providers.builtin.canvas import Canvas, as_image
 from safelight.providers.builtin.frame import halved, lay_chroma, lay_luma, planes_of
+from safelight.providers.builtin.frame_canvas import FrameCanvas
 from safelight.providers.builtin.planes import rgba_to_yuv
-from safelight.providers.builtin.sheet import Sheet
 
 Bytes = NDArray[np.uint8]
-PHASES = 4  # positions between two pixels at which a plate is kept
-BLOCK = (64, 128)  # rows and columns of the blocks that a plate is told apart in
+PLANAR_PHASES, RGBA_PHASES = 4, 2  # positions between two pixels at which a layer is kept
+BLOCK = (64, 128)  # rows and columns of the blocks that a planar layer is divided into
 REACH = 4  # pixels that a shift and the halving of chroma draw on beyond a block
 
 
@@ -25,8 +26,8 @@ class Run(NamedTuple):
     solid: bool
 
 
-class Plate:
-    """A still layer that is wider than the frame by ``margin`` on both sides."""
+class PlanarLayer:
+    """A still layer as three planes, wider than the frame by ``margin`` on both sides."""
 
     def __init__(self, painted: Bytes, depth: float, margin: int) -> None:
         self.depth, self.margin = depth, margin
@@ -40,13 +41,13 @@ class Plate:
         self._planes = [_phases(plane) for plane in planes]
         self._through, self._half = _phases(through), _phases(halved(through))
 
-    def draw(self, sheet: Sheet, _: float, pan: float) -> None:
-        """Lay the plate over the frame, moved left by ``pan`` pixels (times its depth)."""
-        sheet.merge()
+    def draw(self, canvas: FrameCanvas, _: float, pan: float) -> None:
+        """Lay the layer over the frame, moved left by ``pan`` pixels (times its depth)."""
+        canvas.merge()
         offset = self.margin + pan * self.depth
-        for i, below in enumerate(sheet.planes):
+        for i, below in enumerate(canvas.planes):
             part, lay = (2, lay_chroma) if i else (1, lay_luma)
-            shift, phase = divmod(round(offset / part * PHASES), PHASES)
+            shift, phase = divmod(round(offset / part * PLANAR_PHASES), PLANAR_PHASES)
             layer, through = self._planes[i][phase], (self._half if i else self._through)[phase]
             for run in self.runs:
                 left, right = max(shift, run.left // part), min(shift + below.shape[1], run.right // part)
@@ -85,5 +86,41 @@ def _phases(plane: Bytes) -> list[Bytes]:
     """The plane moved left by each share of a pixel."""
     wide = plane.astype(np.uint16)
     after = np.concatenate([wide[:, 1:], wide[:, -1:]], axis=1)
-    steps = [(wide * (PHASES - i) + after * i + PHASES // 2) // PHASES for i in range(1, PHASES)]
+    steps = [
+        (wide * (PLANAR_PHASES - i) + after * i + PLANAR_PHASES // 2) // PLANAR_PHASES for i in range(1, PLANAR_PHASES)
+    ]
     return [np.ascontiguousarray(plane), *(step.astype(np.uint8) for step in steps)]
+
+
+class RgbaLayer:
+    """A still layer for styles that are finished as a whole: interleaved, and wider than the frame by ``margin``."""
+
+    def __init__(self, painted: Bytes, depth: float, margin: int) -> None:
+        self.depth, self.margin = depth, margin
+        used = np.flatnonzero(painted[..., 3].any(axis=1))
+        self.top = int(used[0]) if used.size else 0
+        pixels = painted[self.top :]
+        clear = np.flatnonzero(pixels[..., 3].min(axis=1) < 255)
+        self.solid = int(clear[-1]) + 1 if clear.size else 0  # from this row on nothing shows through
+        self._arrays = [np.ascontiguousarray(_shifted(pixels, i / RGBA_PHASES)) for i in range(RGBA_PHASES)]
+        self._images = [as_image(array[: self.solid]) for array in self._arrays] if self.solid else []
+
+    def draw(self, canvas: Canvas, _: float, pan: float) -> None:
+        """Lay the layer over the picture, moved left by ``pan`` pixels (times its depth)."""
+        offset = self.margin + pan * self.depth
+        steps = round(offset * RGBA_PHASES)
+        left, phase = steps // RGBA_PHASES, steps % RGBA_PHASES
+        if self._images:
+            canvas.skia_canvas.drawImage(self._images[phase], -left, self.top)
+        below = self._arrays[phase][self.solid :, left : left + canvas.width]
+        canvas.pixels[self.top + self.solid :, : below.shape[1]] = below
+
+
+def _shifted(pixels: Bytes, share: float) -> Bytes:
+    """The pixels moved left by a share of one pixel."""
+    if share == 0:
+        return pixels
+    moved = pixels.astype(np.uint16) * round(256 * (1 - share))
+    moved[:, :-1] += pixels[:, 1:].astype(np.uint16) * round(256 * share)
+    moved[:, -1] += pixels[:, -1].astype(np.uint16) * round(256 * share)
+    return (moved >> 8).astype(np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from safelight.providers.builtin.easel import Easel
+from safelight.providers.builtin.canvas import Canvas
 from safelight.providers.builtin.noise import Field, grain, paper, sample, smoothstep, texture
 from safelight.providers.builtin.planes import blur, each_band, lay_picture, shrink, stretch, stretch_bytes
 from safelight.providers.builtin.reading import Brief
@@ -16,9 +16,9 @@ Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint16]
 
 
-def finish(easel: Easel) -> None:
-    """Apply the brief's manner to the whole picture, in place."""
-    FINISHES[easel.brief.manner](easel)
+def finish(canvas: Canvas) -> None:
+    """Apply the finish of the brief's style to the whole picture, in place."""
+    FINISHES[canvas.brief.style](canvas)
 
 
 def _soft(field: Field, width: int, height: int) -> Words:
@@ -48,9 +48,9 @@ def vignette(width: int, height: int, start: int, stop: int, strength: float) ->
     return 1 - np.float32(strength) * square * square
 
 
-def photo(easel: Easel, *, grain_amount: float = 5.0, bloom: float = 0.22, fade: float = 0.0) -> None:
+def photo(canvas: Canvas, *, grain_amount: float = 5.0, bloom: float = 0.22, fade: float = 0.0) -> None:
     """Bloom around the lights, a soft shoulder, darker corners and fine grain."""
-    pixels = easel.pixels
+    pixels = canvas.pixels
     height, width = pixels.shape[:2]
     small = shrink(pixels[..., :3], max(16, width // 8), max(16, height // 8))
     soft = [blur(np.ascontiguousarray(small[..., c]), width / 8 * 0.02) for c in range(3)]
@@ -77,14 +77,14 @@ def photo(easel: Easel, *, grain_amount: float = 5.0, bloom: float = 0.22, fade:
     each_band(band, height, 32)
 
 
-def film(easel: Easel) -> None:
+def film(canvas: Canvas) -> None:
     """Lifted blacks, strong grain and halation."""
-    photo(easel, grain_amount=13.0, bloom=0.4, fade=0.8)
+    photo(canvas, grain_amount=13.0, bloom=0.4, fade=0.8)
 
 
-def _densities(easel: Easel, radius: float) -> tuple[Bytes, Bytes]:
+def _densities(canvas: Canvas, radius: float) -> tuple[Bytes, Bytes]:
     """Luminance, and the same spread over ``radius`` pixels."""
-    pixels = easel.pixels
+    pixels = canvas.pixels
     height, width = pixels.shape[:2]
     tone = np.empty((height, width), np.uint8)
 
@@ -97,9 +97,9 @@ def _densities(easel: Easel, radius: float) -> tuple[Bytes, Bytes]:
 
 
 @lru_cache(maxsize=1)
-def _washes(brief: Brief, width: int, height: int) -> tuple[Words, Words, Words]:
+def _pigment(brief: Brief, width: int, height: int) -> tuple[Words, Words, Words]:
     """How the pigment varies, where the paper was wet, and how far inside the painted area each place is."""
-    x, y = _sheet(width, height)
+    x, y = _grid(width, height)
     pool = texture(brief.rng("watercolor"), 512, roughness=1.5, coarsest=2)
     flow = sample(pool, x * 0.55, y * 0.55)
     blooms = sample(pool, x * 0.4 + 0.05 * flow + 0.3, y * 0.4)
@@ -110,7 +110,7 @@ def _washes(brief: Brief, width: int, height: int) -> tuple[Words, Words, Words]
     return variation, wetness, border
 
 
-def _sheet(width: int, height: int) -> tuple[Field, Field]:
+def _grid(width: int, height: int) -> tuple[Field, Field]:
     """Coordinates of a coarse grid over the picture, in picture heights."""
     rows, columns = max(64, height // 9), max(64, width // 9)
     x = np.linspace(0, width / height, columns, dtype=np.float32)[None, :]
@@ -118,17 +118,17 @@ def _sheet(width: int, height: int) -> tuple[Field, Field]:
     return x + np.zeros_like(y), y + np.zeros_like(x)
 
 
-def watercolor(easel: Easel) -> None:
-    """Transparent pigment on toothed paper: washes pool, edges darken, some outlines stay wet, and the sheet shows
+def watercolor(canvas: Canvas) -> None:
+    """Transparent pigment on toothed paper: washes pool, edges darken, some outlines stay wet, and the paper shows
     at a ragged border."""
-    pixels = easel.pixels
+    pixels = canvas.pixels
     height, width = pixels.shape[:2]
-    unit = easel.unit
-    tone, near = _densities(easel, max(0.8, 2.2 * unit))
+    unit = canvas.unit
+    tone, near = _densities(canvas, max(0.8, 2.2 * unit))
     wide = blur(tone, max(2.0, 13 * unit))
     wet = [blur(np.ascontiguousarray(pixels[..., c]), max(1.0, 6 * unit)) for c in range(3)]
-    variation, wetness, border = _washes(easel.brief, width, height)
-    sheet = (251.0, 248.0, 240.0)
+    variation, wetness, border = _pigment(canvas.brief, width, height)
+    white = (251.0, 248.0, 240.0)  # of the paper
 
     def band(start: int, stop: int) -> None:
         tooth = _tooth(width, start, stop)
@@ -150,7 +150,7 @@ def watercolor(easel: Easel) -> None:
             value *= np.float32(1 / 255)
             np.power(value, amount, out=value)  # Beer's law: density times amount
             value *= shine
-            value *= np.float32(sheet[c])
+            value *= np.float32(white[c])
             pixels[start:stop, :, c] = np.clip(value, 0, 255).astype(np.uint8)
 
     each_band(band, height, 24)
@@ -168,22 +168,22 @@ def _paper_edge(x: Field, y: Field, aspect: float, pool: Field) -> Field:
 @lru_cache(maxsize=1)
 def _flow(brief: Brief, width: int, height: int) -> Words:
     """How the ink varies within a tone."""
-    x, y = _sheet(width, height)
+    x, y = _grid(width, height)
     pool = texture(brief.rng("ink"), 512, roughness=1.5, coarsest=2)
     return _soft(0.5 * sample(pool, x * 0.7, y * 0.7) + 0.4 * sample(pool, x * 3.1, y * 3.1), width, height)
 
 
-def ink(easel: Easel) -> None:
+def ink(canvas: Canvas) -> None:
     """Ink wash: a few tones of grey that pool at their edges, drawn outlines, warm paper, and one seal of colour."""
-    pixels = easel.pixels
+    pixels = canvas.pixels
     height, width = pixels.shape[:2]
-    unit = easel.unit
-    tone, near = _densities(easel, max(0.8, 1.7 * unit))
+    unit = canvas.unit
+    tone, near = _densities(canvas, max(0.8, 1.7 * unit))
     wide = blur(tone, max(2.0, 9 * unit))
     low, high = np.percentile(tone[::8, ::8], (3, 94))
-    flow = _flow(easel.brief, width, height)
-    sheet, black = (244.0, 239.0, 226.0), (26.0, 27.0, 33.0)
-    keep = 0.55 if easel.brief.colours else 0.10
+    flow = _flow(canvas.brief, width, height)
+    white, black = (244.0, 239.0, 226.0), (26.0, 27.0, 33.0)
+    keep = 0.55 if canvas.brief.colours else 0.10
 
     def band(start: int, stop: int) -> None:
         tooth = _tooth(width, start, stop)
@@ -199,7 +199,7 @@ def ink(easel: Easel) -> None:
         level *= np.clip(1 - edge * (np.float32(0.8) + tooth * np.float32(0.25)), 0.08, 1)
         level = np.clip(level + tooth * np.float32(0.028) * (1 - level), 0, 1)
         for c in range(3):
-            value = np.float32(black[c]) + level * np.float32(sheet[c] - black[c])
+            value = np.float32(black[c]) + level * np.float32(white[c] - black[c])
             tint = (pixels[start:stop, :, c].astype(np.float32) - local) * np.float32(keep)
             value += tint + tooth * np.float32(1.6)
             pixels[start:stop, :, c] = np.clip(value, 0, 255).astype(np.uint8)
@@ -235,15 +235,15 @@ def _lookup(centres: NDArray[np.float32]) -> Bytes:
     return centres[index].astype(np.uint8)
 
 
-def flat(easel: Easel) -> None:
+def flat(canvas: Canvas) -> None:
     """A screen print: a dozen inks in clean shapes, with the speckle of the press."""
-    pixels = easel.pixels
+    pixels = canvas.pixels
     height, width = pixels.shape[:2]
     centres = _leading_colours(pixels, 11)
     middle = centres.mean(axis=1, keepdims=True)
     centres = np.clip(middle + (centres - middle) * 1.22, 0, 255)
     table = _lookup(centres.astype(np.float32))
-    soft = [blur(np.ascontiguousarray(pixels[..., c]), max(0.8, 2.4 * easel.unit)) for c in range(3)]
+    soft = [blur(np.ascontiguousarray(pixels[..., c]), max(0.8, 2.4 * canvas.unit)) for c in range(3)]
 
     def band(start: int, stop: int) -> None:
         red, green, blue = (plane[start:stop].astype(np.int32) >> 3 for plane in soft)
@@ -263,9 +263,9 @@ _BAYER = (
 )  # fmt: skip
 
 
-def pixel(easel: Easel) -> None:
+def pixel(canvas: Canvas) -> None:
     """Large pixels in two dozen colours with an ordered dither, seen through the faint grid of a screen."""
-    pixels = easel.pixels
+    pixels = canvas.pixels
     height, width = pixels.shape[:2]
     size = max(2, round(min(width, height) / 190))
     rows, columns = -(-height // size), -(-width // size)
@@ -292,11 +292,11 @@ def pixel(easel: Easel) -> None:
     each_band(band, height, 32)
 
 
-def oil(easel: Easel) -> None:
+def oil(canvas: Canvas) -> None:
     """Strokes of a loaded brush, broad ones first, that follow the forms; the ridges of the paint catch light."""
-    pixels = easel.pixels
+    pixels = canvas.pixels
     height, width = pixels.shape[:2]
-    rng = easel.brief.rng("oil")
+    rng = canvas.brief.rng("oil")
     rows, columns = (
         max(64, round(300 * np.sqrt(height / width))),
         max(64, round(300 * np.sqrt(width / height))),
@@ -309,31 +309,31 @@ def oil(easel: Easel) -> None:
     gy, gx = np.gradient(blur(tone.astype(np.uint8), 2.0).astype(np.float32))
     strong = np.hypot(gx, gy) > 3.0
     angle = np.where(strong, np.arctan2(gx, -gy), angle)
-    canvas = _panel(easel)
+    strokes = _stroke_canvas(canvas)
     for length, thick, count, jitter in ((34, 13, 2600, 16), (19, 6.5, 6000, 14), (10, 3.2, 8000, 12)):
-        brush = (length * canvas.unit, thick * canvas.unit, count, jitter)
-        _strokes(canvas, rng, small, angle, strong if thick < 5 else None, brush)
-    if canvas is not easel:
-        lay_picture(easel.pixels, canvas.pixels)
-    _impasto(easel)
+        brush = (length * strokes.unit, thick * strokes.unit, count, jitter)
+        _paint_strokes(strokes, rng, small, angle, strong if thick < 5 else None, brush)
+    if strokes is not canvas:
+        lay_picture(canvas.pixels, strokes.pixels)
+    _impasto(canvas)
 
 
 STROKED_PIXELS = 1_500_000  # strokes are drawn on no more than this and stretched; the relief is of full size
 
 
-def _panel(easel: Easel) -> Easel:
+def _stroke_canvas(canvas: Canvas) -> Canvas:
     """The picture itself, or a smaller copy to paint strokes on."""
-    height, width = easel.pixels.shape[:2]
+    height, width = canvas.pixels.shape[:2]
     factor = float(np.sqrt(height * width / STROKED_PIXELS))
     if factor <= 1:
-        return easel
-    panel = Easel(easel.brief, easel.palette, round(width / factor), round(height / factor))
-    panel.pixels[...] = shrink(easel.pixels, panel.width, panel.height)
-    return panel
+        return canvas
+    small = Canvas(canvas.brief, canvas.palette, round(width / factor), round(height / factor))
+    small.pixels[...] = shrink(canvas.pixels, small.width, small.height)
+    return small
 
 
-def _strokes(
-    easel: Easel, rng: np.random.Generator, small: Bytes, angle: Field, where: NDArray[np.bool_] | None,
+def _paint_strokes(
+    canvas: Canvas, rng: np.random.Generator, small: Bytes, angle: Field, where: NDArray[np.bool_] | None,
     brush: tuple[float, float, int, int],
 ) -> None:  # fmt: skip
     rows, columns = small.shape[:2]
@@ -349,21 +349,21 @@ def _strokes(
     colours = np.clip(small[iy, ix, :3].astype(int) + rng.normal(0, jitter / 2, (len(xs), 3)).astype(int)
                       + rng.normal(0, jitter / 2, (len(xs), 1)).astype(int), 0, 255)  # fmt: skip
     packed = (0xF0 << 24) | (colours[:, 0] << 16) | (colours[:, 1] << 8) | colours[:, 2]
-    px, py = xs * easel.width, ys * easel.height
+    px, py = xs * canvas.width, ys * canvas.height
     pen = skia.Paint(AntiAlias=True, Style=skia.Paint.kStroke_Style, StrokeWidth=thick, StrokeCap=skia.Paint.kRound_Cap)
-    canvas = easel.canvas
+    skia_canvas = canvas.skia_canvas
     ends = np.stack([px - dx, py - dy, px + dx, py + dy], axis=1).tolist()
     for colour, (x0, y0, x1, y1) in zip(packed.tolist(), ends, strict=True):
         pen.setColor(colour)
-        canvas.drawLine(x0, y0, x1, y1, pen)
+        skia_canvas.drawLine(x0, y0, x1, y1, pen)
 
 
-def _impasto(easel: Easel) -> None:
+def _impasto(canvas: Canvas) -> None:
     """Light the paint from the upper left, by its own differences of tone, over a weave of canvas."""
-    pixels = easel.pixels
+    pixels = canvas.pixels
     height, width = pixels.shape[:2]
-    tone, _ = _densities(easel, 1.0)
-    reach = max(1, round(1.4 * easel.unit))
+    tone, _ = _densities(canvas, 1.0)
+    reach = max(1, round(1.4 * canvas.unit))
 
     def band(start: int, stop: int) -> None:
         above = np.maximum(np.arange(start, stop) - reach, 0)
@@ -391,6 +391,6 @@ def roughen(luma: Bytes, tooth: NDArray[np.int16]) -> None:
         luma[at : at + 64] = np.clip(rows, 16, 235, out=rows)
 
 
-FINISHES: dict[str, Callable[[Easel], None]] = {
+FINISHES: dict[str, Callable[[Canvas], None]] = {
     "photo": photo, "film": film, "watercolor": watercolor, "ink": ink, "flat": flat, "pixel": pixel, "oil": oil,
 }  # fmt: skip
