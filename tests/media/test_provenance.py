@@ -18,16 +18,11 @@ from cryptography.x509.oid import ObjectIdentifier
 
 from safelight import __version__
 from safelight.domain.errors import ConfigurationError, ProvenanceError
-from safelight.media import certificates, provenance
+from safelight.media import provenance
 from safelight.media.measure import measure
-from safelight.media.provenance import (
-    ProvenanceReport,
-    ProvenanceSigner,
-    certificate_expiry,
-    create_local_chain,
-    verify,
-)
+from safelight.media.provenance import ProvenanceReport, ProvenanceSigner, verify
 from safelight.media.sniff import sniff
+from safelight.node.chain import C2PA_CLAIM_SIGNING, certificate_expiry, create_local_chain
 from tests.media.media_files import picture, save, write_clip
 
 Chain = tuple[bytes, bytes, bytes]
@@ -224,7 +219,7 @@ def test_the_local_chain_fits_the_c2pa_profile(chain: Chain) -> None:
     assert usage.value.digital_signature
     assert not usage.value.key_cert_sign
     assert not extension(x509.BasicConstraints).value.ca
-    assert certificates.C2PA_CLAIM_SIGNING in extension(x509.ExtendedKeyUsage).value
+    assert C2PA_CLAIM_SIGNING in extension(x509.ExtendedKeyUsage).value
     root_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     assert extension(x509.AuthorityKeyIdentifier).value.key_identifier == root_id
     assert root.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -257,7 +252,7 @@ def test_a_certificate_has_to_be_fit_for_claims(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usage: str, fit: bool
 ) -> None:
     """One for a web server is refused, one for documents is not."""
-    monkeypatch.setattr(certificates, "_USAGES", [ObjectIdentifier(usage)])
+    monkeypatch.setattr("safelight.node.chain._USAGES", [ObjectIdentifier(usage)])
     root, chain, key = create_local_chain("Example")
     if fit:
         target = sign(ProvenanceSigner(chain, key), make(tmp_path, "png"), tmp_path / "signed")

@@ -9,7 +9,6 @@ In the order in which ``deliver`` uses them:
 - ``blackout``    whether a file shows nothing at all
 - ``convert``     a picture in the format that was asked for
 - ``provenance``  the C2PA manifest: signing and verifying
-- ``certificates`` the certificate chain that provenance signs with
 - ``thumbnail``   a small WebP for lists and previews
 
 Everything here blocks: call it from a thread or a process pool. The libraries release the interpreter lock.
