@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import secrets
@@ -18,16 +17,12 @@ import httpx
 import msgspec
 import psycopg
 
-from safelight.accounts.credit import add_credit
-from safelight.accounts.keys import create_key
-from safelight.accounts.workspaces import create_workspace
-from safelight.db.pool import Database
 from safelight.domain.ids import new_generation_id
 from safelight.domain.media import EXTENSION_OF_MIME, MimeType
-from safelight.domain.money import parse_usd
 from safelight.domain.object_keys import media_key
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from tests.support.server import PATIENCE_SECONDS, Server, eventually, free_port, safelight
+from tests.support.tenants import make_tenant_at
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 VECTORS = json.loads((Path(__file__).parents[1] / "domain/signing_vectors.json").read_text())
@@ -104,18 +99,7 @@ class House:
 
     def workspace(self, name: str) -> str:
         """Make a workspace with money; a key of it."""
-
-        async def make() -> str:
-            db = Database(self.database_url, pool_size=1)
-            await db.open()
-            try:
-                await create_workspace(db, name)
-                await add_credit(db, name, parse_usd("10"), "for a test")
-                return (await create_key(db, workspace=name)).secret
-            finally:
-                await db.close()
-
-        return asyncio.run(make())
+        return make_tenant_at(self.database_url, name, usd="10").key
 
     def cli(self, *arguments: str, killpoint: str | None = None) -> Any:
         """Run a command beside the server, on the same settings."""

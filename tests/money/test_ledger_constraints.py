@@ -10,8 +10,8 @@ import pytest
 from psycopg import errors
 
 from safelight.accounts.books import check_and_record_books, recorded_problems
-from safelight.db.pool import Database
-from tests.support.postgres import TestDatabases
+from safelight.domain.scope import OPERATOR
+from tests.support.postgres import TestDatabases, open_database
 from tests.support.server import safelight
 
 pytestmark = pytest.mark.database
@@ -234,19 +234,15 @@ DRIFT = [
 
 @pytest.mark.parametrize("statement", DRIFT)
 async def test_drift_made_by_hand_is_found(connection: Connection, fresh_database_url: str, statement: str) -> None:
-    db = Database(fresh_database_url, pool_size=1)
-    await db.open()
-    try:
-        books = await check_and_record_books(db)
+    async with open_database(fresh_database_url) as db:
+        books = await check_and_record_books(OPERATOR, db)
         assert books.balances, books
-        assert await recorded_problems(db) == []
+        assert await recorded_problems(OPERATOR, db) == []
         connection.execute("set session_replication_role = replica")  # triggers and constraints of keys are off
         connection.execute(statement)
-        books = await check_and_record_books(db)
+        books = await check_and_record_books(OPERATOR, db)
         assert not books.balances
-        assert await recorded_problems(db)
-    finally:
-        await db.close()
+        assert await recorded_problems(OPERATOR, db)
 
 
 def test_the_command_tells_and_fails(connection: Connection, fresh_database_url: str) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from safelight.db.pool import Database, every, one
+from safelight.domain.scope import OperatorScope
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
         return not self.drift and not self.statement.problems()
 
 
-async def check_books(db: Database) -> Books:
+async def check_books(operator: OperatorScope, db: Database) -> Books:
     """Rebuild every balance from the postings, in one snapshot, and compare."""
     async with db.snapshot() as connection:
         drift = await every(connection, "books_drift", {}, Drift)
@@ -65,15 +66,15 @@ async def check_books(db: Database) -> Books:
     return Books(statement=statement, drift=tuple(drift))
 
 
-async def check_and_record_books(db: Database) -> Books:
+async def check_and_record_books(operator: OperatorScope, db: Database) -> Books:
     """Check the books, and leave the result where readiness looks."""
-    books = await check_books(db)
+    books = await check_books(operator, db)
     problems = [*books.statement.problems(), *(f"{item.what} of {item.workspace} has drifted" for item in books.drift)]
     await db.run("record_books_check", {"problems": problems})
     return books
 
 
-async def recorded_problems(db: Database) -> list[str]:
+async def recorded_problems(operator: OperatorScope, db: Database) -> list[str]:
     """What the last recorded check found."""
     row = await db.one("find_books_check", {}, tuple)
     return list(row[0]) if row else []

@@ -8,14 +8,20 @@ from safelight.accounts.books import Books, check_books
 from safelight.cli.database import with_database
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
+from safelight.db.pool import Database
 from safelight.domain.money import format_usd
+from safelight.domain.scope import OPERATOR
 
 _LINES = ("funded", "available", "held", "revenue")
 
 
 def books(*, as_json: AsJson = False, data_dir: DataDir = None) -> int:
     """Rebuild every balance from the postings; the exit status is 1 if anything has drifted."""
-    result = with_database(data_dir, check_books)
+
+    async def work(database: Database) -> Books:
+        return await check_books(OPERATOR, database)
+
+    result = with_database(data_dir, work)
     if as_json:
         print_json({"balances": result.balances, **msgspec.to_builtins(result)})
     else:
