@@ -38,6 +38,11 @@ with made as (
         %(is_stored)s, now(), %(deletes_at)s
     from workspaces where name = %(workspace)s
     on conflict (id) do nothing
+    returning workspace_id, finished_at, type, model
+), counted as (
+    insert into daily_usage (workspace_id, date, type, model, completed)
+    select workspace_id, (finished_at at time zone 'UTC')::date, type, model, 1 from made
+    on conflict on constraint daily_usage_once do update set completed = daily_usage.completed + 1
 )
 insert into media (generation_id, index, key, mime_type, size_bytes, sha256, width, height, deletes_at)
 values (%(id)s, %(index)s, %(key)s, %(mime_type)s, %(size_bytes)s, %(sha256)s, 64, 64, %(deletes_at)s)

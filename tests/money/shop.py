@@ -123,7 +123,7 @@ select a.available_nanos, a.held_nanos, a.in_flight,
      where p.workspace_id = a.workspace_id and account = 'revenue') as ledger_revenue_nanos,
     (select count(*) from generations g
      where g.workspace_id = a.workspace_id and finished_at is null)::integer as under_way,
-    (select coalesce(sum(cost_nanos), 0)::bigint from daily_costs c
+    (select coalesce(sum(cost_nanos), 0)::bigint from daily_usage c
      where c.workspace_id = a.workspace_id) as daily_costs_nanos
 from accounts a where a.workspace_id = %s
 """

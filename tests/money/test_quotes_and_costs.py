@@ -148,7 +148,8 @@ with generation as (
     insert into transfers (workspace_id, kind, generation_id, held_nanos, revenue_nanos, created_at)
     values (%(workspace)s, 'settle', %(id)s, -%(nanos)s::bigint, %(nanos)s, %(at)s)
 )
-insert into daily_costs values (%(workspace)s, %(at)s::date, %(nanos)s)
+insert into daily_usage (workspace_id, date, type, model, completed, charged_thousandths, cost_nanos)
+values (%(workspace)s, %(at)s::date, 'image', 'still', 1, 1000, %(nanos)s)
 """
 
 

@@ -13,10 +13,11 @@ from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
 
 _LINES = ("funded", "available", "held", "revenue")
+_USAGE_COLUMNS = ("date", "workspace", "type", "model", "key", "what", "recorded", "rebuilt")
 
 
 def books(*, as_json: AsJson = False, data_dir: DataDir = None) -> int:
-    """Rebuild every balance from the postings; the exit status is 1 if anything has drifted."""
+    """Rebuild balances from the postings and usage from the generations; exit status 1 if anything has drifted."""
 
     async def work(database: Database) -> Books:
         return await check_books(OPERATOR, database)
@@ -40,5 +41,9 @@ def _print(result: Books) -> None:
         rows = [msgspec.structs.asdict(item) for item in result.drift]
         print("Accounts that are not what their postings say (nano-dollars):")
         print_table(rows, columns=list(rows[0]), empty="")
+    if result.usage_drift:
+        rows = [{**msgspec.structs.asdict(item), "key": item.api_key_id} for item in result.usage_drift]
+        print("Daily usage that is not what the generations add up to:")
+        print_table(rows, columns=_USAGE_COLUMNS, empty="")
     if result.balances:
         print("The books balance.")
