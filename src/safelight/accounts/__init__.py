@@ -1,10 +1,11 @@
-"""Who may ask, and what they may spend: workspaces, API keys, credit, balances and costs.
+"""Who may ask, and what they may spend: workspaces, API keys, credit, balances, costs and usage.
 
 workspaces  creating and listing them, and their limits
 keys        making, finding, listing and revoking API keys
 credit      adding credit, and its history
 balance     what is left
 costs       what was spent, by day
+usage       what was used and what was refused, by day, model and key
 books       the proof that all of it adds up
 webhooks    endpoints, and the log of what was delivered to them
 
