@@ -13,7 +13,8 @@ import psycopg
 from bench.processes import cpu_seconds, pss_mib, tree
 from bench.report import Report, at_least, at_most
 from bench.servers import BenchError, Server, folder, postgres, safelight
-from bench.tenants import VIDEO, Tenant, catalog, settings, tenants
+from bench.tenants import VIDEO, catalog, settings, tenants
+from tests.support.tenants import Tenant
 
 _PENDING = 2000
 _AT_ONCE = 32

@@ -17,8 +17,9 @@ import msgspec
 import psutil
 
 from bench.servers import BenchError, Postgres
-from bench.tenants import IMAGE, IMAGE_PRICE_NANOS, Tenant
+from bench.tenants import IMAGE, IMAGE_PRICE_NANOS
 from safelight.db.pool import statement
+from tests.support.tenants import Tenant
 
 CLIENTS = 32
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -134,14 +135,14 @@ def _translated(name: str) -> str:
 def _variables(tenants: list[Tenant]) -> dict[str, str | int]:
     first = tenants[0]
     for place, tenant in enumerate(tenants):
-        if (tenant.workspace_id, tenant.key_id) != (first.workspace_id + place, first.key_id + place):
+        if (tenant.id, tenant.key_id) != (first.id + place, first.key_id + place):
             raise BenchError("The tenants' ids do not follow each other.")
     return {
         "turn": 0,
         "base": time.time_ns(),
         "clients": CLIENTS,
         "tenants": len(tenants),
-        "first_workspace": first.workspace_id,
+        "first_workspace": first.id,
         "first_key": first.key_id,
         "type": "image",
         "model": str(IMAGE["model"]),

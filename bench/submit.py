@@ -12,7 +12,8 @@ from bench.load import Load, wrk
 from bench.pgbench import pgbench
 from bench.report import Report, at_least, at_most
 from bench.servers import BenchError, Postgres, Server, folder, postgres, safelight
-from bench.tenants import IMAGE, Tenant, images_charged, settings, tenants
+from bench.tenants import IMAGE, images_charged, settings, tenants
+from tests.support.tenants import Tenant
 
 _MANY = 64
 _WARM_SECONDS = 2.0

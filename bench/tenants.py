@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
-from safelight.accounts.credit import add_credit
-from safelight.accounts.keys import create_key
-from safelight.accounts.workspaces import create_workspace, list_workspaces
-from safelight.db.pool import Database
+from safelight.accounts.workspaces import list_workspaces
 from safelight.domain.money import NANOS_PER_USD
+from safelight.domain.scope import OPERATOR
+from tests.support.postgres import open_database
+from tests.support.tenants import Tenant, make_tenant
 
 IMAGE_PRICE_NANOS = NANOS_PER_USD // 100
-_CREDIT_NANOS = 1_000_000 * NANOS_PER_USD
+_CREDIT_USD = 1_000_000
 
 LIMITS = {
     "SAFELIGHT_IMAGE_RPM": "100000000",
@@ -50,15 +48,6 @@ IMAGE = {"model": "noop-image", "prompt": "a grey square", "output_format": "png
 VIDEO = {"model": "noop-video", "prompt": "a grey square"}
 
 
-class Tenant(msgspec.Struct, frozen=True, kw_only=True):
-    """A workspace with plenty of credit. ``key`` is its API key."""
-
-    workspace: str
-    workspace_id: int
-    key: str
-    key_id: int
-
-
 def catalog(base: Path) -> Path:
     """Write the catalog of no-op models; its path."""
     path = base / "catalog.toml"
@@ -72,34 +61,17 @@ def settings(base: Path, url: str) -> dict[str, str]:
 
 
 async def tenants(url: str, prefix: str, count: int) -> list[Tenant]:
-    """Make workspaces ``prefix-0`` and so on."""
-    db = Database(url, pool_size=1)
-    await db.open()
-    try:
-        names = [f"{prefix}-{i}" for i in range(count)]
-        for name in names:
-            await create_workspace(db, name)
-            await add_credit(db, name, _CREDIT_NANOS, "bench")
-        ids = {found.name: found.id for found in await list_workspaces(db)}
-        keys = [await create_key(db, workspace=name) for name in names]
-    finally:
-        await db.close()
-    return [
-        Tenant(workspace=name, workspace_id=ids[name], key=key.secret, key_id=key.id)
-        for name, key in zip(names, keys, strict=True)
-    ]
+    """Make workspaces ``prefix-0`` and so on, with plenty of credit."""
+    async with open_database(url) as db:
+        return [await make_tenant(db, f"{prefix}-{i}", usd=str(_CREDIT_USD)) for i in range(count)]
 
 
 async def images_charged(url: str, prefix: str) -> int:
     """How many images the workspaces of a prefix have paid for: what was really made, whoever counts."""
-    db = Database(url, pool_size=1)
-    await db.open()
-    try:
+    async with open_database(url) as db:
         spent = [
-            _CREDIT_NANOS - found.available_nanos - found.held_nanos
-            for found in await list_workspaces(db)
+            _CREDIT_USD * NANOS_PER_USD - found.available_nanos - found.held_nanos
+            for found in await list_workspaces(OPERATOR, db)
             if found.name.startswith(f"{prefix}-")
         ]
-    finally:
-        await db.close()
     return sum(spent) // IMAGE_PRICE_NANOS

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import Any
 
 import httpx
 import msgspec
 import psycopg
 
-from safelight.accounts.credit import add_credit
-from safelight.accounts.keys import create_key, revoke_key
-from safelight.accounts.workspaces import create_workspace, set_limits
+from safelight.accounts.keys import revoke_key
 from safelight.db.embedded import EmbeddedPostgres
-from safelight.db.pool import Database
-from safelight.domain.money import parse_usd
+from safelight.domain.scope import OPERATOR
+from tests.support.postgres import on_database
 from tests.support.server import Server
+from tests.support.tenants import make_tenant_at
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,21 +43,11 @@ class Accounts:
 
     def create(self, *, credit: str = "1000", **limits: int) -> Account:
         """A new workspace with ``credit`` dollars. ``limits``: ``image_rpm``, ``video_rpm``, ``concurrency``."""
-        name = f"contract-{next(self._numbers)}"
-
-        async def work(database: Database) -> Account:
-            await create_workspace(database, name)
-            await add_credit(database, name, parse_usd(credit), "a test")
-            if limits:
-                await set_limits(database, name, **limits)
-            key = await create_key(database, workspace=name)
-            return Account(base_url=self._base_url, workspace=name, key=key.secret, key_id=key.id)
-
-        made: Account = self._do(work)
-        return made
+        made = make_tenant_at(self._database_url, f"contract-{next(self._numbers)}", usd=credit, **limits)
+        return Account(base_url=self._base_url, workspace=made.name, key=made.key, key_id=made.key_id)
 
     def revoke(self, account: Account) -> None:
-        self._do(lambda database: revoke_key(database, account.key_id))
+        on_database(self._database_url, lambda database: revoke_key(OPERATOR, database, account.key_id))
 
     def traces(self, account: Account) -> tuple[int, int]:
         """How many generations and how many transfers of money the workspace has on record."""
@@ -73,18 +58,6 @@ class Accounts:
                 for table in ("generations", "transfers")
             ]
         return numbers[0][0], numbers[1][0]
-
-    def _do(self, work: Callable[[Database], Awaitable[Any]]) -> Any:
-        async def connected() -> Any:
-            database = Database(self._database_url, pool_size=1)
-            await database.open()
-            try:
-                return await work(database)
-            finally:
-                await database.close()
-
-        with ThreadPoolExecutor(1) as thread:  # tests may run on an event loop of their own
-            return thread.submit(asyncio.run, connected()).result()
 
 
 def embedded_database(server: Server) -> EmbeddedPostgres:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from safelight.accounts.keys import Authenticator, create_key, revoke_key
-from safelight.accounts.workspaces import create_workspace, get_workspace
+from safelight.accounts.keys import Authenticator, revoke_key
 from safelight.db.lookups import Lookups
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidApiKey, ServiceUnavailable
+from safelight.domain.scope import OPERATOR
+from tests.support.tenants import make_tenant
 
 
 class Table:
@@ -91,15 +92,12 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.mark.database
 async def test_each_gets_the_row_of_its_own_parameters(db: Database) -> None:
-    names = [f"lookups-{number}" for number in range(3)]
-    for name in names:
-        await create_workspace(db, name)
-    ids = [(await get_workspace(db, name)).id for name in names]
-    keys = [await create_key(db, workspace=name) for name in names]
-    await revoke_key(db, keys[1].id)
+    tenants = [await make_tenant(db) for _ in range(3)]
+    ids = [tenant.id for tenant in tenants]
+    await revoke_key(OPERATOR, db, tenants[1].key_id)
     senders = Authenticator(db)
     found = await asyncio.gather(
-        *(senders.authenticate(f"Bearer {key.secret}") for key in keys for _ in range(2)), return_exceptions=True
+        *(senders.authenticate(f"Bearer {tenant.key}") for tenant in tenants for _ in range(2)), return_exceptions=True
     )
     assert [type(found[2]), type(found[3])] == [InvalidApiKey] * 2
     assert [getattr(each, "workspace_id", None) for each in found] == [ids[0], ids[0], None, None, ids[2], ids[2]]

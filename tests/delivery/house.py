@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import secrets
@@ -18,16 +17,12 @@ import httpx
 import msgspec
 import psycopg
 
-from safelight.accounts.credit import add_credit
-from safelight.accounts.keys import create_key
-from safelight.accounts.workspaces import create_workspace
-from safelight.db.pool import Database
 from safelight.domain.ids import new_generation_id
 from safelight.domain.media import EXTENSION_OF_MIME, MimeType
-from safelight.domain.money import parse_usd
 from safelight.domain.object_keys import media_key
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from tests.support.server import PATIENCE_SECONDS, Server, eventually, free_port, safelight
+from tests.support.tenants import make_tenant_at
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 VECTORS = json.loads((Path(__file__).parents[1] / "domain/signing_vectors.json").read_text())
@@ -43,6 +38,11 @@ with made as (
         %(is_stored)s, now(), %(deletes_at)s
     from workspaces where name = %(workspace)s
     on conflict (id) do nothing
+    returning workspace_id, finished_at, type, model
+), counted as (
+    insert into daily_usage (workspace_id, date, type, model, completed)
+    select workspace_id, (finished_at at time zone 'UTC')::date, type, model, 1 from made
+    on conflict on constraint daily_usage_once do update set completed = daily_usage.completed + 1
 )
 insert into media (generation_id, index, key, mime_type, size_bytes, sha256, width, height, deletes_at)
 values (%(id)s, %(index)s, %(key)s, %(mime_type)s, %(size_bytes)s, %(sha256)s, 64, 64, %(deletes_at)s)
@@ -104,18 +104,7 @@ class House:
 
     def workspace(self, name: str) -> str:
         """Make a workspace with money; a key of it."""
-
-        async def make() -> str:
-            db = Database(self.database_url, pool_size=1)
-            await db.open()
-            try:
-                await create_workspace(db, name)
-                await add_credit(db, name, parse_usd("10"), "for a test")
-                return (await create_key(db, workspace=name)).secret
-            finally:
-                await db.close()
-
-        return asyncio.run(make())
+        return make_tenant_at(self.database_url, name, usd="10").key
 
     def cli(self, *arguments: str, killpoint: str | None = None) -> Any:
         """Run a command beside the server, on the same settings."""

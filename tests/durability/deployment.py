@@ -22,19 +22,16 @@ import psycopg
 from psycopg.rows import dict_row
 
 from safelight.accounts.books import check_books
-from safelight.accounts.credit import add_credit
-from safelight.accounts.keys import create_key
-from safelight.accounts.workspaces import create_workspace
-from safelight.db.pool import Database
-from safelight.domain.money import NANOS_PER_USD
+from safelight.domain.scope import OPERATOR
 from safelight.keeping.orphans import Findings, sweep_orphans
 from safelight.node.settings import load_settings
 from safelight.providers.chaos import Memory
 from safelight.wiring import open_keeping
+from tests.support.postgres import on_database
 from tests.support.server import COMMAND, PATIENCE_SECONDS, clean_environment, eventually, free_port
+from tests.support.tenants import make_tenant_at
 
 FINAL = ("completed", "failed", "canceled")
-CREDIT_NANOS = 1000 * NANOS_PER_USD
 
 
 class Nursery:
@@ -173,7 +170,7 @@ class Deployment:
         self.memory = Memory(self.data_dir / "chaos")
         self.processes: list[Process] = []
         self._nursery = nursery
-        self.headers = {"Authorization": f"Bearer {asyncio.run(self._make_tenant('default'))}"}
+        self.headers = make_tenant_at(url, "default", usd="1000").headers
 
     def edit_catalog(self, *models: Model, connections: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Write another catalog; processes take it up at their start. ``connections`` by name, each with its kind."""
@@ -311,8 +308,8 @@ class Deployment:
         """Nothing is under way, nothing is held, the books balance, and no file is left over after a sweep."""
         assert self.sql("select id, state from generations where finished_at is null") == []
         assert self.sql("select held_nanos, in_flight from accounts where held_nanos <> 0 or in_flight <> 0") == []
-        books = asyncio.run(self._books())
-        assert books == [], books
+        books = on_database(self.url, lambda database: check_books(OPERATOR, database))
+        assert books.balances, books
         self.sweep()
         known = {row["key"] for row in self.sql("select key from media")}
         files = {str(path.relative_to(self.data_dir / "media")) for path in self._files()}
@@ -329,22 +326,3 @@ class Deployment:
         settings = load_settings(self.env)
         async with open_keeping(settings) as keeping:
             return await sweep_orphans(keeping, day=datetime.now(UTC), older_than=timedelta(seconds=-5))
-
-    async def _books(self) -> list[str]:
-        database = Database(self.url, pool_size=1)
-        await database.open()
-        try:
-            books = await check_books(database)
-            return [*books.statement.problems(), *map(str, books.drift)]
-        finally:
-            await database.close()
-
-    async def _make_tenant(self, name: str) -> str:
-        database = Database(self.url, pool_size=1)
-        await database.open()
-        try:
-            await create_workspace(database, name)
-            await add_credit(database, name, CREDIT_NANOS, "for tests")
-            return (await create_key(database, workspace=name, name="tests")).secret
-        finally:
-            await database.close()

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from safelight.accounts.books import check_books
 from safelight.db.pool import Database
+from safelight.domain.scope import OPERATOR
 from tests.money.shop import Shop, settings_environment
 from tests.support.server import Server, free_port
 
@@ -55,7 +56,7 @@ async def clients(
     one, two = (httpx.AsyncClient(base_url=server.base_url, timeout=90, limits=limits) for server in pair)
     async with one, two:
         yield one, two
-    books = await check_books(db)
+    books = await check_books(OPERATOR, db)
     assert books.balances, books
 
 

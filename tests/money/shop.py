@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -14,13 +13,10 @@ from typing import Any
 import httpx
 import msgspec
 
-from safelight.accounts.credit import add_credit
-from safelight.accounts.keys import NewKey, create_key
-from safelight.accounts.workspaces import create_workspace, get_workspace, set_limits
 from safelight.db.pool import Database
-from safelight.domain.money import parse_usd
 from safelight.node.settings import Settings
 from safelight.wiring import Parts, open_parts
+from tests.support.tenants import Tenant, another_key, make_tenant
 
 PATIENCE_SECONDS = 90.0
 SIGNING_KEYS = "k1:" + hashlib.sha256(b"a test").hexdigest()
@@ -96,18 +92,6 @@ async def parts_in(folder: Path, database_url: str) -> AsyncIterator[Parts]:
         yield parts
 
 
-class Customer(msgspec.Struct, frozen=True):
-    """A workspace, and a key of it."""
-
-    id: int
-    name: str
-    key: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}"}
-
-
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace's account, beside what its postings and its generations say it must be."""
 
@@ -139,7 +123,7 @@ select a.available_nanos, a.held_nanos, a.in_flight,
      where p.workspace_id = a.workspace_id and account = 'revenue') as ledger_revenue_nanos,
     (select count(*) from generations g
      where g.workspace_id = a.workspace_id and finished_at is null)::integer as under_way,
-    (select coalesce(sum(cost_nanos), 0)::bigint from daily_costs c
+    (select coalesce(sum(cost_nanos), 0)::bigint from daily_usage c
      where c.workspace_id = a.workspace_id) as daily_costs_nanos
 from accounts a where a.workspace_id = %s
 """
@@ -158,28 +142,20 @@ class Shop:
         spend_cap: str | None = None,
         expires_at: datetime | None = None,
         **limits: int,
-    ) -> Customer:
+    ) -> Tenant:
         """A new workspace with credit, limits and a key."""
-        name = f"shop-{secrets.token_hex(6)}"
-        await create_workspace(self.db, name)
-        if usd != "0":
-            await add_credit(self.db, name, parse_usd(usd), "for a test")
-        if limits:
-            await set_limits(self.db, name, **limits)
-        workspace = await get_workspace(self.db, name)
-        key = await self.key(name, spend_cap=spend_cap, expires_at=expires_at)
-        return Customer(workspace.id, name, key.secret)
+        return await make_tenant(self.db, usd=usd, spend_cap=spend_cap, expires_at=expires_at, **limits)
 
-    async def key(self, workspace: str, *, spend_cap: str | None = None, expires_at: datetime | None = None) -> NewKey:
-        cap = None if spend_cap is None else parse_usd(spend_cap)
-        return await create_key(self.db, workspace=workspace, spend_cap_nanos=cap, expires_at=expires_at)
+    async def sibling(self, customer: Tenant, *, spend_cap: str | None = None) -> Tenant:
+        """The same workspace with another key."""
+        return await another_key(self.db, customer.name, spend_cap=spend_cap)
 
     async def query(self, statement: str, *params: object) -> list[tuple[Any, ...]]:
         async with self.db.connection() as connection:
             cursor = await connection.execute(statement, params)
             return await cursor.fetchall() if cursor.description else []
 
-    async def account(self, customer: Customer) -> Account:
+    async def account(self, customer: Tenant) -> Account:
         """The account; itself checked against the ledger."""
         async with self.db.snapshot() as connection:
             cursor = await connection.execute(_ACCOUNT, (customer.id,))
@@ -190,11 +166,11 @@ class Shop:
         account.check()
         return account
 
-    async def count(self, customer: Customer, table: str = "generations") -> int:
+    async def count(self, customer: Tenant, table: str = "generations") -> int:
         rows = await self.query(f"select count(*) from {table} where workspace_id = %s", customer.id)
         return int(rows[0][0])
 
-    async def settled(self, customer: Customer) -> Account:
+    async def settled(self, customer: Tenant) -> Account:
         """The account once nothing of the workspace is under way."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (account := await self.account(customer)).in_flight:
@@ -202,7 +178,7 @@ class Shop:
         return account
 
 
-async def ended(client: httpx.AsyncClient, customer: Customer, generation_id: str) -> dict[str, Any]:
+async def ended(client: httpx.AsyncClient, customer: Tenant, generation_id: str) -> dict[str, Any]:
     """The video once it has ended."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:

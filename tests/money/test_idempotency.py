@@ -12,27 +12,28 @@ import httpx
 import pytest
 
 from safelight.domain.money import format_usd
-from tests.money.shop import IMAGE, VIDEO, Customer, Shop, ended
+from tests.money.shop import IMAGE, VIDEO, Shop, ended
+from tests.support.tenants import Tenant
 
 Clients = tuple[httpx.AsyncClient, httpx.AsyncClient]
 SLOW = {**IMAGE, "model": "still-slow"}
 IMAGES, VIDEOS = "/v2/images/generations", "/v2/videos/generations"
 
 
-def keyed(customer: Customer, key: str) -> dict[str, str]:
+def keyed(customer: Tenant, key: str) -> dict[str, str]:
     return {**customer.headers, "Idempotency-Key": key}
 
 
-def repeated(customer: Customer, count: int = 1) -> dict[str, str]:
+def repeated(customer: Tenant, count: int = 1) -> dict[str, str]:
     return {**customer.headers, "x-stainless-retry-count": str(count)}
 
 
-async def holds(shop: Shop, customer: Customer) -> int:
+async def holds(shop: Shop, customer: Tenant) -> int:
     rows = await shop.query("select count(*) from transfers where kind = 'hold' and workspace_id = %s", customer.id)
     return int(rows[0][0])
 
 
-async def begun(shop: Shop, customer: Customer, count: int = 1) -> None:
+async def begun(shop: Shop, customer: Tenant, count: int = 1) -> None:
     """Wait until so many generations are on record."""
     async with asyncio.timeout(60):
         while await shop.count(customer) < count:
@@ -41,7 +42,7 @@ async def begun(shop: Shop, customer: Customer, count: int = 1) -> None:
 
 async def left_behind(client: httpx.AsyncClient, shop: Shop, path: str, **request: Any) -> None:
     """Send a request, and leave once its generation is on record."""
-    customer: Customer = request.pop("customer")
+    customer: Tenant = request.pop("customer")
     before = await shop.count(customer)
     task = asyncio.create_task(client.post(path, **request))
     await begun(shop, customer, before + 1)
@@ -140,7 +141,7 @@ async def test_the_same_bytes_for_the_other_type_are_a_conflict(clients: Clients
 
 async def test_keys_are_of_the_workspace(clients: Clients, shop: Shop) -> None:
     one, two = await shop.customer(), await shop.customer()
-    sibling = Customer(one.id, one.name, (await shop.key(one.name)).secret)
+    sibling = await shop.sibling(one)
     first = await clients[0].post(IMAGES, headers=keyed(one, "k"), json=IMAGE)
     same = await clients[1].post(IMAGES, headers=keyed(sibling, "k"), json=IMAGE)
     other = await clients[1].post(IMAGES, headers=keyed(two, "k"), json=IMAGE)
@@ -270,7 +271,7 @@ async def test_what_a_repeat_does_not_join(clients: Clients, shop: Shop, what: s
     if what == "other body":
         body["resolution"] = "1K"
     elif what == "other key":
-        headers["Authorization"] = f"Bearer {(await shop.key(customer.name)).secret}"
+        headers["Authorization"] = f"Bearer {(await shop.sibling(customer)).key}"
     elif what == "too old":
         await shop.query(
             "update generations set created_at = created_at - interval '10 minutes' where workspace_id = %s",

@@ -14,7 +14,8 @@ import pytest
 from safelight.accounts.keys import list_keys, revoke_key
 from safelight.domain.ids import new_api_key
 from safelight.domain.money import format_usd
-from tests.money.shop import IMAGE, VIDEO, Customer, Shop
+from safelight.domain.scope import OPERATOR
+from tests.money.shop import IMAGE, VIDEO, Shop
 from tests.support.server import Server
 
 Clients = tuple[httpx.AsyncClient, httpx.AsyncClient]
@@ -22,14 +23,9 @@ IMAGES, VIDEOS, BALANCE = "/v2/images/generations", "/v2/videos/generations", "/
 REMEMBERED_SECONDS = 1.0  # no process may trust a key longer without asking the database
 
 
-async def key_id(shop: Shop, customer: Customer) -> int:
-    rows = await shop.query("select id from api_keys where workspace_id = %s order by id", customer.id)
-    return int(rows[0][0])
-
-
 async def test_every_key_that_does_not_work_gets_the_same_answer(clients: Clients, shop: Shop) -> None:
     customer, gone, late = await shop.customer(), await shop.customer(), await shop.customer()
-    await revoke_key(shop.db, await key_id(shop, gone))
+    await revoke_key(OPERATOR, shop.db, gone.key_id)
     await shop.query("update api_keys set expires_at = now() where workspace_id = %s", late.id)
     mistyped = customer.key[:-1] + ("a" if customer.key[-1] != "a" else "b")
     headers = [
@@ -59,15 +55,15 @@ async def test_a_header_of_a_megabyte_breaks_nothing(clients: Clients, shop: Sho
 
 async def test_a_revoked_key_ends_within_a_second_in_every_process(clients: Clients, shop: Shop) -> None:
     customer = await shop.customer()
-    sibling = await shop.key(customer.name)
+    sibling = await shop.sibling(customer)
     for client in clients:
         assert (await client.get(BALANCE, headers=customer.headers)).status_code == 200  # now both remember it
-    await revoke_key(shop.db, await key_id(shop, customer))
+    await revoke_key(OPERATOR, shop.db, customer.key_id)
     await asyncio.sleep(REMEMBERED_SECONDS)
     for client in clients:
         assert (await client.get(BALANCE, headers=customer.headers)).status_code == 401
         assert (await client.post(IMAGES, headers=customer.headers, json=IMAGE)).status_code == 401
-        kept = await client.get(BALANCE, headers={"Authorization": f"Bearer {sibling.secret}"})
+        kept = await client.get(BALANCE, headers={"Authorization": f"Bearer {sibling.key}"})
         assert kept.status_code == 200
 
 
@@ -83,10 +79,10 @@ async def test_a_key_ends_when_it_expires(clients: Clients, shop: Shop) -> None:
 
 async def test_its_use_is_noted(client: httpx.AsyncClient, shop: Shop) -> None:
     customer = await shop.customer()
-    unused = await list_keys(shop.db, customer.name)
+    unused = await list_keys(customer.scope, shop.db)
     assert [key.last_used_at for key in unused] == [None]
     await client.get(BALANCE, headers=customer.headers)
-    (used,) = await list_keys(shop.db, customer.name)
+    (used,) = await list_keys(customer.scope, shop.db)
     assert used.last_used_at is not None
 
 
@@ -100,9 +96,9 @@ async def test_a_cap_is_reached_to_the_last_digit(clients: Clients, shop: Shop) 
     error = answers[2].json()["error"]
     assert error["code"] == "quota_exceeded"
     assert "spend cap" in error["message"]
-    (key,) = await list_keys(shop.db, customer.name)
+    (key,) = await list_keys(customer.scope, shop.db)
     assert (key.spent_nanos, key.spend_cap_nanos) == (10**8, 10**8)
-    sibling = Customer(customer.id, customer.name, (await shop.key(customer.name)).secret)
+    sibling = await shop.sibling(customer)
     assert (await clients[0].post(IMAGES, headers=sibling.headers, json=IMAGE)).status_code == 200
 
 
@@ -129,7 +125,7 @@ async def test_a_failure_and_a_short_delivery_free_the_cap(clients: Clients, sho
     short = await clients[1].post(VIDEOS, headers=customer.headers, json={**VIDEO, "model": "clip-short"})
     assert short.status_code == 202
     await shop.settled(customer)
-    (key,) = await list_keys(shop.db, customer.name)
+    (key,) = await list_keys(customer.scope, shop.db)
     assert format_usd(key.spent_nanos) == "0.30", "3 of 5 seconds"
     assert (await clients[0].post(VIDEOS, headers=customer.headers, json=VIDEO)).status_code == 402
     assert (await clients[0].post(IMAGES, headers=customer.headers, json=IMAGE)).status_code == 200

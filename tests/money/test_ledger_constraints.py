@@ -9,9 +9,10 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from safelight.accounts.books import check_and_record_books, recorded_problems
-from safelight.db.pool import Database
-from tests.support.postgres import TestDatabases
+from safelight.accounts.books import check_and_record_books, check_books, recorded_problems
+from safelight.db.migrate import MIGRATIONS
+from safelight.domain.scope import OPERATOR
+from tests.support.postgres import TestDatabases, open_database
 from tests.support.server import safelight
 
 pytestmark = pytest.mark.database
@@ -47,6 +48,7 @@ def fill(connection: Connection) -> None:
 HELD, DONE = "req-01JZ0000000000000000000001", "req-01JZ0000000000000000000002"
 PRICE = 50_000
 W = "(select id from workspaces where name = 'w')"
+USED = "select workspace_id, date, type, model from daily_usage"
 
 
 def fund(connection: Connection, nanos: int) -> None:
@@ -101,7 +103,10 @@ def settle(connection: Connection, generation_id: str, *, charged: int) -> None:
         f"update accounts set available_nanos = available_nanos + {PRICE - charged}, held_nanos = held_nanos - {PRICE},"
         f" in_flight = in_flight - 1 where workspace_id = {W}"
     )
-    connection.execute(f"insert into daily_costs values ({W}, '2026-05-02', {charged})")
+    connection.execute(
+        f"insert into daily_costs as c values ({W}, '2026-05-02', {charged})"
+        " on conflict (workspace_id, date) do update set cost_nanos = c.cost_nanos + excluded.cost_nanos"
+    )
 
 
 # The ledger is written once
@@ -173,6 +178,11 @@ def transfer(kind: str, funding: int, available: int, held: int, revenue: int, *
         (f"insert into accounts (workspace_id) values ({W})", "accounts_pkey"),
         (f"insert into daily_costs values ({W}, '2026-05-03', -1)", "daily_costs_cost_nanos_check"),
         (f"insert into daily_costs values ({W}, '2026-05-02', 1)", "daily_costs_pkey"),
+        (f"insert into daily_usage (workspace_id, date, type, model) {USED}", "daily_usage_once"),
+        ("update daily_usage set completed = -1", "daily_usage_completed_check"),
+        ("update daily_usage set charged_thousandths = -1", "daily_usage_charged_thousandths_check"),
+        ("update daily_usage set cost_nanos = -1", "daily_usage_cost_nanos_check"),
+        ("update daily_usage set failed = -1", "daily_usage_failed_check"),
         ("insert into workspaces (name) values ('Bad Name')", "workspaces_name_check"),
         ("update workspaces set image_rpm = 0", "workspaces_image_rpm_check"),
         ("update workspaces set concurrency = -1", "workspaces_concurrency_check"),
@@ -226,27 +236,98 @@ DRIFT = [
     "update transfers set revenue_nanos = 40000, available_nanos = 10000 where kind = 'settle'",
     f"update generations set charged_nanos = charged_nanos + 1 where id = '{DONE}'",
     f"update generations set held_nanos = held_nanos - 1 where id = '{HELD}'",
-    "update daily_costs set cost_nanos = cost_nanos - 1",
-    "update daily_costs set workspace_id = (select id from workspaces where name = 'v')",
-    "delete from daily_costs",
+    "update daily_usage set cost_nanos = cost_nanos - 1",
+    "update daily_usage set workspace_id = (select id from workspaces where name = 'v')",
+    "delete from daily_usage",
 ]
 
 
 @pytest.mark.parametrize("statement", DRIFT)
 async def test_drift_made_by_hand_is_found(connection: Connection, fresh_database_url: str, statement: str) -> None:
-    db = Database(fresh_database_url, pool_size=1)
-    await db.open()
-    try:
-        books = await check_and_record_books(db)
+    async with open_database(fresh_database_url) as db:
+        books = await check_and_record_books(OPERATOR, db)
         assert books.balances, books
-        assert await recorded_problems(db) == []
+        assert await recorded_problems(OPERATOR, db) == []
         connection.execute("set session_replication_role = replica")  # triggers and constraints of keys are off
         connection.execute(statement)
-        books = await check_and_record_books(db)
+        books = await check_and_record_books(OPERATOR, db)
         assert not books.balances
-        assert await recorded_problems(db)
-    finally:
-        await db.close()
+        assert await recorded_problems(OPERATOR, db)
+
+
+ANOTHER_DAY = "insert into daily_usage (workspace_id, date, type, model) values ({}, '2026-05-02', 'video', 'clip')"
+USAGE_DRIFT = [
+    ("update daily_usage set completed = completed + 1", {"completed": (2, 1)}),
+    ("update daily_usage set charged_thousandths = 599", {"charge in thousandths": (599, 600)}),
+    ("update daily_usage set cost_nanos = cost_nanos + 1", {"cost in nano-dollars": (30_001, 30_000)}),
+    ("update daily_usage set failed = 3", {"failed": (3, 0)}),
+    (
+        "delete from daily_usage",
+        {"rows": (0, 1), "completed": (0, 1), "charge in thousandths": (0, 600), "cost in nano-dollars": (0, 30_000)},
+    ),
+    (ANOTHER_DAY.format(W), {"rows": (1, 0)}),
+]
+
+
+@pytest.mark.parametrize(("statement", "found"), USAGE_DRIFT)
+async def test_usage_that_is_wrong_is_found_in_every_column(
+    connection: Connection, fresh_database_url: str, statement: str, found: dict[str, tuple[int, int]]
+) -> None:
+    connection.execute(statement)
+    async with open_database(fresh_database_url) as db:
+        books = await check_and_record_books(OPERATOR, db)
+        assert {item.what: (item.recorded, item.rebuilt) for item in books.usage_drift} == found
+        assert {item.workspace for item in books.usage_drift} == {"w"}
+        assert "daily usage of w has drifted" in await recorded_problems(OPERATOR, db)
+    costs_are_right = "cost in nano-dollars" not in found
+    assert (books.statement.problems() == []) is costs_are_right, "its total is compared with revenue as well"
+    assert (books.drift == ()) is costs_are_right
+    told = safelight("books", env={"SAFELIGHT_DATABASE_URL": fresh_database_url})
+    assert told.returncode == 1
+    for what, (recorded, rebuilt) in found.items():
+        (line,) = [line for line in told.stdout.splitlines() if f" {what} " in line]
+        assert line.split()[-2:] == [str(recorded), str(rebuilt)]
+
+
+@pytest.mark.parametrize(
+    ("column", "wrong"), [("date", "date + 1"), ("type", "'video'"), ("model", "'other'"), ("api_key_id", "1")]
+)
+async def test_usage_under_a_wrong_name_is_found(
+    connection: Connection, fresh_database_url: str, column: str, wrong: str
+) -> None:
+    """All totals are right; one row is missing, and one is of nothing."""
+    connection.execute(
+        f"insert into api_keys (workspace_id, name, sha256, prefix, last_four) values ({W}, 'k', sha256('x'), 'p', 'l')"
+    )
+    connection.execute(f"update daily_usage set {column} = {wrong}")
+    async with open_database(fresh_database_url) as db:
+        books = await check_and_record_books(OPERATOR, db)
+    rows = [(item.recorded, item.rebuilt) for item in books.usage_drift if item.what == "rows"]
+    assert sorted(rows) == [(0, 1), (1, 0)]
+    assert books.problems() == ["daily usage of w has drifted"]
+
+
+async def test_what_the_release_before_reads_is_not_read(connection: Connection, fresh_database_url: str) -> None:
+    connection.execute("delete from daily_costs")
+    async with open_database(fresh_database_url) as db:
+        assert (await check_and_record_books(OPERATOR, db)).balances
+
+
+async def test_usage_of_the_time_before_it_was_counted_is_in_the_books(databases: TestDatabases) -> None:
+    """The migration counts what had ended by then, and what ends later is added to it."""
+    url = databases.create_bare()
+    versions = sorted((MIGRATIONS / "versions").glob("[0-9]*.sql"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        for version in versions[:2]:
+            connection.execute(version.read_text())
+        fill(connection)
+        connection.execute(versions[2].read_text())
+        settle(connection, HELD, charged=20_000)
+        rows = connection.execute("select model, completed, charged_thousandths, cost_nanos, failed from daily_usage")
+        assert rows.fetchall() == [("still", 2, 1200, 50_000, 0)]
+    async with open_database(url) as db:
+        books = await check_books(OPERATOR, db)
+    assert books.balances, books
 
 
 def test_the_command_tells_and_fails(connection: Connection, fresh_database_url: str) -> None:

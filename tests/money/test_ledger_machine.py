@@ -33,7 +33,7 @@ from safelight.domain.generations import GenerationType, State
 from safelight.domain.media import MediaFacts
 from safelight.domain.money import NANOS_PER_USD
 from safelight.domain.request import Request
-from safelight.domain.scope import Principal
+from safelight.domain.scope import OPERATOR, Principal
 from safelight.lifecycle import settle
 from safelight.lifecycle.cancel import Cancellation, cancel
 from safelight.lifecycle.claims import Claim
@@ -42,7 +42,8 @@ from safelight.lifecycle.settle import StoredFile
 from safelight.lifecycle.submit import Submission, submit
 from safelight.lifecycle.views import view
 from safelight.wiring import Parts
-from tests.money.shop import Customer, Shop, parts_in
+from tests.money.shop import Shop, parts_in
+from tests.support.tenants import Tenant
 
 pytestmark = pytest.mark.database
 
@@ -98,9 +99,9 @@ class Ledger(RuleBasedStateMachine):
         self.parts = self.world.parts
         shop = Shop(self.parts.db)
         self.shop = shop
-        self.customer: Customer = self.run(shop.customer("0", concurrency=CONCURRENCY))
-        capped = self.run(shop.key(self.customer.name, spend_cap="2"))
-        self.principals = {"open": self.principal(self.customer.key), "capped": self.principal(capped.secret)}
+        self.customer: Tenant = self.run(shop.customer("0", concurrency=CONCURRENCY))
+        capped = self.run(shop.sibling(self.customer, spend_cap="2"))
+        self.principals = {"open": self.principal(self.customer.key), "capped": self.principal(capped.key)}
         self.funded = self.available = self.spent_by_capped = 0
         self.made: list[Made] = []
         self.idempotency: dict[str, Made] = {}
@@ -113,6 +114,9 @@ class Ledger(RuleBasedStateMachine):
 
     # Credit
 
+    async def credit(self, nanos: int, reason: str) -> int:
+        return await add_credit(OPERATOR, self.parts.db, to=self.customer.scope, amount_nanos=nanos, reason=reason)
+
     @initialize(nanos=st.integers(min_value=5 * NANOS_PER_USD, max_value=30 * NANOS_PER_USD))
     def begin(self, nanos: int) -> None:
         """With credit, and something under way: most rules need both."""
@@ -124,11 +128,11 @@ class Ledger(RuleBasedStateMachine):
     def top_up(self, nanos: int) -> None:
         self.available += nanos
         self.funded += nanos
-        assert self.run(add_credit(self.parts.db, self.customer.name, nanos, "top-up")) == self.available
+        assert self.run(self.credit(nanos, "top-up")) == self.available
 
     @rule(nanos=st.integers(min_value=1, max_value=3 * NANOS_PER_USD) | st.sampled_from([2**15, 2**31, 2**63 - 1]))
     def take_back(self, nanos: int) -> None:
-        taking = add_credit(self.parts.db, self.customer.name, -nanos, "take-back")
+        taking = self.credit(-nanos, "take-back")
         if nanos > self.available:
             with pytest.raises(InvalidParameter, match="cannot go below zero"):
                 self.run(taking)
@@ -392,7 +396,7 @@ class Ledger(RuleBasedStateMachine):
             usage = self.run(view(self.parts.viewing, self.customer.id, made.id, made.type)).usage
             assert (usage is not None) == made.is_final
             assert usage is None or usage.total_cost == usage.unit_price * usage.quantity
-        books = self.run(check_books(self.parts.db))
+        books = self.run(check_books(OPERATOR, self.parts.db))
         assert books.balances, books
         held_and_settled = self.run(
             self.shop.query(

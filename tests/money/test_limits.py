@@ -10,14 +10,15 @@ import httpx
 import pytest
 
 from safelight.domain.money import format_usd
-from tests.money.shop import IMAGE, VIDEO, Customer, Shop, ended
+from tests.money.shop import IMAGE, VIDEO, Shop, ended
+from tests.support.tenants import Tenant
 
 Clients = tuple[httpx.AsyncClient, httpx.AsyncClient]
 KINDS = pytest.mark.parametrize(("path", "body", "price"), [("images", IMAGE, "0.05"), ("videos", VIDEO, "0.5")])
 
 
 async def submit_many(
-    clients: Clients, customer: Customer, path: str, body: dict[str, Any], count: int
+    clients: Clients, customer: Tenant, path: str, body: dict[str, Any], count: int
 ) -> list[httpx.Response]:
     """So many submissions at once, half to each process."""
     calls = [
@@ -85,7 +86,7 @@ async def test_images_and_videos_have_windows_of_their_own(clients: Clients, sho
 
 async def test_limits_are_of_the_workspace_not_of_the_key(clients: Clients, shop: Shop) -> None:
     customer = await shop.customer(image_rpm=5)
-    other = Customer(customer.id, customer.name, (await shop.key(customer.name)).secret)
+    other = await shop.sibling(customer)
     stranger = await shop.customer()
     first, second = await asyncio.gather(
         submit_many(clients, customer, "images", IMAGE, 10), submit_many(clients, other, "images", IMAGE, 10)

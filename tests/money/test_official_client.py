@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from safelight.domain.money import format_usd
-from tests.money.shop import Customer, Shop
+from tests.money.shop import Shop
+from tests.support.tenants import Tenant
 
 Clients = tuple[httpx.AsyncClient, httpx.AsyncClient]
 
@@ -38,7 +39,7 @@ class Watched(httpx.AsyncHTTPTransport):
 
 @asynccontextmanager
 async def official(
-    base: httpx.AsyncClient, customer: Customer, transport: Watched, **options: Any
+    base: httpx.AsyncClient, customer: Tenant, transport: Watched, **options: Any
 ) -> AsyncIterator[getimg.AsyncGetimgAI]:
     async with httpx.AsyncClient(transport=transport, base_url=base.base_url) as http:
         yield getimg.AsyncGetimgAI(

@@ -13,7 +13,8 @@ import pytest
 
 from safelight.domain.ids import new_generation_id
 from safelight.domain.money import format_usd
-from tests.money.shop import IMAGE, VIDEO, Customer, Shop, ended
+from tests.money.shop import IMAGE, VIDEO, Shop, ended
+from tests.support.tenants import Tenant
 
 Clients = tuple[httpx.AsyncClient, httpx.AsyncClient]
 COSTS = "/v2/billing/costs"
@@ -147,11 +148,12 @@ with generation as (
     insert into transfers (workspace_id, kind, generation_id, held_nanos, revenue_nanos, created_at)
     values (%(workspace)s, 'settle', %(id)s, -%(nanos)s::bigint, %(nanos)s, %(at)s)
 )
-insert into daily_costs values (%(workspace)s, %(at)s::date, %(nanos)s)
+insert into daily_usage (workspace_id, date, type, model, completed, charged_thousandths, cost_nanos)
+values (%(workspace)s, %(at)s::date, 'image', 'still', 1, 1000, %(nanos)s)
 """
 
 
-async def spent(shop: Shop, customer: Customer, day: str, nanos: int) -> None:
+async def spent(shop: Shop, customer: Tenant, day: str, nanos: int) -> None:
     """An image that was paid for on that day, in all the books."""
     values = {"id": new_generation_id(), "workspace": customer.id, "nanos": nanos, "at": f"{day}T12:00:00Z"}
     async with shop.db.connection() as connection:
@@ -159,7 +161,7 @@ async def spent(shop: Shop, customer: Customer, day: str, nanos: int) -> None:
 
 
 @pytest.fixture
-async def past(shop: Shop) -> Customer:
+async def past(shop: Shop) -> Tenant:
     """A workspace that spent on four days of early 2026."""
     customer = await shop.customer("0")
     for day, nanos in (("2026-01-31", 1), ("2026-02-01", 200_000_000), ("2026-02-03", 35_000_001), ("2026-05-02", 5)):
@@ -168,13 +170,13 @@ async def past(shop: Shop) -> Customer:
     return customer
 
 
-async def costs(client: httpx.AsyncClient, customer: Customer, start: str, end: str) -> Any:
+async def costs(client: httpx.AsyncClient, customer: Tenant, start: str, end: str) -> Any:
     answer = await client.get(COSTS, headers=customer.headers, params={"start": start, "end": end})
     assert answer.status_code == 200, answer.text
     return exact(answer)
 
 
-async def test_both_ends_are_included_and_days_without_costs_too(client: httpx.AsyncClient, past: Customer) -> None:
+async def test_both_ends_are_included_and_days_without_costs_too(client: httpx.AsyncClient, past: Tenant) -> None:
     told = await costs(client, past, "2026-01-31T00:00:00Z", "2026-02-03T00:00:00Z")
     assert told == {
         "currency": "USD",
@@ -201,7 +203,7 @@ async def test_both_ends_are_included_and_days_without_costs_too(client: httpx.A
     ],
 )
 async def test_days_are_those_of_utc(
-    client: httpx.AsyncClient, past: Customer, start: str, end: str, first: str, last: str
+    client: httpx.AsyncClient, past: Tenant, start: str, end: str, first: str, last: str
 ) -> None:
     told = await costs(client, past, start, end)
     days = [bucket["date"] for bucket in told["data"]]
@@ -209,7 +211,7 @@ async def test_days_are_those_of_utc(
     assert told["total_cost"] == sum(bucket["cost"] for bucket in told["data"])
 
 
-async def test_at_most_180_days(client: httpx.AsyncClient, past: Customer) -> None:
+async def test_at_most_180_days(client: httpx.AsyncClient, past: Tenant) -> None:
     told = await costs(client, past, "2026-01-31T00:00:00Z", "2026-07-30T00:00:00Z")
     assert len(told["data"]) == 181
     assert [date.fromisoformat(bucket["date"]) for bucket in told["data"]] == [

@@ -10,7 +10,8 @@ import pytest
 
 from safelight.api.getimg.openapi import document
 from safelight.domain.ids import new_generation_id
-from tests.money.shop import IMAGE, VIDEO, Customer, Shop, ended
+from tests.money.shop import IMAGE, VIDEO, Shop, ended
+from tests.support.tenants import Tenant
 
 Clients = tuple[httpx.AsyncClient, httpx.AsyncClient]
 NOT_OURS = {"model"}  # the catalog is everybody's
@@ -27,14 +28,14 @@ def filled(path: str, id_: str) -> str:
     return re.sub(r"{(\w+)}", lambda match: "0" if match[1] == "index" else id_, path)
 
 
-async def asked(client: httpx.AsyncClient, method: str, url: str, customer: Customer | None) -> tuple[Any, ...]:
+async def asked(client: httpx.AsyncClient, method: str, url: str, customer: Tenant | None) -> tuple[Any, ...]:
     """All that an answer tells."""
     answer = await client.request(method, url, headers=customer.headers if customer else {})
     headers = {name: value for name, value in answer.headers.items() if name not in PER_REQUEST}
     return answer.status_code, answer.content, headers
 
 
-async def made(client: httpx.AsyncClient, customer: Customer) -> list[str]:
+async def made(client: httpx.AsyncClient, customer: Tenant) -> list[str]:
     """An image and a video that have ended, a video under way, and an image whose files are deleted."""
     image = await client.post("/v2/images/generations", headers=customer.headers, json=IMAGE)
     gone = await client.post("/v2/images/generations", headers=customer.headers, json=IMAGE)
@@ -85,7 +86,7 @@ async def test_what_is_no_id_is_absent_too(client: httpx.AsyncClient, shop: Shop
 
 async def test_money_and_lists_are_of_the_workspace(client: httpx.AsyncClient, shop: Shop) -> None:
     owner, stranger = await shop.customer("10"), await shop.customer("20")
-    sibling = Customer(owner.id, owner.name, (await shop.key(owner.name)).secret)
+    sibling = await shop.sibling(owner)
     ids = await made(client, owner)
     for customer, listed in ((sibling, set(ids)), (stranger, set())):
         answer = await client.get("/v2/generations", headers=customer.headers)

@@ -7,10 +7,13 @@ is a copy of it, which takes tens of milliseconds.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -18,7 +21,10 @@ from psycopg import sql
 
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.db.migrate import migrate
+from safelight.db.pool import Database
 from tests.support.server import open_folder
+
+T = TypeVar("T")
 
 _HASTE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
@@ -86,3 +92,25 @@ def with_database(url: str, name: str) -> str:
     """The same server, another database."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+@asynccontextmanager
+async def open_database(url: str, *, pool_size: int = 1) -> AsyncIterator[Database]:
+    """The database at ``url``, closed at the end."""
+    db = Database(url, pool_size=pool_size)
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+def on_database(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    """The answer of ``work`` on the database at ``url``, for callers with and without an event loop of their own."""
+
+    async def opened() -> T:
+        async with open_database(url) as db:
+            return await work(db)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, opened()).result()

@@ -18,6 +18,7 @@ from safelight.accounts.webhooks import (
     rotate_secret,
 )
 from safelight.domain.errors import GenerationFailed, NotFound
+from safelight.domain.scope import OPERATOR
 from safelight.lifecycle.notify import expire_events
 from safelight.outbound.policy import OutboundPolicy
 from safelight.webhooks.schedule import DELAYS_SECONDS
@@ -178,18 +179,18 @@ async def test_gone_disables_the_endpoint(world: World, receiver: Receiver) -> N
         ("failed", "endpoint_disabled"),
         ("failed", "endpoint_disabled"),
     ]
-    (listed,) = await list_endpoints(world.db)
+    (listed,) = await list_endpoints(OPERATOR, world.db)
     assert listed.disabled_at is not None and listed.pending == 0
     await world.end()
     assert await world.deliver() == 0
     with pytest.raises(NotFound):
-        await redeliver(world.db, delivery_id=1)
-    await enable_endpoint(world.db, endpoint.id)
+        await redeliver(OPERATOR, world.db, delivery_id=1)
+    await enable_endpoint(OPERATOR, world.db, endpoint.id)
     receiver.status = 200
-    assert len(await redeliver(world.db, endpoint_id=endpoint.id)) == 3
+    assert len(await redeliver(OPERATOR, world.db, endpoint_id=endpoint.id)) == 3
     await world.deliver()
     assert len(receiver.received) == 4
-    assert await redeliver(world.db, endpoint_id=endpoint.id) == []
+    assert await redeliver(OPERATOR, world.db, endpoint_id=endpoint.id) == []
 
 
 async def test_gone_for_a_request_s_address_ends_that_delivery_alone(world: World, receiver: Receiver) -> None:
@@ -204,7 +205,7 @@ async def test_gone_for_a_request_s_address_ends_that_delivery_alone(world: Worl
 
 async def test_the_old_secret_signs_beside_the_new_one_for_a_while(world: World, receiver: Receiver) -> None:
     old = await world.endpoint(receiver.url, "generation.failed")
-    new = await rotate_secret(world.db, old.id, keep_seconds=3600)
+    new = await rotate_secret(OPERATOR, world.db, old.id, keep_seconds=3600)
     await world.end()
     await world.deliver()
     assert receiver.received[0].is_signed_with(old.secret)
@@ -214,7 +215,7 @@ async def test_the_old_secret_signs_beside_the_new_one_for_a_while(world: World,
     await world.deliver()
     assert not receiver.received[1].is_signed_with(old.secret)
     assert receiver.received[1].is_signed_with(new.secret)
-    newest = await rotate_secret(world.db, old.id, keep_seconds=0)
+    newest = await rotate_secret(OPERATOR, world.db, old.id, keep_seconds=0)
     await world.end()
     await world.deliver()
     assert not receiver.received[2].is_signed_with(new.secret)
@@ -225,15 +226,15 @@ async def test_redelivery_keeps_the_id_and_the_log(world: World, receiver: Recei
     await world.endpoint(receiver.url, "generation.failed")
     await world.end()
     await world.deliver()
-    (first,) = await list_deliveries(world.db)
-    (second_id,) = await redeliver(world.db, delivery_id=first.id)
+    (first,) = await list_deliveries(OPERATOR, world.db)
+    (second_id,) = await redeliver(OPERATOR, world.db, delivery_id=first.id)
     await world.deliver()
     assert len(receiver.received) == 2
     assert receiver.received[0].id == receiver.received[1].id == first.event_id
-    log = await list_deliveries(world.db, state="delivered")
+    log = await list_deliveries(OPERATOR, world.db, state="delivered")
     assert [record.id for record in log] == [second_id, first.id]
     with pytest.raises(NotFound):
-        await redeliver(world.db, delivery_id=999_999)
+        await redeliver(OPERATOR, world.db, delivery_id=999_999)
 
 
 async def test_an_endpoint_that_hangs_delays_nobody_else(
@@ -329,11 +330,11 @@ async def test_a_deleted_endpoint_takes_its_deliveries_along(world: World, recei
     endpoint = await world.endpoint(receiver.url, "generation.failed")
     await world.end()
     await world.end(webhook_url=receiver.url)
-    await delete_endpoint(world.db, endpoint.id)
+    await delete_endpoint(OPERATOR, world.db, endpoint.id)
     assert await world.one("select count(*) from events") == (1,)
     assert await world.deliver() == 1
     with pytest.raises(NotFound):
-        await delete_endpoint(world.db, endpoint.id)
+        await delete_endpoint(OPERATOR, world.db, endpoint.id)
 
 
 async def test_the_log_is_kept_for_a_month(world: World, receiver: Receiver) -> None:

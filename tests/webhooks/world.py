@@ -14,14 +14,13 @@ import psycopg
 
 from safelight import wiring
 from safelight.accounts.credit import add_credit
-from safelight.accounts.keys import Authenticator, create_key
+from safelight.accounts.keys import Authenticator
 from safelight.accounts.webhooks import NewSecret, create_endpoint
-from safelight.accounts.workspaces import create_workspace
 from safelight.db.pool import statement
 from safelight.domain.errors import ContentPolicyViolation, SafelightError
 from safelight.domain.generations import GenerationType
 from safelight.domain.request import Request
-from safelight.domain.scope import Principal
+from safelight.domain.scope import OPERATOR, Principal
 from safelight.lifecycle import settle
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.notify import LANE_SLOTS, WebhookDelivery
@@ -29,6 +28,7 @@ from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.submit import Submission, submit
 from safelight.node.settings import load_settings
 from safelight.webhooks.sender import Sender
+from tests.support.tenants import make_tenant
 
 _CATALOG = """
 [[models]]
@@ -62,7 +62,7 @@ class World:
 
     async def endpoint(self, url: str | None, *event_types: str) -> NewSecret:
         policy = self.parts.submitting.webhook_policy
-        return await create_endpoint(self.db, workspace=WORKSPACE, url=url, policy=policy, event_types=event_types)
+        return await create_endpoint(self.principal.scope, self.db, url=url, policy=policy, event_types=event_types)
 
     async def accept(self, webhook_url: str | None = None, prompt: str = "a pier") -> Claim:
         """An image that is under way."""
@@ -93,7 +93,8 @@ class World:
 
     async def credit(self, amount_nanos: int) -> None:
         """More credit, or less."""
-        await add_credit(self.db, WORKSPACE, amount_nanos, "for a test")
+        to = self.principal.scope
+        await add_credit(OPERATOR, self.db, to=to, amount_nanos=amount_nanos, reason="for a test")
 
     @contextlib.asynccontextmanager
     async def delivery(
@@ -173,10 +174,8 @@ async def open_world(database_url: str, folder: Path, **settings: str) -> AsyncI
     async with wiring.open_parts(load_settings(environ)) as parts:
         async with parts.db.connection() as connection:
             await connection.execute(EMPTY)
-        await create_workspace(parts.db, WORKSPACE)
-        await add_credit(parts.db, WORKSPACE, 10_000_000_000, "for tests")
-        key = await create_key(parts.db, workspace=WORKSPACE)
-        principal = await Authenticator(parts.db).authenticate(f"Bearer {key.secret}")
+        tenant = await make_tenant(parts.db, WORKSPACE, usd="10")
+        principal = await Authenticator(parts.db).authenticate(tenant.headers["Authorization"])
         yield World(parts, principal)
 
 

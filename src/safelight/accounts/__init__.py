@@ -1,8 +1,14 @@
-"""Who may ask, and what they may spend: workspaces, API keys, credit, balances and costs.
+"""Who may ask, and what they may spend: workspaces, API keys, credit, balances, costs and usage.
 
 workspaces  creating and listing them, and their limits
 keys        making, finding, listing and revoking API keys
 credit      adding credit, and its history
 balance     what is left
 costs       what was spent, by day
+usage       what was used and what was refused, by day, model and key
+books       the proof that all of it adds up
+webhooks    endpoints, and the log of what was delivered to them
+
+Every function takes a scope first: a workspace's, or the operator's. Its statement carries the scope in its condition,
+so what belongs to another workspace is to it as what never was.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from safelight.db.pool import Database
+from safelight.domain.scope import WorkspaceScope
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +15,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     held_nanos: int
 
 
-async def get_balance(db: Database, workspace_id: int) -> Balance:
-    balance = await db.one("find_balance", {"workspace_id": workspace_id}, Balance)
+async def get_balance(scope: WorkspaceScope, db: Database) -> Balance:
+    balance = await db.one("find_balance", {"workspace_id": scope.workspace_id}, Balance)
     assert balance is not None
     return balance

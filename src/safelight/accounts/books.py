@@ -1,12 +1,14 @@
-"""Proof that the money adds up: every balance rebuilt from the postings."""
+"""Proof that the money adds up: every balance rebuilt from the postings, and every day's usage from the generations."""
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import msgspec
 
 from safelight.db.pool import Database, every, one
+from safelight.domain.scope import OperatorScope
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,8 +23,25 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     rebuilt: Decimal
 
 
+class UsageDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """Usage of one date, workspace, type, model and key that is not what its generations say.
+
+    ``what``: the number of rows (one or none), of completed and of failed generations, or what was charged.
+    ``recorded`` is what the table has, ``rebuilt`` what the generations add up to; where there is nothing it is zero.
+    """
+
+    date: date
+    workspace: str
+    type: str
+    model: str
+    api_key_id: int | None
+    what: str
+    recorded: Decimal
+    rebuilt: Decimal
+
+
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """The ledger's totals in nano-dollars."""
+    """The ledger's totals in nano-dollars. ``daily_costs_nanos``: what every day's usage cost."""
 
     transfers: int
     funded_nanos: Decimal
@@ -50,30 +69,40 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
 
     statement: Statement
     drift: tuple[Drift, ...]
+    usage_drift: tuple[UsageDrift, ...]
 
     @property
     def balances(self) -> bool:
-        return not self.drift and not self.statement.problems()
+        return not self.problems()
+
+    def problems(self) -> list[str]:
+        """What does not add up, a line each: usage is told by its workspace. Empty where all does."""
+        of_usage = sorted({item.workspace for item in self.usage_drift})
+        return [
+            *self.statement.problems(),
+            *(f"{item.what} of {item.workspace} has drifted" for item in self.drift),
+            *(f"daily usage of {workspace} has drifted" for workspace in of_usage),
+        ]
 
 
-async def check_books(db: Database) -> Books:
-    """Rebuild every balance from the postings, in one snapshot, and compare."""
+async def check_books(operator: OperatorScope, db: Database) -> Books:
+    """Rebuild balances from the postings and usage from the generations, in one snapshot, and compare."""
     async with db.snapshot() as connection:
         drift = await every(connection, "books_drift", {}, Drift)
+        usage_drift = await every(connection, "books_usage", {}, UsageDrift)
         statement = await one(connection, "books_statement", {}, Statement)
     assert statement is not None
-    return Books(statement=statement, drift=tuple(drift))
+    return Books(statement=statement, drift=tuple(drift), usage_drift=tuple(usage_drift))
 
 
-async def check_and_record_books(db: Database) -> Books:
+async def check_and_record_books(operator: OperatorScope, db: Database) -> Books:
     """Check the books, and leave the result where readiness looks."""
-    books = await check_books(db)
-    problems = [*books.statement.problems(), *(f"{item.what} of {item.workspace} has drifted" for item in books.drift)]
-    await db.run("record_books_check", {"problems": problems})
+    books = await check_books(operator, db)
+    await db.run("record_books_check", {"problems": books.problems()})
     return books
 
 
-async def recorded_problems(db: Database) -> list[str]:
+async def recorded_problems(operator: OperatorScope, db: Database) -> list[str]:
     """What the last recorded check found."""
     row = await db.one("find_books_check", {}, tuple)
     return list(row[0]) if row else []

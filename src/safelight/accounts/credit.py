@@ -7,9 +7,10 @@ from datetime import datetime
 import msgspec
 from psycopg.errors import CheckViolation, NumericValueOutOfRange
 
-from safelight.accounts.workspaces import get_workspace, no_such_workspace
+from safelight.accounts.workspaces import no_such_workspace
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidParameter
+from safelight.domain.scope import OperatorScope, WorkspaceScope
 
 
 class CreditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,23 +22,27 @@ class CreditEntry(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-async def add_credit(db: Database, workspace: str, amount_nanos: int, reason: str) -> int:
-    """Add credit (a negative amount takes it back); the new available balance in nano-dollars."""
+async def add_credit(
+    operator: OperatorScope, db: Database, *, to: WorkspaceScope, amount_nanos: int, reason: str
+) -> int:
+    """Add credit (a negative amount takes it back); the new available balance in nano-dollars.
+
+    Nobody gives it to themselves: the operator does. Raises ``InvalidParameter`` and ``NotFound``.
+    """
     if amount_nanos == 0:
         raise InvalidParameter("The amount is zero. Give an amount such as 25 or 0.50.", param="amount")
     if not reason.strip():
         raise InvalidParameter("Say what the credit is for.", param="reason")
-    params = {"workspace": workspace, "amount_nanos": amount_nanos, "reason": reason}
+    params = {"workspace_id": to.workspace_id, "amount_nanos": amount_nanos, "reason": reason}
     try:
         row = await db.one("add_credit", params, tuple)
     except (CheckViolation, NumericValueOutOfRange):
         raise InvalidParameter("The balance would leave its range: it cannot go below zero.", param="amount") from None
     if row is None:
-        raise no_such_workspace(workspace)
+        raise no_such_workspace(to.workspace_id)
     return int(row[0])
 
 
-async def credit_history(db: Database, workspace: str) -> list[CreditEntry]:
-    """Credit added to a workspace, newest first. Raises ``NotFound``."""
-    await get_workspace(db, workspace)
-    return await db.all("credit_history", {"workspace": workspace}, CreditEntry)
+async def credit_history(scope: WorkspaceScope, db: Database) -> list[CreditEntry]:
+    """Credit added to the workspace, newest first."""
+    return await db.all("credit_history", {"workspace_id": scope.workspace_id}, CreditEntry)

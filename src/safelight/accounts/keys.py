@@ -12,7 +12,7 @@ from safelight.accounts.workspaces import no_such_workspace
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound, RateLimited
 from safelight.domain.ids import new_api_key, read_api_key
-from safelight.domain.scope import Principal
+from safelight.domain.scope import Principal, Scope, WorkspaceScope
 
 _REMEMBER_SECONDS = 0.9  # revocation must work within a second in every process
 _REMEMBER_KEYS = 10_000
@@ -43,21 +43,21 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def create_key(
+    scope: WorkspaceScope,
     db: Database,
     *,
-    workspace: str,
     name: str = "default",
     spend_cap_nanos: int | None = None,
     expires_at: datetime | None = None,
 ) -> NewKey:
-    """Make a key. Raises ``NotFound`` for an unknown workspace."""
+    """Make a key of the workspace. Raises ``InvalidParameter`` and ``NotFound``."""
     if not 1 <= len(name) <= 100:
         raise InvalidParameter("A key's name has 1 to 100 characters.", param="name")
     secret = new_api_key()
     key = read_api_key(secret)
     assert key is not None
     params = {
-        "workspace": workspace,
+        "workspace_id": scope.workspace_id,
         "name": name,
         "sha256": key.sha256,
         "prefix": key.prefix,
@@ -67,17 +67,18 @@ async def create_key(
     }
     row = await db.one("create_key", params, tuple)
     if row is None:
-        raise no_such_workspace(workspace)
+        raise no_such_workspace(scope.workspace_id)
     return NewKey(id=row[0], secret=secret)
 
 
-async def list_keys(db: Database, workspace: str | None = None) -> list[KeyRecord]:
-    return await db.all("list_keys", {"workspace": workspace}, KeyRecord)
+async def list_keys(scope: Scope, db: Database) -> list[KeyRecord]:
+    """Keys by workspace and age, those that were revoked too."""
+    return await db.all("list_keys", {"workspace_id": scope.workspace_id}, KeyRecord)
 
 
-async def revoke_key(db: Database, key_id: int) -> None:
+async def revoke_key(scope: Scope, db: Database, key_id: int) -> None:
     """Revoke a key for good. Raises ``NotFound``."""
-    if not await db.run("revoke_key", {"id": key_id}):
+    if not await db.run("revoke_key", {"id": key_id, "workspace_id": scope.workspace_id}):
         raise NotFound(f"There is no key {key_id}. 'safelight keys list' shows those that exist.", param="key")
 
 

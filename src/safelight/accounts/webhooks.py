@@ -11,6 +11,7 @@ from safelight.accounts.workspaces import get_workspace
 from safelight.db.pool import Database, every, one
 from safelight.domain.errors import InvalidParameter, NotFound
 from safelight.domain.events import EventType
+from safelight.domain.scope import Scope, WorkspaceScope
 from safelight.outbound.policy import OutboundPolicy
 from safelight.webhooks.sender import read_webhook_url
 from safelight.webhooks.signing import new_secret
@@ -64,7 +65,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def create_endpoint(
-    db: Database, *, workspace: str, url: str | None, policy: OutboundPolicy, event_types: Sequence[str] = ()
+    scope: WorkspaceScope, db: Database, *, url: str | None, policy: OutboundPolicy, event_types: Sequence[str] = ()
 ) -> NewSecret:
     """Make an endpoint for the given event types, or for all; without ``url``, the one for addresses in requests.
 
@@ -75,10 +76,10 @@ async def create_endpoint(
         raise InvalidParameter(f"There is no event {unknown[0]!r}. Use: {', '.join(EventType)}.", param="events")
     if url is None and event_types:
         raise InvalidParameter("Requests are told of their own generations. Leave the events out.", param="events")
-    await get_workspace(db, workspace)
+    await get_workspace(scope, db)
     secret = new_secret()
     params = {
-        "workspace": workspace,
+        "workspace_id": scope.workspace_id,
         "url": None if url is None else read_webhook_url(url, policy, param="url"),
         "event_types": sorted(set(event_types)) or None,
         "secret": secret,
@@ -91,39 +92,39 @@ async def create_endpoint(
     return NewSecret(id=row[0], secret=secret)
 
 
-async def list_endpoints(db: Database, workspace: str | None = None) -> list[Endpoint]:
+async def list_endpoints(scope: Scope, db: Database) -> list[Endpoint]:
     """Endpoints by workspace and age."""
-    return await db.all("list_endpoints", {"workspace": workspace}, Endpoint)
+    return await db.all("list_endpoints", {"workspace_id": scope.workspace_id}, Endpoint)
 
 
-async def rotate_secret(db: Database, endpoint_id: int, *, keep_seconds: int) -> NewSecret:
+async def rotate_secret(scope: Scope, db: Database, endpoint_id: int, *, keep_seconds: int) -> NewSecret:
     """Give an endpoint a new secret. The old one signs beside it for ``keep_seconds``. Raises ``NotFound``."""
     if keep_seconds < 0:
         raise InvalidParameter("The old secret cannot be kept for less than no time.", param="keep")
     secret = new_secret()
-    params = {"id": endpoint_id, "secret": secret, "keep_seconds": keep_seconds}
+    params = {**_named(scope, endpoint_id), "secret": secret, "keep_seconds": keep_seconds}
     row = await db.one("rotate_endpoint_secret", params, tuple)
     if row is None:
         raise _no_such_endpoint(endpoint_id)
     return NewSecret(id=endpoint_id, secret=secret, previous_until=row[0])
 
 
-async def enable_endpoint(db: Database, endpoint_id: int) -> None:
+async def enable_endpoint(scope: Scope, db: Database, endpoint_id: int) -> None:
     """Send to an endpoint again that was disabled. Raises ``NotFound``."""
-    if not await db.run("enable_endpoint", {"id": endpoint_id}):
+    if not await db.run("enable_endpoint", _named(scope, endpoint_id)):
         raise _no_such_endpoint(endpoint_id)
 
 
-async def delete_endpoint(db: Database, endpoint_id: int) -> None:
+async def delete_endpoint(scope: Scope, db: Database, endpoint_id: int) -> None:
     """Forget an endpoint and its log; what waits for it is not sent. Raises ``NotFound``."""
-    if await db.one("delete_endpoint", {"id": endpoint_id}, tuple) is None:
+    if await db.one("delete_endpoint", _named(scope, endpoint_id), tuple) is None:
         raise _no_such_endpoint(endpoint_id)
 
 
 async def list_deliveries(
+    scope: Scope,
     db: Database,
     *,
-    workspace: str | None = None,
     endpoint_id: int | None = None,
     state: str | None = None,
     most: int = 50,
@@ -131,16 +132,18 @@ async def list_deliveries(
     """The log, newest first: ``most`` lines of it."""
     if state is not None and state not in STATES:
         raise InvalidParameter(f"There is no state {state!r}. Use one of: {', '.join(STATES)}.", param="state")
-    params = {"workspace": workspace, "endpoint_id": endpoint_id, "state": state, "most": most}
+    params = {"workspace_id": scope.workspace_id, "endpoint_id": endpoint_id, "state": state, "most": most}
     return await db.all("list_deliveries", params, DeliveryRecord)
 
 
-async def redeliver(db: Database, *, delivery_id: int | None = None, endpoint_id: int | None = None) -> list[int]:
+async def redeliver(
+    scope: Scope, db: Database, *, delivery_id: int | None = None, endpoint_id: int | None = None
+) -> list[int]:
     """Deliver once more: one delivery, or all that failed at an endpoint. The numbers of the new deliveries.
 
     The event keeps its id. Raises ``NotFound`` for a delivery that is not there or whose endpoint is disabled.
     """
-    params = {"id": delivery_id, "endpoint_id": endpoint_id}
+    params = {"id": delivery_id, "endpoint_id": endpoint_id, "workspace_id": scope.workspace_id}
     async with db.connection() as connection, connection.transaction():
         made = [row[0] for row in await every(connection, "redeliver", params, tuple)]
         await one(connection, "wake_deliveries", {}, tuple)
@@ -150,6 +153,11 @@ async def redeliver(db: Database, *, delivery_id: int | None = None, endpoint_id
             "'safelight webhooks deliveries' and 'safelight webhooks list' show them."
         )
     return made
+
+
+def _named(scope: Scope, endpoint_id: int) -> dict[str, int | None]:
+    """Parameters of a statement about one endpoint."""
+    return {"id": endpoint_id, "workspace_id": scope.workspace_id}
 
 
 def _no_such_endpoint(endpoint_id: int) -> NotFound:

@@ -12,6 +12,7 @@ from safelight.api.auth import api_state
 from safelight.api.submission import HttpRequest
 from safelight.db.migrate import newest_revision
 from safelight.domain.errors import ServiceUnavailable
+from safelight.domain.scope import OPERATOR
 from safelight.keeping.services import KeepingServices as Services
 
 log = structlog.get_logger()
@@ -38,7 +39,7 @@ async def _check_database(services: Services) -> dict[str, str]:
         row = await services.db.one("database_revision", {}, tuple)
         if row is None or row[0] != newest_revision():
             return {"database": "ok", "migrations": "pending: run 'safelight migrate'"}
-        problems = await recorded_problems(services.db)
+        problems = await recorded_problems(OPERATOR, services.db)
     except ServiceUnavailable:
         return {"database": "away"}
     except UndefinedTable:

@@ -9,7 +9,7 @@ serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
 doctor       what is configured, what is reachable, what to do
-keys, workspaces, credit, books
+keys, workspaces, credit, usage, books
              accounts
 generations  what became of one
 provenance   the chain that signs files, and checking one
@@ -153,7 +153,15 @@ _COMMANDS = (
         "books:books",
         """Prove that the money adds up.
 
-        Rebuilds every balance from the ledger's postings and compares. Ends with status 1 if anything has drifted.""",
+        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares.
+        Ends with status 1 if anything has drifted.""",
+    ),
+    (
+        "usage",
+        "usage:usage",
+        """Show what was used and what was refused.
+
+        By UTC date, workspace, model and key. A refusal is counted where nothing was held yet.""",
     ),
 )
 _GROUPS = (

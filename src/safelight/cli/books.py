@@ -8,14 +8,21 @@ from safelight.accounts.books import Books, check_books
 from safelight.cli.database import with_database
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
+from safelight.db.pool import Database
 from safelight.domain.money import format_usd
+from safelight.domain.scope import OPERATOR
 
 _LINES = ("funded", "available", "held", "revenue")
+_USAGE_COLUMNS = ("date", "workspace", "type", "model", "key", "what", "recorded", "rebuilt")
 
 
 def books(*, as_json: AsJson = False, data_dir: DataDir = None) -> int:
-    """Rebuild every balance from the postings; the exit status is 1 if anything has drifted."""
-    result = with_database(data_dir, check_books)
+    """Rebuild balances from the postings and usage from the generations; exit status 1 if anything has drifted."""
+
+    async def work(database: Database) -> Books:
+        return await check_books(OPERATOR, database)
+
+    result = with_database(data_dir, work)
     if as_json:
         print_json({"balances": result.balances, **msgspec.to_builtins(result)})
     else:
@@ -34,5 +41,9 @@ def _print(result: Books) -> None:
         rows = [msgspec.structs.asdict(item) for item in result.drift]
         print("Accounts that are not what their postings say (nano-dollars):")
         print_table(rows, columns=list(rows[0]), empty="")
+    if result.usage_drift:
+        rows = [{**msgspec.structs.asdict(item), "key": item.api_key_id} for item in result.usage_drift]
+        print("Daily usage that is not what the generations add up to:")
+        print_table(rows, columns=_USAGE_COLUMNS, empty="")
     if result.balances:
         print("The books balance.")

@@ -7,12 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from safelight.accounts.credit import CreditEntry, add_credit, credit_history
+from safelight.accounts.workspaces import workspace_scope
 from safelight.cli.database import with_database
 from safelight.cli.money import amount as parse_amount
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
+from safelight.domain.scope import OPERATOR
 
 
 def add(
@@ -30,7 +32,8 @@ def add(
     nanos = parse_amount(amount)
 
     async def work(database: Database) -> int:
-        return await add_credit(database, workspace, nanos, reason)
+        to = await workspace_scope(OPERATOR, database, workspace)
+        return await add_credit(OPERATOR, database, to=to, amount_nanos=nanos, reason=reason)
 
     available = format_usd(with_database(data_dir, work))
     if as_json:
@@ -49,7 +52,7 @@ def history(
     """List the credit that a workspace was given, newest first."""
 
     async def work(database: Database) -> list[CreditEntry]:
-        return await credit_history(database, workspace)
+        return await credit_history(await workspace_scope(OPERATOR, database, workspace), database)
 
     rows = [
         {"id": e.id, "amount": format_usd(e.amount_nanos), "reason": e.reason, "created_at": e.created_at}

@@ -8,10 +8,11 @@ import msgspec
 
 from safelight.accounts.credit import add_credit
 from safelight.accounts.keys import create_key
-from safelight.accounts.workspaces import create_workspace
+from safelight.accounts.workspaces import create_workspace, workspace_scope
 from safelight.cli.options import DEFAULT_WORKSPACE
 from safelight.db.pool import Database
 from safelight.domain.money import NANOS_PER_USD
+from safelight.domain.scope import OPERATOR
 from safelight.node.data_folder import write_private
 
 PLAY_CREDIT_NANOS = 1_000 * NANOS_PER_USD
@@ -26,10 +27,12 @@ class FirstStart(msgspec.Struct, frozen=True, kw_only=True):
 
 async def ensure_default_workspace(database: Database) -> bool:
     """Make the default workspace, with credit to play with. False if it is there already."""
-    made = await create_workspace(database, DEFAULT_WORKSPACE)
-    if made:
-        await add_credit(database, DEFAULT_WORKSPACE, PLAY_CREDIT_NANOS, "Play money of the first start")
-    return made
+    made = await create_workspace(OPERATOR, database, DEFAULT_WORKSPACE)
+    if made is None:
+        return False
+    reason = "Play money of the first start"
+    await add_credit(OPERATOR, database, to=made, amount_nanos=PLAY_CREDIT_NANOS, reason=reason)
+    return True
 
 
 async def prepare_first_start(database: Database, key_file: Path, *, has_key: bool) -> FirstStart:
@@ -37,6 +40,6 @@ async def prepare_first_start(database: Database, key_file: Path, *, has_key: bo
     play_credit = await ensure_default_workspace(database)
     if has_key:
         return FirstStart(key=None, play_credit=play_credit)
-    key = await create_key(database, workspace=DEFAULT_WORKSPACE, name="safelight up")
+    key = await create_key(await workspace_scope(OPERATOR, database, DEFAULT_WORKSPACE), database, name="safelight up")
     write_private(key_file, f"{key.secret}\n")
     return FirstStart(key=key.secret, play_credit=play_credit)

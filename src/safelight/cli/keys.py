@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from safelight.accounts.keys import KeyRecord, NewKey, create_key, list_keys, revoke_key
+from safelight.accounts.workspaces import scope_of, workspace_scope
 from safelight.cli.database import with_database
 from safelight.cli.first_start import ensure_default_workspace
 from safelight.cli.money import amount
@@ -16,6 +17,7 @@ from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
+from safelight.domain.scope import OPERATOR
 
 
 def create(
@@ -35,7 +37,8 @@ def create(
     async def work(database: Database) -> NewKey:
         if workspace == DEFAULT_WORKSPACE:
             await ensure_default_workspace(database)
-        return await create_key(database, workspace=workspace, name=name, spend_cap_nanos=cap, expires_at=expires_at)
+        scope = await workspace_scope(OPERATOR, database, workspace)
+        return await create_key(scope, database, name=name, spend_cap_nanos=cap, expires_at=expires_at)
 
     key = with_database(data_dir, work, may_create=True)
     if plain:
@@ -55,7 +58,7 @@ def list_all(
     """List API keys: their first and last characters, and whether they work."""
 
     async def work(database: Database) -> list[KeyRecord]:
-        return await list_keys(database, workspace)
+        return await list_keys(await scope_of(OPERATOR, database, workspace), database)
 
     rows = [_row(key) for key in with_database(data_dir, work)]
     if as_json:
@@ -74,7 +77,7 @@ def revoke(
     """End an API key for good, within a second everywhere. Work that it started goes on."""
 
     async def work(database: Database) -> None:
-        await revoke_key(database, key_id)
+        await revoke_key(OPERATOR, database, key_id)
 
     with_database(data_dir, work)
     print(f"Key {key_id} is revoked.")

@@ -9,11 +9,13 @@ import msgspec
 from cyclopts import Parameter
 
 from safelight.accounts import webhooks as accounts
+from safelight.accounts.workspaces import scope_of, workspace_scope
 from safelight.cli.database import with_database
 from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidParameter
+from safelight.domain.scope import OPERATOR
 from safelight.node.settings import load_settings
 from safelight.wiring import outbound_policy
 
@@ -38,7 +40,8 @@ def create(
     types = [name.strip() for name in (events or "").split(",") if name.strip()]
 
     async def work(database: Database) -> accounts.NewSecret:
-        return await accounts.create_endpoint(database, workspace=workspace, url=url, policy=policy, event_types=types)
+        scope = await workspace_scope(OPERATOR, database, workspace)
+        return await accounts.create_endpoint(scope, database, url=url, policy=policy, event_types=types)
 
     made = with_database(data_dir, work)
     if as_json:
@@ -53,7 +56,7 @@ def list_all(*, workspace: OneWorkspace = None, as_json: AsJson = False, data_di
     """List endpoints: what they are told, whether they are on, and what waits for them."""
 
     async def work(database: Database) -> list[accounts.Endpoint]:
-        return await accounts.list_endpoints(database, workspace)
+        return await accounts.list_endpoints(await scope_of(OPERATOR, database, workspace), database)
 
     rows = [_endpoint(endpoint) for endpoint in with_database(data_dir, work)]
     if as_json:
@@ -74,7 +77,7 @@ def rotate(
     """Give an endpoint a new secret and print it. It is shown this once."""
 
     async def work(database: Database) -> accounts.NewSecret:
-        return await accounts.rotate_secret(database, endpoint_id, keep_seconds=round(keep_hours * 3600))
+        return await accounts.rotate_secret(OPERATOR, database, endpoint_id, keep_seconds=round(keep_hours * 3600))
 
     made = with_database(data_dir, work)
     if as_json:
@@ -90,7 +93,7 @@ def enable(endpoint_id: EndpointId, /, *, data_dir: DataDir = None) -> None:
     """Send to an endpoint again that was disabled."""
 
     async def work(database: Database) -> None:
-        await accounts.enable_endpoint(database, endpoint_id)
+        await accounts.enable_endpoint(OPERATOR, database, endpoint_id)
 
     with_database(data_dir, work)
     print(
@@ -102,7 +105,7 @@ def delete(endpoint_id: EndpointId, /, *, data_dir: DataDir = None) -> None:
     """Forget an endpoint and its log. What waits for it is not sent."""
 
     async def work(database: Database) -> None:
-        await accounts.delete_endpoint(database, endpoint_id)
+        await accounts.delete_endpoint(OPERATOR, database, endpoint_id)
 
     with_database(data_dir, work)
     print(f"Endpoint {endpoint_id} is gone.")
@@ -122,9 +125,8 @@ def deliveries(
         raise InvalidParameter("Show at least one line.", param="limit")
 
     async def work(database: Database) -> list[accounts.DeliveryRecord]:
-        return await accounts.list_deliveries(
-            database, workspace=workspace, endpoint_id=endpoint, state=state, most=limit
-        )
+        scope = await scope_of(OPERATOR, database, workspace)
+        return await accounts.list_deliveries(scope, database, endpoint_id=endpoint, state=state, most=limit)
 
     rows = [_delivery(record) for record in with_database(data_dir, work)]
     if as_json:
@@ -146,7 +148,7 @@ def redeliver(
         raise InvalidParameter("Give a delivery's number, or an endpoint with --endpoint.")
 
     async def work(database: Database) -> list[int]:
-        return await accounts.redeliver(database, delivery_id=delivery_id, endpoint_id=endpoint)
+        return await accounts.redeliver(OPERATOR, database, delivery_id=delivery_id, endpoint_id=endpoint)
 
     made = with_database(data_dir, work)
     print(f"On their way again: {len(made)}." if made else "Nothing has failed there.")

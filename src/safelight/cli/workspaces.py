@@ -15,6 +15,7 @@ from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.money import format_usd
+from safelight.domain.scope import OPERATOR
 from safelight.node.settings import Settings, load_settings
 
 Name = Annotated[str, Parameter(help="The workspace: lower-case letters, digits and '-'.")]
@@ -26,7 +27,7 @@ def create(name: Name, /, *, as_json: AsJson = False, data_dir: DataDir = None) 
     """Make a workspace. It starts without credit: 'safelight credit add' gives it some."""
 
     async def work(database: Database) -> bool:
-        return await accounts.create_workspace(database, name)
+        return await accounts.create_workspace(OPERATOR, database, name) is not None
 
     made = with_database(data_dir, work, may_create=True)
     if as_json:
@@ -37,7 +38,11 @@ def create(name: Name, /, *, as_json: AsJson = False, data_dir: DataDir = None) 
 
 def list_all(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """List workspaces with their credit in US dollars and their limits."""
-    rows = [_row(workspace) for workspace in with_database(data_dir, accounts.list_workspaces)]
+
+    async def work(database: Database) -> list[accounts.Workspace]:
+        return await accounts.list_workspaces(OPERATOR, database)
+
+    rows = [_row(workspace) for workspace in with_database(data_dir, work)]
     if as_json:
         print_json(rows)
         return
@@ -57,8 +62,9 @@ def limits(
     """Set a workspace's limits, or show them. What is not given stays; '-' means the setting's."""
 
     async def work(database: Database) -> accounts.Workspace:
+        of = await accounts.workspace_scope(OPERATOR, database, name)
         return await accounts.set_limits(
-            database, name, image_rpm=image_rpm, video_rpm=video_rpm, concurrency=concurrency
+            OPERATOR, database, of=of, image_rpm=image_rpm, video_rpm=video_rpm, concurrency=concurrency
         )
 
     row = _row(with_database(data_dir, work))

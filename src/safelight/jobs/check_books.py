@@ -6,6 +6,7 @@ import structlog
 from procrastinate import App, JobContext
 
 from safelight.accounts.books import check_and_record_books
+from safelight.domain.scope import OPERATOR
 from safelight.jobs.parts import parts_of
 
 log = structlog.get_logger()
@@ -20,6 +21,6 @@ def register(app: App, *, queue: str) -> None:
 
 
 async def _check_books(context: JobContext, timestamp: int) -> None:
-    books = await check_and_record_books(parts_of(context).running.db)
+    books = await check_and_record_books(OPERATOR, parts_of(context).running.db)
     if not books.balances:
         log.error("the books do not balance", remedy="run 'safelight books'")

@@ -22,7 +22,7 @@ from safelight.lifecycle.submit import quote
 @get("/v2/billing/balance", before_request=require_key)
 async def balance(request: HttpRequest) -> Response[bytes]:
     """What the workspace may spend now."""
-    left = await get_balance(api_state(request).db, principal(request).workspace_id)
+    left = await get_balance(principal(request).scope, api_state(request).db)
     return json_response(wire.BalanceAnswer(balance=format_usd(left.available_nanos)))
 
 
@@ -30,7 +30,7 @@ async def balance(request: HttpRequest) -> Response[bytes]:
 async def costs(request: HttpRequest) -> Response[bytes]:
     """What the workspace spent, by UTC date."""
     start, end = _moment(request, "start"), _moment(request, "end")
-    days = await daily_costs(api_state(request).db, principal(request).workspace_id, start, end)
+    days = await daily_costs(principal(request).scope, api_state(request).db, start, end)
     return json_response(
         wire.CostsAnswer(
             start=wire.iso_milliseconds(start),
@@ -60,7 +60,7 @@ async def _quote(
     body, _ = await read_body(request, into)
     asked = body.request()
     spec, price = quote(services, asked)
-    left = await get_balance(services.db, principal(request).workspace_id)
+    left = await get_balance(principal(request).scope, services.db)
     return json_response(wire.quote(asked, spec, price, available_nanos=left.available_nanos))
 
 

@@ -10,7 +10,7 @@ with ledger as (
         coalesce(sum(charged_nanos), 0) as charged_nanos
     from generations group by workspace_id
 ), costs as (
-    select workspace_id, sum(cost_nanos) as cost_nanos from daily_costs group by workspace_id
+    select workspace_id, sum(cost_nanos) as cost_nanos from daily_usage group by workspace_id
 )
 select w.name as workspace, line.what, line.recorded::numeric, line.rebuilt::numeric
 from workspaces w

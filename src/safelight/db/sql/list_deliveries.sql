@@ -6,7 +6,7 @@ from deliveries d
 join events v on v.id = d.event_id
 join webhook_endpoints e on e.id = d.endpoint_id
 join workspaces w on w.id = e.workspace_id
-where (%(workspace)s::text is null or w.name = %(workspace)s)
+where (%(workspace_id)s::bigint is null or e.workspace_id = %(workspace_id)s)
   and (%(endpoint_id)s::bigint is null or d.endpoint_id = %(endpoint_id)s)
   and (%(state)s::text is null or d.state = %(state)s::delivery_state)
 order by d.id desc

@@ -3,5 +3,5 @@ select e.id, w.name as workspace, e.url, e.event_types, e.created_at, e.disabled
        case when e.previous_until > now() then e.previous_until end as previous_until,
        (select count(*) from deliveries d where d.endpoint_id = e.id and d.state = 'pending') as pending
 from webhook_endpoints e join workspaces w on w.id = e.workspace_id
-where %(workspace)s::text is null or w.name = %(workspace)s
+where %(workspace_id)s::bigint is null or e.workspace_id = %(workspace_id)s
 order by w.name, e.id;

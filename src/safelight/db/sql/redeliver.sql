@@ -4,6 +4,7 @@ insert into deliveries (event_id, endpoint_id, url, lane)
 select d.event_id, d.endpoint_id, d.url, d.lane
 from deliveries d join webhook_endpoints e on e.id = d.endpoint_id
 where e.disabled_at is null
+  and (%(workspace_id)s::bigint is null or e.workspace_id = %(workspace_id)s)
   and (d.id = %(id)s::bigint
        or (d.endpoint_id = %(endpoint_id)s::bigint and d.state = 'failed'
            and not exists (

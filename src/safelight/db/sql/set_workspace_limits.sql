@@ -3,4 +3,4 @@ update workspaces set
     image_rpm = nullif(coalesce(%(image_rpm)s, image_rpm), 0),
     video_rpm = nullif(coalesce(%(video_rpm)s, video_rpm), 0),
     concurrency = nullif(coalesce(%(concurrency)s, concurrency), 0)
-where name = %(name)s;
+where id = %(workspace_id)s;

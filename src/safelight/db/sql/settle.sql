@@ -32,6 +32,7 @@ with ended as (
     insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos, revenue_nanos)
     select workspace_id, 'settle', id, held_nanos - charged_nanos, -held_nanos, charged_nanos from ended
 ), cost as (
+    -- For nodes of the release before: their books read it, ours read daily_usage. The next migration drops it.
     insert into daily_costs (workspace_id, date, cost_nanos)
     select workspace_id, (now() at time zone 'UTC')::date, charged_nanos from ended where charged_nanos > 0
     on conflict (workspace_id, date) do update set cost_nanos = daily_costs.cost_nanos + excluded.cost_nanos
