@@ -15,12 +15,13 @@ from importlib import resources
 from pathlib import Path
 
 import msgspec
-from litestar.types import ASGIApp
+from starlette.types import ASGIApp
 
 from safelight.accounts.keys import Authenticator
 from safelight.api.answer import encode
 from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
+from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
 from safelight.blobs import open_store
 from safelight.db.pool import Connection, Database
@@ -211,7 +212,12 @@ def create_app() -> ASGIApp:
                 await asyncio.gather(*stopping)
                 await runner.close(_grace_seconds(settings))
 
-    return make_api(open_state, most_open=settings.address_concurrency, most_refusals=settings.address_refusals)
+    return make_api(
+        open_state,
+        dialects=(getimg.DIALECT,),
+        most_open=settings.address_concurrency,
+        most_refusals=settings.address_refusals,
+    )
 
 
 def _ends_runs_at_signal(runner: Runner, settings: Settings) -> set[asyncio.Task[None]]:

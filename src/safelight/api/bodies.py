@@ -9,8 +9,7 @@ from collections import Counter
 from typing import Any, NoReturn, TypeVar, get_args
 
 import msgspec
-from litestar import Request
-from litestar.exceptions.http_exceptions import InternalServerException, RequestEntityTooLarge
+from starlette.requests import ClientDisconnect, Request
 
 from safelight.api.getimg.wire import ImageGenerationBody
 from safelight.domain.errors import InvalidParameter, ParameterMissing, RequestTimeout, RequestTooLarge
@@ -30,20 +29,32 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 40  # more than any parameter takes, and few enough that reading them costs nothing
 
 
-async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, bytes]:
+async def read_body(request: Request, into: type[T]) -> tuple[T, bytes]:
     """The body as ``into``, and its bytes as they came. Raises ``InvalidParameter`` or ``ParameterMissing``."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.body()
+            raw = await _received(request)
     except TimeoutError:
         raise RequestTimeout from None
-    except RequestEntityTooLarge:
-        raise RequestTooLarge from None
-    except InternalServerException:  # how the framework says that the client left
+    except ClientDisconnect:
         raise InvalidParameter("The body ended before the length that was announced.") from None
     if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice
         return await asyncio.to_thread(parse_body, raw, into), raw
     return parse_body(raw, into), raw
+
+
+async def _received(request: Request) -> bytes:
+    """The body, which is refused as soon as it is known to be over the limit."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+        raise RequestTooLarge
+    pieces, size_bytes = [], 0
+    async for piece in request.stream():
+        pieces.append(piece)
+        size_bytes += len(piece)
+        if size_bytes > MAX_BODY_BYTES:
+            raise RequestTooLarge
+    return b"".join(pieces)
 
 
 def parse_body(raw: bytes, into: type[T]) -> T:

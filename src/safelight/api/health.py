@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import structlog
-from litestar import Response, get
 from psycopg.errors import UndefinedTable
+from starlette.requests import Request
+from starlette.responses import Response
 
 from safelight.accounts.books import recorded_problems
 from safelight.api.answer import json_response
 from safelight.api.auth import api_state
-from safelight.api.submission import HttpRequest
+from safelight.api.dialect import Route
 from safelight.db.migrate import newest_revision
 from safelight.domain.errors import ServiceUnavailable
 from safelight.keeping.services import KeepingServices as Services
@@ -17,14 +18,12 @@ from safelight.keeping.services import KeepingServices as Services
 log = structlog.get_logger()
 
 
-@get("/healthz", sync_to_thread=False)
-def healthz() -> dict[str, str]:
+async def healthz(_: Request) -> Response:
     """The process lives."""
-    return {"status": "ok"}
+    return json_response({"status": "ok"})
 
 
-@get("/readyz")
-async def readyz(request: HttpRequest) -> Response[bytes]:
+async def readyz(request: Request) -> Response:
     """The database, its migrations and the store are there, and the books balanced when last checked."""
     services = api_state(request).keeping
     checks = {**await _check_database(services), "store": await _check_store(services)}
@@ -53,3 +52,9 @@ async def _check_store(services: Services) -> str:
         log.error("the media store is away", reason=error.message)
         return "away"
     return "ok"
+
+
+ROUTES = (
+    Route("GET", "/healthz", healthz, needs_key=False),
+    Route("GET", "/readyz", readyz, needs_key=False),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -148,6 +149,33 @@ async def view_after(
                 await changed.wait()
                 changed.clear()
     return found
+
+
+async def follow(
+    services: ViewServices, workspace_id: int, generation_id: str, *, quiet_seconds: float
+) -> AsyncIterator[GenerationView | None]:
+    """How a generation stands now, again whenever that may have changed, and at last how it ended.
+
+    None each time that nothing is heard for ``quiet_seconds``; then it is looked at all the same.
+    """
+    with services.changes.subscribed(generation_id) as changed:
+        while True:
+            changed.clear()
+            found = await view_of_any_type(services, workspace_id, generation_id)
+            yield found
+            if found.state.is_final:
+                return
+            if not await _happens(changed, quiet_seconds):
+                yield None
+
+
+async def _happens(changed: asyncio.Event, within_seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(within_seconds):
+            await changed.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def list_views(

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from safelight.domain.catalog import Model, Rate
+from safelight.domain.errors import SafelightError
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.money import as_decimal, format_usd
@@ -328,6 +329,10 @@ class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorDetail
+
+
+def error_body(error: SafelightError) -> ErrorBody:
+    return ErrorBody(error=ErrorDetail(message=error.message, param=error.param, code=error.code))
 
 
 def completed_image(view: GenerationView) -> CompletedImage:
