@@ -5,6 +5,7 @@ dialect     what a dialect is: its routes, and the shape of its errors
 routing     from a path and a method to a handler, and from what it raises to an answer
 auth        what the routes share, and whose request it is
 bodies      reading a request body strictly
+faults      why a body is refused, from its struct's own types
 submission  what generations share: the submission read from a request, and the headers of its answer
 errors      from an error's kind to an HTTP answer
 answer      JSON answers, with exact amounts, and streams of events

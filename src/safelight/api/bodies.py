@@ -6,14 +6,13 @@ import asyncio
 import json
 import re
 from collections import Counter
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import NoReturn, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from safelight.api.getimg.wire import ImageGenerationBody
-from safelight.domain.errors import InvalidParameter, ParameterMissing, RequestTimeout, RequestTooLarge
-from safelight.domain.media import ImageFormat, ReferenceRole
+from safelight.api.faults import fault_in
+from safelight.domain.errors import InvalidParameter, RequestTimeout, RequestTooLarge
 from safelight.domain.text import cut
 
 MAX_BODY_BYTES = 25 * 1024 * 1024
@@ -23,8 +22,6 @@ LARGE_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
-_FIELD = re.compile(r"field `([^`]*)`")
-_AT_MOST = re.compile(r"of length <= (\d+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 40  # more than any parameter takes, and few enough that reading them costs nothing
 
@@ -64,8 +61,8 @@ def parse_body(raw: bytes, into: type[T]) -> T:
         raise InvalidParameter("The body must be a JSON object.")
     try:
         return msgspec.convert(document, into)
-    except msgspec.ValidationError as error:
-        raise _explained(str(error), into) from None
+    except msgspec.ValidationError:
+        raise fault_in(document, into) or InvalidParameter("The body is not what this call takes.") from None
 
 
 def parse_json(raw: bytes) -> object:
@@ -127,46 +124,3 @@ def _check_strings(value: object, depth: int) -> None:
         case list():
             for item in value:
                 _check_strings(item, depth + 1)
-
-
-def _explained(reason: str, into: type[Any]) -> InvalidParameter | ParameterMissing:
-    what, _, where = reason.partition(" - at ")
-    path = where.strip("`").removeprefix("$").lstrip(".")
-    field = _FIELD.search(what)
-    if field:
-        name = cut(field[1])
-        param = f"{path}.{name}" if path else name
-        if "missing required" in what:
-            return ParameterMissing(f"{param} is missing. It is required.", param=param)
-        known = ", ".join(into.__struct_fields__) if not path else "url, role"
-        return InvalidParameter(f"{param} is not a parameter of this call. It takes: {known}.", param=param)
-    if choices := _choices(path, into):
-        return InvalidParameter(f"{path} is not supported. Use one of: {', '.join(choices)}.", param=path)
-    return InvalidParameter(f"{path}: {_plain(what)}.", param=path or None)
-
-
-def _choices(path: str, into: type[Any]) -> tuple[str, ...]:
-    """What a parameter with fixed values takes; nothing for the others."""
-    if path == "output_format":
-        return get_args(ImageFormat)
-    if path.endswith(".role"):
-        return ("reference_image",) if into is ImageGenerationBody else get_args(ReferenceRole)
-    return ()
-
-
-def _plain(what: str) -> str:
-    """msgspec's own words, for people who have never heard of it."""
-    unit = "items" if "`array`" in what else "characters"
-    bounded = what.replace("of length >= 1", "that is not empty")
-    bounded = _AT_MOST.sub(rf"of at most \1 {unit}", bounded)
-    return (
-        bounded.replace("`str`", "a string")
-        .replace("`int`", "a whole number")
-        .replace("`bool`", "true or false")
-        .replace("`array`", "a list")
-        .replace("`object`", "an object")
-        .replace("`float`", "a number with a fraction")
-        .replace("`null`", "null")
-        .replace("`", "")
-        .replace("Expected", "expected")
-    )
