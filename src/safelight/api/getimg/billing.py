@@ -49,7 +49,7 @@ async def quote_video(request: Request) -> Response:
     return await _quote(request, wire.VideoGenerationBody)
 
 
-async def _quote(request: Request, into: type[wire.ImageGenerationBody] | type[wire.VideoGenerationBody]) -> Response:
+async def _quote(request: Request, into: type[wire.GenerationBody]) -> Response:
     services = api_state(request).submitting
     body, _ = await read_body(request, into)
     asked = body.request()
