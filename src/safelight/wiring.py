@@ -41,6 +41,7 @@ from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
+from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
 from safelight.lifecycle.views import GenerationView
@@ -155,6 +156,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         moderator = _moderator(settings)
         if moderator is not None:
             stack.push_async_callback(moderator.close)
+        refusals = Refusals(keeping.db)
+        stack.push_async_callback(refusals.close)
         limits = _limits(settings)
         yield Parts(
             submitting=SubmitServices(
@@ -166,6 +169,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 enqueue=put_on_queue,
                 limits=limits,
                 work_dir=keeping.work_dir,
+                refusals=refusals,
                 webhook_policy=policy,
             ),
             running=RunServices(

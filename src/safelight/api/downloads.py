@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import structlog
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from safelight.api.auth import ApiState, state_of
@@ -72,19 +73,38 @@ class Downloads:
 
 
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
-    sending: _Sending | None = None
     try:
-        state = state_of(scope)
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("A download takes GET and HEAD.")
-        found = await _find(state.keeping, scope["path"].strip("/").split("/")[2:], scope["query_string"])
-        sending = _Sending(state, found, scope, receive, send)
-        await sending.send()
+        path = scope["path"].strip("/").split("/")[2:]
+        found = await _find(state_of(scope).keeping, path, scope["query_string"])
     except Exception as error:
-        if sending is not None and sending.has_begun:
-            raise  # the server ends the connection: the client knows it is short
         allow = {"allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else None
         await error_response(scope, error, allow)(scope, receive, send)
+    else:
+        await send_file(found, scope, receive, send)
+
+
+async def send_file(found: FileToSend, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a GET or HEAD with a file: whole, in ranges, or only its headers, as the request's headers ask."""
+    sending = _Sending(state_of(scope), found, scope, receive, send)
+    try:
+        await sending.send()
+    except Exception as error:
+        if sending.has_begun:
+            raise  # the server ends the connection: the client knows it is short
+        await error_response(scope, error)(scope, receive, send)
+
+
+class FileResponse(Response):
+    """A file as the answer of a route."""
+
+    def __init__(self, found: FileToSend) -> None:
+        super().__init__()
+        self._found = found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_file(self._found, scope, receive, send)
 
 
 async def _find(services: KeepingServices, path: list[str], query: bytes) -> FileToSend:
