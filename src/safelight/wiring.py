@@ -14,12 +14,13 @@ from importlib import resources
 from pathlib import Path
 
 import msgspec
-from litestar.types import ASGIApp
+from starlette.types import ASGIApp
 
 from safelight.accounts.keys import Authenticator
 from safelight.api.answer import encode
 from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
+from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
 from safelight.blobs import open_store
 from safelight.db.pool import Connection, Database
@@ -40,6 +41,7 @@ from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
+from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
 from safelight.lifecycle.views import GenerationView
@@ -147,6 +149,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         moderator = _moderator(settings)
         if moderator is not None:
             stack.push_async_callback(moderator.close)
+        refusals = Refusals(keeping.db)
+        stack.push_async_callback(refusals.close)
         limits = _limits(settings)
         yield Parts(
             submitting=SubmitServices(
@@ -158,6 +162,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 enqueue=put_on_queue,
                 limits=limits,
                 work_dir=keeping.work_dir,
+                refusals=refusals,
                 webhook_policy=policy,
             ),
             running=RunServices(
@@ -204,7 +209,12 @@ def create_app() -> ASGIApp:
                 await asyncio.gather(*stopping)
                 await runner.close(_grace_seconds(settings))
 
-    return make_api(open_state, most_open=settings.address_concurrency, most_refusals=settings.address_refusals)
+    return make_api(
+        open_state,
+        dialects=(getimg.DIALECT,),
+        most_open=settings.address_concurrency,
+        most_refusals=settings.address_refusals,
+    )
 
 
 def _ends_runs_at_signal(runner: Runner, settings: Settings) -> set[asyncio.Task[None]]:

@@ -1,16 +1,21 @@
 """The HTTP surface: the frame, and a folder for each dialect. No SQL, no provider code.
 
-app         the ASGI application, put together from the routes that wiring hands it
+app         the ASGI application, put together from the dialects that wiring hands it
+dialect     what a dialect is: its routes, and the shape of its errors
+routing     from a path and a method to a handler, and from what it raises to an answer
 auth        what the routes share, and whose request it is
 bodies      reading a request body strictly
-submission  what generations share: the submission read from a request, rate limit headers
+faults      why a body is refused, from its struct's own types
+submission  what generations share: the submission read from a request, and the headers of its answer
 errors      from an error's kind to an HTTP answer
-answer      JSON answers, with exact amounts
+answer      JSON answers, with exact amounts, and streams of events
 downloads   signed links to files
 ranges      conditional and range requests (RFC 9110)
-reference   the page at /docs
+reference   a dialect described: a document for machines, a page for people
 health      whether the process lives and can serve
 fair_use    what one address may take
 access      request ids and the access log
 getimg/     the public v2 contract: its routes, its wire structs, its description
+
+The frame imports no dialect, and no dialect another.
 """

@@ -6,8 +6,7 @@ import logging
 import time
 from contextvars import ContextVar
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.domain.ids import new_ulid
 from safelight.domain.text import cut
@@ -31,7 +30,7 @@ class AccessLog:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         rid, path = new_ulid(), scope["path"]
@@ -51,6 +50,6 @@ class AccessLog:
         finally:
             if path not in _QUIET and log.isEnabledFor(logging.INFO):
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                told = (scope["method"], cut(path), status, milliseconds, rid)
+                values = (scope["method"], cut(path), status, milliseconds, rid)
                 # Not ``log.info``, which walks the stack to find its caller.
-                log.handle(log.makeRecord(ACCESS, logging.INFO, __file__, 0, "%s %s %s %s ms %s", told, None))
+                log.handle(log.makeRecord(ACCESS, logging.INFO, __file__, 0, "%s %s %s %s ms %s", values, None))

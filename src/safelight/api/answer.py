@@ -1,14 +1,14 @@
-"""JSON answers. Amounts are exact decimals, written as JSON numbers digit by digit."""
+"""JSON answers, with amounts as exact numbers, and streams of events."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import msgspec
-from litestar import Response
-from litestar.enums import MediaType
+from starlette.responses import Response, StreamingResponse
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_UNBUFFERED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 def encode(body: object) -> bytes:
@@ -16,6 +16,21 @@ def encode(body: object) -> bytes:
     return _ENCODER.encode(body)
 
 
-def json_response(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+def json_response(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer; money in it stays exact."""
-    return Response(encode(body), status_code=status, headers=headers, media_type=MediaType.JSON)
+    return Response(encode(body), status_code=status, headers=headers, media_type="application/json")
+
+
+def event_stream(events: AsyncIterator[bytes]) -> Response:
+    """Server-sent events, each sent as soon as it is there. What makes them is closed when the client leaves."""
+    return StreamingResponse(events, headers=_UNBUFFERED, media_type="text/event-stream")
+
+
+def server_sent_event(name: str, body: object) -> bytes:
+    """One event with a JSON body (HTML, section 9.2)."""
+    return b"event: %b\r\ndata: %b\r\n\r\n" % (name.encode(), encode(body))
+
+
+def server_sent_comment(text: str) -> bytes:
+    """What keeps a quiet stream open; clients pass it over."""
+    return b": %b\r\n\r\n" % text.encode()

@@ -1,18 +1,26 @@
-"""What the routes need, kept on the application."""
+"""What the routes need, kept by the server for every request; and whose request it is."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import overload
 
 import msgspec
-from litestar.connection import ASGIConnection
+from starlette.requests import Request
+from starlette.types import Scope
 
 from safelight.accounts.keys import Authenticator
-from safelight.db.pool import Database
 from safelight.domain.scope import Principal
 from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import RunServices, SubmitServices, ViewServices
+
+STATE = "api"
+"""In the state that the server hands to every request: the process's ``ApiState``."""
+
+SUSPECT = "safelight.suspect"
+"""In a request's scope: many wrong keys came from its address."""
+
+_PRINCIPAL = "safelight.principal"
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,30 +36,40 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     accel_prefix: str | None = None
     redirects: bool = False
 
-    @property
-    def db(self) -> Database:
-        return self.viewing.db
+
+def api_state(request: Request) -> ApiState:
+    return state_of(request.scope)
 
 
-SUSPECT = "safelight.suspect"
-"""In a request's scope: many wrong keys came from its address."""
-
-Connection = ASGIConnection[Any, Any, Any, Any]
-
-
-def api_state(connection: Connection) -> ApiState:
-    return cast(ApiState, connection.app.state.api)
+def state_of(scope: Scope) -> ApiState:
+    """As ``api_state``, outside the routes."""
+    state: ApiState = scope["state"][STATE]
+    return state
 
 
-async def require_key(connection: Connection) -> None:
+async def require_key(request: Request) -> None:
     """Goes before a request: it must carry a valid API key. Raises ``InvalidApiKey``."""
-    header = connection.headers.getall("authorization", [])
-    sender = header[0] if len(header) == 1 else None
-    scope = cast(dict[str, Any], connection.scope)
-    authenticator = api_state(connection).authenticator
-    scope["principal"] = await authenticator.authenticate(sender, is_suspect=scope.get(SUSPECT, False))
+    scope = request.scope
+    sent = [value for name, value in scope["headers"] if name == b"authorization"]
+    header = sent[0].decode("latin-1") if len(sent) == 1 else None
+    authenticator = api_state(request).authenticator
+    scope[_PRINCIPAL] = await authenticator.authenticate(header, is_suspect=scope.get(SUSPECT, False))
 
 
-def principal(connection: Connection) -> Principal:
+def principal(request: Request) -> Principal:
     """Who sent a request that ``require_key`` let through."""
-    return cast(Principal, cast(dict[str, Any], connection.scope)["principal"])
+    sender: Principal = request.scope[_PRINCIPAL]
+    return sender
+
+
+@overload
+def query_value(request: Request, name: str) -> str | None: ...
+
+
+@overload
+def query_value(request: Request, name: str, default: str) -> str: ...
+
+
+def query_value(request: Request, name: str, default: str | None = None) -> str | None:
+    """A parameter of the query, the first of several with one name."""
+    return next(iter(request.query_params.getlist(name)), default)

@@ -6,15 +6,13 @@ import asyncio
 import json
 import re
 from collections import Counter
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import NoReturn, TypeVar
 
 import msgspec
-from litestar import Request
-from litestar.exceptions.http_exceptions import InternalServerException, RequestEntityTooLarge
+from starlette.requests import ClientDisconnect, Request
 
-from safelight.api.getimg.wire import ImageGenerationBody
-from safelight.domain.errors import InvalidParameter, ParameterMissing, RequestTimeout, RequestTooLarge
-from safelight.domain.media import ImageFormat, ReferenceRole
+from safelight.api.faults import fault_in
+from safelight.domain.errors import InvalidParameter, RequestTimeout, RequestTooLarge
 from safelight.domain.text import cut
 
 MAX_BODY_BYTES = 25 * 1024 * 1024
@@ -24,26 +22,36 @@ LARGE_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
-_FIELD = re.compile(r"field `([^`]*)`")
-_AT_MOST = re.compile(r"of length <= (\d+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DIGITS = 40  # more than any parameter takes, and few enough that reading them costs nothing
 
 
-async def read_body(request: Request[Any, Any, Any], into: type[T]) -> tuple[T, bytes]:
+async def read_body(request: Request, into: type[T]) -> tuple[T, bytes]:
     """The body as ``into``, and its bytes as they came. Raises ``InvalidParameter`` or ``ParameterMissing``."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.body()
+            raw = await _received(request)
     except TimeoutError:
         raise RequestTimeout from None
-    except RequestEntityTooLarge:
-        raise RequestTooLarge from None
-    except InternalServerException:  # how the framework says that the client left
+    except ClientDisconnect:
         raise InvalidParameter("The body ended before the length that was announced.") from None
     if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice
         return await asyncio.to_thread(parse_body, raw, into), raw
     return parse_body(raw, into), raw
+
+
+async def _received(request: Request) -> bytes:
+    """The body, which is refused as soon as it is known to be over the limit."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+        raise RequestTooLarge
+    pieces, size_bytes = [], 0
+    async for piece in request.stream():
+        pieces.append(piece)
+        size_bytes += len(piece)
+        if size_bytes > MAX_BODY_BYTES:
+            raise RequestTooLarge
+    return b"".join(pieces)
 
 
 def parse_body(raw: bytes, into: type[T]) -> T:
@@ -53,8 +61,8 @@ def parse_body(raw: bytes, into: type[T]) -> T:
         raise InvalidParameter("The body must be a JSON object.")
     try:
         return msgspec.convert(document, into)
-    except msgspec.ValidationError as error:
-        raise _explained(str(error), into) from None
+    except msgspec.ValidationError:
+        raise fault_in(document, into) or InvalidParameter("The body is not what this call takes.") from None
 
 
 def parse_json(raw: bytes) -> object:
@@ -116,46 +124,3 @@ def _check_strings(value: object, depth: int) -> None:
         case list():
             for item in value:
                 _check_strings(item, depth + 1)
-
-
-def _explained(reason: str, into: type[Any]) -> InvalidParameter | ParameterMissing:
-    what, _, where = reason.partition(" - at ")
-    path = where.strip("`").removeprefix("$").lstrip(".")
-    field = _FIELD.search(what)
-    if field:
-        name = cut(field[1])
-        param = f"{path}.{name}" if path else name
-        if "missing required" in what:
-            return ParameterMissing(f"{param} is missing. It is required.", param=param)
-        known = ", ".join(into.__struct_fields__) if not path else "url, role"
-        return InvalidParameter(f"{param} is not a parameter of this call. It takes: {known}.", param=param)
-    if choices := _choices(path, into):
-        return InvalidParameter(f"{path} is not supported. Use one of: {', '.join(choices)}.", param=path)
-    return InvalidParameter(f"{path}: {_plain(what)}.", param=path or None)
-
-
-def _choices(path: str, into: type[Any]) -> tuple[str, ...]:
-    """What a parameter with fixed values takes; nothing for the others."""
-    if path == "output_format":
-        return get_args(ImageFormat)
-    if path.endswith(".role"):
-        return ("reference_image",) if into is ImageGenerationBody else get_args(ReferenceRole)
-    return ()
-
-
-def _plain(what: str) -> str:
-    """msgspec's own words, for people who have never heard of it."""
-    unit = "items" if "`array`" in what else "characters"
-    bounded = what.replace("of length >= 1", "that is not empty")
-    bounded = _AT_MOST.sub(rf"of at most \1 {unit}", bounded)
-    return (
-        bounded.replace("`str`", "a string")
-        .replace("`int`", "a whole number")
-        .replace("`bool`", "true or false")
-        .replace("`array`", "a list")
-        .replace("`object`", "an object")
-        .replace("`float`", "a number with a fraction")
-        .replace("`null`", "null")
-        .replace("`", "")
-        .replace("Expected", "expected")
-    )

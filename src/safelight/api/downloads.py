@@ -12,12 +12,11 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import structlog
-from litestar import Litestar
-from litestar.enums import ScopeType
-from litestar.types import HTTPScope, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from safelight.api.auth import ApiState
-from safelight.api.errors import as_internal_error, send_error
+from safelight.api.auth import ApiState, state_of
+from safelight.api.errors import error_response
 from safelight.api.ranges import (
     Decision,
     NotModified,
@@ -30,7 +29,7 @@ from safelight.api.ranges import (
     frame,
     strong_etag,
 )
-from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNotAllowed, SafelightError
+from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNotAllowed
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.domain.ports import PresignedStore
 from safelight.keeping.download import find_file
@@ -63,29 +62,49 @@ class Downloads:
     router and middleware would take longer than most of these answers.
     """
 
-    def __init__(self, app: Litestar) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and f"{scope['path']}/".startswith(_BELOW):
-            await _answer(self._app.state.api, scope, receive, send)
+        if scope["type"] == "http" and f"{scope['path']}/".startswith(_BELOW):
+            await _answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
-async def _answer(state: ApiState, scope: HTTPScope, receive: Receive, send: Send) -> None:
-    sending: _Sending | None = None
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed("A download takes GET and HEAD.")
-        found = await _find(state.keeping, scope["path"].strip("/").split("/")[2:], scope["query_string"])
-        sending = _Sending(state, found, scope, receive, cast(Any, send))
+        path = scope["path"].strip("/").split("/")[2:]
+        found = await _find(state_of(scope).keeping, path, scope["query_string"])
+    except Exception as error:
+        allow = {"allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else None
+        await error_response(scope, error, allow)(scope, receive, send)
+    else:
+        await send_file(found, scope, receive, send)
+
+
+async def send_file(found: FileToSend, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a GET or HEAD with a file: whole, in ranges, or only its headers, as the request's headers ask."""
+    sending = _Sending(state_of(scope), found, scope, receive, send)
+    try:
         await sending.send()
     except Exception as error:
-        if sending is not None and sending.has_begun:
+        if sending.has_begun:
             raise  # the server ends the connection: the client knows it is short
-        told = error if isinstance(error, SafelightError) else as_internal_error(error)
-        await send_error(send, told, {"allow": "GET, HEAD"} if isinstance(told, MethodNotAllowed) else None)
+        await error_response(scope, error)(scope, receive, send)
+
+
+class FileResponse(Response):
+    """A file as the answer of a route."""
+
+    def __init__(self, found: FileToSend) -> None:
+        super().__init__()
+        self._found = found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_file(self._found, scope, receive, send)
 
 
 async def _find(services: KeepingServices, path: list[str], query: bytes) -> FileToSend:
@@ -102,7 +121,7 @@ async def _find(services: KeepingServices, path: list[str], query: bytes) -> Fil
 class _Sending:
     """One answer to one request for one file. ``has_begun``: its head is on the way, and no error can replace it."""
 
-    def __init__(self, state: ApiState, found: FileToSend, scope: HTTPScope, receive: Receive, send: Any) -> None:
+    def __init__(self, state: ApiState, found: FileToSend, scope: Scope, receive: Receive, send: Send) -> None:
         self.has_begun = False
         self._state = state
         self._store = state.keeping.store
@@ -171,7 +190,7 @@ class _Sending:
         )
 
     def _start(self, status: int, more: Fields, *, nginx_adds: bool = False) -> None:
-        """Prepare the head. It goes out with the first of the body, so that what fails before is told as an error."""
+        """Prepare the head. It goes out with the first of the body, so that what fails before can be an error."""
         fields = {**_common_headers(self._found), **more}
         if nginx_adds:
             del fields[b"accept-ranges"]  # it would be there twice
@@ -262,7 +281,7 @@ class _Sending:
         self._has_left = True
 
 
-def _conditions(scope: HTTPScope) -> Fields:
+def _conditions(scope: Scope) -> Fields:
     """The request's fields that say what of a file is wanted; repeated ones are joined."""
     asked: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from typing import Any, cast
 
 import msgspec
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.api.auth import SUSPECT
-from safelight.api.errors import send_error
+from safelight.api.errors import error_response
 from safelight.domain.errors import RateLimited
 
 _WINDOW_SECONDS = 60.0
@@ -38,16 +36,16 @@ class FairUse:
         self._uses: OrderedDict[str, _Use] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         client = scope.get("client")
         use = self._use_of(client[0] if client else "")
         if use.open_requests >= self._most_open:
             message = "Too many requests from this address are open. Wait for some to end."
-            await send_error(send, RateLimited(message, retry_after_seconds=1))
+            await error_response(scope, RateLimited(message, retry_after_seconds=1))(scope, receive, send)
             return
-        cast(dict[str, Any], scope)[SUSPECT] = use.refusals >= self._most_refusals
+        scope[SUSPECT] = use.refusals >= self._most_refusals
 
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 401:

@@ -1,4 +1,4 @@
-"""The API described: ``/openapi.json`` for machines, and a page at ``/docs`` that needs nothing from elsewhere."""
+"""A dialect described: an OpenAPI document for machines, and a page for people that needs nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import functools
 import html
 import json
 import re
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
 import msgspec
-from litestar import Response, get
-from litestar.enums import MediaType
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
-from safelight.api.getimg.examples import BODIES, VALUES
-from safelight.api.getimg.openapi import Document, document
+from safelight.api.dialect import Route
+
+Document = dict[str, Any]
 
 _CODE = re.compile(r"`([^`]+)`")
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -25,22 +27,36 @@ _ICON = (
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-@get("/openapi.json")
-async def openapi() -> Response[bytes]:
-    """The OpenAPI 3.1 document."""
-    return Response(msgspec.json.encode(document()), media_type=MediaType.JSON)
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page is made of: an OpenAPI document, and what the examples on the page say.
+
+    ``values`` are those of fields, by ``field`` or by ``struct.field``; ``bodies`` are whole request bodies, by struct.
+    """
+
+    document: Document
+    values: Mapping[str, Any]
+    bodies: Mapping[str, Mapping[str, Any]]
 
 
-@get("/docs")
-async def docs() -> Response[str]:
-    """The reference page."""
-    return Response(page(), media_type=MediaType.HTML, headers={"content-security-policy": _POLICY})
+def reference_routes(describe: Callable[[], Description], *, document: str, page: str) -> tuple[Route, Route]:
+    """Two routes for anybody to read: the document at one path, the page at the other."""
+
+    @functools.cache
+    def made_page() -> str:
+        return html_page(describe(), document_path=document)
+
+    async def get_document(_: Request) -> Response:
+        return Response(msgspec.json.encode(describe().document), media_type="application/json")
+
+    async def get_page(_: Request) -> Response:
+        return HTMLResponse(made_page(), headers={"content-security-policy": _POLICY})
+
+    return Route("GET", document, get_document, needs_key=False), Route("GET", page, get_page, needs_key=False)
 
 
-@functools.cache
-def page() -> str:
+def html_page(description: Description, *, document_path: str) -> str:
     """The reference as one HTML page without scripts."""
-    spec = document()
+    spec = description.document
     style = resources.files("safelight.api").joinpath("reference.css").read_text()
     info = spec["info"]
     return (
@@ -50,8 +66,8 @@ def page() -> str:
         f"<nav><h1>Safelight</h1><p>API reference, {info['version']}</p>{_contents(spec)}</nav>"
         f'<main><section class="intro"><p>{_text(info["description"])}</p>'
         "<p>Send your key with every request, as <code>Authorization: Bearer sk_…</code>. "
-        'The same for machines: <a href="/openapi.json">openapi.json</a>.</p></section>'
-        f"{''.join(_section(spec, tag) for tag in spec['tags'])}</main></body></html>"
+        f'The same for machines: <a href="{document_path}">{document_path.lstrip("/")}</a>.</p></section>'
+        f"{''.join(_section(description, tag) for tag in spec['tags'])}</main></body></html>"
     )
 
 
@@ -75,15 +91,15 @@ def _contents(spec: Document) -> str:
     return "".join(parts)
 
 
-def _section(spec: Document, tag: Document) -> str:
-    articles = "".join(_article(spec, *operation) for operation in _operations(spec, tag))
+def _section(spec: Description, tag: Document) -> str:
+    articles = "".join(_article(spec, *operation) for operation in _operations(spec.document, tag))
     return (
         f'<section><h2 id="{tag["name"].lower()}">{tag["name"]}</h2><p>{_text(tag["description"])}</p>'
         f"{articles}</section>"
     )
 
 
-def _article(spec: Document, method: str, path: str, operation: Document) -> str:
+def _article(spec: Description, method: str, path: str, operation: Document) -> str:
     """One operation: what it does and takes on the left, what that looks like on the right."""
     body = _body(operation)
     words = [
@@ -103,7 +119,7 @@ def _article(spec: Document, method: str, path: str, operation: Document) -> str
         ]
         words.append(f"<h4>Body</h4>{_fields(spec, fields)}")
     words.append(_errors(operation))
-    examples = [f"<h4>Request</h4><pre><code>{html.escape(_curl(method, path, operation))}</code></pre>"]
+    examples = [f"<h4>Request</h4><pre><code>{html.escape(_curl(spec, method, path, operation))}</code></pre>"]
     examples += [
         _answer(spec, status, answer) for status, answer in operation["responses"].items() if status.startswith("2")
     ]
@@ -113,7 +129,7 @@ def _article(spec: Document, method: str, path: str, operation: Document) -> str
     )
 
 
-def _fields(spec: Document, fields: list[tuple[str, Document, str, bool]]) -> str:
+def _fields(spec: Description, fields: list[tuple[str, Document, str, bool]]) -> str:
     return "<dl>{}</dl>".format(
         "".join(
             f"<dt><code>{html.escape(name)}</code> <span>{html.escape(_kind(spec, schema))}</span>"
@@ -133,34 +149,40 @@ def _errors(operation: Document) -> str:
     return f"<details><summary>Errors: {', '.join(failures)}</summary><dl>{lines}</dl></details>"
 
 
-def _curl(method: str, path: str, operation: Document) -> str:
+def _curl(spec: Description, method: str, path: str, operation: Document) -> str:
     """A request to paste, with the key and the address in variables."""
-    url = _PARAMETER.sub(lambda match: str(VALUES[match[1]]), path)
+    url = _PARAMETER.sub(lambda match: str(spec.values[match[1]]), path)
     needed = [p["name"] for p in operation.get("parameters", []) if p.get("required") and p["in"] == "query"]
-    query = "&".join(f"{name}={VALUES[name]}" for name in needed)
+    query = "&".join(f"{name}={spec.values[name]}" for name in needed)
     parts = [f'curl "$SAFELIGHT_URL{url}{"?" if query else ""}{query}"']
     if method == "HEAD":
         parts.append("--head")
     elif method not in ("GET", "POST"):
         parts.append(f"-X {method}")
-    elif path.startswith("/v2/downloads"):
+    elif _is_file(operation):
         parts.append("-o file")
     if operation["security"]:
         parts.append('-H "Authorization: Bearer $SAFELIGHT_KEY"')
     if body := _body(operation):
-        sent = json.dumps(BODIES[body["$ref"].rpartition("/")[2]], indent=2)
+        sent = json.dumps(spec.bodies[body["$ref"].rpartition("/")[2]], indent=2)
         parts.append(f"--json '{sent}'")
     return " \\\n  ".join(parts)
 
 
-def _answer(spec: Document, status: str, answer: Document) -> str:
-    told = f'<p class="answer"><b>{status}</b>{_text(answer["description"])}</p>'
+def _answer(spec: Description, status: str, answer: Document) -> str:
+    headline = f'<p class="answer"><b>{status}</b>{_text(answer["description"])}</p>'
     content = answer.get("content", {}).get("application/json")
     if content is None:
-        return told
+        return headline
     schema = content["schema"]
     bodies = [json.dumps(_example(spec, item), indent=2, ensure_ascii=False) for item in schema.get("oneOf", [schema])]
-    return told + "".join(f"<pre><code>{html.escape(body)}</code></pre>" for body in bodies)
+    return headline + "".join(f"<pre><code>{html.escape(body)}</code></pre>" for body in bodies)
+
+
+def _is_file(operation: Document) -> bool:
+    return any(
+        kind.startswith(("image/", "video/")) for kind in operation["responses"].get("200", {}).get("content", {})
+    )
 
 
 def _body(operation: Document) -> Document | None:
@@ -168,7 +190,7 @@ def _body(operation: Document) -> Document | None:
     return body["content"]["application/json"]["schema"] if body else None
 
 
-def _kind(spec: Document, schema: Document) -> str:
+def _kind(spec: Description, schema: Document) -> str:
     schema = _resolve(spec, schema)
     if "enum" in schema:
         return " | ".join(str(value) for value in schema["enum"])
@@ -181,7 +203,7 @@ def _kind(spec: Document, schema: Document) -> str:
     return str(schema.get("type", "any"))
 
 
-def _example(spec: Document, schema: Document) -> Any:
+def _example(spec: Description, schema: Document) -> Any:
     """A value of the schema's shape, to be read by people."""
     schema = _resolve(spec, schema)
     if "anyOf" in schema:
@@ -202,18 +224,18 @@ def _example(spec: Document, schema: Document) -> Any:
             return str(schema.get("examples", ["…"])[0]) if kind == "string" else None
 
 
-def _value(spec: Document, title: str, name: str, field: Document) -> Any:
+def _value(spec: Description, title: str, name: str, field: Document) -> Any:
     for key in (f"{title}.{name}", name):
-        if key in VALUES:
-            return VALUES[key]
+        if key in spec.values:
+            return spec.values[key]
     return _example(spec, field)
 
 
-def _resolve(spec: Document, schema: Document) -> Document:
+def _resolve(spec: Description, schema: Document) -> Document:
     name = schema.get("$ref", "").rpartition("/")[2]
     if not name:
         return schema
-    return {**spec["components"]["schemas"][name], **{k: v for k, v in schema.items() if k != "$ref"}}
+    return {**spec.document["components"]["schemas"][name], **{k: v for k, v in schema.items() if k != "$ref"}}
 
 
 def _text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What image and video generations share: the submission read from a request, and the rate limit headers."""
+"""What image and video generations share: the submission read from a request, and the headers of its answer."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Protocol
 
-from litestar import Request, Response
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
 
 from safelight.api.auth import api_state, principal
 from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.errors import error_response
-from safelight.api.getimg.wire import ImageGenerationBody, VideoGenerationBody
 from safelight.domain.errors import SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
-from safelight.domain.scope import Principal
-from safelight.lifecycle.accept import rate_window
-from safelight.lifecycle.services import RateWindow, SubmitServices
-from safelight.lifecycle.submit import Submission
-
-HttpRequest = Request[Any, Any, Any]
-REPLAYED = "idempotent-replayed"
+from safelight.domain.request import Request
+from safelight.lifecycle.accept import Accepted, rate_window
+from safelight.lifecycle.make import Made, make_image
+from safelight.lifecycle.services import RateWindow
+from safelight.lifecycle.submit import Submission, submit
 
 
-async def read_submission(
-    request: HttpRequest, into: type[ImageGenerationBody] | type[VideoGenerationBody]
-) -> Submission:
+class Body(Protocol):
+    """A request body of a dialect, that can say what it asks for."""
+
+    def request(self) -> Request: ...
+
+
+async def read_submission(request: HttpRequest, into: type[Body]) -> Submission:
     """The request's body and headers, read strictly."""
     body, raw = await read_body(request, into)
     asked = body.request()
@@ -51,18 +53,31 @@ async def _digest(call: bytes, raw: bytes) -> bytes:
     return digest.digest()
 
 
+async def accept(request: HttpRequest, submission: Submission) -> Accepted:
+    """Accept what was read from the request, unless its client leaves first. Raises what ``submit`` raises."""
+    async with _watched(request) as has_left:
+        return await submit(api_state(request).submitting, submission, has_left=has_left)
+
+
+async def make(request: HttpRequest, submission: Submission) -> Made:
+    """Accept an image and wait for its end. Raises what ``make_image`` raises."""
+    state = api_state(request)
+    async with _watched(request) as has_left:
+        return await make_image(state.submitting, state.viewing, state.runner, submission, has_left=has_left)
+
+
 async def with_rate_headers(
-    request: HttpRequest, type_: GenerationType, answer: Callable[[], Awaitable[Response[bytes]]]
-) -> Response[bytes]:
-    """The answer, or its error, with the workspace's rate limit told in its headers."""
-    services = api_state(request).submitting
+    request: HttpRequest, type_: GenerationType, answer: Callable[[], Awaitable[Response]]
+) -> Response:
+    """The answer, or its error, with the workspace's rate limit in its headers."""
     try:
         response = await answer()
     except SafelightError as error:
-        response = error_response(error)
+        response = error_response(request.scope, error)
     if "x-ratelimit-limit" not in response.headers:
         with contextlib.suppress(ServiceUnavailable):
-            response.headers.update(await _current_headers(services, principal(request), type_))
+            window = await rate_window(api_state(request).submitting, principal(request).workspace_id, type_)
+            response.headers.update(rate_headers(window))
     return response
 
 
@@ -76,29 +91,31 @@ def rate_headers(window: RateWindow | None) -> dict[str, str]:
     }
 
 
-async def _current_headers(services: SubmitServices, sender: Principal, type_: GenerationType) -> dict[str, str]:
-    return rate_headers(await rate_window(services, sender.workspace_id, type_))
+def accepted_headers(accepted: Accepted) -> dict[str, str]:
+    """The rate limit, and whether the answer is an earlier attempt's."""
+    return rate_headers(accepted.window) | ({"idempotent-replayed": "true"} if accepted.is_replay else {})
 
 
-class Departure:
-    """Notices that the client left before its answer was sent."""
+def failure_response(request: HttpRequest, submission: Submission, made: Made, error: SafelightError) -> Response:
+    """The answer for an image that came to nothing."""
+    headers = accepted_headers(made.accepted)
+    if submission.idempotency_key is not None:  # under the same key nothing else will come of it
+        headers["x-should-retry"] = "false"
+    return error_response(request.scope, error, headers)
 
-    def __init__(self) -> None:
-        self._has_left = False
 
-    def has_left(self) -> bool:
-        return self._has_left
+@contextlib.asynccontextmanager
+async def _watched(request: HttpRequest) -> AsyncIterator[Callable[[], bool]]:
+    """Whether the client has left, while inside. The request's body must have been read."""
+    departed = asyncio.Event()
 
-    @contextlib.asynccontextmanager
-    async def watched(self, request: HttpRequest) -> AsyncIterator[None]:
-        """Watch while inside. The request's body must have been read."""
-        watch = asyncio.create_task(self._watch(request))
-        try:
-            yield
-        finally:
-            watch.cancel()
-
-    async def _watch(self, request: HttpRequest) -> None:
+    async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        self._has_left = True
+        departed.set()
+
+    watching = asyncio.create_task(watch(), name="departure")
+    try:
+        yield departed.is_set
+    finally:
+        watching.cancel()

@@ -22,7 +22,7 @@ from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import console, print_json
 from safelight.cli.supervisor import answers
 from safelight.cli.tcp_port import check_port
-from safelight.db.migrate import newest_revision
+from safelight.db.migrate import revision_of
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError, SafelightError
 from safelight.domain.signing import parse_signing_keys
@@ -102,9 +102,9 @@ def _data_folder(settings: Settings) -> str:
 
 def _database(settings: Settings, url: str) -> str:
     with psycopg.connect(url) as connection:
-        version = connection.info.server_version
+        version, revision = connection.info.server_version, revision_of(connection)
     place = shown(url) if settings.database_url else "embedded"
-    return f"{place}, PostgreSQL {version // 10000}.{version % 10000}, revision {newest_revision()}"
+    return f"{place}, PostgreSQL {version // 10000}.{version % 10000}, revision {revision}"
 
 
 def _clock(url: str) -> str:

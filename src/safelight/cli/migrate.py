@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import psycopg
+
 from safelight.cli.database import is_pending, refusals_explained
 from safelight.cli.options import DataDir
 from safelight.db import migrate as revisions
@@ -25,4 +27,5 @@ def _migrate(url: str) -> None:
         revisions.migrate(url)
         print(f"The database is now at revision {revisions.newest_revision()}.")
     else:
-        print(f"Nothing to do: the database is at revision {revisions.newest_revision()}.")
+        with psycopg.connect(url) as connection:
+            print(f"Nothing to do: the database is at revision {revisions.revision_of(connection)}.")

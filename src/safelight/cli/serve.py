@@ -12,7 +12,7 @@ import structlog
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import MPServer
-from litestar.types import ASGIApp
+from starlette.types import ASGIApp
 
 from safelight import wiring
 from safelight.cli.database import database_url

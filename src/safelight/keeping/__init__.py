@@ -7,5 +7,6 @@ expire      mark what is due, delete it, see that it is gone, record it
 receipts    what was deleted and when, signed
 orphans     files without a row, rows without a file
 erase       a workspace's media, prompts, keys and name
+readiness   whether database and store are there, and fit to be worked on
 services    what all of them need
 """

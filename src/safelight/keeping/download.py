@@ -1,12 +1,21 @@
-"""Step six: from a link to a file. The signature is checked first, so that a bad link tells nothing of any row."""
+"""Step six: from a link to a file, or from its workspace and id.
+
+The signature is checked first, so that a bad link tells nothing of any row.
+"""
 
 from __future__ import annotations
 
 import time
 
-from safelight.domain.errors import DownloadExpired, InvalidSignature
+from safelight.domain.errors import DownloadExpired, InvalidSignature, NotFound
+from safelight.domain.ids import is_generation_id
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
+from safelight.keeping.thumbnails import VARIANT, thumbnail_of
+
+
+class _OwnFile(FileToSend, frozen=True, kw_only=True):
+    is_kept: bool
 
 
 async def find_file(
@@ -30,3 +39,19 @@ async def find_file(
     if services.store.local_path(row.key) is not None:
         services.recent_files.keep(row)
     return row
+
+
+async def file_of(
+    services: KeepingServices, workspace_id: int, generation_id: str, index: int, variant: str | None = None
+) -> FileToSend:
+    """A file of a generation of this workspace, for whoever has shown to be of it; or its ``thumbnail``, a variant.
+
+    Raises ``NotFound``, for another workspace's as for one that never was, and ``DownloadExpired`` once it is deleted.
+    """
+    params = {"id": generation_id, "index": index, "workspace_id": workspace_id}
+    row = await services.db.one("find_own_file", params, _OwnFile) if is_generation_id(generation_id) else None
+    if row is None or variant not in (None, VARIANT):
+        raise NotFound("There is no generation with this id and this file in this workspace.")
+    if not row.is_kept:
+        raise DownloadExpired
+    return row if variant is None else await thumbnail_of(services, row)

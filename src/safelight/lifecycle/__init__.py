@@ -9,6 +9,7 @@ reconcile  find what lost its runner or waits to be looked at, and see to it
 
 Beside them: make (an image while somebody waits), cancel, claims and leases (a runner's hold on a generation), runner
 (the runs of one process), breaker (a backend that keeps failing), changes (who waits hears of it), views (how a
-generation stands), notify (who asked to be told is told), and services (what the steps need). What becomes of the
+generation stands), refusals (what was refused, counted), notify (who asked to be told is told), and services (what the
+steps need). What becomes of the
 files afterwards is ``safelight.keeping``.
 """

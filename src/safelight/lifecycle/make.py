@@ -7,13 +7,24 @@ from collections.abc import Callable
 
 import msgspec
 
-from safelight.domain.errors import GenerationUnknown
-from safelight.domain.generations import GenerationType
+from safelight.domain.errors import (
+    ContentPolicyViolation,
+    GenerationFailed,
+    GenerationUnknown,
+    InvalidParameter,
+    SafelightError,
+    ServiceUnavailable,
+)
+from safelight.domain.generations import GenerationType, State
 from safelight.lifecycle.accept import Accepted
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import SubmitServices, ViewServices
 from safelight.lifecycle.submit import Submission, submit
 from safelight.lifecycle.views import GenerationView, ended_view, note_seen, view_of_completed
+
+_ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
+    error.code: error for error in (ContentPolicyViolation, GenerationFailed, InvalidParameter, ServiceUnavailable)
+}
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -21,6 +32,13 @@ class Made(msgspec.Struct, frozen=True):
 
     accepted: Accepted
     view: GenerationView
+
+    @property
+    def error(self) -> SafelightError | None:
+        """What it failed with; None where the image is there."""
+        if self.view.state is State.COMPLETED:
+            return None
+        return _ERROR_OF_CODE.get(self.view.error_code, GenerationFailed)(self.view.error_message)
 
 
 async def make_image(
@@ -43,7 +61,7 @@ async def make_image(
     await note_seen(viewing, found, seen=not has_left())
     if not found.state.is_final:
         raise GenerationUnknown(
-            f"The outcome is not known yet. GET /v2/images/generations/{accepted.id} tells it; nothing is lost."
+            f"The outcome of {accepted.id} is not known yet. Nothing is lost: ask for it by this id."
         )
     return Made(accepted, found)
 

@@ -17,6 +17,7 @@ from safelight.domain.ports import Backends, BlobStore, Moderator
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.lifecycle.refusals import Refusals
 from safelight.media.provenance import ProvenanceSigner
 from safelight.outbound.policy import OutboundPolicy
 
@@ -69,6 +70,7 @@ class SubmitServices(msgspec.Struct, frozen=True, kw_only=True):
     enqueue: Enqueue
     limits: Limits
     work_dir: Path
+    refusals: Refusals
     webhook_policy: OutboundPolicy = OutboundPolicy()
 
 

@@ -33,6 +33,7 @@ from safelight.domain.request import Request, Spec, StoredReference, resolve
 from safelight.domain.scope import Principal
 from safelight.lifecycle.accept import Accepted, Ready, accept
 from safelight.lifecycle.notify import announce, request_webhook_url
+from safelight.lifecycle.refusals import COUNTED
 from safelight.lifecycle.services import SubmitServices
 from safelight.node.killpoints import killpoint
 
@@ -82,6 +83,14 @@ async def submit(
     Raises what is wrong with the request, ``QuotaExceeded``, ``RateLimited`` or ``IdempotencyConflict``; then nothing
     was held, and no idempotency key was used up.
     """
+    try:
+        return await _submit(services, submission, has_left)
+    except COUNTED as refusal:
+        services.refusals.count(submission.principal, submission.request, refusal)
+        raise
+
+
+async def _submit(services: SubmitServices, submission: Submission, has_left: Callable[[], bool]) -> Accepted:
     check_idempotency_key(submission.idempotency_key)
     if earlier := await _earlier_attempt(services, submission):
         return Accepted(id=earlier, is_replay=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,8 @@ from safelight.domain.errors import NotFound
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.ids import is_generation_id
 from safelight.domain.money import as_decimal
+from safelight.domain.pricing import Price
+from safelight.domain.request import Spec
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.services import RateWindow, ViewServices
 from safelight.lifecycle.settle import MadeImage
@@ -64,6 +67,21 @@ class GenerationView(msgspec.Struct, frozen=True, kw_only=True):
     window: RateWindow | None = None
 
 
+class GenerationDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation with what was asked for, and on which terms.
+
+    ``spec`` is None once the media, and with it the request, is gone. ``price`` is what was held, ``retention_seconds``
+    how long the media is kept. ``is_stored`` False: delivered once. ``api_key_id``: the key that asked.
+    """
+
+    view: GenerationView
+    spec: Spec | None
+    price: Price
+    retention_seconds: int
+    is_stored: bool
+    api_key_id: int | None
+
+
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     type: str
@@ -87,6 +105,14 @@ class _FoundRow(_Row, frozen=True, kw_only=True):
     own_rate_limit: int | None
     rate_used: int
     rate_reset: int
+
+
+class _DetailRow(_Row, frozen=True, kw_only=True):
+    request: dict[str, Any] | None
+    quantity: int
+    retention_seconds: int
+    is_stored: bool
+    api_key_id: int | None
 
 
 async def view(services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType) -> GenerationView:
@@ -131,8 +157,31 @@ async def view_of_any_type(services: ViewServices, workspace_id: int, generation
     """The generation, image or video, or ``NotFound``."""
     row = await _find(services.db, workspace_id, generation_id)
     if row is None:
-        raise NotFound("There is no generation with this id in this workspace.")
+        raise _no_such_generation()
     return _view(services.signer, row, _window(services, row))
+
+
+async def detail(services: ViewServices, workspace_id: int, generation_id: str) -> GenerationDetail:
+    """The generation, image or video, with its prompt and parameters, or ``NotFound``."""
+    params = {"id": generation_id, "workspace_id": workspace_id}
+    row = None
+    if is_generation_id(generation_id):
+        row = await services.db.one("find_generation_detail", params, _DetailRow)
+    if row is None:
+        raise _no_such_generation()
+    price = {
+        "billable_unit": row.billable_unit,
+        "unit_price_nanos": row.unit_price_nanos,
+        "quantity": row.quantity,
+    }
+    return GenerationDetail(
+        view=_view(services.signer, row),
+        spec=None if row.request is None else msgspec.convert(row.request, Spec),
+        price=msgspec.convert(price, Price),
+        retention_seconds=row.retention_seconds,
+        is_stored=row.is_stored,
+        api_key_id=row.api_key_id,
+    )
 
 
 async def view_after(
@@ -148,6 +197,33 @@ async def view_after(
                 await changed.wait()
                 changed.clear()
     return found
+
+
+async def follow(
+    services: ViewServices, workspace_id: int, generation_id: str, *, quiet_seconds: float
+) -> AsyncIterator[GenerationView | None]:
+    """How a generation stands now, again whenever that may have changed, and at last how it ended.
+
+    None each time that nothing is heard for ``quiet_seconds``; then it is looked at all the same.
+    """
+    with services.changes.subscribed(generation_id) as changed:
+        while True:
+            changed.clear()
+            found = await view_of_any_type(services, workspace_id, generation_id)
+            yield found
+            if found.state.is_final:
+                return
+            if not await _happens(changed, quiet_seconds):
+                yield None
+
+
+async def _happens(changed: asyncio.Event, within_seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(within_seconds):
+            await changed.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def list_views(
@@ -191,6 +267,10 @@ async def _find(db: Database, workspace_id: int, generation_id: str) -> _FoundRo
     if not is_generation_id(generation_id):
         return None
     return await db.lookup("find_generation", {"id": generation_id, "workspace_id": workspace_id}, _FoundRow)
+
+
+def _no_such_generation() -> NotFound:
+    return NotFound("There is no generation with this id in this workspace.")
 
 
 def _window(services: ViewServices, row: _FoundRow) -> RateWindow:

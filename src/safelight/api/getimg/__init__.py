@@ -1,7 +1,8 @@
 """The public v2 contract.
 
+routes                                   every route, and the shape of an error
 wire                                     what goes over the wire, in both directions
-images, videos, models, billing, history  the routes
+images, videos, models, billing, history  what the routes do
 openapi                                  the API described, from the same structs
 examples                                 what its examples are made of
 """

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from litestar import Response, get, post
+from starlette.requests import Request
+from starlette.responses import Response
 
 from safelight.accounts.balance import get_balance
 from safelight.accounts.costs import daily_costs
 from safelight.api.answer import json_response
-from safelight.api.auth import api_state, principal, require_key
+from safelight.api.auth import api_state, principal, query_value
 from safelight.api.bodies import read_body
 from safelight.api.getimg import wire
-from safelight.api.submission import HttpRequest
 from safelight.domain.errors import InvalidParameter, ParameterMissing
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.text import quoted
 from safelight.lifecycle.submit import quote
 
 
-@get("/v2/billing/balance", before_request=require_key)
-async def balance(request: HttpRequest) -> Response[bytes]:
+async def balance(request: Request) -> Response:
     """What the workspace may spend now."""
-    left = await get_balance(principal(request).scope, api_state(request).db)
+    left = await get_balance(principal(request).scope, api_state(request).viewing.db)
     return json_response(wire.BalanceAnswer(balance=format_usd(left.available_nanos)))
 
 
-@get("/v2/billing/costs", before_request=require_key)
-async def costs(request: HttpRequest) -> Response[bytes]:
+async def costs(request: Request) -> Response:
     """What the workspace spent, by UTC date."""
     start, end = _moment(request, "start"), _moment(request, "end")
-    days = await daily_costs(principal(request).scope, api_state(request).db, start, end)
+    days = await daily_costs(principal(request).scope, api_state(request).viewing.db, start, end)
     return json_response(
         wire.CostsAnswer(
             start=wire.iso_milliseconds(start),
@@ -41,21 +39,17 @@ async def costs(request: HttpRequest) -> Response[bytes]:
     )
 
 
-@post("/v2/images/generations/quote", status_code=200, before_request=require_key)
-async def quote_image(request: HttpRequest) -> Response[bytes]:
+async def quote_image(request: Request) -> Response:
     """What an image would cost. Nothing is held."""
     return await _quote(request, wire.ImageGenerationBody)
 
 
-@post("/v2/videos/generations/quote", status_code=200, before_request=require_key)
-async def quote_video(request: HttpRequest) -> Response[bytes]:
+async def quote_video(request: Request) -> Response:
     """What a video would cost. Nothing is held."""
     return await _quote(request, wire.VideoGenerationBody)
 
 
-async def _quote(
-    request: HttpRequest, into: type[wire.ImageGenerationBody] | type[wire.VideoGenerationBody]
-) -> Response[bytes]:
+async def _quote(request: Request, into: type[wire.GenerationBody]) -> Response:
     services = api_state(request).submitting
     body, _ = await read_body(request, into)
     asked = body.request()
@@ -64,8 +58,8 @@ async def _quote(
     return json_response(wire.quote(asked, spec, price, available_nanos=left.available_nanos))
 
 
-def _moment(request: HttpRequest, param: str) -> datetime:
-    text = request.query_params.get(param)
+def _moment(request: Request, param: str) -> datetime:
+    text = query_value(request, param)
     if not text:
         raise ParameterMissing(f"{param} is missing. Use ISO 8601 with a time zone: 2026-05-02T12:30:00Z.", param=param)
     try:

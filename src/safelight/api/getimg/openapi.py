@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
 from safelight import __version__
 from safelight.api.errors import STATUS_OF_KIND
 from safelight.api.getimg import wire
+from safelight.api.getimg.examples import BODIES, VALUES
+from safelight.api.reference import Description, Document
 from safelight.domain import errors
-
-Document = dict[str, Any]
 
 _ID = "^req-[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 _WAIT = "Seconds to wait for the end before answering."
@@ -48,6 +47,11 @@ _RATE_HEADERS = {
     "X-RateLimit-Remaining": "How many of them are left in this window.",
     "X-RateLimit-Reset": "Unix second at which the next window starts.",
 }
+
+
+def describe() -> Description:
+    """The document, and the examples that go with it."""
+    return Description(document=document(), values=VALUES, bodies=BODIES)
 
 
 @functools.cache

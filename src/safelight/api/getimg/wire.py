@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 from safelight.domain.catalog import Model, Rate
+from safelight.domain.errors import SafelightError
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.pricing import Price
-from safelight.domain.request import ImageInput, Request, Spec
+from safelight.domain.request import Request, Spec
 from safelight.keeping.receipts import Receipt
 from safelight.lifecycle.views import GenerationView, MediaView
-
-T = TypeVar("T")
 
 Url = Annotated[
     str,
@@ -54,6 +53,24 @@ Store = Annotated[
 ]
 
 
+class GenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What every request for a generation takes. A field's name is that of ``domain.request.Request``."""
+
+    type: ClassVar[GenerationType]
+
+    model: ModelId
+    prompt: Prompt
+    aspect_ratio: Ratio | msgspec.UnsetType = msgspec.UNSET
+    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
+    retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
+    store: Store = True
+    webhook_url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
+
+    def request(self) -> Request:
+        """The same by the domain's names; what was not sent is not given."""
+        return msgspec.convert({"type": self.type, **msgspec.to_builtins(self)}, Request)
+
+
 class ImageReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A reference image of an image request."""
 
@@ -61,32 +78,13 @@ class ImageReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tru
     role: Literal["reference_image"] | msgspec.UnsetType = msgspec.UNSET
 
 
-class ImageGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class ImageGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=True):
     """A request for an image."""
 
-    model: ModelId
-    prompt: Prompt
-    aspect_ratio: Ratio | msgspec.UnsetType = msgspec.UNSET
-    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
+    type = GenerationType.IMAGE
+
     output_format: Annotated[ImageFormat, Meta(description="The file's format.")] = "jpeg"
     images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] = []
-    retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
-    store: Store = True
-    webhook_url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
-
-    def request(self) -> Request:
-        return Request(
-            type=GenerationType.IMAGE,
-            model=self.model,
-            prompt=self.prompt,
-            aspect_ratio=_given(self.aspect_ratio),
-            resolution=_given(self.resolution),
-            output_format=self.output_format,
-            images=tuple(ImageInput(url=image.url) for image in self.images),
-            retention_seconds=_given(self.retention_seconds),
-            store=self.store,
-            webhook_url=_given(self.webhook_url),
-        )
 
 
 class VideoReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -96,36 +94,16 @@ class VideoReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=Tru
     role: ReferenceRole
 
 
-class VideoGenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class VideoGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=True):
     """A request for a video."""
 
-    model: ModelId
-    prompt: Prompt
-    aspect_ratio: Ratio | msgspec.UnsetType = msgspec.UNSET
-    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
+    type = GenerationType.VIDEO
+
     duration: (
         Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | msgspec.UnsetType
     ) = msgspec.UNSET
     sound: Annotated[bool, Meta(description="Whether the video has sound.")] = False
     images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with their roles.")] = []
-    retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
-    store: Store = True
-    webhook_url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
-
-    def request(self) -> Request:
-        return Request(
-            type=GenerationType.VIDEO,
-            model=self.model,
-            prompt=self.prompt,
-            aspect_ratio=_given(self.aspect_ratio),
-            resolution=_given(self.resolution),
-            duration=_given(self.duration),
-            sound=self.sound,
-            images=tuple(ImageInput(url=image.url, role=image.role) for image in self.images),
-            retention_seconds=_given(self.retention_seconds),
-            store=self.store,
-            webhook_url=_given(self.webhook_url),
-        )
 
 
 class ImageFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,6 +308,10 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorDetail
 
 
+def error_body(error: SafelightError) -> ErrorBody:
+    return ErrorBody(error=ErrorDetail(message=error.message, param=error.param, code=error.code))
+
+
 def completed_image(view: GenerationView) -> CompletedImage:
     return CompletedImage(
         id=view.id,
@@ -433,10 +415,6 @@ def receipt(given: Receipt) -> DeletionReceipt:
 def iso_milliseconds(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and ``Z``: ``2026-05-02T12:30:00.000Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _given(value: T | msgspec.UnsetType) -> T | None:
-    return None if isinstance(value, msgspec.UnsetType) else value
 
 
 def _unfinished(view: GenerationView) -> PendingGeneration | FailedGeneration:

@@ -1,0 +1,49 @@
+"""A dialect is a wire contract of its own: its routes, and the shape of its errors. The frame is handed them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from safelight.domain.errors import SafelightError
+
+DIALECTS = "dialects"
+"""In the state that the server hands to every request: the dialects, as ``in_order`` puts them."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One method at one path, such as ``/v2/models/{model}``. ``needs_key``: only with a valid API key."""
+
+    method: str
+    path: str
+    handler: Handler
+    needs_key: bool = True
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """Routes, and what goes out as JSON for an error at any path below ``prefix``, also where no route is.
+
+    The prefix begins and ends with a slash; that of one dialect is empty, and what no other claims is its own.
+    """
+
+    prefix: str
+    routes: tuple[Route, ...]
+    error_body: Callable[[SafelightError], object]
+
+
+def in_order(dialects: Iterable[Dialect]) -> Sequence[Dialect]:
+    """Those with the longest prefixes first, as the first that fits a path is the one."""
+    return sorted(dialects, key=lambda dialect: -len(dialect.prefix))
+
+
+def dialect_at(scope: Scope) -> Dialect:
+    """The dialect of a request's path."""
+    path: str = f"{scope['path']}/"
+    found: Dialect = next(dialect for dialect in scope["state"][DIALECTS] if path.startswith(dialect.prefix))
+    return found

@@ -1,0 +1,72 @@
+"""One process's parts, without the process, and workspaces that ask it for the smallest images there are."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from safelight.accounts.credit import add_credit
+from safelight.accounts.keys import Authenticator, create_key
+from safelight.accounts.workspaces import create_workspace, set_limits
+from safelight.domain.generations import GenerationType
+from safelight.domain.money import parse_usd
+from safelight.domain.request import Request
+from safelight.domain.scope import Principal
+from safelight.lifecycle.make import Made, make_image
+from safelight.lifecycle.runner import Runner
+from safelight.lifecycle.submit import Submission
+from safelight.node.settings import load_settings
+from safelight.wiring import Parts, open_parts
+from tests.money.shop import settings_environment
+
+
+class Studio:
+    """What the tests ask for. ``rows`` looks into the database."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.db = parts.db
+        self._runner = Runner(parts.running)
+
+    async def workspace(self, usd: str = "10", **limits: int) -> Principal:
+        """A new workspace with credit and limits; who sends its requests."""
+        name = f"studio-{secrets.token_hex(6)}"
+        await create_workspace(self.db, name)
+        if usd != "0":
+            await add_credit(self.db, name, parse_usd(usd), "for a test")
+        if limits:
+            await set_limits(self.db, name, **limits)
+        key = await create_key(self.db, workspace=name)
+        return await Authenticator(self.db).authenticate(f"Bearer {key.secret}")
+
+    async def make(self, sender: Principal, **fields: Any) -> Made:
+        """An image, to its end. Raises what refuses the request."""
+        request = Request(**{"type": GenerationType.IMAGE, "model": "still", "prompt": "a hill", **fields})
+        body_sha256 = hashlib.sha256(secrets.token_bytes(8)).digest()
+        submission = Submission(principal=sender, request=request, body_sha256=body_sha256)
+        return await make_image(self.parts.submitting, self.parts.viewing, self._runner, submission)
+
+    async def rows(self, query: str, *params: object) -> list[tuple[Any, ...]]:
+        async with self.db.connection() as connection:
+            cursor = await connection.execute(query, params)
+            return await cursor.fetchall() if cursor.description else []
+
+
+@contextlib.asynccontextmanager
+async def open_studio(database_url: str, folder: Path) -> AsyncIterator[Studio]:
+    """A studio whose moderation refuses what is ``forbidden``."""
+    blocklist = folder / "blocklist.toml"
+    blocklist.write_text('[[rules]]\ncategory = "forbidden"\nterms = ["forbidden"]\n')
+    environment = {
+        **settings_environment(folder, database_url),
+        "SAFELIGHT_DATA_DIR": str(folder / "data"),
+        "SAFELIGHT_PROVENANCE": "off",
+        "SAFELIGHT_MODERATION": "blocklist",
+        "SAFELIGHT_MODERATION_BLOCKLIST": str(blocklist),
+    }
+    async with open_parts(load_settings(environment)) as parts:
+        yield Studio(parts)
