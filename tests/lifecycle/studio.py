@@ -9,11 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from safelight.accounts.credit import add_credit
-from safelight.accounts.keys import Authenticator, create_key
-from safelight.accounts.workspaces import create_workspace, set_limits
+from safelight.accounts.keys import Authenticator
 from safelight.domain.generations import GenerationType
-from safelight.domain.money import parse_usd
 from safelight.domain.request import Request
 from safelight.domain.scope import Principal
 from safelight.lifecycle.make import Made, make_image
@@ -22,6 +19,7 @@ from safelight.lifecycle.submit import Submission
 from safelight.node.settings import load_settings
 from safelight.wiring import Parts, open_parts
 from tests.money.shop import settings_environment
+from tests.support.tenants import make_tenant
 
 
 class Studio:
@@ -34,14 +32,8 @@ class Studio:
 
     async def workspace(self, usd: str = "10", **limits: int) -> Principal:
         """A new workspace with credit and limits; who sends its requests."""
-        name = f"studio-{secrets.token_hex(6)}"
-        await create_workspace(self.db, name)
-        if usd != "0":
-            await add_credit(self.db, name, parse_usd(usd), "for a test")
-        if limits:
-            await set_limits(self.db, name, **limits)
-        key = await create_key(self.db, workspace=name)
-        return await Authenticator(self.db).authenticate(f"Bearer {key.secret}")
+        tenant = await make_tenant(self.db, usd=usd, **limits)
+        return await Authenticator(self.db).authenticate(f"Bearer {tenant.key}")
 
     async def make(self, sender: Principal, **fields: Any) -> Made:
         """An image, to its end. Raises what refuses the request."""
