@@ -20,7 +20,7 @@ _PENDING = 2000
 _AT_ONCE = 32
 _WATCH_SECONDS = 5.0
 _PATIENCE_SECONDS = 120.0
-_SLOW = 'provider = "noop", options = { delay_seconds = 90 }'
+_SLOW = 'connection = "noop", options = { delay_seconds = 90 }'
 
 
 async def run(report: Report) -> None:
@@ -30,7 +30,7 @@ async def run(report: Report) -> None:
         with safelight("serve", base / "data", environment) as server:
             await _throughput(report, server, database.url, tenant, base / "data", environment)
             await _latency(report, server, tenant, base / "data", environment)
-        catalog(base).write_text(catalog(base).read_text().replace('provider = "noop"', _SLOW))
+        catalog(base).write_text(catalog(base).read_text().replace('connection = "noop"', _SLOW))
         with safelight("serve", base / "data", environment) as server:
             await _pending(report, server, database.url, tenant, base / "data", environment)
 

@@ -28,7 +28,7 @@ created_at = 2026-01-01T00:00:00Z
 aspect_ratios = ["1:1"]
 resolutions = ["1K"]
 rates = [{ unit_price = "0.01" }]
-bindings = [{ provider = "noop" }]
+bindings = [{ connection = "noop" }]
 sizes = { "1K" = { "1:1" = "64x64" } }
 
 [[models]]
@@ -40,7 +40,7 @@ aspect_ratios = ["1:1"]
 resolutions = ["480p"]
 durations = [1]
 rates = [{ unit_price = "0.01" }]
-bindings = [{ provider = "noop" }]
+bindings = [{ connection = "noop" }]
 sizes = { "480p" = { "1:1" = "64x64" } }
 """
 

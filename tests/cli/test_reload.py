@@ -36,7 +36,7 @@ def test_a_hangup_takes_up_catalog_and_keys_and_refuses_wrong_ones(
     fresh_server: Callable[..., Server], server_folder: Path
 ) -> None:
     catalog = server_folder / "catalog.toml"
-    catalog.write_text(SHIPPED.read_text().replace('provider = "builtin"', 'provider = "noop"'))
+    catalog.write_text(SHIPPED.read_text().replace('connection = "builtin"', 'connection = "noop"'))
     server = fresh_server(env={"SAFELIGHT_CATALOG": str(catalog)}).wait_until_ready()
     made = httpx.post(
         f"{server.base_url}/v2/images/generations",

@@ -29,7 +29,7 @@ def attacked() -> Iterator[Server]:
     with open_folder() as folder:
         catalog = folder / "catalog.toml"
         shipped = Path(__file__).parents[2] / "src/safelight/catalog.toml"
-        catalog.write_text(shipped.read_text().replace('provider = "builtin"', 'provider = "noop"'))
+        catalog.write_text(shipped.read_text().replace('connection = "builtin"', 'connection = "noop"'))
         blocklist = folder / "blocklist.toml"
         blocklist.write_text('[[rules]]\ncategory = "violence"\nterms = ["gore"]\n')
         server = Server(

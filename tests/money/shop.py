@@ -34,7 +34,7 @@ resolutions = ["1K", "2K"]
 sizes."1K" = {{ "1:1" = "1024x1024", "16:9" = "1360x768" }}
 sizes."2K" = {{ "1:1" = "2048x2048", "16:9" = "2736x1536" }}
 {more}
-bindings = [{{ provider = "noop", options = {{ {options} }} }}]
+bindings = [{{ connection = "noop", options = {{ {options} }} }}]
 """
 _STILL = """references = { reference_image = 2 }
 rates = [{ unit_price = "0.05" }, { unit_price = "0.08", resolution = "2K" }]"""

@@ -39,7 +39,7 @@ created_at = 2026-01-20T00:00:00Z
 aspect_ratios = ["1:1"]
 resolutions = ["1K"]
 rates = [{ unit_price = "0.03" }]
-bindings = [{ provider = "noop" }]
+bindings = [{ connection = "noop" }]
 [models.sizes."1K"]
 "1:1" = "64x64"
 """
