@@ -1,6 +1,6 @@
 """Step four: the end of a generation, in one statement and only for the live runner.
 
-State, media, capture of what was delivered, release of the rest and the daily cost are one commit; who failed a
+State, media, capture of what was delivered, release of the rest and the usage are one commit; who failed a
 generation released its hold in the same breath.
 """
 
