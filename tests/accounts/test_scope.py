@@ -18,25 +18,27 @@ import safelight.accounts
 from safelight.accounts.webhooks import create_endpoint
 from safelight.db.pool import Database
 from safelight.domain.errors import SafelightError
+from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR, OperatorScope, Scope, WorkspaceScope
 from safelight.outbound.policy import OutboundPolicy
 from tests.support.postgres import TestDatabases, open_database
-from tests.support.tenants import Tenant, make_tenant
+from tests.support.tenants import make_tenant
 
 pytestmark = pytest.mark.database
 
 Function = Callable[..., Any]
+Row = tuple[str, dict[str, Any]]  # the table's name, and the row
 POLICY = OutboundPolicy.parse([])
 NOW = datetime.now(UTC)
 DAYS = {"first": NOW.date() - timedelta(days=1), "last": NOW.date() + timedelta(days=1)}
-MARKS = ("alpha", "77777777")  # in every name and in every amount of the first workspace
 
 
 class Things(msgspec.Struct, frozen=True, kw_only=True):
-    """What a workspace has, by its numbers."""
+    """What a workspace has, by its numbers. Its name is in each of its names, its amount in each of its amounts."""
 
     scope: WorkspaceScope
     name: str
+    amount: int
     key_id: int
     endpoint_id: int
     disabled_endpoint_id: int
@@ -45,7 +47,8 @@ class Things(msgspec.Struct, frozen=True, kw_only=True):
 
 ABSENT = Things(
     scope=WorkspaceScope(999_990),
-    name="gamma-works",
+    name="gamma",
+    amount=0,
     key_id=999_991,
     endpoint_id=999_992,
     disabled_endpoint_id=999_993,
@@ -155,74 +158,72 @@ def names_a_thing(value: object) -> bool:
 
 @pytest.mark.parametrize(("function", "call"), lines(WorkspaceScope, Scope))
 async def test_what_is_another_workspace_s_is_as_absent_as_what_never_was(
-    world: World, function: Function, call: Callable[[Things], dict[str, Any]]
+    db: Database, function: Function, call: Callable[[Things], dict[str, Any]]
 ) -> None:
-    before = await world.rows()
-    told = await outcome(function, world.stranger.scope, world.db, call(world.owner))
-    after = await world.rows()
-    assert not mentions_the_owner(told)
-    if any(map(names_a_thing, call(ABSENT).values())):
-        assert after == before, "not one row has changed"
-        never = await outcome(function, world.stranger.scope, world.db, call(ABSENT))
-        assert without_numbers(told, world.owner) == without_numbers(never, ABSENT)
-    else:
-        assert world.but_the_strangers(after) == world.but_the_strangers(before)
+    """The first question comes before the other workspace has anything, and is about what is not there."""
+    stranger = await furnish(db)
+    begun = await rows(db)
+    alone = await outcome(function, stranger.scope, db, call(ABSENT))
+    changes_nothing = await rows(db) == begun
+    owner = await furnish(db)
+    before = await rows(db)
+    told = await outcome(function, stranger.scope, db, call(owner))
+    after = await rows(db)
+    assert not mentions(told, owner)
+    if changes_nothing:
+        assert after == before
+        assert without_numbers(told, owner) == without_numbers(alone, ABSENT)
+    else:  # it makes something of the stranger's own
+        assert not any(map(names_a_thing, call(ABSENT).values()))
+        assert those_of(stranger, after, others=True) == those_of(stranger, before, others=True)
 
 
-@pytest.mark.parametrize("is_operator", [False, True])
-@pytest.mark.parametrize(("function", "call"), lines(WorkspaceScope, Scope))
+@pytest.mark.parametrize(
+    ("function", "call", "is_operator"),
+    [pytest.param(*line.values, False, id=f"{line.id}-owner") for line in lines(WorkspaceScope, Scope)]
+    + [pytest.param(*line.values, True, id=f"{line.id}-operator") for line in lines(Scope)],
+)
 async def test_for_its_owner_and_the_operator_it_is_there(
-    world: World, function: Function, call: Callable[[Things], dict[str, Any]], is_operator: bool
+    db: Database, function: Function, call: Callable[[Things], dict[str, Any]], is_operator: bool
 ) -> None:
-    if is_operator and scope_type(function) is WorkspaceScope:
-        return  # the operator has no account of its own
-    before = await world.rows()
-    told = await outcome(function, OPERATOR if is_operator else world.owner.scope, world.db, call(world.owner))
+    owner = await furnish(db)
+    before = await rows(db)
+    told = await outcome(function, OPERATOR if is_operator else owner.scope, db, call(owner))
     assert not isinstance(told, SafelightError)
-    assert mentions_the_owner(told) or await world.rows() != before
+    assert mentions(told, owner) or await rows(db) != before
 
 
 @pytest.mark.parametrize(("function", "call"), lines(OperatorScope))
-async def test_the_operator_may_do_what_is_the_operators(
-    world: World, function: Function, call: Callable[[Things], dict[str, Any]]
+async def test_what_the_operator_does_to_one_workspace_is_done_to_no_other(
+    db: Database, function: Function, call: Callable[[Things], dict[str, Any]]
 ) -> None:
-    assert not isinstance(await outcome(function, OPERATOR, world.db, call(world.owner)), SafelightError)
+    owner, stranger = await furnish(db), await furnish(db)
+    before = await rows(db)
+    told = await outcome(function, OPERATOR, db, call(owner))
+    assert not isinstance(told, SafelightError)
+    assert those_of(stranger, await rows(db)) == those_of(stranger, before)
 
 
-@pytest.mark.parametrize(("function", "call"), lines(OperatorScope))
-async def test_the_operator_names_one_workspace_and_changes_no_other(
-    world: World, function: Function, call: Callable[[Things], dict[str, Any]]
-) -> None:
-    before = await world.rows()
-    await outcome(function, OPERATOR, world.db, call(world.owner))
-    assert world.the_strangers(await world.rows()) == world.the_strangers(before)
+async def rows(db: Database) -> list[Row]:
+    """Every row of every table."""
+    async with db.connection() as connection:
+        tables = await connection.execute(
+            "select table_name from information_schema.tables"
+            " where table_schema = 'public' and table_type = 'BASE TABLE'"
+        )
+        parts = [f"select '{name}', to_jsonb(t) from {name} t" for (name,) in await tables.fetchall()]
+        cursor = await connection.execute(" union all ".join(parts) + " order by 1, 2")
+        return await cursor.fetchall()
 
 
-class World:
-    """Two workspaces that have the same kinds of things."""
-
-    def __init__(self, db: Database, owner: Things, stranger: Things) -> None:
-        self.db, self.owner, self.stranger = db, owner, stranger
-
-    async def rows(self) -> list[tuple[str, dict[str, Any]]]:
-        """Every row of every table, with the table's name."""
-        async with self.db.connection() as connection:
-            tables = await connection.execute(
-                "select table_name from information_schema.tables"
-                " where table_schema = 'public' and table_type = 'BASE TABLE'"
-            )
-            parts = [f"select '{name}', to_jsonb(t) from {name} t" for (name,) in await tables.fetchall()]
-            cursor = await connection.execute(" union all ".join(parts) + " order by 1, 2")
-            return await cursor.fetchall()
-
-    def the_strangers(self, rows: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
-        return [(table, row) for table, row in rows if self._is_the_strangers(table, row)]
-
-    def but_the_strangers(self, rows: Iterable[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
-        return [(table, row) for table, row in rows if not self._is_the_strangers(table, row)]
-
-    def _is_the_strangers(self, table: str, row: dict[str, Any]) -> bool:
-        return bool(row.get("id" if table == "workspaces" else "workspace_id") == self.stranger.scope.workspace_id)
+def those_of(things: Things, rows: Iterable[Row], *, others: bool = False) -> list[Row]:
+    """The rows that belong to that workspace, or all ``others``."""
+    column = {"workspaces": "id"}
+    return [
+        (table, row)
+        for table, row in rows
+        if (row.get(column.get(table, "workspace_id")) == things.scope.workspace_id) is not others
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -236,17 +237,10 @@ async def db(databases: TestDatabases) -> AsyncIterator[Database]:
         yield opened
 
 
-@pytest.fixture
-async def world(db: Database) -> World:
-    ending = secrets.token_hex(4)
-    owner = await furnish(db, await make_tenant(db, f"alpha-{ending}", usd="777.77777777"), 77_777_777)
-    stranger = await furnish(db, await make_tenant(db, f"beta-{ending}", usd="222.22222222"), 22_222_222)
-    return World(db, owner, stranger)
-
-
-async def furnish(db: Database, tenant: Tenant, amount: int) -> Things:
-    """Two endpoints, one of them disabled, a delivery that failed, something used and something refused."""
-    word = tenant.name.partition("-")[0]
+async def furnish(db: Database) -> Things:
+    """A new workspace: two endpoints, one disabled, a delivery that failed, something used and something refused."""
+    word, amount = f"w{secrets.token_hex(6)}", 10_000_000 + secrets.randbelow(10**7)
+    tenant = await make_tenant(db, word, usd=format_usd(amount * 10_000))
     on = await create_endpoint(tenant.scope, db, url=f"https://{word}.example.com/", policy=POLICY)
     off = await create_endpoint(tenant.scope, db, url=f"https://{word}.example.com/off", policy=POLICY)
     await db.run("disable_endpoint", {"id": off.id, "reason": word})
@@ -269,7 +263,8 @@ async def furnish(db: Database, tenant: Tenant, amount: int) -> Things:
         )
     return Things(
         scope=tenant.scope,
-        name=tenant.name,
+        name=word,
+        amount=amount,
         key_id=tenant.key_id,
         endpoint_id=on.id,
         disabled_endpoint_id=off.id,
@@ -285,14 +280,15 @@ async def outcome(function: Function, scope: object, db: Database, arguments: di
         return error
 
 
-def mentions_the_owner(told: object) -> bool:
-    return any(mark in f"{told!r} {told}" for mark in MARKS)
+def mentions(told: object, things: Things) -> bool:
+    """Whether a name or an amount of that workspace was told."""
+    return any(mark in f"{told!r} {told}" for mark in (things.name, str(things.amount)))
 
 
 def without_numbers(told: object, things: Things) -> str:
     """What was told, to be compared with what is told of other things: all but their numbers."""
     facts = (told.code, told.message, told.param) if isinstance(told, SafelightError) else told
     text = f"{type(told).__name__} {facts!r}"
-    for number in msgspec.structs.astuple(things)[2:]:
+    for number in msgspec.structs.astuple(things)[3:]:
         text = text.replace(str(number), "NUMBER")
     return text

@@ -65,4 +65,4 @@ async def another_key(
 
 def make_tenant_at(url: str, name: str | None = None, *, usd: str = "100", **limits: int) -> Tenant:
     """``make_tenant`` for what has only the database's URL."""
-    return on_database(url, lambda db: make_tenant(db, name, usd=usd, **limits))
+    return on_database(url, lambda db: make_tenant(db, name, usd=usd, spend_cap=None, expires_at=None, **limits))
