@@ -43,7 +43,7 @@ class House:
                 parts, runner = studio.parts, Runner(studio.parts.running)
                 for headers, usd in ((self.rich, "10"), (self.poor, "0.01")):
                     sender = await studio.workspace(usd)
-                    key = await create_key(studio.db, workspace=sender.workspace)
+                    key = await create_key(sender.scope, studio.db)
                     headers["authorization"] = f"Bearer {key.secret}"
                 yield ApiState(
                     submitting=parts.submitting,

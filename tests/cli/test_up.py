@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -139,7 +140,12 @@ def first_of(server: Server, role: str) -> list[psutil.Process]:
         own = {child.pid for child in psutil.Process(server.process.pid).children()}
     except psutil.Error:
         return []
-    return [p for p in server.processes() if p.pid in own and any(word.endswith(role) for word in p.cmdline())]
+    found = []
+    for process in server.processes():
+        with suppress(psutil.Error):  # it may end meanwhile
+            if process.pid in own and any(word.endswith(role) for word in process.cmdline()):
+                found.append(process)
+    return found
 
 
 def test_port_taken(fresh_server: Start) -> None:
