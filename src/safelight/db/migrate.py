@@ -75,8 +75,8 @@ def _pending(connection: psycopg.Connection) -> bool:
     return standing(revision) is Standing.BEHIND
 
 
-def migrate(url: str) -> None:
-    """Apply what is pending, one process at a time. Safe to call at every start."""
+def migrate(url: str, revision: str = "head") -> None:
+    """Apply what is pending up to ``revision``, one process at a time. Safe to call at every start."""
     # Alembic brings SQLAlchemy along: only the process that migrates pays for it.
     from alembic import command
     from alembic.config import Config
@@ -91,6 +91,6 @@ def migrate(url: str) -> None:
         config.set_main_option("script_location", str(MIGRATIONS))
         with engine.connect() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
             connection.commit()
         engine.dispose()

@@ -1,5 +1,13 @@
 -- What a run knows of its backend is by name; what that backend said is kept; what was used and refused is counted.
 -- The release before works on this too (docs/operating.md): what it writes stays, until the next migration.
+-- Nothing here walks through a table, so that the locks stand for a moment; 0003_by_name_past.sql does.
+
+-- Who waits for a lock lets nobody past. This is longer than PostgreSQL takes to send an autovacuum away (1 s).
+set local lock_timeout = '2 s';
+-- In the order in which the statements of nodes take them, so that none waits for another in a circle.
+lock table workspaces in share row exclusive mode;
+lock table generations in access exclusive mode;
+lock table api_keys in share row exclusive mode;
 
 alter table generations
     -- The backend that an intent is for: its connection, its own name for the model, and the binding's options.
@@ -14,7 +22,17 @@ alter table generations
 alter table generations
     add constraint named_whole check (
         (connection is null) = (upstream_model is null) and (connection is null) = (binding_options is null)
-        and (connection is null) = (named_at is null));
+        and (connection is null) = (named_at is null)) not valid;
+
+-- What backends said goes with the request, whichever statement lets that go, those of the release before included.
+create function forget_reports() returns trigger language plpgsql as $$
+begin
+    new.backend_reports := null;
+    return new;
+end $$;
+create trigger reports_go_with_requests before update of request on generations for each row
+    when (new.request is null and new.backend_reports is not null)
+    execute function forget_reports();
 
 -- The newest ten reports, with one more; as they are where there is none.
 create function add_report(reports jsonb, report jsonb) returns jsonb language sql immutable as $$
@@ -24,16 +42,6 @@ create function add_report(reports jsonb, report jsonb) returns jsonb language s
         else coalesce(reports, '[]') || report
     end
 $$;
-
--- A backend's words may quote the request: they go when it goes, whichever statement lets it go.
-create function forget_reports() returns trigger language plpgsql as $$
-begin
-    new.backend_reports = null;
-    return new;
-end $$;
-create trigger reports_go_with_requests before update of request on generations for each row
-    when (new.request is null and new.backend_reports is not null)
-    execute function forget_reports();
 
 -- What a workspace used, by the UTC date of the end, the model and the key. Proven by the books.
 create table daily_usage (
@@ -49,13 +57,6 @@ create table daily_usage (
     failed bigint not null default 0 check (failed >= 0),
     constraint daily_usage_once unique nulls not distinct (workspace_id, date, type, model, api_key_id)
 ) with (fillfactor = 80);
-
-insert into daily_usage (workspace_id, date, type, model, api_key_id, completed, charged_thousandths, cost_nanos, failed)
-select workspace_id, (finished_at at time zone 'UTC')::date, type, model, api_key_id,
-    count(*) filter (where state = 'completed'), coalesce(sum(charged_thousandths), 0), coalesce(sum(charged_nanos), 0),
-    count(*) filter (where state <> 'completed')
-from generations where finished_at is not null
-group by 1, 2, 3, 4, 5;
 
 -- Whichever statement ends a generation counts it in the same commit, that of the release before included.
 create function count_usage() returns trigger language plpgsql as $$
@@ -75,6 +76,11 @@ end $$;
 create trigger ends_are_counted after update of state on generations for each row
     when (new.state in ('completed', 'failed', 'canceled') and old.state not in ('completed', 'failed', 'canceled'))
     execute function count_usage();
+
+-- Where counting began: no end was under way, as the table is locked, so what was settled up to this transfer is past,
+-- and what is settled later is counted by the trigger. Gone once the past is counted.
+create table daily_usage_began (last_transfer_id bigint not null);
+insert into daily_usage_began select coalesce(max(id), 0) from transfers;
 
 -- Requests that were refused before anything was held, by the UTC date and the reason. No row names a single request.
 create table daily_refusals (
