@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -15,6 +16,7 @@ from safelight.accounts.keys import Authenticator, create_key
 from safelight.api.app import make_app
 from safelight.api.auth import ApiState
 from safelight.api.bodies import MAX_BODY_BYTES
+from safelight.api.dialect import Dialect
 from safelight.api.getimg.routes import DIALECT as GETIMG
 from safelight.domain.ids import new_api_key
 from safelight.lifecycle.runner import Runner
@@ -180,3 +182,19 @@ async def test_too_many_open_requests_are_refused_in_the_dialects_words(path: st
     assert answer.status_code == 429
     assert re.search(r'"(code|fault)":"rate_limit"', answer.text)
     assert ("fault" in answer.json()) == path.startswith("/planted")
+
+
+@pytest.mark.parametrize(
+    ("dialects", "says"),
+    [
+        ((), "Give one an empty prefix"),
+        ((planted.DIALECT,), "Give one an empty prefix"),
+        (
+            (GETIMG, msgspec.structs.replace(planted.DIALECT, prefix="/other/")),
+            "/planted/pictures is not below /other/",
+        ),
+    ],
+)
+def test_no_route_is_left_without_its_errors(dialects: tuple[Dialect, ...], says: str, house: House) -> None:
+    with pytest.raises(ValueError, match=says):
+        make_app(house.open_state, dialects, most_open=1, most_refusals=1)

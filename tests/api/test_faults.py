@@ -26,7 +26,7 @@ class Everything(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     word: Annotated[str, Meta(min_length=1, max_length=3)]
     number: Annotated[int, Meta(ge=2, le=5)] = 2
-    share: float = 0
+    share: Annotated[float, Meta(gt=-1, lt=1)] = 0
     flag: bool = False
     point: Point | None = None
     points: Annotated[list[Point], Meta(min_length=1, max_length=2)] = msgspec.field(default_factory=list)
@@ -65,6 +65,8 @@ def test_there_is_a_fault_exactly_where_msgspec_refuses(into: Any, document: dic
         ({"number": 1}, "number", "number: expected a whole number >= 2."),
         ({"number": 9}, "number", "number: expected a whole number <= 5."),
         ({"number": True}, "number", "number: expected a whole number, got true or false."),
+        ({"share": -1}, "share", "share: expected a whole number > -1."),
+        ({"share": 1.5}, "share", "share: expected a number with a fraction < 1."),
         ({"share": "x"}, "share", "share: expected a number with a fraction, got a string."),
         ({"point": {"x": "x"}}, "point.x", "point.x: expected a whole number, got a string."),
         ({"point": 5}, "point", "point: expected an object or null, got a whole number."),

@@ -29,11 +29,13 @@ def make_app(
     ``most_open``: requests that one address may have open. ``most_refusals``: wrong keys it may send in a minute.
     """
 
+    ordered = in_order(dialects)
+
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
         async with open_state() as state:
-            yield {STATE: state, DIALECTS: in_order(dialects)}
+            yield {STATE: state, DIALECTS: ordered}
 
-    routes = [*health.ROUTES, *(route for dialect in dialects for route in dialect.routes)]
+    routes = [*health.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
     app = Downloads(make_router(routes, lifespan))
     return AccessLog(FairUse(app, most_open=most_open, most_refusals=most_refusals))

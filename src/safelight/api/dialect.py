@@ -38,8 +38,18 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def in_order(dialects: Iterable[Dialect]) -> Sequence[Dialect]:
-    """Those with the longest prefixes first, as the first that fits a path is the one."""
-    return sorted(dialects, key=lambda dialect: -len(dialect.prefix))
+    """Those with the longest prefixes first, as the first that fits a path is the one.
+
+    Raises ``ValueError`` where errors of a route would have another dialect's shape, or none.
+    """
+    ordered = sorted(dialects, key=lambda dialect: -len(dialect.prefix))
+    if not ordered or ordered[-1].prefix:
+        raise ValueError("No dialect has the paths that are nobody's. Give one an empty prefix.")
+    for dialect in ordered:
+        strays = [route.path for route in dialect.routes if not route.path.startswith(dialect.prefix)]
+        if strays:
+            raise ValueError(f"{strays[0]} is not below {dialect.prefix}. Move it there, or change the prefix.")
+    return ordered
 
 
 def dialect_at(scope: Scope) -> Dialect:

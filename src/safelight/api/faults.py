@@ -90,8 +90,12 @@ def _out_of_bounds(value: Any, bounds: Iterable[msgspec.Meta], path: str) -> Fau
             limit = f"of at most {bound.max_length} {unit}"
         elif bound.ge is not None and value < bound.ge:
             limit = f">= {bound.ge}"
+        elif bound.gt is not None and value <= bound.gt:
+            limit = f"> {bound.gt}"
         elif bound.le is not None and value > bound.le:
             limit = f"<= {bound.le}"
+        elif bound.lt is not None and value >= bound.lt:
+            limit = f"< {bound.lt}"
         if limit is not None:
             return InvalidParameter(f"{path}: expected {_WORDS[type(value)]} {limit}.", param=path)
     return None
