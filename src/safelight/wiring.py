@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import resources
@@ -36,7 +36,7 @@ from safelight.jobs.queues import LOCAL, REMOTE, UPKEEP, make_upkeep_app
 from safelight.jobs.queues import make_app as make_jobs
 from safelight.jobs.reconcile import heartbeat_seconds
 from safelight.jobs.run_generation import enqueue
-from safelight.jobs.worker import Queue, work
+from safelight.jobs.worker import Queue, opened, work
 from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
@@ -238,21 +238,26 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Work on the queues until ``stop`` is set; then finish or hand back what is under way."""
     assert settings.database_url is not None
     async with open_parts(settings) as parts:
-        runner = Runner(parts.running)
-        webhooks = open_webhooks(parts)
-        webhooks.start()
         app = make_jobs(settings.database_url)
-        slots = _local_slots(parts.running)
-        async with app.open_async():
-            queues = (
-                Queue(app, LOCAL, slots),
-                Queue(app, REMOTE, settings.worker_concurrency),
-                Queue(make_upkeep_app(app.connector), UPKEEP, 4, fetch_seconds=1.0),
-            )
-            mine = WorkerParts(running=parts.running, keeping=parts.keeping, runner=runner)
-            await work(queues, mine, stop, heartbeat_seconds=heartbeat_seconds(settings.lease_seconds))
-            grace_seconds = _grace_seconds(settings)
-            await asyncio.gather(runner.close(grace_seconds), webhooks.close(grace_seconds))
+        async with opened(app, stop) as is_open:
+            if is_open:
+                queues = (
+                    Queue(app, LOCAL, _local_slots(parts.running)),
+                    Queue(app, REMOTE, settings.worker_concurrency),
+                    Queue(make_upkeep_app(app.connector), UPKEEP, 4, fetch_seconds=1.0),
+                )
+                await _work_on(queues, parts, settings, stop)
+
+
+async def _work_on(queues: Sequence[Queue], parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
+    runner, webhooks = Runner(parts.running), open_webhooks(parts)
+    webhooks.start()
+    try:
+        mine = WorkerParts(running=parts.running, keeping=parts.keeping, runner=runner)
+        await work(queues, mine, stop, heartbeat_seconds=heartbeat_seconds(settings.lease_seconds))
+    finally:
+        grace_seconds = _grace_seconds(settings)
+        await asyncio.gather(runner.close(grace_seconds), webhooks.close(grace_seconds))
 
 
 def open_media_store(settings: Settings) -> BlobStore:

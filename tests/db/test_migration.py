@@ -228,12 +228,7 @@ async def take_by_this_release(parts: Parts, connection: Connection, work: Work)
 
 async def name_intent(parts: Parts, taken: Claim, place: int) -> None:
     """As this release records an intent. The place stays in ``binding``, for the release before may read it."""
-    params = {
-        "connection": f"backend-{place}",
-        "upstream_model": "a-model",
-        "binding_options": Jsonb({}),
-        "binding": place,
-    }
+    named = {"connection": f"backend-{place}", "upstream_model": "a-model", "binding_options": Jsonb({})}
     params = {"id": taken.id, "run_token": taken.run_token, "binding": place, **named}
     done = await parts.db.run("record_intent", params)
     assert done == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import structlog
@@ -37,6 +37,26 @@ class Queue(msgspec.Struct, frozen=True):
     name: str
     concurrency: int
     fetch_seconds: float = 0.25
+
+
+@contextlib.asynccontextmanager
+async def opened(app: App, stop: asyncio.Event) -> AsyncIterator[bool]:
+    """The app, open; False if the stop came first, as a database that is gone is waited for half a minute."""
+    opening, stopping = asyncio.create_task(_open(app)), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            opening.result()
+        yield opening.done()
+    finally:
+        opening.cancel()
+        stopping.cancel()
+        await asyncio.gather(opening, stopping, return_exceptions=True)
+        await app.close_async()
+
+
+async def _open(app: App) -> None:
+    await app.open_async()
 
 
 async def work(queues: Sequence[Queue], parts: WorkerParts, stop: asyncio.Event, *, heartbeat_seconds: float) -> None:

@@ -90,6 +90,7 @@ class WebhookDelivery:
         self._wake = asyncio.Event()
         self._running: list[asyncio.Task[None]] = []
         self._attempts: dict[asyncio.Task[None], _Due] = {}
+        self._is_closing = False
 
     def start(self) -> None:
         """Deliver until ``close``."""
@@ -110,6 +111,7 @@ class WebhookDelivery:
 
     async def close(self, grace_seconds: float) -> None:
         """Begin nothing more, let attempts end for a while, and hand the rest back to other workers."""
+        self._is_closing = True  # a pool that is closed at the same time may swallow a cancellation (Python 3.11)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -129,7 +131,7 @@ class WebhookDelivery:
                 await self._services.db.run("hand_back_deliveries", params)
 
     async def _deliver_forever(self) -> None:
-        while True:
+        while not self._is_closing:
             self._wake.clear()
             try:
                 begun = len(self._attempts) < self._slots and await self._begin()
