@@ -233,7 +233,7 @@ async def db(databases: TestDatabases) -> AsyncIterator[Database]:
         async with opened.connection() as connection:
             for table, start in (("workspaces", 710_001), ("api_keys", 720_001), ("webhook_endpoints", 730_001)):
                 await connection.execute(f"alter table {table} alter column id restart with {start}")
-            await connection.execute("alter table deliveries alter column id restart with 740_001")
+            await connection.execute("alter table deliveries alter column id restart with 740001")
         yield opened
 
 

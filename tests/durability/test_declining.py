@@ -16,6 +16,7 @@ MODELS = (
     Model("down", "video", ("chaos", DOWN)),
     Model("bad-key", "video", ("chaos", {"behaviour": "raw_error"})),
     Model("crash", "video", ("chaos", {"behaviour": "crash"})),
+    Model("crash-image", "image", ("chaos", {"behaviour": "crash"})),
     Model("down-then-ok", "video", ("chaos", DOWN), ("chaos-blind", {})),
     Model("lost-then-ok", "video", ("chaos-blind", {"behaviour": "lost_answer"}), ("noop", {})),
     Model("down-image", "image", ("chaos", DOWN)),
@@ -87,3 +88,15 @@ def test_a_backend_that_keeps_failing_is_left_alone(deploy: Deploy) -> None:
     assert answer.status_code == 200
     assert first == 2, "asked once more, and declined a fifth time; then the other took it"
     assert site.memory.calls(answer.json()["id"]) == 1, "the breaker is open: only the other was asked"
+
+
+def test_a_binding_that_breaks_leaves_the_other_models_of_its_connection_alone(deploy: Deploy) -> None:
+    """An open breaker would keep the good model waiting for 30 s, past its deadline."""
+    site = deploy(*MODELS, Model("good-image", "image", ("chaos", {})), env={"SAFELIGHT_IMAGE_DEADLINE": "8s"})
+    api = site.serve()
+    for _ in range(7):
+        assert site.image(api, "crash-image").status_code == 504, "nobody knows what it did"
+    for _ in range(3):
+        answer = site.image(api, "good-image")
+        assert answer.status_code == 200, answer.text
+        assert site.memory.calls(answer.json()["id"]) == 1

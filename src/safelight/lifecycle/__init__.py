@@ -1,6 +1,7 @@
 """The life of a generation, from request to charge. File names are its steps.
 
-submit     check the request, gather its references; then one transaction: idempotency, limits, hold, row, job
+submit     check the request, gather its references
+accept     one transaction: idempotency, limits, hold, row, job
 run        claim it with a run token and a lease, and see it to its end
 dispatch   what a run says to backends: which is asked, in which order, what may be repeated
 deliver    measure what came, convert it if asked, sign its provenance, hash it, store it
@@ -9,7 +10,7 @@ reconcile  find what lost its runner or waits to be looked at, and see to it
 
 Beside them: make (an image while somebody waits), cancel, claims and leases (a runner's hold on a generation), runner
 (the runs of one process), breaker (a backend that keeps failing), changes (who waits hears of it), views (how a
-generation stands), refusals (what was refused, counted), notify (who asked to be told is told), and services (what the
-steps need). What becomes of the
-files afterwards is ``safelight.keeping``.
+generation stands, for its workspace), records and reports (the same and why, for the operator), refusals (what was
+refused, counted), notify (who asked to be told is told), and services (what the steps need). What becomes of the files
+afterwards is ``safelight.keeping``.
 """
