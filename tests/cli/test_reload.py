@@ -52,9 +52,14 @@ def test_a_hangup_takes_up_catalog_and_keys_and_refuses_wrong_ones(
     assert httpx.get(made["data"][0]["url"], timeout=30).status_code == 200, "the old key still verifies"
     eventually(lambda: link(server, made["id"]) not in (None, made["data"][0]["url"]), "the new key signs")
 
-    catalog.write_text("models = 5")
-    server.process.send_signal(signal.SIGHUP)
-    eventually(lambda: server.log.count("not reloaded") >= 2, "API and worker say that they do not reload")
-    eventually(lambda: "renamed" in models(server), "it serves as before")
+    good = catalog.read_text()
+    misspelt = good.replace('{ connection = "noop" }', '{ connection = "noop", options = { delay_second = 1 } }')
+    for count, wrong in enumerate(("models = 5", misspelt, good.replace('"noop"', '"nope"')), start=1):
+        catalog.write_text(wrong)
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda c=count: server.log.count("not reloaded") >= 2 * c, "API and worker do not reload")
+        eventually(lambda: "renamed" in models(server), "it serves as before")
+    assert "options.delay_second: there is no such key. Did you mean delay_seconds?" in server.log
+    assert "there is no connection 'nope'" in server.log
     assert server.process.poll() is None
     assert server.stop() == 0

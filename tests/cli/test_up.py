@@ -159,6 +159,14 @@ def test_a_file_in_the_way(fresh_server: Start, server_folder: Path) -> None:
     assert "a part of its path is a file" in one_line_and_status_1(fresh_server())
 
 
+def test_a_misspelt_option_of_the_catalog(fresh_server: Start, server_folder: Path) -> None:
+    catalog = server_folder / "catalog.toml"
+    shipped = (Path(__file__).parents[2] / "src/safelight/catalog.toml").read_text()
+    catalog.write_text(shipped.replace('connection = "builtin"', 'connection = "builtin", options = { sed = 1 }', 1))
+    line = one_line_and_status_1(fresh_server(env={"SAFELIGHT_CATALOG": str(catalog)}))
+    assert f"{catalog}: models[0].bindings[0].options.sed: there is no such key. Did you mean seed?" in line
+
+
 def mounted(folder: Path, options: str) -> Path:
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
