@@ -36,6 +36,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Planted:
     def __init__(self, settings, host):
         self.key = host.read_secret(settings.key)
+        if self.key == "broken":
+            raise RuntimeError(f"cannot use {self.key}")
         self.is_closed = False
 
     async def submit(self, order, attempt):
@@ -103,6 +105,14 @@ async def test_what_nobody_asks_for_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no connection 'north'"):
         backends.open("north")
     await backends.close()
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_backend_that_breaks_at_its_opening_is_told_without_its_words(tmp_path: Path) -> None:
+    backends = OpenBackends(catalog("east"), host(tmp_path, EAST="broken"))
+    with pytest.raises(ConfigurationError, match="Connection 'east' cannot be opened: RuntimeError") as caught:
+        backends.open("east")
+    assert "cannot use" not in caught.value.message
 
 
 @pytest.mark.usefixtures("planted")

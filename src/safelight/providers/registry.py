@@ -19,7 +19,7 @@ from safelight import providers
 from safelight.domain.catalog import Catalog
 from safelight.domain.connections import Connection
 from safelight.domain.errors import ConfigurationError
-from safelight.domain.ports import Backend, Host, ProviderKind
+from safelight.domain.ports import Backend, Host, Provider, ProviderKind
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
@@ -89,11 +89,22 @@ class OpenBackends:
         most = connection.settings.limits.concurrency
         return Backend(
             connection=connection.name,
-            provider=kind.open(connection.settings, self._host),
+            provider=self._provider(connection, kind),
             options=kind.options,
             secrets=secrets,
             places=None if most is None else asyncio.Semaphore(most),
         )
+
+    def _provider(self, connection: Connection, kind: ProviderKind) -> Provider:
+        try:
+            return kind.open(connection.settings, self._host)
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            log.error("provider broke in open", connection=connection.name, **without_message(error))
+            raise ConfigurationError(
+                f"Connection {connection.name!r} cannot be opened: {type(error).__name__}. The log says where."
+            ) from None
 
     async def close(self) -> None:
         """Close what was opened; one that fails at it keeps no other open."""
