@@ -100,9 +100,3 @@ async def check_and_record_books(operator: OperatorScope, db: Database) -> Books
     books = await check_books(operator, db)
     await db.run("record_books_check", {"problems": books.problems()})
     return books
-
-
-async def recorded_problems(operator: OperatorScope, db: Database) -> list[str]:
-    """What the last recorded check found."""
-    row = await db.one("find_books_check", {}, tuple)
-    return list(row[0]) if row else []
