@@ -23,6 +23,8 @@ MODELS = (
     Model("job", "video", ("chaos", {"behaviour": "job"})),
     Model("lost", "video", ("chaos", {"behaviour": "lost_answer"})),
     Model("cancelable", "video", ("chaos", {"behaviour": "job", "job_seconds": 60, "cancels": True})),
+    # Its jobs are not polled while they are canceled: the backend's word would come before the runner dies.
+    Model("unpolled", "video", ("chaos", {"behaviour": "job", "job_seconds": 60, "poll_seconds": 60, "cancels": True})),
     Model("slow", "video", ("chaos", {"behaviour": "job", "job_seconds": 3})),
 )
 STORIES = (
@@ -118,7 +120,7 @@ def test_the_api_dies_after_a_wish_to_cancel(site: Deployment, api: Process, wal
 def test_a_worker_dies_after_the_backend_stopped(deploy: Deploy) -> None:
     site = deploy(*MODELS)
     api = site.serve()
-    generation_id = site.video(api, "cancelable")
+    generation_id = site.video(api, "unpolled")
     dying = site.worker(KILLPOINT="cancel-after-backend")
     eventually(lambda: site.row(generation_id)["handle"] is not None, "the backend has it")
     answer = site.request(api, "DELETE", f"/v2/videos/generations/{generation_id}")

@@ -52,7 +52,6 @@ CANARY = "canary-7f3a-provider-secret"
 
 _SIDE = 64
 _FPS = 8
-_POLL_SECONDS = 0.2
 _HTML = b"<!doctype html><title>502 Bad Gateway</title><h1>Bad Gateway</h1>"
 
 
@@ -103,8 +102,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Options of a binding. ``rates`` gives each behaviour a share of the orders (0 to 1), drawn by ``seed`` and id.
 
     ``times``: how often it declines before it behaves, -1 for ever. ``finds``: what it answers when asked for a job of
-    ours; ``later`` cannot tell at first. ``polled``: answer with a job whatever the behaviour. ``cancels``: whether it
-    stops a job when asked.
+    ours; ``later`` cannot tell at first. ``polled``: answer with a job whatever the behaviour. ``poll_seconds``: when
+    it wants to be asked again. ``cancels``: whether it stops a job when asked.
     """
 
     behaviour: Behaviour = Behaviour.OK
@@ -116,6 +115,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     answer_seconds: float = 1.0
     finds: Literal["yes", "no", "later"] = "yes"
     polled: bool = False
+    poll_seconds: float = 0.2
     cancels: bool = False
 
 
@@ -136,6 +136,7 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     finds: str
     cancels: bool
     taken_at: float
+    poll_seconds: float = 0.2
 
 
 class Memory:
@@ -214,6 +215,7 @@ class BlindChaosProvider:
             behaviour=Behaviour.OK if behaviour in _TAKES_NOTHING else behaviour,
             job_seconds=options.job_seconds,
             finds=options.finds,
+            poll_seconds=options.poll_seconds,
             cancels=options.cancels,
             taken_at=time.time(),
         )
@@ -238,7 +240,7 @@ class BlindChaosProvider:
             return Failed(FailureClass.CANCELED, "it was canceled")
         elapsed = time.time() - job.taken_at
         if elapsed < job.job_seconds:
-            return Pending(elapsed / job.job_seconds, min(_POLL_SECONDS, job.job_seconds - elapsed + 0.01))
+            return Pending(elapsed / job.job_seconds, min(job.poll_seconds, job.job_seconds - elapsed + 0.01))
         if job.behaviour is Behaviour.FAILS_LATER:
             return Failed(
                 FailureClass.TRANSIENT, answer=Answer(code="worker_lost", words=f"worker lost, key {self.secrets[0]}")
