@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from safelight.cli.numbers import whole
 from safelight.node.settings import PREFIX, Settings, setting_names
 
 DEFAULT_WORKSPACE = "default"
@@ -21,8 +22,12 @@ DataDir = Annotated[
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
 Host = Annotated[str | None, Parameter(help="Address to listen on. Without it: SAFELIGHT_HOST, or else 127.0.0.1.")]
-Port = Annotated[int | None, Parameter(help="Port to listen on. Without it: SAFELIGHT_PORT, or else 8484.")]
-Workers = Annotated[int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1.")]
+Port = Annotated[
+    int | None, Parameter(help="Port to listen on. Without it: SAFELIGHT_PORT, or else 8484."), whole(1, 65535)
+]
+Workers = Annotated[
+    int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1."), whole(1, 64)
+]
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

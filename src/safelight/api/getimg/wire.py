@@ -16,6 +16,7 @@ from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.pricing import Price
 from safelight.domain.request import Request, Spec
+from safelight.domain.text import BLANKS
 from safelight.keeping.receipts import Receipt
 from safelight.lifecycle.views import GenerationView, MediaView
 
@@ -32,8 +33,8 @@ Prompt = Annotated[
     Meta(
         min_length=1,
         max_length=4096,
-        description="What to make; without NUL.",
-        extra_json_schema={"pattern": r"^[^\x00]*$"},
+        description="What to make; not blank, and without NUL.",
+        extra_json_schema={"pattern": rf"^[^\x00]*[^{BLANKS}][^\x00]*$"},
     ),
 ]
 ModelId = Annotated[str, Meta(min_length=1, max_length=100, description="A model's id, as /v2/models lists it.")]
@@ -54,28 +55,32 @@ Store = Annotated[
 
 
 class GenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What every request for a generation takes. A field's name is that of ``domain.request.Request``."""
+    """What every request for a generation takes. A field's name is that of ``domain.request.Request``.
+
+    What need not be given may be null, here and in all that a body holds: clients write the fields they leave out so.
+    """
 
     type: ClassVar[GenerationType]
 
     model: ModelId
     prompt: Prompt
-    aspect_ratio: Ratio | msgspec.UnsetType = msgspec.UNSET
-    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
-    retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
-    store: Store = True
-    webhook_url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
+    aspect_ratio: Ratio | None = None
+    resolution: Resolution | None = None
+    retention_seconds: Retention | None = None
+    store: Store | None = None
+    webhook_url: WebhookUrl | None = None
 
     def request(self) -> Request:
-        """The same by the domain's names; what was not sent is not given."""
-        return msgspec.convert({"type": self.type, **msgspec.to_builtins(self)}, Request)
+        """The same by the domain's names; what is null is not given."""
+        given = {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
+        return msgspec.convert({"type": self.type, **given}, Request)
 
 
 class ImageReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A reference image of an image request."""
 
     url: Url
-    role: Literal["reference_image"] | msgspec.UnsetType = msgspec.UNSET
+    role: Literal["reference_image"] | None = None
 
 
 class ImageGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=True):
@@ -83,8 +88,8 @@ class ImageGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=Tr
 
     type = GenerationType.IMAGE
 
-    output_format: Annotated[ImageFormat, Meta(description="The file's format.")] = "jpeg"
-    images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] = []
+    output_format: Annotated[ImageFormat, Meta(description="The file's format; jpeg by default.")] | None = None
+    images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] | None = None
 
 
 class VideoReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -99,11 +104,9 @@ class VideoGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=Tr
 
     type = GenerationType.VIDEO
 
-    duration: (
-        Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | msgspec.UnsetType
-    ) = msgspec.UNSET
-    sound: Annotated[bool, Meta(description="Whether the video has sound.")] = False
-    images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with their roles.")] = []
+    duration: Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | None = None
+    sound: Annotated[bool, Meta(description="Whether the video has sound; false by default.")] | None = None
+    images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with roles.")] | None = None
 
 
 class ImageFile(msgspec.Struct, frozen=True, kw_only=True):
