@@ -27,8 +27,8 @@ _PRINCIPAL = "safelight.principal"
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
-    """One API process. ``accel_prefix``: nginx in front sends local files from there. ``redirects``: an object store
-    sends its own."""
+    """One API process. ``public_url``: the address that clients reach it at. ``accel_prefix``: nginx in front sends
+    local files from there. ``redirects``: an object store sends its own."""
 
     submitting: SubmitServices
     running: RunServices
@@ -36,6 +36,7 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     keeping: KeepingServices
     runner: Runner
     authenticator: Authenticator
+    public_url: str = "/"
     accel_prefix: str | None = None
     redirects: bool = False
 

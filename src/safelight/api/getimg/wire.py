@@ -194,23 +194,34 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     progress: float
 
 
-class ListedGeneration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A generation as the list and the events show it; fields that do not apply are left out."""
+class ListedImage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="image"):
+    """An image generation as the list and the events show it; fields that do not apply are left out."""
 
     id: str
-    type: Literal["image", "video"]
     status: Literal["pending", "completed", "failed"]
     model: str
     created_at: str
-    data: Annotated[list[Any] | None, Meta(description="As in the image's or the video's own answer.")] = None
-    usage: Usage | None = None
-    error: GenerationError | None = None
+    data: list[ImageFile] | msgspec.UnsetType = msgspec.UNSET
+    usage: Usage | msgspec.UnsetType = msgspec.UNSET
+    error: GenerationError | msgspec.UnsetType = msgspec.UNSET
+
+
+class ListedVideo(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="video"):
+    """A video generation as the list and the events show it; fields that do not apply are left out."""
+
+    id: str
+    status: Literal["pending", "completed", "failed"]
+    model: str
+    created_at: str
+    data: list[VideoFile] | msgspec.UnsetType = msgspec.UNSET
+    usage: Usage | msgspec.UnsetType = msgspec.UNSET
+    error: GenerationError | msgspec.UnsetType = msgspec.UNSET
 
 
 class GenerationList(msgspec.Struct, frozen=True, kw_only=True):
     """Newest first. Where `has_more`, ask again with `after` = the last id."""
 
-    data: list[ListedGeneration]
+    data: list[ListedImage | ListedVideo]
     has_more: bool
 
 
@@ -346,22 +357,16 @@ def video(view: GenerationView) -> PendingGeneration | FailedGeneration | Comple
     return CompletedVideo(id=view.id, status="completed", model=view.model, data=files, usage=_usage(view))
 
 
-def listed(view: GenerationView) -> ListedGeneration:
-    answer = video(view) if view.type is GenerationType.VIDEO else image(view)
-    item = ListedGeneration(
-        id=view.id,
-        type=view.type.value,
-        status=answer.status,
-        model=view.model,
-        created_at=iso_milliseconds(view.created_at),
-    )
-    match answer:
+def listed(view: GenerationView) -> ListedImage | ListedVideo:
+    """A generation as the list and the events show it."""
+    facts: dict[str, Any] = {"id": view.id, "model": view.model, "created_at": iso_milliseconds(view.created_at)}
+    match answer := video(view) if view.type is GenerationType.VIDEO else image(view):
         case CompletedImage() | CompletedVideo():
-            return msgspec.structs.replace(item, data=[*answer.data], usage=answer.usage)
+            facts |= {"data": answer.data, "usage": answer.usage}
         case FailedGeneration():
-            return msgspec.structs.replace(item, error=answer.error)
-        case PendingGeneration():
-            return item
+            facts["error"] = answer.error
+    kind = ListedVideo if view.type is GenerationType.VIDEO else ListedImage
+    return kind(status=answer.status, **facts)
 
 
 def quote(request: Request, spec: Spec, price: Price, *, available_nanos: int) -> Quote:
