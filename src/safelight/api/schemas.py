@@ -43,7 +43,7 @@ def _described_outside(field: Document) -> Document:
     if len(kinds) != 2 or kinds[1] != {"type": "null"}:
         return field
     kind = dict(kinds[0])
-    said = {key: kind.pop(key) for key in ("description", "examples") if key in kind}
+    said: Document = {key: kind.pop(key) for key in ("description", "examples") if key in kind}
     return {**said, **field, "anyOf": [kind, kinds[1]]}
 
 
