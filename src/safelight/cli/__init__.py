@@ -153,7 +153,8 @@ _COMMANDS = (
         "books:books",
         """Prove that the money adds up.
 
-        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares.
+        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
+        what came since the books were last closed, or all of it with --all.
         Ends with status 1 if anything has drifted.""",
     ),
     (

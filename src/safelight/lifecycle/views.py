@@ -238,8 +238,8 @@ async def list_views(
     """A workspace's generations, newest first, from after the id ``after``. Ids sort by time, so pages are stable."""
     params = {
         "workspace_id": workspace_id,
-        "type": type_ and str(type_),
-        "states": states and [str(state) for state in states],
+        "types": [str(each) for each in GenerationType if type_ in (None, each)],
+        "states": [str(state) for state in states or State],
         "after": after,
         "limit": limit,
     }

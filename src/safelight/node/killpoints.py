@@ -36,6 +36,8 @@ KILLPOINTS = (
     "expire-after-tombstone",
     "expire-after-delete",
     "expire-after-purge",
+    "erase-after-begin",
+    "erase-after-batch",
 )
 
 
