@@ -41,6 +41,7 @@ from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
+from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
@@ -99,15 +100,18 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.asynccontextmanager
-async def open_keeping(settings: Settings) -> AsyncIterator[KeepingServices]:
-    """What the keeping of files needs, and no backend; closed on the way out. ``settings`` must name a database."""
+async def open_keeping(settings: Settings, *, answers_soon: bool = False) -> AsyncIterator[KeepingServices]:
+    """What the keeping of files needs, and no backend; closed on the way out. ``settings`` must name a database.
+
+    ``answers_soon``: clients wait for what is asked of the database.
+    """
     if settings.database_url is None:
         raise ConfigurationError("There is no database. Set SAFELIGHT_DATABASE_URL, or use 'safelight up'.")
     signer = LinkSigner(parse_signing_keys(_signing_keys(settings)), settings.base_url)
     work_dir = settings.data_dir.absolute() / "work"
     work_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
-        db = Database(settings.database_url, pool_size=settings.database_pool_size)
+        db = Database(settings.database_url, pool_size=settings.database_pool_size, answers_soon=answers_soon)
         await db.open()
         stack.push_async_callback(db.close)
         store = open_media_store(settings)
@@ -126,11 +130,11 @@ async def open_keeping(settings: Settings) -> AsyncIterator[KeepingServices]:
 
 
 @contextlib.asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """Every part, opened; closed on the way out. ``settings`` must name a database."""
+async def open_parts(settings: Settings, *, answers_soon: bool = False) -> AsyncIterator[Parts]:
+    """Every part, opened; closed on the way out. As ``open_keeping``."""
     catalog = load_catalog(settings)
     async with contextlib.AsyncExitStack() as stack:
-        keeping = await stack.enter_async_context(open_keeping(settings))
+        keeping = await stack.enter_async_context(open_keeping(settings, answers_soon=answers_soon))
         assert settings.database_url is not None
         jobs = make_jobs(settings.database_url)
         backends = OpenBackends(catalog, _host(settings))
@@ -139,7 +143,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         async def put_on_queue(connection: Connection, generation_id: str, model_id: str) -> None:
             await enqueue(jobs, connection, generation_id, _queue(catalog, model_id))
 
-        changes = Changes(settings.database_url)
+        presence = Presence(settings.data_dir.absolute() / "runners")
+        presence.open()
+        stack.callback(presence.close)
+        changes = Changes(settings.database_url, presence)
         changes.start()
         stack.push_async_callback(changes.close)
         policy = outbound_policy(settings)
@@ -160,6 +167,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 references=ReferenceGatherer(fetcher, decoder),
                 moderator=moderator,
                 enqueue=put_on_queue,
+                presence=presence,
                 limits=limits,
                 work_dir=keeping.work_dir,
                 refusals=refusals,
@@ -175,6 +183,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 tells_prompt=settings.provenance_prompt == "on",
                 breakers=Breakers(),
                 changes=changes,
+                presence=presence,
                 limits=limits,
                 work_dir=keeping.work_dir,
                 media_threads=keeping.media_threads,
@@ -191,7 +200,7 @@ def create_app() -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
-        async with open_parts(settings) as parts:
+        async with open_parts(settings, answers_soon=True) as parts:
             runner = Runner(parts.running)
             stopping = _ends_runs_at_signal(runner, settings)
             try:

@@ -76,6 +76,7 @@ def _die(site: Deployment, point: str) -> None:
     # Looks at what is unknown come the sooner the shorter a lease is.
     lease = {"LEASE": "2s"} if point == "unknown-after-commit" else {}
     site.worker(KILLPOINT=point, **lease).wait()
+    site.hide_the_dead()
 
 
 @pytest.mark.parametrize("story", STORIES, ids="-".join)

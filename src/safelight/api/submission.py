@@ -72,6 +72,8 @@ async def with_rate_headers(
     """The answer, or its error, with the workspace's rate limit in its headers."""
     try:
         response = await answer()
+    except ServiceUnavailable as error:
+        return error_response(request.scope, error)  # the database may be away: nobody waits for it once more
     except SafelightError as error:
         response = error_response(request.scope, error)
     if "x-ratelimit-limit" not in response.headers:

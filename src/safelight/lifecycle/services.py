@@ -17,6 +17,7 @@ from safelight.domain.ports import Backends, BlobStore, Moderator
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.media.provenance import ProvenanceSigner
 from safelight.outbound.policy import OutboundPolicy
@@ -68,6 +69,7 @@ class SubmitServices(msgspec.Struct, frozen=True, kw_only=True):
     references: GatherReferences
     moderator: Moderator | None
     enqueue: Enqueue
+    presence: Presence
     limits: Limits
     work_dir: Path
     refusals: Refusals
@@ -90,6 +92,7 @@ class RunServices(msgspec.Struct, frozen=True, kw_only=True):
     tells_prompt: bool
     breakers: Breakers
     changes: Changes
+    presence: Presence
     limits: Limits
     work_dir: Path
     media_threads: Executor

@@ -123,8 +123,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, description="How long a video may take before it fails.", extra={"name": "video_deadline"}),
     ] = 3600
     lease_seconds: Annotated[
-        int, Meta(ge=2, description="How long a silent runner keeps a generation.", extra={"name": "lease"})
-    ] = 30
+        int,
+        Meta(
+            ge=2,
+            description="How long a silent runner keeps a generation; half as long once its session with the database "
+            "has ended.",
+            extra={"name": "lease"},
+        ),
+    ] = 10
     render_processes: Annotated[
         int,
         Meta(ge=1, le=64, description="Processes of the built-in renderer, in each API process and worker."),
