@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import tomllib
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -51,6 +50,7 @@ from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
 from safelight.node.chain import certificate_expiry
+from safelight.node.operator_files import read_text, read_toml
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
@@ -73,10 +73,9 @@ def load_catalog(settings: Settings) -> Catalog:
     shipped = Path(str(resources.files("safelight").joinpath("catalog.toml")))
     path = settings.catalog or shipped
     try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path}: {error}. Correct the catalog and start again.") from None
+        document = read_toml(path)
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no catalog {path}. Correct SAFELIGHT_CATALOG.") from None
     catalog = read_catalog(document, source=str(path), kinds=KINDS)
     try:
         check_connections(catalog, _host(settings))
@@ -342,8 +341,8 @@ def _signing_keys(settings: Settings) -> str:
         return settings.signing_keys
     path = settings.data_dir / "signing-keys"
     try:
-        return path.read_text()
-    except OSError as error:
+        return read_text(path)
+    except FileNotFoundError as error:
         raise ConfigurationError(
             f"There are no signing keys: {path}: {error.strerror}. "
             "'safelight up' makes them, or set SAFELIGHT_SIGNING_KEYS."

@@ -11,6 +11,7 @@ from safelight.domain.signing import (
     parse_signing_keys,
 )
 from safelight.node.data_folder import explained, prepare, write_private
+from safelight.node.operator_files import read_text
 from safelight.node.settings import Settings
 
 
@@ -25,4 +26,4 @@ def ensure_signing_keys(settings: Settings) -> tuple[SigningKey, ...]:
         key = generate_signing_key(f"k{now:%Y%m%d}", now)
         write_private(path, format_signing_keys((key,)))
     with explained(folder):
-        return parse_signing_keys(path.read_text())
+        return parse_signing_keys(read_text(path))
