@@ -120,8 +120,6 @@ class Up:
         lasting[0].go(self._environment)
         supervisor.wait_until_ready(settings.host, settings.port, lasting)
         lasting[1].go(self._environment)
-        for change in self._postgres.changes if self._postgres else ():
-            _report(change)
         _print_summary(settings, made["key"], made["play_credit"])
 
     def _watch(self) -> NoReturn:
