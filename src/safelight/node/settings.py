@@ -20,13 +20,18 @@ from safelight.node import variables
 from safelight.node.operator_files import read_text, read_toml
 from safelight.node.variables import CONFIG, PREFIX
 
-__all__ = ["PREFIX", "Settings", "ignored_variables", "load_settings", "setting_names"]
+__all__ = ["EVERY_ADDRESS", "PREFIX", "Settings", "ignored_variables", "load_settings", "setting_names"]
 
 _DURATION = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
 Dollars = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$")]
 _LONGEST_SECONDS = 100 * 365 * 86400  # links and the database know times as far ahead
 _MOST = 1_000_000_000  # what the database counts in
+Location = Annotated[str, Meta(pattern="^/")]
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared, not bound)
+"""Hosts to listen on that are every address of this machine; and the one among them that leads here from here."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="The address that download links begin with; without it, the host and port."),
     ] = None
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8484
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8484
     workers: Annotated[int, Meta(ge=1, le=64, description="API processes.")] = 1
     signing_keys: Annotated[
         str | None,
@@ -101,14 +106,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["off", "blocklist", "endpoint"], Meta(description="What checks prompts and pictures before a hold.")
     ] = "off"
     moderation_blocklist: Annotated[Path | None, Meta(description="The blocklist's file, in TOML.")] = None
-    moderation_url: Annotated[str, Meta(description="Base URL of a service that speaks OpenAI's `/moderations`.")] = (
-        "https://api.openai.com/v1"
-    )
+    moderation_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            description="Base URL of a service that speaks OpenAI's `/moderations`.",
+        ),
+    ] = "https://api.openai.com/v1"
     moderation_key: Annotated[str | None, Meta(description="That service's API key.")] = None
     moderation_model: Annotated[str, Meta(description="That service's model.")] = "omni-moderation-latest"
     accel_prefix: Annotated[
-        str | None,
-        Meta(description="Internal nginx location over the media folder; downloads then answer `X-Accel-Redirect`."),
+        Location | None,
+        Meta(
+            description="Internal nginx location over the media folder; downloads then answer `X-Accel-Redirect`.",
+        ),
     ] = None
     download_redirect: Annotated[
         Literal["on", "off"],
@@ -192,8 +203,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """What absolute links begin with, without a slash at the end."""
         if self.public_url:
             return self.public_url.rstrip("/")
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  (compared, not bound)
-        return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self.port}"
+        return _http(EVERY_ADDRESS.get(self.host, self.host), self.port)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as a URL."""
+        return _http(self.host, self.port)
+
+
+def _http(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"
 
 
 def setting_names() -> dict[str, msgspec.inspect.Field]:
