@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import os
 import signal
-import tomllib
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
@@ -51,7 +50,8 @@ from safelight.media.provenance import ProvenanceSigner, check_pair
 from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
-from safelight.node.chain import certificate_expiry
+from safelight.node.chain import certificate_expiry, check_signer
+from safelight.node.operator_files import read_text, read_toml
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
@@ -74,10 +74,9 @@ def load_catalog(settings: Settings) -> Catalog:
     shipped = Path(str(resources.files("safelight").joinpath("catalog.toml")))
     path = settings.catalog or shipped
     try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path}: {error}. Correct the catalog and start again.") from None
+        document = read_toml(path)
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no catalog {path}. Correct SAFELIGHT_CATALOG.") from None
     catalog = read_catalog(document, source=str(path), kinds=KINDS)
     try:
         check_connections(catalog, _host(settings))
@@ -153,7 +152,7 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
         fetcher, decoder = ReferenceFetcher(policy), FencedDecoder()
         stack.push_async_callback(fetcher.close)
         stack.push_async_callback(decoder.close)
-        moderator = _moderator(settings)
+        moderator = open_moderator(settings)
         if moderator is not None:
             stack.push_async_callback(moderator.close)
         refusals = Refusals(keeping.db)
@@ -285,19 +284,30 @@ def open_statement_signer(settings: Settings) -> StatementSigner | None:
     return StatementSigner(read(folder / CHAIN), read(folder / KEY)) if (folder / CHAIN).exists() else None
 
 
-def check_provenance(settings: Settings) -> None:
-    """Find what would keep the chain from signing, before any process needs it. Raises ``ConfigurationError``."""
-    if settings.provenance == "off":
-        return
-    chain, key = provenance_pair(settings)
-    check_pair(chain, key)
-    ends = certificate_expiry(chain)
-    if ends <= datetime.now(UTC):
-        path = settings.provenance_folder / CHAIN
-        raise ConfigurationError(
-            f"The provenance certificate {path} expired on {ends:%Y-%m-%d}. Put a new chain and key there, "
-            "or set SAFELIGHT_PROVENANCE=off."
-        )
+def check_provenance(settings: Settings) -> datetime | None:
+    """When the chain ends that signs; None where none does, or it is yet to be made.
+
+    Finds what would keep it from signing, before any process needs it. Raises ``ConfigurationError``.
+    """
+    folder = settings.provenance_folder
+    if settings.provenance == "off" or (settings.provenance_dir is None and not (folder / CHAIN).exists()):
+        return None
+    chain = read(folder / CHAIN)
+    check_pair(chain, read(folder / KEY))
+    check_signer(chain, folder / CHAIN)
+    return certificate_expiry(chain)
+
+
+def open_moderator(settings: Settings) -> Moderator | None:
+    """What checks prompts and pictures; None where nothing does. Raises ``ConfigurationError``."""
+    match settings.moderation:
+        case "blocklist":
+            assert settings.moderation_blocklist is not None  # or the settings contradict each other
+            return Blocklist(settings.moderation_blocklist)
+        case "endpoint":
+            return ModerationEndpoint(settings.moderation_url, settings.moderation_key, settings.moderation_model)
+        case _:
+            return None
 
 
 def outbound_policy(settings: Settings) -> OutboundPolicy:
@@ -334,25 +344,13 @@ def _host(settings: Settings) -> Host:
     return Host(data_dir=settings.data_dir, render_processes=settings.render_processes, read_secret=read_secret)
 
 
-def _moderator(settings: Settings) -> Moderator | None:
-    match settings.moderation:
-        case "blocklist":
-            if settings.moderation_blocklist is None:
-                raise ConfigurationError("There is no blocklist. Set SAFELIGHT_MODERATION_BLOCKLIST to its file.")
-            return Blocklist(settings.moderation_blocklist)
-        case "endpoint":
-            return ModerationEndpoint(settings.moderation_url, settings.moderation_key, settings.moderation_model)
-        case _:
-            return None
-
-
 def _signing_keys(settings: Settings) -> str:
     if settings.signing_keys:
         return settings.signing_keys
     path = settings.data_dir / "signing-keys"
     try:
-        return path.read_text()
-    except OSError as error:
+        return read_text(path)
+    except FileNotFoundError as error:
         raise ConfigurationError(
             f"There are no signing keys: {path}: {error.strerror}. "
             "'safelight up' makes them, or set SAFELIGHT_SIGNING_KEYS."

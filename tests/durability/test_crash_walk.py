@@ -47,7 +47,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def site(deploy_for_all: Deploy) -> Deployment:
-    return deploy_for_all(*MODELS, env={"SAFELIGHT_LEASE": "300s"})
+    return deploy_for_all(*MODELS, env={"SAFELIGHT_LEASE": "270s"})
 
 
 @pytest.fixture(scope="module")

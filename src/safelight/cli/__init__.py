@@ -8,6 +8,7 @@ up           everything in one foreground command: ``supervisor`` keeps its proc
 serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
+checks       what a start needs
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, books
              accounts
