@@ -41,6 +41,7 @@ from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
+from safelight.lifecycle.polls import Polls
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
@@ -174,6 +175,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 provenance=open_signer(settings),
                 tells_prompt=settings.provenance_prompt == "on",
                 breakers=Breakers(),
+                polls=Polls(),
                 changes=changes,
                 limits=limits,
                 work_dir=keeping.work_dir,
