@@ -41,6 +41,7 @@ from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
 from safelight.lifecycle.presence import Presence
+from safelight.lifecycle.polls import Polls
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
@@ -181,6 +182,7 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
                 provenance=open_signer(settings),
                 tells_prompt=settings.provenance_prompt == "on",
                 breakers=Breakers(),
+                polls=Polls(),
                 changes=changes,
                 presence=presence,
                 limits=limits,

@@ -56,14 +56,19 @@ async def make_image(
     accepted = await submit(submitting, submission, has_left=has_left)
     found = await _run_here(viewing, runner, accepted, has_left)
     if found is None:
-        workspace_id, waits = submission.principal.workspace_id, accepted.is_replay
-        found = await ended_view(viewing, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
+        wait_seconds = _deadline_seconds(submitting, submission) if accepted.is_replay else 0
+        workspace_id = submission.principal.workspace_id
+        found = await ended_view(viewing, workspace_id, accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds)
     await note_seen(viewing, found, seen=not has_left())
     if not found.state.is_final:
         raise GenerationUnknown(
             f"The outcome of {accepted.id} is not known yet. Nothing is lost: ask for it by this id."
         )
     return Made(accepted, found)
+
+
+def _deadline_seconds(services: SubmitServices, submission: Submission) -> int:
+    return services.limits.deadline_seconds(services.catalog.models[submission.request.model])
 
 
 async def _run_here(
