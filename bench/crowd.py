@@ -1,4 +1,4 @@
-"""A crowd that means harm, and what a stranger notices of it: health, an image and a poll, beside the quiet before it."""
+"""A crowd that means harm, and what a stranger notices of it: health, an image and a poll, beside the quiet before."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ class Stranger:
                 except BenchError:
                     took[name].append(_WITHIN_SECONDS * 1000)
                     failed[name] += 1
-        return {
-            name: Seen(statistics.median(each), max(each), len(each), failed[name]) for name, each in took.items()
-        }
+        return {name: Seen(statistics.median(each), max(each), len(each), failed[name]) for name, each in took.items()}
 
 
 class Attack:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import resources
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
 from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
+from safelight.api.waits import Waits
 from safelight.blobs import open_store
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
@@ -51,6 +53,7 @@ from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
 from safelight.node.chain import certificate_expiry
+from safelight.node.connections import Connections, make_room
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
@@ -63,6 +66,8 @@ from safelight.webhooks.sender import Sender
 
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is asked to end."""
+
+_IDLE_BESIDE = 100  # connections that one address may have, beside those with a request under way
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -189,9 +194,16 @@ def create_app() -> ASGIApp:
     settings = load_settings()
     configure_logging(settings)
 
+    room = make_room()
+    proxies = proxies_of(settings)
+    connections = Connections(
+        settings.port, capacity=room.kept, most=settings.address_concurrency + _IDLE_BESIDE, exempt=proxies
+    )
+
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
         async with open_parts(settings) as parts:
+            connections.start()
             runner = Runner(parts.running)
             stopping = _ends_runs_at_signal(runner, settings)
             try:
@@ -202,18 +214,23 @@ def create_app() -> ASGIApp:
                     keeping=parts.keeping,
                     runner=runner,
                     authenticator=Authenticator(parts.db),
+                    waits=Waits(capacity=room.kept, most=settings.key_waits),
                     accel_prefix=settings.accel_prefix,
                     redirects=settings.download_redirect == "on",
                 )
             finally:
                 await asyncio.gather(*stopping)
                 await runner.close(_grace_seconds(settings))
+                await asyncio.to_thread(connections.close)
 
     return make_api(
         open_state,
         dialects=(getimg.DIALECT,),
         most_open=settings.address_concurrency,
         most_refusals=settings.address_refusals,
+        capacity=room.kept,
+        proxies=proxies,
+        answering=connections.answering,
     )
 
 
@@ -289,6 +306,19 @@ def check_provenance(settings: Settings) -> None:
             f"The provenance certificate {path} expired on {ends:%Y-%m-%d}. Put a new chain and key there, "
             "or set SAFELIGHT_PROVENANCE=off."
         )
+
+
+def proxies_of(settings: Settings) -> list[str]:
+    """The networks of the proxies in front. Raises ``ConfigurationError``."""
+    named = [each.strip() for each in (settings.proxies or "").split(",") if each.strip()]
+    for each in named:
+        try:
+            ip_network(each, strict=False)
+        except ValueError:
+            raise ConfigurationError(
+                f"SAFELIGHT_PROXIES: {each!r} is no address or network. Write 10.0.0.7 or 10.0.0.0/24."
+            ) from None
+    return named
 
 
 def outbound_policy(settings: Settings) -> OutboundPolicy:

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 import structlog
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 from starlette.types import ASGIApp
@@ -20,11 +21,17 @@ from safelight.cli.options import DataDir, Host, Port, Workers, as_environment
 from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.cli.tcp_port import check_port
 from safelight.domain.errors import ConfigurationError
+from safelight.node.connections import make_room
+from safelight.node.memory import give_large_buffers_back
 from safelight.node.processes import end_with_parent
 from safelight.node.settings import Settings, load_settings
 from safelight.telemetry.logs import configure_logging
 
 log = structlog.get_logger()
+
+_SILENCE_MILLISECONDS = 30_000  # for the head of a request, from the connection's start or the answer before
+_BUFFER_BYTES = 64 * 1024  # of one connection each way: the longest head, and pieces of bodies
+_BACKLOG = 4096  # connections that wait in the kernel to be accepted
 
 _START_SECONDS = 6.0  # at a reload an old API process serves this long beside the one that replaces it
 
@@ -56,6 +63,7 @@ def run(settings: Settings) -> None:
     configure_logging(settings)
     check(settings)
     check_port(settings)
+    room = make_room()
     server = _Server(
         f"{__name__}:make_app",
         address=settings.host,
@@ -63,7 +71,13 @@ def run(settings: Settings) -> None:
         interface=Interfaces.ASGI,
         workers=settings.workers,
         loop=Loops.uvloop,
+        # Of other protocols there is no need, and of HTTP/2 the server would wait for the first byte for ever.
+        http=HTTPModes.http1,
         websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=_SILENCE_MILLISECONDS, max_buffer_size=_BUFFER_BYTES),
+        backlog=_BACKLOG,
+        # Counted in each process, not shared out among them.
+        backpressure=room.accepted,
         factory=True,
         log_dictconfig=_LOGGING,
         log_level=LogLevels(settings.log_level) if settings.log_level == "debug" else LogLevels.warning,
@@ -108,6 +122,7 @@ def check(settings: Settings) -> None:
     """Find what an API process would stumble over. Raises ``ConfigurationError``."""
     wiring.load_catalog(settings)
     ensure_signing_keys(settings)
+    wiring.proxies_of(settings)
     wiring.open_media_store(settings)
     wiring.check_provenance(settings)
 
@@ -116,4 +131,5 @@ def make_app() -> ASGIApp:
     """The application of one API process."""
     end_with_parent(os.getppid())
     gc.set_threshold(_GC_THRESHOLD)
+    give_large_buffers_back()
     return wiring.create_app()
