@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from importlib import resources
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
 from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
+from safelight.api.waits import Waits
 from safelight.blobs import open_store
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
@@ -40,8 +42,8 @@ from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
-from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.polls import Polls
+from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
@@ -52,6 +54,7 @@ from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
 from safelight.node.chain import certificate_expiry, check_signer
+from safelight.node.connections import Connections, make_room
 from safelight.node.operator_files import read_text, read_toml
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
@@ -65,6 +68,8 @@ from safelight.webhooks.sender import Sender
 
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is asked to end."""
+
+_IDLE_BESIDE = 100  # connections that one address may have, beside those with a request under way
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -199,9 +204,16 @@ def create_app() -> ASGIApp:
     settings = load_settings()
     configure_logging(settings)
 
+    room = make_room()
+    proxies = proxies_of(settings)
+    connections = Connections(
+        settings.port, capacity=room.kept, most=settings.address_concurrency + _IDLE_BESIDE, exempt=proxies
+    )
+
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
         async with open_parts(settings, answers_soon=True) as parts:
+            connections.start()
             runner = Runner(parts.running)
             stopping = _ends_runs_at_signal(runner, settings)
             try:
@@ -212,18 +224,23 @@ def create_app() -> ASGIApp:
                     keeping=parts.keeping,
                     runner=runner,
                     authenticator=Authenticator(parts.db),
+                    waits=Waits(capacity=room.kept, most=settings.key_waits),
                     accel_prefix=settings.accel_prefix,
                     redirects=settings.download_redirect == "on",
                 )
             finally:
                 await asyncio.gather(*stopping)
                 await runner.close(_grace_seconds(settings))
+                await asyncio.to_thread(connections.close)
 
     return make_api(
         open_state,
         dialects=(getimg.DIALECT,),
         most_open=settings.address_concurrency,
         most_refusals=settings.address_refusals,
+        capacity=room.kept,
+        proxies=proxies,
+        answering=connections.answering,
     )
 
 
@@ -310,6 +327,19 @@ def open_moderator(settings: Settings) -> Moderator | None:
             return ModerationEndpoint(settings.moderation_url, settings.moderation_key, settings.moderation_model)
         case _:
             return None
+
+
+def proxies_of(settings: Settings) -> list[str]:
+    """The networks of the proxies in front. Raises ``ConfigurationError``."""
+    named = [each.strip() for each in (settings.proxies or "").split(",") if each.strip()]
+    for each in named:
+        try:
+            ip_network(each, strict=False)
+        except ValueError:
+            raise ConfigurationError(
+                f"SAFELIGHT_PROXIES: {each!r} is no address or network. Write 10.0.0.7 or 10.0.0.0/24."
+            ) from None
+    return named
 
 
 def outbound_policy(settings: Settings) -> OutboundPolicy:

@@ -7,8 +7,10 @@ from starlette.responses import Response
 
 from safelight.api.answer import json_response
 from safelight.api.auth import api_state, principal, query_value
+from safelight.api.departure import while_there
 from safelight.api.getimg import wire
 from safelight.api.submission import accept, accepted_headers, rate_headers, read_submission, with_rate_headers
+from safelight.api.waits import hold
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType
 from safelight.lifecycle.cancel import Cancellation, cancel
@@ -32,9 +34,13 @@ async def get_video(request: Request) -> Response:
     """How a video stands; with ``wait``, once it has ended or the wait is over."""
 
     async def answer() -> Response:
-        services, workspace_id = api_state(request).viewing, principal(request).workspace_id
-        video_id, wait_seconds = request.path_params["id"], _wait_seconds(request)
-        found = await view_after(services, workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
+        state, sender = api_state(request), principal(request)
+        services, video_id, wait_seconds = state.viewing, request.path_params["id"], _wait_seconds(request)
+        looking = view_after(services, sender.workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
+        if wait_seconds:
+            looking = while_there(request, looking)
+            hold(request, state.waits.place(sender))
+        found = await looking
         await note_seen(services, found)
         return json_response(wire.video(found), headers=rate_headers(found.window))
 
