@@ -12,8 +12,10 @@ from safelight.api import health
 from safelight.api.access import AccessLog
 from safelight.api.auth import STATE, ApiState
 from safelight.api.dialect import DIALECTS, Dialect, in_order
-from safelight.api.downloads import Downloads
+from safelight.api.downloads import DownloadHeaders, Downloads
 from safelight.api.fair_use import FairUse
+from safelight.api.headers import HeadersOnce
+from safelight.api.paths import Paths
 from safelight.api.routing import make_router
 
 
@@ -37,5 +39,6 @@ def make_app(
             yield {STATE: state, DIALECTS: ordered}
 
     routes = [*health.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
-    app = Downloads(make_router(routes, lifespan))
-    return AccessLog(FairUse(app, most_open=most_open, most_refusals=most_refusals))
+    answers = Downloads(make_router(routes, lifespan))
+    fair = FairUse(answers, most_open=most_open, most_refusals=most_refusals)
+    return AccessLog(Paths(DownloadHeaders(HeadersOnce(fair))))

@@ -34,8 +34,12 @@ async def get_video(request: Request) -> Response:
     async def answer() -> Response:
         services, workspace_id = api_state(request).viewing, principal(request).workspace_id
         video_id, wait_seconds = request.path_params["id"], _wait_seconds(request)
-        found = await view_after(services, workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
-        await note_seen(services, found)
+        is_head = (
+            request.method == "HEAD"
+        )  # which tells of no end that would be worth waiting for, and shows nobody any
+        found = await view_after(services, workspace_id, video_id, GenerationType.VIDEO, 0 if is_head else wait_seconds)
+        if not is_head:
+            await note_seen(services, found)
         return json_response(wire.video(found), headers=rate_headers(found.window))
 
     return await with_rate_headers(request, GenerationType.VIDEO, answer)
