@@ -35,13 +35,17 @@ async def get_video(request: Request) -> Response:
 
     async def answer() -> Response:
         state, sender = api_state(request), principal(request)
-        services, video_id, wait_seconds = state.viewing, request.path_params["id"], _wait_seconds(request)
+        services, video_id = state.viewing, request.path_params["id"]
+        wait_seconds, is_head = _wait_seconds(request), request.method == "HEAD"
+        if is_head:  # it tells of no end that would be worth waiting for, and shows nobody any
+            wait_seconds = 0
         looking = view_after(services, sender.workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
         if wait_seconds:
             looking = while_there(request, looking)
             hold(request, state.waits.place(sender))
         found = await looking
-        await note_seen(services, found)
+        if not is_head:
+            await note_seen(services, found)
         return json_response(wire.video(found), headers=rate_headers(found.window))
 
     return await with_rate_headers(request, GenerationType.VIDEO, answer)

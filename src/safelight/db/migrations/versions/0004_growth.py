@@ -1,5 +1,4 @@
-"""Books that are closed as they are verified, erasure in batches, an index for whatever would read a whole table, and one
-count of the tries of a generation over all of its runners.
+"""Books that are closed as they are verified, erasure in batches, indexes, and one count of a generation's tries.
 
 Nodes go on meanwhile. First all is added, under locks that stand for a moment; then the indexes are built, under none
 that a node waits for. A migration that was ended in between does again what is not done, when it is run again.
