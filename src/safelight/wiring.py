@@ -218,6 +218,7 @@ def create_app() -> ASGIApp:
             stopping = _ends_runs_at_signal(runner, settings)
             try:
                 yield ApiState(
+                    public_url=settings.base_url,
                     submitting=parts.submitting,
                     running=parts.running,
                     viewing=parts.viewing,

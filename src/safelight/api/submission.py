@@ -19,6 +19,7 @@ from safelight.api.errors import error_response
 from safelight.api.waits import hold, let_go
 from safelight.domain.errors import SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
+from safelight.domain.numbers import whole_number
 from safelight.domain.request import Request
 from safelight.lifecycle.accept import Accepted, rate_window
 from safelight.lifecycle.make import Made, outcome
@@ -36,14 +37,13 @@ async def read_submission(request: HttpRequest, into: type[Body]) -> Submission:
     """The request's body and headers, read strictly."""
     body, raw = await read_body(request, into)
     asked = body.request()
-    retries = request.headers.get("x-stainless-retry-count", "0")
     return Submission(
         principal=principal(request),
         request=asked,
         # The same bytes are another request where another call is made of them.
         body_sha256=await _digest(f"{asked.type}\n".encode(), raw),
         idempotency_key=request.headers.get("idempotency-key"),
-        retry_count=int(retries) if retries.isascii() and retries.isdecimal() and len(retries) < 4 else 0,
+        retry_count=whole_number(request.headers.get("x-stainless-retry-count", "")) or 0,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from safelight.cli.numbers import whole
 from safelight.node.settings import EVERY_ADDRESS, PREFIX, Settings, ignored_variables, load_settings, setting_names
 
 DEFAULT_WORKSPACE = "default"
@@ -23,9 +24,13 @@ DataDir = Annotated[
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
 Host = Annotated[str | None, Parameter(help="Address to listen on. Without it: SAFELIGHT_HOST, or else 127.0.0.1.")]
 Port = Annotated[
-    int | None, Parameter(help="Port to listen on; 0 takes a free one. Without it: SAFELIGHT_PORT, or else 8484.")
+    int | None,
+    Parameter(help="Port to listen on; 0 takes a free one. Without it: SAFELIGHT_PORT, or else 8484."),
+    whole(0, 65535),
 ]
-Workers = Annotated[int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1.")]
+Workers = Annotated[
+    int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1."), whole(1, 64)
+]
 
 
 def load_to_start(**overrides: Any) -> Settings:
