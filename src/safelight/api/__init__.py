@@ -2,6 +2,8 @@
 
 app         the ASGI application, put together from the dialects that wiring hands it
 dialect     what a dialect is: its routes, and the shape of its errors
+paths       one spelling of a path, for routes and links alike
+headers     headers that mean one thing come once
 routing     from a path and a method to a handler, and from what it raises to an answer
 auth        what the routes share, and whose request it is
 bodies      reading a request body strictly

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from safelight.accounts.keys import Authenticator
+from safelight.api.waits import BodyMemory, Waits
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.numbers import number_within
 from safelight.domain.scope import Principal
@@ -36,6 +37,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     keeping: KeepingServices
     runner: Runner
     authenticator: Authenticator
+    waits: Waits = msgspec.field(default_factory=Waits)
+    body_memory: BodyMemory = msgspec.field(default_factory=BodyMemory)
     public_url: str = "/"
     accel_prefix: str | None = None
     redirects: bool = False

@@ -11,7 +11,9 @@ from typing import NoReturn, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from safelight.api.auth import api_state, principal
 from safelight.api.faults import fault_in
+from safelight.api.waits import hold
 from safelight.domain.errors import InvalidParameter, RequestTimeout, RequestTooLarge, UnsupportedCoding
 from safelight.domain.headers import coding_in
 from safelight.domain.numbers import json_integer, json_number, whole_number
@@ -20,10 +22,12 @@ from safelight.domain.text import cut, quoted
 MAX_BODY_BYTES = 25 * 1024 * 1024
 MAX_DEPTH = 32
 BODY_SECONDS = 60.0
+PAUSE_SECONDS = 15.0
 LARGE_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
+_LARGE_AT_ONCE = asyncio.Semaphore(2)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # How a document of another encoding begins: with a byte order mark, or its first character, which is ASCII (RFC 4627,
 # section 3). UTF-32 goes first, as its mark begins like that of UTF-16.
@@ -43,14 +47,15 @@ async def read_body(request: Request, into: type[T]) -> tuple[T, bytes]:
             f"The request body is in the content coding {quoted(coding)}. Send it as it is, without Content-Encoding."
         )
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        with api_state(request).waits.place(principal(request)):
             raw = await _received(request)
     except TimeoutError:
         raise RequestTimeout from None
     except ClientDisconnect:
         raise InvalidParameter("The body ended before the length that was announced.") from None
-    if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice
-        return await asyncio.to_thread(parse_body, raw, into), raw
+    if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice, and some times its size in memory
+        async with _LARGE_AT_ONCE:
+            return await asyncio.to_thread(parse_body, raw, into), raw
     return parse_body(raw, into), raw
 
 
@@ -58,13 +63,17 @@ async def _received(request: Request) -> bytes:
     """The body, which is refused as soon as it is known to be over the limit."""
     if (whole_number(request.headers.get("content-length", "")) or 0) > MAX_BODY_BYTES:
         raise RequestTooLarge
-    pieces, size_bytes = [], 0
-    async for piece in request.stream():
-        pieces.append(piece)
-        size_bytes += len(piece)
-        if size_bytes > MAX_BODY_BYTES:
-            raise RequestTooLarge
-    return b"".join(pieces)
+    take = hold(request, api_state(request).body_memory.of(principal(request)))
+    raw, now = bytearray(), asyncio.get_running_loop().time
+    ends_at = now() + BODY_SECONDS
+    async with asyncio.timeout(PAUSE_SECONDS) as patience:
+        async for piece in request.stream():
+            take(len(piece))
+            raw += piece
+            if len(raw) > MAX_BODY_BYTES:
+                raise RequestTooLarge
+            patience.reschedule(min(now() + PAUSE_SECONDS, ends_at))
+    return bytes(raw)
 
 
 def parse_body(raw: bytes, into: type[T]) -> T:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.api.access import request_id
-from safelight.api.answer import json_response
+from safelight.api.answer import head_of, json_response
 from safelight.api.dialect import dialect_at
 from safelight.domain.errors import InternalError, Kind, SafelightError
 
@@ -55,4 +55,5 @@ def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | 
         answer["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if status == 409 or status >= 500:
         answer.setdefault("x-should-retry", "true" if error.retryable else "false")
-    return json_response(dialect_at(scope).error_body(error), status=status, headers=answer)
+    response = json_response(dialect_at(scope).error_body(error), status=status, headers=answer)
+    return head_of(response) if scope["method"] == "HEAD" else response

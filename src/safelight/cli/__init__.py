@@ -8,6 +8,7 @@ up           everything in one foreground command: ``supervisor`` keeps its proc
 serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
+checks       what a start needs
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, books
              accounts
@@ -154,7 +155,8 @@ _COMMANDS = (
         "books:books",
         """Prove that the money adds up.
 
-        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares.
+        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
+        what came since the books were last closed, or all of it with --all.
         Ends with status 1 if anything has drifted.""",
     ),
     (

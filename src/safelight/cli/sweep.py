@@ -13,6 +13,7 @@ from safelight.cli.database import database_url
 from safelight.cli.numbers import whole
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import cell, print_json
+from safelight.keeping.erase import continue_erasures
 from safelight.keeping.expire import sweep as sweep_due
 from safelight.keeping.orphans import sweep_orphans
 from safelight.node.settings import Settings, load_settings
@@ -50,6 +51,7 @@ def sweep(
 async def _sweep(settings: Settings, url: str, days: int, older_than: timedelta) -> dict[str, Any]:
     removed, missing = 0, list[str]()
     async with open_keeping(msgspec.structs.replace(settings, database_url=url)) as keeping:
+        await continue_erasures(keeping, most_batches=None)
         deleted = await sweep_due(keeping)
         for offset in range(days):
             day = datetime.now(UTC) - timedelta(days=offset)

@@ -39,6 +39,7 @@ class SafelightError(Exception):
     code: ClassVar[str] = "internal_error"
     kind: ClassVar[Kind] = Kind.INTERNAL
     retryable: ClassVar[bool] = False
+    retry_after_seconds: float | None = None
 
     def __init__(
         self,
@@ -49,7 +50,8 @@ class SafelightError(Exception):
     ) -> None:
         self.message = message or inspect.cleandoc(type(self).__doc__ or "")
         self.param = param
-        self.retry_after_seconds = retry_after_seconds
+        if retry_after_seconds is not None:
+            self.retry_after_seconds = retry_after_seconds
         super().__init__(self.message)
 
 
@@ -174,6 +176,7 @@ class ServiceUnavailable(SafelightError):
     code = "service_unavailable"
     kind = Kind.UNAVAILABLE
     retryable = True
+    retry_after_seconds = 1.0
 
 
 class InternalError(SafelightError):

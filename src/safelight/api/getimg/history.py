@@ -11,6 +11,7 @@ from starlette.responses import Response
 from safelight.api.answer import event_stream, json_response, server_sent_comment, server_sent_event
 from safelight.api.auth import ApiState, api_state, principal, query_number, query_value
 from safelight.api.getimg import wire
+from safelight.api.waits import hold
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType, State, WireStatus
 from safelight.domain.ids import is_generation_id
@@ -50,6 +51,7 @@ async def list_generations(request: Request) -> Response:
 async def stream_events(request: Request) -> Response:
     """One generation's events, from how it stands to its end."""
     state, workspace_id, generation_id = _named(request)
+    hold(request, state.waits.place(principal(request)))
     first = await view_of_any_type(state.viewing, workspace_id, generation_id)
     return event_stream(_events(state, workspace_id, first))
 
