@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from safelight.cli.numbers import whole
+from safelight.domain.text import printable
 from safelight.node.settings import EVERY_ADDRESS, PREFIX, Settings, ignored_variables, load_settings, setting_names
 
 DEFAULT_WORKSPACE = "default"
@@ -37,7 +38,7 @@ def load_to_start(**overrides: Any) -> Settings:
     """The settings for a command that runs on, after a line on stderr for each thing to know about them."""
     settings = load_settings(**overrides)
     for note in notes(settings):
-        print(f"safelight: {note}", file=sys.stderr, flush=True)
+        print(f"safelight: {printable(note)}", file=sys.stderr, flush=True)
     return settings
 
 
