@@ -43,6 +43,7 @@ def ok(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def node(*arguments: str | Path) -> str:
+    assert PACKAGES.is_dir(), "the packages of npm are not there: run `make test` once"
     return ok(BIN / "node", *arguments).stdout
 
 
