@@ -281,6 +281,7 @@ def check_provenance(settings: Settings) -> datetime | None:
     Finds what would keep it from signing, before any process needs it. Raises ``ConfigurationError``.
     """
     folder = settings.provenance_folder
+    open_statement_signer(settings)
     if settings.provenance == "off" or (settings.provenance_dir is None and not (folder / CHAIN).exists()):
         return None
     chain = read(folder / CHAIN)

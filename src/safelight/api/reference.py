@@ -14,7 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from safelight.api.dialect import Route
+from safelight.api.dialect import Handler, Route
 
 Document = dict[str, Any]
 
@@ -38,8 +38,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     bodies: Mapping[str, Mapping[str, Any]]
 
 
-def reference_routes(describe: Callable[[], Description], *, document: str, page: str) -> tuple[Route, Route]:
-    """Two routes for anybody to read: the document at one path, the page at the other."""
+def reference_routes(describe: Callable[[], Description], *, document: str, page: str) -> tuple[Route, ...]:
+    """Routes for anybody to read: the document at one path, the page at the other, and ``/`` leads to the page."""
 
     @functools.cache
     def made_page() -> str:
@@ -51,7 +51,25 @@ def reference_routes(describe: Callable[[], Description], *, document: str, page
     async def get_page(_: Request) -> Response:
         return HTMLResponse(made_page(), headers={"content-security-policy": _POLICY})
 
-    return Route("GET", document, get_document, needs_key=False), Route("GET", page, get_page, needs_key=False)
+    async def lead_there(_: Request) -> Response:
+        # Relative: whoever put this service below a path of theirs stays there.
+        return Response(status_code=307, headers={"location": page.lstrip("/")})
+
+    handlers = {document: get_document, page: get_page, "/": lead_there}
+    gets = [Route("GET", path, handler, needs_key=False) for path, handler in handlers.items()]
+    heads = [Route("HEAD", path, _without_body(handler), needs_key=False) for path, handler in handlers.items()]
+    return (*gets, *heads)
+
+
+def _without_body(handler: Handler) -> Handler:
+    """The same for HEAD: the headers of the answer, and none of its body."""
+
+    async def answer(request: Request) -> Response:
+        response = await handler(request)
+        response.body = b""
+        return response
+
+    return answer
 
 
 def html_page(description: Description, *, document_path: str) -> str:

@@ -110,6 +110,10 @@ def _refusal(error: object, settings: Settings) -> str | None:
             return "The database's disk is full. Free some space there and try again."
         case psycopg.errors.InsufficientPrivilege():
             return f"The database refuses: {_reason(error)}. Let its user make tables, or use the owner's name."
+        case psycopg.DataError() | psycopg.IntegrityError():
+            return f"The database does not take that value: {_reason(error)}. Give another."
+        case UnicodeError():
+            return "An argument is not text in UTF-8. Write it anew."
         case psycopg.OperationalError():
             return f"The database went away: {_reason(error)}. Look at its log, and try again."
     return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from safelight.cli.tcp_port import with_port
 from safelight.node.settings import EVERY_ADDRESS, PREFIX, Settings, ignored_variables, load_settings, setting_names
 
 DEFAULT_WORKSPACE = "default"
@@ -20,6 +22,19 @@ DataDir = Annotated[
         help="Folder of the database, media and keys. Without it: SAFELIGHT_DATA_DIR, or else ./data.",
     ),
 ]
+MOST = 2**63 - 1  # what the database counts rows in
+
+
+def within(least: float, most: float = MOST) -> Callable[[object, float | None], None]:
+    """A validator: a number from ``least`` to ``most``, or none. NaN is neither."""
+
+    def check(kind: object, value: float | None) -> None:
+        if value is not None and not least <= value <= most:
+            raise ValueError(f"It is {least:,.0f} to {most:,.0f}." if most < MOST else f"It is {least:,.0f} or more.")
+
+    return check
+
+
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
 Host = Annotated[str | None, Parameter(help="Address to listen on. Without it: SAFELIGHT_HOST, or else 127.0.0.1.")]
 Port = Annotated[
@@ -28,9 +43,14 @@ Port = Annotated[
 Workers = Annotated[int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1.")]
 
 
-def load_to_start(**overrides: Any) -> Settings:
-    """The settings for a command that runs on, after a line on stderr for each thing to know about them."""
+def load_to_start(*, listens: bool, **overrides: Any) -> Settings:
+    """The settings for a command that runs on, after a line on stderr for each thing to know about them.
+
+    ``listens``: their port is one that is free. Raises ``ConfigurationError``.
+    """
     settings = load_settings(**overrides)
+    if listens:
+        settings = with_port(settings)
     for note in notes(settings):
         print(f"safelight: {note}", file=sys.stderr, flush=True)
     return settings

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from safelight.cli.database import database_url
-from safelight.cli.options import AsJson, DataDir
+from safelight.cli.database import database_url, refusals_explained
+from safelight.cli.options import AsJson, DataDir, within
 from safelight.cli.show import print_json
 from safelight.keeping.expire import sweep as sweep_due
 from safelight.keeping.orphans import sweep_orphans
@@ -21,15 +21,20 @@ from safelight.wiring import open_keeping
 
 def sweep(
     *,
-    days: Annotated[int, Parameter(help="How many days back to look for files that belong to nothing.")] = 2,
-    older_than: Annotated[int, Parameter(help="Leave files alone that are younger than this, in minutes.")] = 60,
+    days: Annotated[
+        int, Parameter(help="How many days back to look for files that belong to nothing.", validator=within(0, 36_500))
+    ] = 2,
+    older_than: Annotated[
+        int,
+        Parameter(help="Leave files alone that are younger than this, in minutes.", validator=within(0, 52_560_000)),
+    ] = 60,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> int:
     """Delete what is due; look for files without a row, and rows without a file."""
     settings = load_settings(data_dir=data_dir)
     configure_logging(settings)
-    with database_url(settings) as url:
+    with database_url(settings) as url, refusals_explained(settings):
         result = asyncio.run(_sweep(settings, url, days, timedelta(minutes=older_than)))
     if as_json:
         print_json(result)
