@@ -51,6 +51,7 @@ from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
 from safelight.node.chain import certificate_expiry, check_signer
 from safelight.node.operator_files import read_text, read_toml
+from safelight.node.processors import renderers
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
@@ -333,7 +334,8 @@ def _local_slots(running: RunServices) -> int:
 
 
 def _host(settings: Settings) -> Host:
-    return Host(data_dir=settings.data_dir, render_processes=settings.render_processes, read_secret=read_secret)
+    render_processes = settings.render_processes or renderers()
+    return Host(data_dir=settings.data_dir, render_processes=render_processes, read_secret=read_secret)
 
 
 def _signing_keys(settings: Settings) -> str:

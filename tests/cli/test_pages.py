@@ -109,6 +109,7 @@ def machine(folder: Path, instead: Mapping[str, str]) -> Iterator[Machine]:
 
 
 @pytest.mark.database
+@pytest.mark.timeout(900)  # two nodes, and a dozen commands one after the other
 def test_several_nodes_as_the_page_says(
     databases: TestDatabases, s3_server: seaweed.Server, server_folder: Path
 ) -> None:
