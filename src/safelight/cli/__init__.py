@@ -34,6 +34,7 @@ from cyclopts import App, CycloptsError
 
 from safelight import __version__
 from safelight.domain.errors import SafelightError
+from safelight.domain.text import printable
 
 _MISUSE = 2
 _INTERRUPTED = 130
@@ -93,8 +94,7 @@ def close_to_others() -> None:
 
 def fail(message: str, status: int = 1) -> int:
     """Say what is wrong, in one line on stderr; the exit status."""
-    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
-    print(f"safelight: {line}", file=sys.stderr, flush=True)
+    print(f"safelight: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return status
 
 
@@ -175,7 +175,8 @@ _COMMANDS = (
         "books:books",
         """Prove that the money adds up.
 
-        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares.
+        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
+        what came since the books were last closed, or all of it with --all.
         Ends with status 1 if anything has drifted.""",
     ),
     (

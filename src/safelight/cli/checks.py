@@ -80,6 +80,10 @@ def _outbound(settings: Settings) -> str:
     return settings.references_allow or "public addresses only"
 
 
+def _proxies(settings: Settings) -> str:
+    return ", ".join(wiring.proxies_of(settings)) or "none"
+
+
 def media_store(settings: Settings) -> str:
     """Tried in a process of its own: this one may fork later, and a store's threads do not outlive that."""
     wiring.open_media_store(settings)
@@ -145,6 +149,7 @@ CONFIGURATION: tuple[tuple[str, Look], ...] = (
     ("provenance", _provenance),
     ("moderation", _moderation),
     ("references", _outbound),
+    ("proxies", _proxies),
 )
 SURROUNDINGS: tuple[tuple[str, Look], ...] = (
     ("connections", room),

@@ -12,25 +12,23 @@ from safelight.accounts.keys import KeyRecord, NewKey, create_key, list_keys, re
 from safelight.accounts.workspaces import scope_of, workspace_scope
 from safelight.cli.database import with_database
 from safelight.cli.first_start import ensure_default_workspace
-from safelight.cli.money import amount
-from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir, within
+from safelight.cli.numbers import ROW, amount, whole
+from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
-from safelight.domain.errors import InvalidParameter
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
+
+_MOST_DAYS = 36_500
 
 
 def create(
     *,
     workspace: Annotated[str, Parameter(help="The workspace that the key spends for.")] = DEFAULT_WORKSPACE,
     name: Annotated[str, Parameter(help="What you will know the key by.")] = "default",
-    spend_cap: Annotated[
-        str | None,
-        Parameter(help="Most that the key may spend, in US dollars, such as 25.", allow_leading_hyphen=True),
-    ] = None,
+    spend_cap: Annotated[str | None, Parameter(help="Most that the key may spend, in US dollars, such as 25.")] = None,
     expires_days: Annotated[
-        int | None, Parameter(help="Days until the key ends. Without it: never.", validator=within(1, 36_500))
+        int | None, Parameter(help="Days until the key ends. Without it: never."), whole(1, _MOST_DAYS)
     ] = None,
     plain: Annotated[bool, Parameter(negative="", help="Print the key and nothing else.")] = False,
     as_json: AsJson = False,
@@ -38,8 +36,6 @@ def create(
 ) -> None:
     """Make an API key and print it. It is shown this once: only its fingerprint is kept."""
     cap = None if spend_cap is None else amount(spend_cap)
-    if cap is not None and cap < 0:
-        raise InvalidParameter("A spend cap is 0 or more dollars.", param="spend_cap")
     expires_at = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
 
     async def work(database: Database) -> NewKey:
@@ -77,9 +73,7 @@ def list_all(
 
 
 def revoke(
-    key_id: Annotated[
-        int, Parameter(name="id", help="The key's number in 'safelight keys list'.", validator=within(1))
-    ],
+    key_id: Annotated[int, Parameter(name="id", help="The key's number in 'safelight keys list'."), ROW],
     /,
     *,
     data_dir: DataDir = None,

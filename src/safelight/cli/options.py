@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from safelight.cli.numbers import whole
 from safelight.cli.tcp_port import with_port
 from safelight.node.settings import EVERY_ADDRESS, PREFIX, Settings, ignored_variables, load_settings, setting_names
 
@@ -22,25 +22,16 @@ DataDir = Annotated[
         help="Folder of the database, media and keys. Without it: SAFELIGHT_DATA_DIR, or else ./data.",
     ),
 ]
-MOST = 2**63 - 1  # what the database counts rows in
-
-
-def within(least: float, most: float = MOST) -> Callable[[object, float | None], None]:
-    """A validator: a number from ``least`` to ``most``, or none. NaN is neither."""
-
-    def check(kind: object, value: float | None) -> None:
-        if value is not None and not least <= value <= most:
-            raise ValueError(f"It is {least:,.0f} to {most:,.0f}." if most < MOST else f"It is {least:,.0f} or more.")
-
-    return check
-
-
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
 Host = Annotated[str | None, Parameter(help="Address to listen on. Without it: SAFELIGHT_HOST, or else 127.0.0.1.")]
 Port = Annotated[
-    int | None, Parameter(help="Port to listen on; 0 takes a free one. Without it: SAFELIGHT_PORT, or else 8484.")
+    int | None,
+    Parameter(help="Port to listen on; 0 takes a free one. Without it: SAFELIGHT_PORT, or else 8484."),
+    whole(0, 65535),
 ]
-Workers = Annotated[int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1.")]
+Workers = Annotated[
+    int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1."), whole(1, 64)
+]
 
 
 def load_to_start(*, listens: bool, **overrides: Any) -> Settings:

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 import structlog
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 from starlette.types import ASGIApp
@@ -20,11 +21,17 @@ from safelight.cli.database import database_url
 from safelight.cli.options import DataDir, Host, Port, Workers, as_environment, load_to_start
 from safelight.cli.tcp_port import check_port, claim
 from safelight.domain.errors import ConfigurationError
+from safelight.node.connections import make_room
+from safelight.node.memory import give_large_buffers_back
 from safelight.node.processes import end_with_parent
 from safelight.node.settings import Settings, load_settings
 from safelight.telemetry.logs import configure_logging
 
 log = structlog.get_logger()
+
+_SILENCE_MILLISECONDS = 30_000  # for the head of a request, from the connection's start or the answer before
+_BUFFER_BYTES = 64 * 1024  # of one connection each way: the longest head, and pieces of bodies
+_BACKLOG = 4096  # connections that wait in the kernel to be accepted
 
 _START_SECONDS = 6.0  # at a reload an old API process serves this long beside the one that replaces it
 
@@ -67,6 +74,7 @@ def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -
         print(
             f"Safelight {__version__} listens on {settings.address}. {settings.base_url}/docs tells more.", flush=True
         )
+    room = make_room()
     server = _Server(
         f"{__name__}:make_app",
         address=settings.host,
@@ -74,7 +82,13 @@ def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -
         interface=Interfaces.ASGI,
         workers=settings.workers,
         loop=Loops.uvloop,
+        # Of other protocols there is no need, and of HTTP/2 the server would wait for the first byte for ever.
+        http=HTTPModes.http1,
         websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=_SILENCE_MILLISECONDS, max_buffer_size=_BUFFER_BYTES),
+        backlog=_BACKLOG,
+        # Counted in each process, not shared out among them.
+        backpressure=room.accepted,
         factory=True,
         log_dictconfig=_LOGGING,
         log_level=LogLevels(settings.log_level) if settings.log_level == "debug" else LogLevels.warning,
@@ -123,4 +137,5 @@ def make_app() -> ASGIApp:
     """The application of one API process."""
     end_with_parent(os.getppid())
     gc.set_threshold(_GC_THRESHOLD)
+    give_large_buffers_back()
     return wiring.create_app()

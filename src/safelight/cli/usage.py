@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from safelight.accounts.usage import Refusals, Usage, list_refusals, list_usage
 from safelight.accounts.workspaces import scope_of
 from safelight.cli.database import with_database
-from safelight.cli.options import AsJson, DataDir, within
+from safelight.cli.numbers import whole
+from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
@@ -25,9 +26,7 @@ _REFUSED = ["date", "workspace", "type", "model", "key", "reason", "count"]
 def usage(
     *,
     workspace: Annotated[str | None, Parameter(help="Only this workspace's.")] = None,
-    days: Annotated[
-        int, Parameter(help="How many UTC dates to show, today's included.", validator=within(1, _MOST_DAYS))
-    ] = 30,
+    days: Annotated[int, Parameter(help="How many UTC dates to show, today's included."), whole(1, _MOST_DAYS)] = 30,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:

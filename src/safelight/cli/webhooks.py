@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from safelight.accounts import webhooks as accounts
 from safelight.accounts.workspaces import scope_of, workspace_scope
 from safelight.cli.database import with_database
-from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir, within
+from safelight.cli.numbers import MOST_ROWS, ROW, hours, whole
+from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidParameter
@@ -20,9 +21,8 @@ from safelight.node.settings import load_settings
 from safelight.wiring import outbound_policy
 
 _IN_REQUESTS = "(webhook_url of requests)"
-EndpointId = Annotated[
-    int, Parameter(name="id", help="The endpoint's number in 'safelight webhooks list'.", validator=within(1))
-]
+_MOST_HOURS = 8784
+EndpointId = Annotated[int, Parameter(name="id", help="The endpoint's number in 'safelight webhooks list'."), ROW]
 OneWorkspace = Annotated[str | None, Parameter(help="Only this workspace's.")]
 
 
@@ -73,7 +73,7 @@ def rotate(
     /,
     *,
     keep_hours: Annotated[
-        float, Parameter(help="How long the old secret signs as well; 0 ends it at once.", validator=within(0, 8_760))
+        float, Parameter(help="How long the old secret signs as well; 0 ends it at once."), hours(_MOST_HOURS)
     ] = 24,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -118,9 +118,9 @@ def delete(endpoint_id: EndpointId, /, *, data_dir: DataDir = None) -> None:
 def deliveries(
     *,
     workspace: OneWorkspace = None,
-    endpoint: Annotated[int | None, Parameter(help="Only this endpoint's.", validator=within(1))] = None,
+    endpoint: Annotated[int | None, Parameter(help="Only this endpoint's."), ROW] = None,
     state: Annotated[str | None, Parameter(help="Only those pending, delivered or failed.")] = None,
-    limit: Annotated[int, Parameter(help="Most lines to show.", validator=within(1))] = 50,
+    limit: Annotated[int, Parameter(help="Most lines to show."), whole(1, MOST_ROWS)] = 50,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -139,14 +139,10 @@ def deliveries(
 
 
 def redeliver(
-    delivery_id: Annotated[
-        int | None, Parameter(name="id", help="A delivery's number in the log.", validator=within(1))
-    ] = None,
+    delivery_id: Annotated[int | None, Parameter(name="id", help="A delivery's number in the log."), ROW] = None,
     /,
     *,
-    endpoint: Annotated[
-        int | None, Parameter(help="All that failed at this endpoint instead.", validator=within(1))
-    ] = None,
+    endpoint: Annotated[int | None, Parameter(help="All that failed at this endpoint instead."), ROW] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Deliver once more: one delivery, or all that failed at an endpoint. Events keep their ids."""

@@ -139,6 +139,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     address_concurrency: Annotated[
         int, Meta(ge=1, le=_MOST, description="Requests that one client address may have open in one API process.")
     ] = 500
+    key_waits: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Event streams, polls with `wait`, repeats and bodies on their way that one API key may have "
+            "open in one API process; a workspace has twice as many.",
+        ),
+    ] = 200
+    proxies: Annotated[
+        str | None,
+        Meta(
+            description="Addresses or networks, with commas, of the proxies in front: a request from there is that of "
+            "the client in its `X-Forwarded-For`."
+        ),
+    ] = None
     address_refusals: Annotated[
         int,
         Meta(
@@ -168,10 +183,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=2,
             le=_LONGEST_SECONDS,
-            description="How long a silent runner keeps a generation.",
+            description="How long a silent runner keeps a generation; half as long once its session with the database "
+            "has ended.",
             extra={"name": "lease"},
         ),
-    ] = 30
+    ] = 10
     render_processes: Annotated[
         RenderProcesses | None,
         Meta(
