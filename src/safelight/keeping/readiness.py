@@ -64,6 +64,6 @@ async def _store(services: KeepingServices) -> str:
     try:
         await services.store.probe()
     except ServiceUnavailable as error:
-        log.error("the media store is away", reason=error.message)
+        log.error("the media store is away", reason=str(error))
         return "away"
     return _OK
