@@ -35,7 +35,7 @@ def test_the_content_type_does_not_matter_and_the_body_does(path: str, http: htt
     assert http.post(path, files={"model": b"noop-image"}).status_code == 400
 
 
-@pytest.mark.parametrize("prompt", ["x", "é" * 4096, "🏔" * 4096, "\n"])
+@pytest.mark.parametrize("prompt", ["x", "é" * 4096, "🏔" * 4096, "\n.", "\u0301"])
 def test_a_prompt_is_counted_in_characters(prompt: str, http: httpx.Client) -> None:
     assert http.post(IMAGES, json={"model": "noop-image", "prompt": prompt}).status_code == 200
 

@@ -14,6 +14,7 @@ answer      JSON answers, with exact amounts, and streams of events
 downloads   signed links to files
 ranges      conditional and range requests (RFC 9110)
 reference   a dialect described: a document for machines, a page for people
+schemas     the schemas of wire structs, as generators of clients want them
 health      whether the process lives and can serve
 fair_use    what one address may take
 access      request ids and the access log
