@@ -82,7 +82,7 @@ async def _put(services: RunServices, claim: Claim, key: str, path: Path, mime_t
         try:
             await services.store.put(key, path, mime_type=mime_type, consume=True)
         except ServiceUnavailable as error:
-            log.warning("the media store is away; trying again", seconds=pause, reason=error.message)
+            log.warning("the media store is away; trying again", seconds=pause, reason=str(error))
             await asyncio.sleep(pause)
         else:
             return

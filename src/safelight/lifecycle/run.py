@@ -149,7 +149,7 @@ class _Run:
             async with asyncio.timeout(max(self._deadline - time.monotonic(), 0) + _DELIVERY_GRACE_SECONDS):
                 files = await deliver(self._services, claim, self._dispatch.provider, outcome.media, self._workdir)
         except SafelightError as error:
-            report = self._dispatch.report_undelivered(error.message)
+            report = self._dispatch.report_undelivered(str(error))
             log.warning("delivery failed", id=claim.id, error=error.code, **log_fields(report))
             await self._fail(_as_client_sees(error), report=report)
             return
