@@ -10,7 +10,7 @@ from safelight.db.pool import every
 from safelight.domain.errors import GenerationFailed, ServiceUnavailable
 from safelight.lifecycle import settle
 from safelight.lifecycle.reports import report_of
-from safelight.lifecycle.run import claim
+from safelight.lifecycle.run import claim, was_asked_once
 from safelight.lifecycle.services import RunServices
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
@@ -41,7 +41,8 @@ async def _fail(services: RunServices, generation_id: str) -> None:
     if claimed is not None:
         log.warning("generation passed its deadline", id=generation_id, state_was_unknown=claimed.is_unknown)
         report = report_of("failed", None, None, detail="the deadline passed, and no runner had it")
-        await settle.fail(services.db, claimed, GenerationFailed(), report=report)
+        may_be_made = was_asked_once(services, claimed)
+        await settle.fail(services.db, claimed, GenerationFailed(), report=report, may_be_made=may_be_made)
 
 
 async def _requeue_due(services: RunServices) -> None:

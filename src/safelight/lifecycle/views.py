@@ -247,17 +247,14 @@ async def list_views(
 
 
 async def ended_view(
-    services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType, *, waits: bool
+    services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType
 ) -> GenerationView:
-    """The generation once it has ended, or as it stands when the time for an image is up.
-
-    ``waits``: another request, perhaps in another process, is running it.
-    """
+    """The generation once it has ended, or as it stands when the time for an image is up."""
     give_up_at = time.monotonic() + services.limits.image_deadline_seconds
     pause = _FIRST_PAUSE_SECONDS
     while True:
         found = await view(services, workspace_id, generation_id, type_)
-        if found.state.is_final or not waits or time.monotonic() > give_up_at:
+        if found.state.is_final or time.monotonic() > give_up_at:
             return found
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _LAST_PAUSE_SECONDS)
