@@ -18,6 +18,8 @@ from safelight.telemetry.exceptions import without_message
 log = structlog.get_logger()
 
 _MOST_AT_ONCE = 500
+_GRACE_SECONDS = 5.0
+"""What those who hold a lease have to come back, at most, after PostgreSQL was started."""
 
 
 async def reconcile(services: RunServices) -> None:
@@ -52,7 +54,7 @@ async def _requeue_due(services: RunServices) -> None:
         "absent": await _absent(services),
         "silent_seconds": services.limits.lease_seconds / 2,
         "most": _MOST_AT_ONCE,
-        "grace_seconds": services.limits.lease_seconds / 2,
+        "grace_seconds": min(services.limits.lease_seconds / 2, _GRACE_SECONDS),
     }
     async with services.db.connection() as connection, connection.transaction():
         due = await every(connection, "requeue_due", params, tuple)
