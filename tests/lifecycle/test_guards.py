@@ -1,4 +1,4 @@
-"""What the statements of a generation's life refuse: a runner that is not live, what is not yet time, what has ended."""
+"""What the statements of a generation's life refuse: who is not the live runner, what is early, what has ended."""
 
 from __future__ import annotations
 
