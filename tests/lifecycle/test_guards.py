@@ -32,6 +32,7 @@ LIVE_ONLY: dict[str, dict[str, Any]] = {
     "withdraw_intent": {"report": None},
     "record_unknown": {"report": None, "counts": 1, "first_look_seconds": 5},
     "hand_back": {},
+    "leave_to_others": {"report": Jsonb({"outcome": "left", "detail": "no such model"})},
 }
 
 
@@ -84,6 +85,10 @@ async def change(studio: Studio, generation_id: str, what: str) -> None:
 async def requeued(studio: Studio, **changed: Any) -> set[str]:
     params = {"dead": [], "absent": [], "silent_seconds": 0, "grace_seconds": 0, "most": 500, **changed}
     return {generation_id for generation_id, _ in await studio.db.all("requeue_due", params, tuple)}
+
+
+async def overdue(studio: Studio) -> set[str]:
+    return {generation_id for generation_id, *_ in await studio.db.all("list_overdue", {}, tuple)}
 
 
 # Only the live runner writes
@@ -148,7 +153,7 @@ async def test_what_has_ended_is_nobodys_to_take(studio: Studio, sender: Princip
     before = await row(studio, claim.id)
     assert await run.claim(studio.parts.running, claim.id) is None
     assert claim.id not in await requeued(studio)
-    assert (claim.id,) not in await studio.db.all("list_overdue", {}, tuple)
+    assert claim.id not in await overdue(studio)
     assert await row(studio, claim.id) == before
 
 
@@ -223,7 +228,7 @@ async def test_only_what_is_overdue_and_nobodys_is_failed(studio: Studio, sender
         await change(studio, generation_id, "deadline = now() - interval '1 s'")
     for claim in (silent, early):
         await change(studio, claim.id, "lease_until = now() - interval '1 s'")
-    found = {generation_id for (generation_id,) in await studio.db.all("list_overdue", {}, tuple)}
+    found = await overdue(studio)
     assert {silent.id, waiting} <= found
     assert not {held.id, early.id} & found
 

@@ -181,10 +181,14 @@ class Database:
             self._look = None
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Connection]:
-        """A read-only transaction in which every statement sees the same moment."""
+    async def snapshot(self, *, writes: bool = False) -> AsyncIterator[Connection]:
+        """A transaction in which every statement sees the same moment; read-only unless it ``writes``.
+
+        One that writes what another has written since fails with ``SerializationFailure``.
+        """
         async with self.connection() as connection, connection.transaction():
-            await connection.execute("set transaction isolation level repeatable read, read only")
+            mode = "read write" if writes else "read only"
+            await connection.execute(f"set transaction isolation level repeatable read, {mode}")
             yield connection
 
     async def one(self, name: str, params: Params, into: type[Row]) -> Row | None:
@@ -227,7 +231,12 @@ class Database:
     async def run(self, name: str, params: Params) -> int:
         """Run a statement; the number of rows it touched."""
         async with self.connection() as connection:
-            return (await connection.execute(statement(name), _by_name(params))).rowcount
+            return await run(connection, name, params)
+
+
+async def run(connection: Connection, name: str, params: Params) -> int:
+    """Run a statement on the caller's connection; the number of rows it touched."""
+    return (await connection.execute(statement(name), _by_name(params))).rowcount
 
 
 async def one(connection: Connection, name: str, params: Params, into: type[Row]) -> Row | None:

@@ -24,6 +24,7 @@ class Kind(Enum):
     CONFLICT = "conflict"
     GONE = "gone"
     TOO_LARGE = "too_large"
+    UNSUPPORTED = "unsupported"
     REFUSED = "refused"
     TOO_MANY = "too_many"
     INTERNAL = "internal"
@@ -131,6 +132,13 @@ class RequestTooLarge(SafelightError):
 
     code = "request_too_large"
     kind = Kind.TOO_LARGE
+
+
+class UnsupportedCoding(SafelightError):
+    """The request body is in a content coding that is not taken. Send it as it is, without Content-Encoding."""
+
+    code = "unsupported_content_encoding"
+    kind = Kind.UNSUPPORTED
 
 
 class InvalidSignature(SafelightError):

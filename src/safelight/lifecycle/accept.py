@@ -157,7 +157,7 @@ def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
         upstream_model=None if binding is None else binding.upstream_model,
         binding_options=None if binding is None else Jsonb(binding.options),
         lease_seconds=limits.lease_seconds,
-        deadline_seconds=limits.image_deadline_seconds if is_image else limits.video_deadline_seconds,
+        deadline_seconds=limits.deadline_seconds(services.catalog.models[ready.model]),
         retention_seconds=ready.retention_seconds,
         is_stored=ready.is_stored,
         webhook_url=ready.webhook_url,

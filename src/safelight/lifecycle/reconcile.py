@@ -29,20 +29,21 @@ async def reconcile(services: RunServices) -> None:
 
 
 async def _fail_overdue(services: RunServices) -> None:
-    for (generation_id,) in await services.db.all("list_overdue", {}, tuple):
+    for generation_id, why_left in await services.db.all("list_overdue", {}, tuple):
         try:
-            await _fail(services, generation_id)
+            await _fail(services, generation_id, why_left)
         except ServiceUnavailable:
             raise
         except Exception as error:  # one that cannot be read holds up no other
             log.error("generation past its deadline cannot be ended", id=generation_id, **without_message(error))
 
 
-async def _fail(services: RunServices, generation_id: str) -> None:
+async def _fail(services: RunServices, generation_id: str, why_left: str | None) -> None:
     claimed = await claim(services, generation_id)
     if claimed is not None:
-        log.warning("generation passed its deadline", id=generation_id, state_was_unknown=claimed.is_unknown)
-        report = report_of("failed", None, None, detail="the deadline passed, and no runner had it")
+        why = "no runner had it" if why_left is None else f"no worker could run it: {why_left}"
+        log.warning("generation passed its deadline", id=generation_id, state_was_unknown=claimed.is_unknown, why=why)
+        report = report_of("failed", None, None, detail=f"the deadline passed, and {why}")
         may_be_made = was_asked_once(services, claimed)
         await settle.fail(services.db, claimed, GenerationFailed(), report=report, may_be_made=may_be_made)
 

@@ -38,6 +38,7 @@ from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import MadeImage
+from safelight.lifecycle.targets import Elsewhere
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
 
@@ -118,7 +119,10 @@ class _Run:
             work.cancel()
             stopper.cancel()
             await asyncio.gather(work, stopper, return_exceptions=True)
-        await self._end(outcome)
+        if isinstance(outcome, Elsewhere):
+            await self._leave_to_others(outcome, cancel_asked)
+        else:
+            await self._end(outcome)
 
     async def _stop_when_asked(self, cancel_asked: asyncio.Event) -> bool:
         await cancel_asked.wait()
@@ -186,6 +190,18 @@ class _Run:
         if self._dispatch.was_asked:
             return not _repeats_freely(self._dispatch.provider)
         return was_asked_once(self._services, self._claim)
+
+    async def _leave_to_others(self, outcome: Elsewhere, cancel_asked: asyncio.Event) -> None:
+        """Nobody was asked: another worker may know the model, or open the connection. The row waits for a while."""
+        if cancel_asked.is_set():
+            await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
+            return
+        claim, report = self._claim, self._dispatch.report(outcome)
+        log.warning("generation left to another worker", id=claim.id, **log_fields(report))
+        params = {"id": claim.id, "run_token": claim.run_token, "report": Jsonb(report)}
+        if not await through_outage(lambda: self._services.db.run("leave_to_others", params)):
+            raise LeaseLost
+        killpoint("leave-after-commit")
 
     async def _record_unknown(self, outcome: Unknown) -> None:
         claim, report = self._claim, self._dispatch.report(outcome)

@@ -10,13 +10,14 @@ from typing import Protocol
 import msgspec
 
 from safelight.db.pool import Connection, Database
-from safelight.domain.catalog import Catalog
+from safelight.domain.catalog import Catalog, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import Reference, ReferenceRole
 from safelight.domain.ports import Backends, BlobStore, Moderator
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.lifecycle.polls import Polls
 from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.media.provenance import ProvenanceSigner
@@ -50,6 +51,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def rpm(self, type_: GenerationType) -> int:
         """Generations of this type that a workspace may submit in a minute."""
         return self.image_rpm if type_ is GenerationType.IMAGE else self.video_rpm
+
+    def deadline_seconds(self, model: Model) -> int:
+        """How long a generation of this model may take: its own deadline, or that of its type."""
+        if model.deadline_seconds is not None:
+            return model.deadline_seconds
+        return self.image_deadline_seconds if model.type is GenerationType.IMAGE else self.video_deadline_seconds
 
 
 class RateWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +98,7 @@ class RunServices(msgspec.Struct, frozen=True, kw_only=True):
     provenance: ProvenanceSigner | None
     tells_prompt: bool
     breakers: Breakers
+    polls: Polls
     changes: Changes
     presence: Presence
     limits: Limits
