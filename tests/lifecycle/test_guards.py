@@ -13,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from safelight.db.pool import Database, statement
-from safelight.domain.errors import GenerationFailed, QuotaExceeded
+from safelight.domain.errors import GenerationFailed, QuotaExceeded, RateLimited
 from safelight.domain.generations import GenerationType
 from safelight.domain.request import Request
 from safelight.domain.scope import Principal
@@ -29,7 +29,7 @@ SILENCE = 1000.0
 LIVE_ONLY: dict[str, dict[str, Any]] = {
     "record_handle": {"handle": Jsonb({"job": 1})},
     "record_intent": {"connection": "noop", "upstream_model": "m", "binding_options": Jsonb({}), "binding": 3},
-    "withdraw_intent": {"report": None},
+    "withdraw_intent": {"report": None, "tries": 1},
     "record_unknown": {"report": None, "counts": 1, "first_look_seconds": 5},
     "hand_back": {},
     "leave_to_others": {"report": Jsonb({"outcome": "left", "detail": "no such model"})},
@@ -53,8 +53,8 @@ async def other_db(studio: Studio) -> AsyncIterator[Database]:
 async def image(studio: Studio, sender: Principal, **more: Any) -> Claim:
     """One that was accepted, and that its runner holds."""
     request = Request(type=GenerationType.IMAGE, model="still", prompt="a hill")
-    digest = hashlib.sha256(secrets.token_bytes(8)).digest()
-    asked = Submission(principal=sender, request=request, body_sha256=digest, **more)
+    more = {"body_sha256": hashlib.sha256(secrets.token_bytes(8)).digest(), **more}
+    asked = Submission(principal=sender, request=request, **more)
     claim = (await submit(studio.parts.submitting, asked)).claim
     assert claim
     return claim
@@ -83,7 +83,7 @@ async def change(studio: Studio, generation_id: str, what: str) -> None:
 
 
 async def requeued(studio: Studio, **changed: Any) -> set[str]:
-    params = {"dead": [], "absent": [], "silent_seconds": 0, "grace_seconds": 0, "most": 500, **changed}
+    params = {"dead": [], "absent": [], "silent_seconds": 0, "grace_seconds": 0, "most": 10**6, **changed}
     return {generation_id for generation_id, _ in await studio.db.all("requeue_due", params, tuple)}
 
 
@@ -301,6 +301,48 @@ async def test_a_key_means_nothing_in_another_workspace(studio: Studio, sender: 
     for workspace_id, key in ((stranger.workspace_id, "k"), (sender.workspace_id, "other")):
         asked = {"workspace_id": workspace_id, "key": key}
         assert await studio.db.all("find_idempotency_key", asked, tuple) == []
+
+
+async def test_which_attempts_a_repeat_belongs_to(studio: Studio, sender: Principal) -> None:
+    """Those of the same key and body, for ten minutes, under way or completed with nobody to tell."""
+    stranger, body = await studio.workspace(), hashlib.sha256(secrets.token_bytes(8)).digest()
+    claim = await image(studio, sender, body_sha256=body)
+
+    async def joined(key_id: int = sender.key_id, digest: bytes = body) -> list[Any]:
+        return await studio.db.all("find_earlier_attempt", {"api_key_id": key_id, "body_sha256": digest}, tuple)
+
+    assert await joined() == [(claim.id,)]
+    assert await joined(stranger.key_id) == await joined(digest=b"0" * 32) == []
+    await change(studio, claim.id, "created_at = now() - interval '10 min 1 s'")
+    assert await joined() == []
+    await change(studio, claim.id, "created_at = now()")
+    await settle.fail(studio.db, claim, GenerationFailed(), unseen=True)
+    assert await joined() == [], "a failure is begun anew"
+    for unseen in (True, False):
+        done = await image(studio, sender, body_sha256=body)
+        await settle.complete(studio.db, done, (), unseen=unseen)
+        assert await joined() == ([(done.id,)] if unseen else [])
+        await change(studio, done.id, "created_at = now() - interval '1 h'")
+
+
+async def test_what_is_seen_stays_seen_once(studio: Studio, sender: Principal) -> None:
+    claim = await image(studio, sender)
+    for seen, changed in ((False, 1), (False, 0), (True, 1), (True, 0)):
+        assert await studio.db.run("record_seen", {"id": claim.id, "seen": seen}) == changed
+
+
+async def test_there_is_no_place_beyond_the_limits(studio: Studio) -> None:
+    busy, hurried = await studio.workspace(concurrency=1), await studio.workspace(image_rpm=1)
+    await image(studio, busy)
+    with pytest.raises(RateLimited, match="under way"):
+        await image(studio, busy)
+    await studio.rows(
+        "update accounts set image_window_start = date_trunc('minute', now()), image_window_used = 1"
+        " where workspace_id = %s",
+        hurried.workspace_id,
+    )
+    with pytest.raises(RateLimited, match="a minute"):
+        await image(studio, hurried)
 
 
 async def test_a_cap_is_its_own_keys(studio: Studio, sender: Principal) -> None:

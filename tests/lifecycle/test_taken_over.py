@@ -149,10 +149,23 @@ async def test_what_may_have_been_made_keeps_its_key(studio: Studio, withdrawn: 
     claim = (await accepted(studio, sender, "k")).claim
     assert claim
     if withdrawn:
-        params = {"id": claim.id, "run_token": claim.run_token, "report": None}
+        params = {"id": claim.id, "run_token": claim.run_token, "report": None, "tries": 1}
         assert await studio.db.run("withdraw_intent", params) == 1
     assert await settle.fail(studio.db, claim, GenerationFailed(), may_be_made=True)
     assert await is_free(studio, sender, "k") is withdrawn
+
+
+async def test_a_failure_frees_its_own_key_alone(studio: Studio) -> None:
+    """Not those of others that were written at the very same time."""
+    one, other = await studio.workspace(), await studio.workspace()
+    claims = [(await accepted(studio, sender, key)).claim for sender, key in ((one, "k"), (one, "l"), (other, "k"))]
+    assert claims[0]
+    ids = [claim.id for claim in claims if claim]
+    (at,) = await studio.rows("select created_at from generations where id = %s", ids[0])
+    await studio.rows("update idempotency_keys set created_at = %s where generation_id = any(%s)", at[0], ids)
+    assert await settle.fail(studio.db, claims[0], GenerationFailed())
+    free = [await is_free(studio, sender, key) for sender, key in ((one, "k"), (one, "l"), (other, "k"))]
+    assert free == [True, False, False]
 
 
 async def test_a_runner_that_is_not_live_frees_no_key(studio: Studio) -> None:
