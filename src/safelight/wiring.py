@@ -268,7 +268,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     assert settings.database_url is not None
     async with open_parts(settings) as parts:
         app = make_jobs(settings.database_url)
-        async with opened(app, stop) as is_open:
+        async with opened(app, parts.db, stop) as is_open:
             if is_open:
                 queues = (
                     Queue(app, LOCAL, _local_slots(parts.running)),

@@ -176,6 +176,12 @@ class GenerationUnknown(SafelightError):
     kind = Kind.UNKNOWN
 
 
+class ImageGoesOn(GenerationUnknown):
+    """This server is stopping. The image is made all the same: repeat the request to get it."""
+
+    retryable = True
+
+
 class ServiceUnavailable(SafelightError):
     """The service is away for a moment. Nothing was charged; try again."""
 
