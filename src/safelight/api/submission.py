@@ -17,7 +17,7 @@ from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.departure import watched
 from safelight.api.errors import error_response
 from safelight.api.waits import hold, let_go
-from safelight.domain.errors import SafelightError, ServiceUnavailable
+from safelight.domain.errors import Crowded, SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.request import Request
 from safelight.lifecycle.accept import Accepted, rate_window
@@ -85,6 +85,8 @@ async def with_rate_headers(
         response = await answer()
     except SafelightError as error:
         response = error_response(request.scope, error)
+        if isinstance(error, (Crowded, ServiceUnavailable)):
+            return response  # cheaply: there may be many, or nobody there to ask
     if "x-ratelimit-limit" not in response.headers:
         with contextlib.suppress(ServiceUnavailable):
             window = await rate_window(api_state(request).submitting, principal(request).workspace_id, type_)

@@ -36,11 +36,10 @@ async def get_video(request: Request) -> Response:
     async def answer() -> Response:
         state, sender = api_state(request), principal(request)
         services, video_id, wait_seconds = state.viewing, request.path_params["id"], _wait_seconds(request)
-        looking = view_after(services, sender.workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
         if wait_seconds:
-            looking = while_there(request, looking)
             hold(request, state.waits.place(sender))
-        found = await looking
+        looking = view_after(services, sender.workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
+        found = await (while_there(request, looking) if wait_seconds else looking)
         await note_seen(services, found)
         return json_response(wire.video(found), headers=rate_headers(found.window))
 
