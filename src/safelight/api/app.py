@@ -13,8 +13,10 @@ from safelight.api import health
 from safelight.api.access import AccessLog
 from safelight.api.auth import STATE, ApiState
 from safelight.api.dialect import DIALECTS, Dialect, in_order
-from safelight.api.downloads import Downloads
+from safelight.api.downloads import DownloadHeaders, Downloads
 from safelight.api.fair_use import FairUse
+from safelight.api.headers import HeadersOnce
+from safelight.api.paths import Paths
 from safelight.api.routing import make_router
 from safelight.node.connections import Peer
 
@@ -44,13 +46,14 @@ def make_app(
             yield {STATE: state, DIALECTS: ordered}
 
     routes = [*health.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
-    app = Downloads(make_router(routes, lifespan))
-    fair = AccessLog(FairUse(app, most_open=most_open, capacity=capacity, most_refusals=most_refusals))
+    answers = Downloads(make_router(routes, lifespan))
+    fair = FairUse(answers, most_open=most_open, capacity=capacity, most_refusals=most_refusals)
+    app: ASGIApp = AccessLog(Paths(DownloadHeaders(HeadersOnce(fair))))
     if proxies:
-        fair = wrap_asgi_with_proxy_headers(fair, list(proxies))
+        app = wrap_asgi_with_proxy_headers(app, list(proxies))
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         with answering(scope["client"]) if scope.get("client") else nullcontext():
-            await fair(scope, receive, send)
+            await app(scope, receive, send)
 
     return answer

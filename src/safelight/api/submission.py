@@ -19,6 +19,7 @@ from safelight.api.errors import error_response
 from safelight.api.waits import hold, let_go
 from safelight.domain.errors import Crowded, SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
+from safelight.domain.numbers import whole_number
 from safelight.domain.request import Request
 from safelight.lifecycle.accept import Accepted, rate_window
 from safelight.lifecycle.make import Made, outcome
@@ -36,14 +37,13 @@ async def read_submission(request: HttpRequest, into: type[Body]) -> Submission:
     """The request's body and headers, read strictly."""
     body, raw = await read_body(request, into)
     asked = body.request()
-    retries = request.headers.get("x-stainless-retry-count", "0")
     return Submission(
         principal=principal(request),
         request=asked,
         # The same bytes are another request where another call is made of them.
         body_sha256=await _digest(f"{asked.type}\n".encode(), raw),
         idempotency_key=request.headers.get("idempotency-key"),
-        retry_count=int(retries) if retries.isascii() and retries.isdecimal() and len(retries) < 4 else 0,
+        retry_count=whole_number(request.headers.get("x-stainless-retry-count", "")) or 0,
     )
 
 
@@ -74,7 +74,9 @@ async def make(request: HttpRequest, submission: Submission) -> Made:
         let_go(request)
         if accepted.is_replay:
             hold(request, state.waits.place(sender))
-        return await outcome(state.viewing, state.runner, accepted, sender.workspace_id, has_left=departed.is_set)
+        return await outcome(
+            state.submitting, state.viewing, state.runner, submission, accepted, has_left=departed.is_set
+        )
 
 
 async def with_rate_headers(
@@ -83,10 +85,11 @@ async def with_rate_headers(
     """The answer, or its error, with the workspace's rate limit in its headers."""
     try:
         response = await answer()
+    except (Crowded, ServiceUnavailable) as error:
+        # There may be many of these, or the database may be away: nobody waits for it once more.
+        return error_response(request.scope, error)
     except SafelightError as error:
         response = error_response(request.scope, error)
-        if isinstance(error, (Crowded, ServiceUnavailable)):
-            return response  # cheaply: there may be many, or nobody there to ask
     if "x-ratelimit-limit" not in response.headers:
         with contextlib.suppress(ServiceUnavailable):
             window = await rate_window(api_state(request).submitting, principal(request).workspace_id, type_)

@@ -15,11 +15,11 @@ from granian.log import LogLevels
 from granian.server import MPServer
 from starlette.types import ASGIApp
 
-from safelight import wiring
+from safelight import __version__, wiring
+from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
-from safelight.cli.options import DataDir, Host, Port, Workers, as_environment
-from safelight.cli.signing_key_file import ensure_signing_keys
-from safelight.cli.tcp_port import check_port
+from safelight.cli.options import DataDir, Host, Port, Workers, as_environment, load_to_start
+from safelight.cli.tcp_port import check_port, claim, with_port
 from safelight.domain.errors import ConfigurationError
 from safelight.node.connections import make_room
 from safelight.node.memory import give_large_buffers_back
@@ -51,18 +51,30 @@ _LOGGING: dict[str, Any] = {
 
 def serve(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> None:
     """Run the API alone."""
-    settings = load_settings(data_dir=data_dir, host=host, port=port, workers=workers)
+    settings = load_to_start(data_dir=data_dir, host=host, port=port, workers=workers)
+    settings = with_port(settings)
     with database_url(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         os.environ.update(as_environment(settings))
-        run(settings)
+        run(settings, is_alone=True)
 
 
-def run(settings: Settings) -> None:
-    """Serve until a signal says stop. ``settings`` must be those of the environment."""
+def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -> None:
+    """Serve until a signal says stop. ``settings`` must be those of the environment.
+
+    ``is_again``: it has run before, so what is around it may be away for a while. ``is_alone``: nobody else says where
+    it listens.
+    """
     configure_logging(settings)
-    check(settings)
+    require(settings)
+    if not is_again:
+        require_surroundings(settings)
     check_port(settings)
+    claimed = claim(settings)
+    if is_alone:
+        print(
+            f"Safelight {__version__} listens on {settings.address}. {settings.base_url}/docs tells more.", flush=True
+        )
     room = make_room()
     server = _Server(
         f"{__name__}:make_app",
@@ -88,7 +100,11 @@ def run(settings: Settings) -> None:
     # API processes are forks: what is imported by now is in memory once, as long as nothing touches it.
     gc.collect()
     gc.freeze()
-    server.serve()
+    try:
+        server.serve()
+    finally:
+        claimed.path.unlink(missing_ok=True)
+        claimed.release()
 
 
 class _Server(MPServer):
@@ -110,21 +126,12 @@ class _Server(MPServer):
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Take up a changed catalog and changed keys; what is wrong with them leaves things as they are."""
         try:
-            check(load_settings())
+            require(load_settings())
         except ConfigurationError as error:
             log.error("not reloaded", reason=error.message)
             return
         log.info("reloading")
         super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
-
-
-def check(settings: Settings) -> None:
-    """Find what an API process would stumble over. Raises ``ConfigurationError``."""
-    wiring.load_catalog(settings)
-    ensure_signing_keys(settings)
-    wiring.proxies_of(settings)
-    wiring.open_media_store(settings)
-    wiring.check_provenance(settings)
 
 
 def make_app() -> ASGIApp:

@@ -57,14 +57,15 @@ async def make_image(
     Raises what ``submit`` raises, and ``GenerationUnknown`` where the time for an image is up before its end.
     """
     accepted = await submit(submitting, submission, has_left=has_left)
-    return await outcome(viewing, runner, accepted, submission.principal.workspace_id, has_left=has_left)
+    return await outcome(submitting, viewing, runner, submission, accepted, has_left=has_left)
 
 
 async def outcome(
+    submitting: SubmitServices,
     viewing: ViewServices,
     runner: Runner,
+    submission: Submission,
     accepted: Accepted,
-    workspace_id: int,
     *,
     has_left: Callable[[], bool] = lambda: False,
 ) -> Made:
@@ -72,13 +73,17 @@ async def outcome(
 
     Raises ``GenerationUnknown`` where the time for an image is up before its end, or whoever asked has left.
     """
+    workspace_id = submission.principal.workspace_id
     found = await _run_here(viewing, runner, accepted, has_left)
     if found is None:
 
         def waits() -> bool:
             return accepted.is_replay and not has_left()
 
-        found = await ended_view(viewing, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
+        wait_seconds = submitting.limits.deadline_seconds(submitting.catalog.models[submission.request.model])
+        found = await ended_view(
+            viewing, workspace_id, accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
+        )
     await note_seen(viewing, found, seen=not has_left())
     if not found.state.is_final:
         raise GenerationUnknown(
