@@ -104,6 +104,10 @@ class RateLimited(SafelightError):
     retryable = True
 
 
+class Crowded(RateLimited):
+    """Too many requests are open. Wait for some to end, or close some."""
+
+
 class NotFound(SafelightError):
     """There is no such thing in this workspace."""
 
