@@ -24,7 +24,9 @@ VIDEOS = {
     "accept_then_hang": (DONE, 1),
     "lost_answer": (DONE, 1),
     "truncated": (FAILED, 1),
-    "truncated_download": (FAILED, 1),
+    "truncated_download": (DONE, 1),
+    "unavailable_download": (DONE, 1),
+    "expired_download": (DONE, 1),
     "html": (FAILED, 1),
     "html_download": (FAILED, 1),
     "wrong_type": (FAILED, 1),
@@ -39,7 +41,9 @@ IMAGES = {
     "ok": 200,
     "job": 200,
     "truncated": 502,
-    "truncated_download": 502,
+    "truncated_download": 200,
+    "unavailable_download": 200,
+    "expired_download": 502,
     "html": 502,
     "wrong_type": 502,
     "empty": 502,
@@ -50,10 +54,15 @@ IMAGES = {
     "refused_black": 422,
 }
 
+MORE = {"expired_download": {"polled": True}}  # where the file lies now can be asked of a job alone
+
 
 @pytest.fixture(scope="module")
 def site(deploy_for_all: Deploy) -> Deployment:
-    models = [Model(f"v-{name.replace('_', '-')}", "video", ("chaos", {"behaviour": name})) for name in VIDEOS]
+    models = [
+        Model(f"v-{name.replace('_', '-')}", "video", ("chaos", {"behaviour": name, **MORE.get(name, {})}))
+        for name in VIDEOS
+    ]
     models += [Model(f"i-{name.replace('_', '-')}", "image", ("chaos", {"behaviour": name})) for name in IMAGES]
     models.append(Model("found-later", "video", ("chaos", {"behaviour": "lost_answer", "finds": "later"})))
     models.append(Model("unknown-image", "image", ("chaos", {"behaviour": "lost_answer"})))

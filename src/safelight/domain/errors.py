@@ -168,6 +168,10 @@ class ServiceUnavailable(SafelightError):
     retryable = True
 
 
+class StoreFull(ServiceUnavailable):
+    """The media store is full. Nothing was charged; try again later."""
+
+
 class InternalError(SafelightError):
     """Something broke on our side."""
 

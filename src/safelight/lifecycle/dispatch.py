@@ -29,6 +29,7 @@ from safelight.domain.outcomes import (
     FailureClass,
     Handle,
     Pending,
+    Produced,
     Report,
     SubmitOutcome,
     Unknown,
@@ -140,6 +141,14 @@ class Dispatch:
         """At the deadline: ask the backend to stop, if there is a job that can be stopped."""
         if self._target is not None and self._handle is not None:
             await self._cancel(self._handle)
+
+    async def made_again(self) -> tuple[Produced, ...] | None:
+        """What the job made, asked for once more: addresses may be fresh ones. None if there is no job to ask about."""
+        provider = self.provider
+        if self._handle is None or not isinstance(provider, Pollable):
+            return None
+        outcome = await provider.poll(self._handle)
+        return outcome.media if isinstance(outcome, Completed) else None
 
     def report(self, outcome: Failed | Unknown) -> Report | None:
         """What there is to say of an outcome, for the operator; None if it was put on record already."""

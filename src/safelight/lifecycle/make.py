@@ -27,6 +27,10 @@ _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
 }
 
 
+_ENDING_SECONDS = 5.0
+"""A run that passes its deadline is ended within that."""
+
+
 class Made(msgspec.Struct, frozen=True):
     """How the request was accepted, and how it ended: well or badly."""
 
@@ -72,7 +76,11 @@ async def _run_here(
     """Run it if it is ours to run; the image if it is completed, so that it need not be read back."""
     if accepted.claim is None:
         return None
-    run = runner.start(accepted.claim, is_unseen=has_left)
-    await asyncio.wait([run])
+    given_up = asyncio.Event()
+    run = runner.start(accepted.claim, is_unseen=lambda: has_left() or given_up.is_set())
+    await asyncio.wait([run], timeout=max(accepted.claim.remaining_seconds, 0) + _ENDING_SECONDS)
+    if not run.done():  # made, and not to be stored yet: the run goes on, and a repeat of the request joins it
+        given_up.set()
+        return None
     made = None if run.cancelled() or run.exception() else run.result()
     return None if made is None else view_of_completed(viewing, made)
