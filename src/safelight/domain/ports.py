@@ -109,7 +109,8 @@ class Places(Protocol):
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """A connection, opened. ``options`` is the type of its bindings' options.
 
-    ``places`` is how many orders one process may have with it at once; None: as many as there are.
+    ``places`` is how many orders one process may have with it at once; None: as many as there are. ``flat_is_refusal``:
+    nothing to see is how it refuses.
     """
 
     connection: str
@@ -117,6 +118,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     options: type[msgspec.Struct]
     secrets: tuple[str, ...] = ()
     places: Places | None = None
+    flat_is_refusal: bool = False
 
     def every_secret(self) -> tuple[str, ...]:
         """What must turn up in nothing that is kept or shown."""

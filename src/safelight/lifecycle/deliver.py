@@ -20,7 +20,7 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
 from safelight.domain.object_keys import media_key
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
-from safelight.domain.ports import Algorithmic, Provider
+from safelight.domain.ports import Algorithmic, Backend, Provider
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.fetch import fetch
 from safelight.lifecycle.pauses import Pauses
@@ -56,28 +56,28 @@ Again = Callable[[], Awaitable[tuple[Produced, ...] | None]]
 async def deliver(
     services: RunServices,
     claim: Claim,
-    provider: Provider,
+    backend: Backend,
     produced: tuple[Produced, ...],
     workdir: Path,
     *,
     until: float,
     again: Again,
 ) -> tuple[StoredFile, ...]:
-    """Store what ``provider`` produced, trying until a time of the monotonic clock: it was paid for.
+    """Store what ``backend`` produced, trying until a time of the monotonic clock: it was paid for.
 
     Raises ``MediaError`` if it is not the media that was ordered, ``ContentPolicyViolation`` if it is a refusal, and
     ``ServiceUnavailable`` if the store stays away.
     """
     if not produced:
         raise ContentPolicyViolation  # how some backends refuse: success, and nothing in it
-    delivery = _Delivery(services, claim, provider, workdir, until, again)
+    delivery = _Delivery(services, claim, backend, workdir, until, again)
     return tuple([await delivery.of(index, item) for index, item in enumerate(produced)])
 
 
 class _Delivery(msgspec.Struct, frozen=True):
     services: RunServices
     claim: Claim
-    provider: Provider
+    backend: Backend
     workdir: Path
     until: float
     again: Again
@@ -94,7 +94,7 @@ class _Delivery(msgspec.Struct, frozen=True):
         loop, pauses = asyncio.get_running_loop(), Pauses(self.until)
         while True:
             file = await self._fetched(index, item) if isinstance(item, RemoteFile) else item
-            work = partial(_prepare, self.services, self.claim, self.provider, index, file, self.workdir)
+            work = partial(_prepare, self.services, self.claim, self.backend, index, file, self.workdir)
             try:
                 return await loop.run_in_executor(self.services.media_threads, work)
             except MediaError as error:
@@ -134,7 +134,7 @@ class _Delivery(msgspec.Struct, frozen=True):
 
 
 def _prepare(
-    services: RunServices, claim: Claim, provider: Provider, index: int, item: LocalFile | InlineBytes, workdir: Path
+    services: RunServices, claim: Claim, backend: Backend, index: int, item: LocalFile | InlineBytes, workdir: Path
 ) -> _Prepared:
     """All that needs the processor, in one go on one thread."""
     path = _materialize(item, workdir / f"inline-{index}")
@@ -143,9 +143,9 @@ def _prepare(
         path, facts = _bare_clip(path, facts, workdir / f"bare-{index}")
     else:
         path, facts = _bare_picture(claim, path, facts, workdir / f"bare-{index}")
-    if not _is_algorithmic(provider) and is_blacked_out(path):
-        raise ContentPolicyViolation  # how other backends refuse: a picture with nothing on it
-    path = _signed(services, claim, provider, path, facts.mime_type, workdir / f"signed-{index}")
+    if backend.flat_is_refusal and is_blacked_out(path):
+        raise ContentPolicyViolation  # how some backends refuse: a picture with nothing on it
+    path = _signed(services, claim, backend, path, facts.mime_type, workdir / f"signed-{index}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         size_bytes = file.tell()
@@ -178,7 +178,7 @@ def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:
 
 
 def _signed(
-    services: RunServices, claim: Claim, provider: Provider, source: Path, mime_type: MimeType, target: Path
+    services: RunServices, claim: Claim, backend: Backend, source: Path, mime_type: MimeType, target: Path
 ) -> Path:
     """The file with its provenance in it; as it is where the operator turned signing off."""
     if services.provenance is None:
@@ -187,7 +187,7 @@ def _signed(
         source,
         target,
         mime_type=mime_type,
-        digital_source_type="algorithmicMedia" if _is_algorithmic(provider) else "trainedAlgorithmicMedia",
+        digital_source_type="algorithmicMedia" if _is_algorithmic(backend.provider) else "trainedAlgorithmicMedia",
         model=claim.model,
         generation_id=claim.id,
         created_at=datetime.now(UTC),

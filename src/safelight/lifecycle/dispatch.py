@@ -111,8 +111,12 @@ class Dispatch:
         self._moved = asyncio.Event()
 
     @property
-    def provider(self) -> Provider:
+    def backend(self) -> Backend:
         """The backend that is, or was last, asked."""
+        return self._asked.backend
+
+    @property
+    def provider(self) -> Provider:
         return self._asked.provider
 
     async def outcome(self) -> Completed | Failed | Unknown:

@@ -148,7 +148,7 @@ class _Run:
                 files = await deliver(
                     self._services,
                     claim,
-                    self._dispatch.provider,
+                    self._dispatch.backend,
                     outcome.media,
                     self._workdir,
                     until=until,

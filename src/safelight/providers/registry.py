@@ -93,6 +93,7 @@ class OpenBackends:
             options=kind.options,
             secrets=secrets,
             places=None if most is None else asyncio.Semaphore(most),
+            flat_is_refusal=connection.settings.flat_is_refusal,
         )
 
     def _provider(self, connection: Connection, kind: ProviderKind) -> Provider:
