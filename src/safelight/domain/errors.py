@@ -195,6 +195,10 @@ class ServiceUnavailable(SafelightError):
     retry_after_seconds = 1.0
 
 
+class StoreFull(ServiceUnavailable):
+    """The media store is full. Nothing was charged; try again later."""
+
+
 class InternalError(SafelightError):
     """Something broke on our side."""
 
