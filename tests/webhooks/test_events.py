@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from safelight.domain.errors import ContentPolicyViolation, GenerationFailed, InvalidParameter
-from tests.webhooks.world import World
+from safelight.keeping.erase import erase_workspace
+from tests.webhooks.world import WORKSPACE, World
 
 pytestmark = pytest.mark.database
 
@@ -157,7 +158,7 @@ async def test_an_endpoint_that_is_deleted_while_a_generation_ends_does_not_fail
 async def test_erasing_a_workspace_erases_what_it_was_told(world: World) -> None:
     await world.endpoint(EVERYBODY)
     await world.end(webhook_url="https://client.example.com/canary")
-    await world.db.run("erase_workspace", {"workspace_id": world.principal.workspace_id})
+    await erase_workspace(world.parts.keeping, WORKSPACE)
     for table in ("events", "deliveries", "webhook_endpoints"):
         assert await world.one(f"select count(*) from {table}") == (0,)
     assert await world.one("select webhook_url from generations") == (None,)

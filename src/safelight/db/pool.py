@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.errors import IdleInTransactionSessionTimeout
+from psycopg.errors import IdleInTransactionSessionTimeout, SerializationFailure
 from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -73,6 +73,8 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 yield connection
+        except SerializationFailure:
+            raise  # another's write came between: the database is there
         except _AWAY as error:
             raise ServiceUnavailable from error
 
