@@ -8,6 +8,7 @@ up           everything in one foreground command: ``supervisor`` keeps its proc
 serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
+checks       what a start needs
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, books
              accounts
@@ -30,6 +31,7 @@ from cyclopts import App, CycloptsError
 
 from safelight import __version__
 from safelight.domain.errors import SafelightError
+from safelight.domain.text import printable
 
 _MISUSE = 2
 _INTERRUPTED = 130
@@ -72,7 +74,7 @@ def close_to_others() -> None:
 
 def fail(message: str, status: int = 1) -> int:
     """Say what is wrong, in one line on stderr; the exit status."""
-    print(f"safelight: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"safelight: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return status
 
 

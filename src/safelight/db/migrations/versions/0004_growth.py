@@ -1,4 +1,4 @@
-"""Books that are closed as they are verified, erasure in batches, and an index for whatever would read a whole table.
+"""Books that are closed as they are verified, erasure in batches, indexes, and one count of a generation's tries.
 
 Nodes go on meanwhile. First all is added, under locks that stand for a moment; then the indexes are built, under none
 that a node waits for. A migration that was ended in between does again what is not done, when it is run again.
@@ -18,7 +18,7 @@ from safelight.domain.errors import ConfigurationError
 revision = "0004"
 down_revision = "0003"
 
-_ADDED = ("0004_growth.sql",)
+_ADDED = ("0004_growth.sql", "0004_backends.sql")
 _BUILT = ("0004_growth_indexes.sql",)
 
 _TRIES = 60
