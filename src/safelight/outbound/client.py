@@ -93,8 +93,11 @@ class GuardedClient:
         max_connections_per_host: int = 8,
     ) -> None:
         self._policy = policy
-        self._system_lookup = SystemLookup() if lookup is None else None
-        self._resolver = CheckedResolver(policy, lookup or self._system_lookup or SystemLookup())
+        self._system_lookup: SystemLookup | None = None
+        if lookup is None:
+            # A look-up goes on after its request was given up: none is to wait for those that hang.
+            lookup = self._system_lookup = SystemLookup(2 * max_connections)
+        self._resolver = CheckedResolver(policy, lookup)
         self._ssl_context = ssl_context or ssl.create_default_context()
         self._max_connections = max_connections
         self._max_connections_per_host = max_connections_per_host
