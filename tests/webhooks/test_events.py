@@ -91,6 +91,9 @@ async def test_a_request_s_own_address_is_told_of_that_generation_alone(world: W
         "https://user:pass@client.example.com/",
         "https://localhost/",
         "https://0x7f.1/",
+        "https://10.0.0.1/",
+        "https://169.254.169.254/latest",
+        "https://[fd00::1]/",
         "ftp://client.example.com/",
         "data:text/plain,hello",
         "/done",
@@ -103,6 +106,9 @@ async def test_an_address_that_may_not_be_reached_is_refused_at_submission(world
     assert caught.value.param == "webhook_url"
     assert await world.one("select count(*) from generations") == (0,)
     assert await world.one("select in_flight from accounts") == (0,)
+    with pytest.raises(InvalidParameter) as caught:
+        await world.endpoint(url)
+    assert caught.value.param == "url"
 
 
 async def test_a_refusal_by_moderation_is_told(world: World) -> None:

@@ -25,10 +25,10 @@ from safelight.domain.errors import NotFound, ServiceUnavailable
 from safelight.domain.events import EventType
 from safelight.domain.generations import GenerationType
 from safelight.domain.money import format_usd
-from safelight.lifecycle.services import SubmitServices, ViewServices
+from safelight.lifecycle.services import ViewServices
 from safelight.lifecycle.views import GenerationView, view
 from safelight.webhooks.schedule import DELAYS_SECONDS, next_delay_seconds
-from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken, read_webhook_url
+from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken
 from safelight.webhooks.signing import new_secret
 
 log = structlog.get_logger()
@@ -235,14 +235,9 @@ class WebhookDelivery:
             asyncio.get_running_loop().call_later(delay_seconds, self._wake.set)
 
 
-async def request_webhook_url(services: SubmitServices, workspace_id: int, url: str) -> str:
-    """The address of a request's ``webhook_url`` in its one spelling; its workspace has a secret from here on.
-
-    Raises ``InvalidParameter`` naming ``webhook_url``.
-    """
-    url = read_webhook_url(url, services.webhook_policy)
-    await services.db.run("ensure_request_endpoint", {"workspace_id": workspace_id, "secret": new_secret()})
-    return url
+async def ensure_request_secret(db: Database, workspace_id: int) -> None:
+    """Give the workspace the secret that events at its requests' own addresses are signed with, if it has none yet."""
+    await db.run("ensure_request_endpoint", {"workspace_id": workspace_id, "secret": new_secret()})
 
 
 async def announce(db: Database, workspace_id: int, type_: EventType, payload: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ import safelight
 from safelight.domain.headers import coding_in
 from safelight.outbound.policy import OutboundPolicy, literal
 from safelight.outbound.resolver import CheckedResolver, Lookup, OutboundRefused, SystemLookup, approved
-from safelight.outbound.urls import Target, UrlRefused, parse_redirect, parse_url
+from safelight.outbound.urls import AddressRefused, Target, UrlRefused, parse_reachable, parse_redirect
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
@@ -220,7 +220,9 @@ class GuardedClient:
 
     def _parsed(self, url: str) -> Target:
         try:
-            return parse_url(url, self._policy)
+            return parse_reachable(url, self._policy)
+        except AddressRefused:
+            raise OutboundRefused("denied_address", "spelled by the URL") from None
         except UrlRefused as refused:
             raise OutboundRefused("bad_url", str(refused)) from None
 
