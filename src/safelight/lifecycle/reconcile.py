@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from safelight.db.pool import every
@@ -14,6 +16,8 @@ from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
+
+_MOST_AT_ONCE = 500
 
 
 async def reconcile(services: RunServices) -> None:
@@ -42,8 +46,16 @@ async def _fail(services: RunServices, generation_id: str, why_left: str | None)
 
 
 async def _requeue_due(services: RunServices) -> None:
+    dead = await asyncio.to_thread(services.presence.dead_here)
+    params = {
+        "dead": dead,
+        "absent": await _absent(services),
+        "silent_seconds": services.limits.lease_seconds / 2,
+        "most": _MOST_AT_ONCE,
+        "grace_seconds": services.limits.lease_seconds / 2,
+    }
     async with services.db.connection() as connection, connection.transaction():
-        due = await every(connection, "requeue_due", {}, tuple)
+        due = await every(connection, "requeue_due", params, tuple)
         for generation_id, model_id in due:
             await services.enqueue(connection, generation_id, model_id)
         if due:
@@ -52,3 +64,13 @@ async def _requeue_due(services: RunServices) -> None:
         killpoint("requeue-after-commit")
     for generation_id, _ in due:
         log.warning("generation is queued again", id=generation_id)
+    if len(due) < _MOST_AT_ONCE:
+        await asyncio.to_thread(services.presence.bury, dead)
+
+
+async def _absent(services: RunServices) -> list[str]:
+    """Runners whose sessions have ended while ours stood; all end together where the database was away."""
+    if services.changes.heard_seconds < services.limits.lease_seconds / 2:
+        return []
+    rows = await services.db.all("absent_runners", {"judge": services.presence.runner}, tuple)
+    return [runner for (runner,) in rows]

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import shutil
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -47,7 +46,8 @@ _DELIVERY_GRACE_SECONDS = 60.0
 
 async def claim(services: RunServices, generation_id: str) -> Claim | None:
     """Take a generation to run. None: it has ended, or somebody else is running it."""
-    params = {"id": generation_id, "run_token": uuid.uuid4(), "lease_seconds": services.limits.lease_seconds}
+    run_token, lease_seconds = services.presence.run_token(), services.limits.lease_seconds
+    params = {"id": generation_id, "run_token": run_token, "lease_seconds": lease_seconds}
     killpoint("run-before-claim")
     row = await services.db.one("claim", params, ClaimedRow)
     if row is None:
@@ -190,7 +190,7 @@ class _Run:
             "id": claim.id,
             "run_token": claim.run_token,
             "counts": int(self._dispatch.was_asked),
-            "first_look_seconds": self._services.limits.lease_seconds / 6,
+            "first_look_seconds": self._services.limits.lease_seconds / 2,
             "report": report and Jsonb(report),
         }
         await through_outage(lambda: self._services.db.run("record_unknown", params))

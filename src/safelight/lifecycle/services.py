@@ -18,6 +18,7 @@ from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.polls import Polls
+from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.media.provenance import ProvenanceSigner
 from safelight.outbound.policy import OutboundPolicy
@@ -75,6 +76,7 @@ class SubmitServices(msgspec.Struct, frozen=True, kw_only=True):
     references: GatherReferences
     moderator: Moderator | None
     enqueue: Enqueue
+    presence: Presence
     limits: Limits
     work_dir: Path
     refusals: Refusals
@@ -98,6 +100,7 @@ class RunServices(msgspec.Struct, frozen=True, kw_only=True):
     breakers: Breakers
     polls: Polls
     changes: Changes
+    presence: Presence
     limits: Limits
     work_dir: Path
     media_threads: Executor

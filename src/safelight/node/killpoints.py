@@ -39,6 +39,8 @@ KILLPOINTS = (
     "expire-after-tombstone",
     "expire-after-delete",
     "expire-after-purge",
+    "erase-after-begin",
+    "erase-after-batch",
 )
 
 
