@@ -106,6 +106,26 @@ def test_a_full_worker_still_keeps_things_up(deploy: Deploy) -> None:
         site.check_one_end(generation_id, "failed")
 
 
+def test_sweeps_that_hang_hold_up_no_lost_generation(deploy: Deploy) -> None:
+    site = deploy(*MODELS, env={"SAFELIGHT_VIDEO_DEADLINE": "3600s"})
+    api = site.serve()
+    generation_id = site.video(api, "waiting")
+    site.sql("delete from procrastinate_jobs where task_name = 'run_generation'")
+    site.sql("update generations set wake_at = now() + interval '1 h'")
+    sweeping = "select id from procrastinate_jobs where task_name = 'sweep' and status = 'doing'"
+    with psycopg.connect(site.url) as hanging:
+        hanging.execute("lock table media in access exclusive mode")
+        site.sql(
+            "insert into procrastinate_jobs (queue_name, task_name, args)"
+            " select 'upkeep', 'sweep', '{\"timestamp\": 0}' from generate_series(1, 4)"
+        )
+        site.worker()
+        eventually(lambda: len(site.sql(sweeping)) >= 4, "four sweeps hang")
+        site.sql("update generations set wake_at = now()")
+        eventually(lambda: site.state(generation_id) == "running", "it is found and run")
+        assert len(site.sql(sweeping)) >= 4, "they hang still"
+
+
 async def test_a_worker_frozen_after_a_statement_keeps_nobody_from_the_queue(database_url: str) -> None:
     """What it wrote is committed with the statement, so that no lock waits for it to go on."""
     frozen = make_app(database_url).connector
