@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
 from safelight.blobs.checks import check_key, check_prefix, check_range, is_key
-from safelight.domain.errors import ServiceUnavailable
+from safelight.domain.errors import ServiceUnavailable, StoreFull
 from safelight.domain.ports import BlobFacts
 
 CHUNK_BYTES: Final = 112 * 1024
@@ -361,7 +361,8 @@ class _store_errors:  # noqa: N801  (used as a function; one made of a generator
             return
         if self._key is not None and error.errno in _ABSENT:
             raise _absent(self._key) from None
-        raise ServiceUnavailable(detail=_failure(error)) from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (StoreFull if is_full else ServiceUnavailable)(detail=_failure(error)) from error
 
 
 def _failure(error: OSError) -> str:

@@ -104,6 +104,10 @@ class RateLimited(SafelightError):
     retryable = True
 
 
+class Crowded(RateLimited):
+    """Too many requests are open. Wait for some to end, or close some."""
+
+
 class NotFound(SafelightError):
     """There is no such thing in this workspace."""
 
@@ -176,6 +180,12 @@ class GenerationUnknown(SafelightError):
     kind = Kind.UNKNOWN
 
 
+class ImageGoesOn(GenerationUnknown):
+    """This server is stopping. The image is made all the same: repeat the request to get it."""
+
+    retryable = True
+
+
 class ServiceUnavailable(SafelightError):
     """The service is away for a moment. Nothing was charged; try again."""
 
@@ -183,6 +193,10 @@ class ServiceUnavailable(SafelightError):
     kind = Kind.UNAVAILABLE
     retryable = True
     retry_after_seconds = 1.0
+
+
+class StoreFull(ServiceUnavailable):
+    """The media store is full. Nothing was charged; try again later."""
 
 
 class InternalError(SafelightError):
