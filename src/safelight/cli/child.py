@@ -39,7 +39,7 @@ def main() -> int:
     try:
         module.run(load_settings(), is_again=start["is_again"])
     except SafelightError as error:
-        return fail(error.message, MISCONFIGURED)
+        return fail(str(error), MISCONFIGURED)
     return 0
 
 
