@@ -145,6 +145,8 @@ WRITES: dict[str, dict[str, object]] = {
         "charged_thousandths": 0,
         "error_code": "generation_failed",
         "error_message": "It failed.",
+        "frees_key": False,
+        "may_be_made": False,
         "report": None,
         "media": Jsonb([]),
     },
