@@ -145,9 +145,9 @@ WRITES: dict[str, dict[str, object]] = {
         "charged_thousandths": 0,
         "error_code": "generation_failed",
         "error_message": "It failed.",
+        "report": None,
         "frees_key": False,
         "may_be_made": False,
-        "report": None,
         "media": Jsonb([]),
     },
     "record_progress": {"progress": [0.5]},
@@ -264,6 +264,12 @@ async def test_a_wish_to_cancel_is_heard_of_before_the_lease_is_renewed(stage: S
 def test_every_statement_of_a_runner_is_tried() -> None:
     files = list(resources.files("safelight.db").joinpath("sql").iterdir())
     written_by_runners = {file.name for file in files if "run_token" in file.read_text()}
-    # They give a token or take it, or look.
-    others = {"claim", "submit", "requeue_due", "list_overdue", "request_cancel", "absent_runners"}
+    others = {
+        "claim",
+        "submit",
+        "requeue_due",
+        "list_overdue",
+        "request_cancel",
+        "absent_runners",
+    }  # they give, take, look
     assert written_by_runners == {f"{name}.sql" for name in {*WRITES, *others}}
