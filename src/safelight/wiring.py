@@ -70,8 +70,6 @@ from safelight.webhooks.sender import Sender
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is asked to end."""
 
-_IDLE_BESIDE = 100  # connections that one address may have, beside those with a request under way
-
 
 def load_catalog(settings: Settings) -> Catalog:
     """The catalog that the settings name, or the one that ships; each connection that it uses can be opened.
@@ -207,9 +205,7 @@ def create_app() -> ASGIApp:
 
     room = make_room()
     proxies = proxies_of(settings)
-    connections = Connections(
-        settings.port, capacity=room.kept, most=settings.address_concurrency + _IDLE_BESIDE, exempt=proxies
-    )
+    connections = Connections(settings.port, capacity=room.kept, exempt=proxies)
 
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
@@ -268,7 +264,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     assert settings.database_url is not None
     async with open_parts(settings) as parts:
         app = make_jobs(settings.database_url)
-        async with opened(app, stop) as is_open:
+        async with opened(app, parts.db, stop) as is_open:
             if is_open:
                 queues = (
                     Queue(app, LOCAL, _local_slots(parts.running)),

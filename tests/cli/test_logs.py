@@ -62,6 +62,15 @@ def test_what_is_no_secret_stays() -> None:
     assert redact(None, "info", dict(event)) == event
 
 
+def test_no_line_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="console"))
+    structlog.get_logger("safelight.test").info("asked \x1b[2J", detail="\x1b[31mred\x9b0m\u202e", items=["\x1b"])
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert all(character == "\n" or character.isprintable() for character in written)
+    assert "\\u001b[2J" in written and "red" in written
+
+
 @pytest.mark.parametrize("library", ["pyvips", "c2pa", "procrastinate.worker", "aiohttp.access", "anything.else"])
 def test_libraries_do_not_tell_of_each_thing_they_do(library: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(Settings())

@@ -11,17 +11,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 from psycopg.rows import dict_row
 
 from safelight.accounts.books import check_books
+from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.scope import OPERATOR
 from safelight.keeping.orphans import Findings, sweep_orphans
 from safelight.node.settings import load_settings
@@ -109,6 +111,25 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
+
+
+@contextmanager
+def standing_still(database: EmbeddedPostgres) -> Iterator[None]:
+    """While inside, no process of the database does anything; the connections to it stand."""
+    pid = database.pid
+    assert pid
+    server = psutil.Process(pid)
+    stopped = [server]
+    server.suspend()
+    for child in server.children(recursive=True):
+        child.suspend()
+        stopped.append(child)
+    try:
+        yield
+    finally:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 class Model:

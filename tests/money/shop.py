@@ -50,6 +50,7 @@ def catalog_text() -> str:
     stills = [("still" + name, "image", _STILL, options) for name, options in behaviours.items()]
     clips = [("clip" + name, "video", _CLIP, options) for name, options in behaviours.items()]
     broken = [("still-broken", "image", _STILL, 'fails_with = "permanent"')]
+    broken += [("still-unfit", "image", _STILL, 'fails_with = "bad_input"')]
     broken += [("clip-broken", "video", _CLIP, 'fails_with = "permanent"')]
     broken += [("clip-short", "video", _CLIP, "delivered_seconds = 3")]
     entries = [*stills, *clips, *broken]

@@ -56,7 +56,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except SafelightError as error:
-        return fail(error.message)
+        return fail(str(error))
     except CycloptsError as error:
         message = " ".join(str(error).split())
         return fail(f"{message} 'safelight {_command_of(app, arguments)}--help' says more.", _MISUSE)

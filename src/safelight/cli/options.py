@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from safelight.cli.numbers import whole
 from safelight.cli.tcp_port import with_port
+from safelight.domain.text import printable
 from safelight.node.settings import EVERY_ADDRESS, PREFIX, Settings, ignored_variables, load_settings, setting_names
 
 DEFAULT_WORKSPACE = "default"
@@ -43,7 +44,7 @@ def load_to_start(*, listens: bool, **overrides: Any) -> Settings:
     if listens:
         settings = with_port(settings)
     for note in notes(settings):
-        print(f"safelight: {note}", file=sys.stderr, flush=True)
+        print(f"safelight: {printable(note)}", file=sys.stderr, flush=True)
     return settings
 
 

@@ -14,12 +14,20 @@ from safelight.db.sessions import session_arguments
 from safelight.jobs import check_books, expire_events, reconcile, run_generation, sweep
 
 LOCAL, REMOTE, UPKEEP = "local", "remote", "upkeep"
+_PATIENCE_SECONDS = 3.0
 
 
 def make_app(database_url: str) -> App:
     """The app that runs generations. Putting a job on its queue on the caller's connection needs no opening."""
     connector = PsycopgConnector(
-        conninfo=database_url, min_size=1, max_size=4, kwargs=session_arguments(), configure=_commit_each
+        conninfo=database_url,
+        min_size=1,
+        max_size=4,
+        # Its tries to connect come ever more rarely; who asks next tries anew.
+        timeout=_PATIENCE_SECONDS,
+        reconnect_timeout=_PATIENCE_SECONDS,
+        kwargs=session_arguments(),
+        configure=_commit_each,
     )
     app = App(connector=connector)
     app.task(name=run_generation.NAME, pass_context=True)(run_generation.run_generation)
