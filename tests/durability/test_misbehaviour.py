@@ -36,7 +36,7 @@ VIDEOS = {
     "refused_empty": (REFUSED, 1),
     "refused_black": (REFUSED, 1),
     "flat": (DONE, 1),
-    "fails_later": (FAILED, 1),
+    "fails_later": (DONE, 3),  # two jobs fail, and the third is paid
 }
 IMAGES = {
     "ok": 200,

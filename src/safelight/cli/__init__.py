@@ -8,6 +8,7 @@ up           everything in one foreground command: ``supervisor`` keeps its proc
 serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
+checks       what a start needs
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, books
              accounts
@@ -20,9 +21,12 @@ webhooks     who is told of events, and how that went
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
+import traceback
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -30,6 +34,7 @@ from cyclopts import App, CycloptsError
 
 from safelight import __version__
 from safelight.domain.errors import SafelightError
+from safelight.domain.text import printable
 
 _MISUSE = 2
 _INTERRUPTED = 130
@@ -39,6 +44,8 @@ _TERMINATED = 143
 def main() -> None:
     """The console script."""
     close_to_others()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what this terminal cannot write
     signal.signal(signal.SIGTERM, _leave)  # in order, so that a database started for this command is stopped
     sys.exit(run(sys.argv[1:]))
 
@@ -49,7 +56,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except SafelightError as error:
-        return fail(error.message)
+        return fail(str(error))
     except CycloptsError as error:
         message = " ".join(str(error).split())
         return fail(f"{message} 'safelight {_command_of(app, arguments)}--help' says more.", _MISUSE)
@@ -58,7 +65,22 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return fail(f"{error.filename or 'This system'}: {error.strerror or error}.")
+    except Exception as error:
+        if os.environ.get("SAFELIGHT_LOG_LEVEL") == "debug":
+            raise
+        return fail(_unforeseen(error))
     return result if isinstance(result, int) else 0
+
+
+def _unforeseen(error: Exception) -> str:
+    """What to say of a mistake of ours. The error's own text may hold anything, so it is not shown."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"This is a fault of Safelight's own: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
+        "SAFELIGHT_LOG_LEVEL=debug shows all of it."
+    )
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
@@ -72,7 +94,7 @@ def close_to_others() -> None:
 
 def fail(message: str, status: int = 1) -> int:
     """Say what is wrong, in one line on stderr; the exit status."""
-    print(f"safelight: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"safelight: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return status
 
 
@@ -153,7 +175,8 @@ _COMMANDS = (
         "books:books",
         """Prove that the money adds up.
 
-        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares.
+        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
+        what came since the books were last closed, or all of it with --all.
         Ends with status 1 if anything has drifted.""",
     ),
     (

@@ -126,7 +126,7 @@ class _Delivery(msgspec.Struct, frozen=True):
             except ServiceUnavailable as error:
                 if isinstance(error, StoreFull) and pauses.count == _FULL_STORES:
                     raise
-                log.warning("the media store is away; trying again", id=self.claim.id, reason=error.message)
+                log.warning("the media store is away; trying again", id=self.claim.id, reason=str(error))
                 await pauses.next(error)
             else:
                 facts = file.facts

@@ -22,9 +22,10 @@ from aiohappyeyeballs import AddrInfoType
 from yarl import URL
 
 import safelight
+from safelight.domain.headers import coding_in
 from safelight.outbound.policy import OutboundPolicy, literal
 from safelight.outbound.resolver import CheckedResolver, Lookup, OutboundRefused, SystemLookup, approved
-from safelight.outbound.urls import Target, UrlRefused, parse_redirect, parse_url
+from safelight.outbound.urls import AddressRefused, Target, UrlRefused, parse_reachable, parse_redirect
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
@@ -93,8 +94,11 @@ class GuardedClient:
         max_connections_per_host: int = 8,
     ) -> None:
         self._policy = policy
-        self._system_lookup = SystemLookup() if lookup is None else None
-        self._resolver = CheckedResolver(policy, lookup or self._system_lookup or SystemLookup())
+        self._system_lookup: SystemLookup | None = None
+        if lookup is None:
+            # A look-up goes on after its request was given up: none is to wait for those that hang.
+            lookup = self._system_lookup = SystemLookup(2 * max_connections)
+        self._resolver = CheckedResolver(policy, lookup)
         self._ssl_context = ssl_context or ssl.create_default_context()
         self._max_connections = max_connections
         self._max_connections_per_host = max_connections_per_host
@@ -219,7 +223,9 @@ class GuardedClient:
 
     def _parsed(self, url: str) -> Target:
         try:
-            return parse_url(url, self._policy)
+            return parse_reachable(url, self._policy)
+        except AddressRefused:
+            raise OutboundRefused("denied_address", "spelled by the URL") from None
         except UrlRefused as refused:
             raise OutboundRefused("bad_url", str(refused)) from None
 
@@ -258,9 +264,8 @@ def _socket_to_approved(info: AddrInfoType) -> socket.socket:
 
 
 def _check_encoding(headers: Mapping[str, str]) -> None:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise OutboundRefused("encoded", encoding[:40])
+    if coding := coding_in(headers.get("content-encoding")):
+        raise OutboundRefused("encoded", coding[:40])
 
 
 def _translated(error: Exception, target: Target) -> OutboundRefused:
