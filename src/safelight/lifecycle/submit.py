@@ -55,7 +55,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     retry_count: int = 0
 
 
-class _EarlierUse(msgspec.Struct, frozen=True):
+class KeyUse(msgspec.Struct, frozen=True):
+    """What an idempotency key was used for."""
+
     generation_id: str
     body_sha256: bytes
 
@@ -145,11 +147,16 @@ def check_idempotency_key(key: str | None) -> None:
         )
 
 
+async def key_use(services: SubmitServices, submission: Submission) -> KeyUse | None:
+    """What the submission's idempotency key stands for; None if it is free."""
+    params = {"workspace_id": submission.principal.workspace_id, "key": submission.idempotency_key}
+    return await services.db.one("find_idempotency_key", params, KeyUse)
+
+
 async def _earlier_attempt(services: SubmitServices, submission: Submission) -> str | None:
     principal = submission.principal
     if submission.idempotency_key is not None:
-        params = {"workspace_id": principal.workspace_id, "key": submission.idempotency_key}
-        use = await services.db.one("find_idempotency_key", params, _EarlierUse)
+        use = await key_use(services, submission)
         if use and use.body_sha256 != submission.body_sha256:
             raise IdempotencyConflict
         return use.generation_id if use else None

@@ -13,6 +13,7 @@ import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import aiohttp
@@ -143,16 +144,17 @@ class GuardedClient:
         max_bytes: int,
         deadline_seconds: float,
         headers: Mapping[str, str] | None = None,
+        headers_everywhere: Mapping[str, str] | None = None,
         max_redirects: int = 3,
     ) -> AsyncIterator[AnswerStream]:
         """The answer to a GET, of any status, with its body to be read inside the ``async with``.
 
         ``deadline_seconds`` spans everything, redirects and reading included. Each redirect is read and
-        checked as the first URL is; ``headers`` go to the first URL's origin only. A body in any content
-        coding is refused.
+        checked as the first URL is; ``headers`` go to the first URL's origin only, ``headers_everywhere`` along
+        with redirects too. A body in any content coding is refused.
         """
         async with self._exchange(
-            "GET", url, None, headers or {}, max_bytes, deadline_seconds, max_redirects
+            "GET", url, None, headers or {}, max_bytes, deadline_seconds, max_redirects, headers_everywhere or {}
         ) as answer:
             yield answer
 
@@ -173,12 +175,13 @@ class GuardedClient:
         max_bytes: int,
         deadline_seconds: float,
         max_redirects: int,
+        headers_everywhere: Mapping[str, str] = MappingProxyType({}),
     ) -> AsyncIterator[AnswerStream]:
         target = first = self._parsed(url)
         try:
             async with asyncio.timeout(deadline_seconds) as deadline, contextlib.AsyncExitStack() as opened:
                 for followed in range(max_redirects + 1):
-                    sent = headers if target.origin == first.origin else {}
+                    sent = {**(headers if target.origin == first.origin else {}), **headers_everywhere}
                     response = await opened.enter_async_context(self._request(method, target, body, sent))
                     location = response.headers.get("Location")
                     if response.status not in _REDIRECTS or location is None or max_redirects == 0:
