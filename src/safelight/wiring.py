@@ -56,6 +56,7 @@ from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
 from safelight.node.chain import certificate_expiry, check_signer
 from safelight.node.connections import Connections, make_room
 from safelight.node.operator_files import read_text, read_toml
+from safelight.node.processors import renderers
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
@@ -68,8 +69,6 @@ from safelight.webhooks.sender import Sender
 
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is asked to end."""
-
-_IDLE_BESIDE = 100  # connections that one address may have, beside those with a request under way
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -206,9 +205,7 @@ def create_app() -> ASGIApp:
 
     room = make_room()
     proxies = proxies_of(settings)
-    connections = Connections(
-        settings.port, capacity=room.kept, most=settings.address_concurrency + _IDLE_BESIDE, exempt=proxies
-    )
+    connections = Connections(settings.port, capacity=room.kept, exempt=proxies)
 
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
@@ -310,6 +307,7 @@ def check_provenance(settings: Settings) -> datetime | None:
     Finds what would keep it from signing, before any process needs it. Raises ``ConfigurationError``.
     """
     folder = settings.provenance_folder
+    open_statement_signer(settings)
     if settings.provenance == "off" or (settings.provenance_dir is None and not (folder / CHAIN).exists()):
         return None
     chain = read(folder / CHAIN)
@@ -374,7 +372,8 @@ def _local_slots(running: RunServices) -> int:
 
 
 def _host(settings: Settings) -> Host:
-    return Host(data_dir=settings.data_dir, render_processes=settings.render_processes, read_secret=read_secret)
+    render_processes = settings.render_processes or renderers()
+    return Host(data_dir=settings.data_dir, render_processes=render_processes, read_secret=read_secret)
 
 
 def _signing_keys(settings: Settings) -> str:

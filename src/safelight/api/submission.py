@@ -17,7 +17,7 @@ from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.departure import watched
 from safelight.api.errors import error_response
 from safelight.api.waits import hold, let_go
-from safelight.domain.errors import SafelightError, ServiceUnavailable
+from safelight.domain.errors import Crowded, SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.numbers import whole_number
 from safelight.domain.request import Request
@@ -85,8 +85,9 @@ async def with_rate_headers(
     """The answer, or its error, with the workspace's rate limit in its headers."""
     try:
         response = await answer()
-    except ServiceUnavailable as error:
-        return error_response(request.scope, error)  # the database may be away: nobody waits for it once more
+    except (Crowded, ServiceUnavailable) as error:
+        # There may be many of these, or the database may be away: nobody waits for it once more.
+        return error_response(request.scope, error)
     except SafelightError as error:
         response = error_response(request.scope, error)
     if "x-ratelimit-limit" not in response.headers:

@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 import structlog
 from psycopg import AsyncConnection
-from psycopg.errors import IdleInTransactionSessionTimeout
+from psycopg.errors import IdleInTransactionSessionTimeout, SerializationFailure
 from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -111,6 +111,8 @@ class Database:
                 async with connection:
                     yield connection
             connection.answered_at = time.monotonic()
+        except SerializationFailure:
+            raise  # another's write came between: the database is there
         except _AWAY as error:
             if connection.closed:
                 self._note_away()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -29,6 +30,8 @@ _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
 
 
 _LOOK_SECONDS = 0.5
+_ENDING_SECONDS = 5.0
+"""A run that passes its deadline is ended within that."""
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -79,13 +82,15 @@ async def outcome(
     Raises ``GenerationUnknown`` where the time for an image is up before its end, or whoever asked has left.
     """
     workspace_id = submission.principal.workspace_id
-    found = await _run_here(viewing, runner, accepted, workspace_id, has_left)
+    deadline_seconds = submitting.limits.deadline_seconds(submitting.catalog.models[submission.request.model])
+    ends_at = time.monotonic() + deadline_seconds + _ENDING_SECONDS
+    found = await _run_here(viewing, runner, accepted, workspace_id, has_left, ends_at)
     if found is None:
 
         def waits() -> bool:
             return not has_left()
 
-        wait_seconds = submitting.limits.deadline_seconds(submitting.catalog.models[submission.request.model])
+        wait_seconds = ends_at - time.monotonic()
         found = await ended_view(
             viewing, workspace_id, accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
         )
@@ -98,7 +103,12 @@ async def outcome(
 
 
 async def _run_here(
-    viewing: ViewServices, runner: Runner, accepted: Accepted, workspace_id: int, has_left: Callable[[], bool]
+    viewing: ViewServices,
+    runner: Runner,
+    accepted: Accepted,
+    workspace_id: int,
+    has_left: Callable[[], bool],
+    ends_at: float,
 ) -> GenerationView | None:
     """Run it if it is ours to run; the image if it is completed, so that it need not be read back.
 
@@ -107,10 +117,12 @@ async def _run_here(
     """
     if accepted.claim is None:
         return None
-    run = runner.start(accepted.claim, is_unseen=has_left)
-    while not run.done() and not has_left():
+    given_up = asyncio.Event()
+    run = runner.start(accepted.claim, is_unseen=lambda: has_left() or given_up.is_set())
+    while not run.done() and not has_left() and time.monotonic() < ends_at:
         await asyncio.wait([run], timeout=_LOOK_SECONDS)
-    if not run.done():
+    if not run.done():  # nobody waits; or it is made, and not to be stored yet: it goes on, and a repeat joins it
+        given_up.set()
         return None
     if run.cancelled() and runner.is_closing:
         raise ImageGoesOn(f"This server is stopping. {accepted.id} is made all the same: repeat the request to get it.")

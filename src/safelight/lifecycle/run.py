@@ -45,6 +45,7 @@ from safelight.telemetry.exceptions import without_message
 log = structlog.get_logger()
 
 _DELIVERY_GRACE_SECONDS = 60.0
+_HANGING_SECONDS = 10.0
 
 
 async def claim(services: RunServices, generation_id: str) -> Claim | None:
@@ -149,12 +150,21 @@ class _Run:
                 await self._record_unknown(outcome)
 
     async def _complete(self, outcome: Completed) -> None:
-        claim = self._claim
+        claim, until = self._claim, max(self._deadline, time.monotonic()) + _DELIVERY_GRACE_SECONDS
         try:
-            async with asyncio.timeout(max(self._deadline - time.monotonic(), 0) + _DELIVERY_GRACE_SECONDS):
-                files = await deliver(self._services, claim, self._dispatch.provider, outcome.media, self._workdir)
+            # It gives up by itself when the time is up; a thread or a store that hangs does not.
+            async with asyncio.timeout(until - time.monotonic() + _HANGING_SECONDS):
+                files = await deliver(
+                    self._services,
+                    claim,
+                    self._dispatch.backend,
+                    outcome.media,
+                    self._workdir,
+                    until=until,
+                    again=self._dispatch.made_again,
+                )
         except SafelightError as error:
-            report = self._dispatch.report_undelivered(error.message)
+            report = self._dispatch.report_undelivered(str(error))
             log.warning("delivery failed", id=claim.id, error=error.code, **log_fields(report))
             await self._fail(_as_client_sees(error), report=report)
             return
