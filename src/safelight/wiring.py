@@ -33,7 +33,7 @@ from safelight.domain.money import parse_usd
 from safelight.domain.ports import BlobStore, Host, Local, Moderator
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.parts import WorkerParts
-from safelight.jobs.queues import LOCAL, REMOTE, UPKEEP, make_upkeep_app
+from safelight.jobs.queues import LOCAL, RECONCILE, REMOTE, UPKEEP, make_reconcile_app, make_upkeep_app
 from safelight.jobs.queues import make_app as make_jobs
 from safelight.jobs.reconcile import heartbeat_seconds
 from safelight.jobs.run_generation import enqueue
@@ -270,6 +270,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                     Queue(app, LOCAL, _local_slots(parts.running)),
                     Queue(app, REMOTE, settings.worker_concurrency),
                     Queue(make_upkeep_app(app.connector), UPKEEP, 4, fetch_seconds=1.0),
+                    Queue(make_reconcile_app(app.connector), RECONCILE, 1, fetch_seconds=1.0),
                 )
                 await _work_on(queues, parts, settings, stop)
 

@@ -135,14 +135,18 @@ def standing_still(database: EmbeddedPostgres) -> Iterator[None]:
 class Model:
     """A model for the catalog: ``bindings`` are pairs of a connection and its options."""
 
-    def __init__(self, id_: str, type_: str, *bindings: tuple[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, id_: str, type_: str, *bindings: tuple[str, Mapping[str, Any]], deadline_seconds: int | None = None
+    ) -> None:
         self.id, self.type, self.bindings = id_, type_, bindings
+        self.deadline_seconds = deadline_seconds
 
     def toml(self) -> str:
         bindings = ", ".join(
             _toml({"connection": connection, "options": options}) for connection, options in self.bindings
         )
         durations = "durations = [2, 3]\n" if self.type == "video" else ""
+        deadline = f"deadline_seconds = {self.deadline_seconds}\n" if self.deadline_seconds else ""
         return f"""
 [[models]]
 id = "{self.id}"
@@ -151,7 +155,7 @@ type = "{self.type}"
 created_at = 2026-01-01T00:00:00Z
 aspect_ratios = ["1:1"]
 resolutions = ["480p"]
-{durations}rates = [{{ unit_price = "0.01" }}]
+{durations}{deadline}rates = [{{ unit_price = "0.01" }}]
 references = {{ reference_image = 2 }}
 bindings = [{bindings}]
 sizes = {{ "480p" = {{ "1:1" = "64x64" }} }}
