@@ -49,7 +49,15 @@ _TURNS = 31
 _TURNS_BEFORE = 4
 """Until plans are made and pages are read, and until the books are closed."""
 _FACTS = MediaFacts(mime_type="image/jpeg", width=64, height=64)
-_NOBODY_BUSY: dict[str, object] = {"busy_lanes": [], "busy_attempts": [], "lane_slots": 4, "lease_seconds": 60}
+_NOBODY_BUSY: dict[str, object] = {
+    "busy_workspaces": [],
+    "busy_lanes": [],
+    "busy_attempts": [],
+    "kept_slots": 32,
+    "lane_slots": 4,
+    "lanes_looked_at": 256,
+    "lease_seconds": 60,
+}
 
 
 class Kept(msgspec.Struct, frozen=True):

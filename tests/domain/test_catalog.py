@@ -55,6 +55,15 @@ def test_a_right_catalog_is_read() -> None:
     ]
 
 
+def test_a_model_may_have_a_deadline_of_its_own() -> None:
+    assert model_of(IMAGE).deadline_seconds is None
+    assert model_of({**VIDEO, "deadline_seconds": 172_800}).deadline_seconds == 172_800
+    for wrong in (0, -1, 30 * 24 * 3600 + 1):
+        said = refusal({"models": [{**VIDEO, "deadline_seconds": wrong}]})
+        assert "models[0].deadline_seconds" in said and "use 1 to 2592000" in said
+    assert "deadline_seconds" in refusal({"models": [{**VIDEO, "deadline_seconds": "2h"}]})
+
+
 def test_times_are_kept_in_utc() -> None:
     local = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
     assert model_of({**IMAGE, "created_at": local}).created_at == datetime(2025, 12, 31, 23, tzinfo=UTC)

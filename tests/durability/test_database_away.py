@@ -24,6 +24,7 @@ from safelight.db.migrate import migrate
 from safelight.lifecycle.runner import Runner
 from safelight.node.settings import load_settings
 from safelight.wiring import open_parts
+from tests.durability.deployment import standing_still
 from tests.money.shop import IMAGE, VIDEO, settings_environment
 from tests.support.asgi import served
 from tests.support.server import eventually, open_folder
@@ -192,24 +193,6 @@ def stop(database: EmbeddedPostgres) -> None:
 
 def start(database: EmbeddedPostgres) -> None:
     eventually(database.revive, "the server is up again")
-
-
-@contextlib.contextmanager
-def standing_still(database: EmbeddedPostgres) -> Iterator[None]:
-    pid = database.pid
-    assert pid
-    server = psutil.Process(pid)
-    stopped = [server]
-    server.suspend()
-    for child in server.children(recursive=True):
-        child.suspend()
-        stopped.append(child)
-    try:
-        yield
-    finally:
-        for process in stopped:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.resume()
 
 
 async def test_sessions_that_died_idle_cost_nobody_an_answer(site: Site) -> None:

@@ -299,7 +299,7 @@ async def test_another_worker_takes_over_what_was_abandoned(world: World, receiv
 async def test_two_workers_share(world: World, receiver: Receiver) -> None:
     await world.endpoint(receiver.url, "generation.failed")
     await world.end(count=30)
-    async with world.delivery(lane_slots=30) as one, world.delivery(lane_slots=30) as two:
+    async with world.delivery(lane_slots=30, slots=128) as one, world.delivery(lane_slots=30, slots=128) as two:
         counts = await asyncio.gather(one.deliver_due(), two.deliver_due())
     assert sum(counts) == 30
     assert len({told.id for told in receiver.received}) == len(receiver.received) == 30

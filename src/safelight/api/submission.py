@@ -112,9 +112,9 @@ def accepted_headers(accepted: Accepted) -> dict[str, str]:
     return rate_headers(accepted.window) | ({"idempotent-replayed": "true"} if accepted.is_replay else {})
 
 
-def failure_response(request: HttpRequest, submission: Submission, made: Made, error: SafelightError) -> Response:
+def failure_response(request: HttpRequest, made: Made, error: SafelightError) -> Response:
     """The answer for an image that came to nothing."""
     headers = accepted_headers(made.accepted)
-    if submission.idempotency_key is not None:  # under the same key nothing else will come of it
+    if made.is_final:  # under the same key nothing else will come of it
         headers["x-should-retry"] = "false"
     return error_response(request.scope, error, headers)

@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 import structlog
 from psycopg import AsyncConnection
-from psycopg.errors import IdleInTransactionSessionTimeout
+from psycopg.errors import IdleInTransactionSessionTimeout, SerializationFailure
 from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -83,6 +83,7 @@ class Database:
         self._away: asyncio.Task[None] | None = None
         """Looks for the database while it is known to be away."""
         self._look: asyncio.Task[bool] | None = None
+        self._reason = ""
         self._lookups: dict[tuple[str, type], Lookups[Any]] = {}
 
     async def open(self) -> None:
@@ -109,6 +110,8 @@ class Database:
                 async with connection:
                     yield connection
             connection.answered_at = time.monotonic()
+        except SerializationFailure:
+            raise  # another's write came between: the database is there
         except _AWAY as error:
             if connection.closed:
                 self._note_away()
@@ -146,7 +149,7 @@ class Database:
         try:
             if await self._is_there():
                 return  # it was busy, or one session broke
-            log.warning("the database is away")
+            log.warning("the database is away", reason=self._reason)
             while True:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 if await self._is_there():
@@ -173,7 +176,8 @@ class Database:
             async with asyncio.timeout(_LOOK_SECONDS):
                 async with await Session.connect(self.url, autocommit=True, **session_arguments()):
                     return True
-        except (*_AWAY, TimeoutError):
+        except (*_AWAY, TimeoutError) as error:
+            self._reason = str(error).partition("\n")[0] or f"no answer in {_LOOK_SECONDS:g} s"
             return False
         finally:
             self._look = None
