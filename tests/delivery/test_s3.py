@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from urllib.parse import parse_qsl, urlsplit
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.blobs import seaweed
 from tests.delivery.house import House
-from tests.support.server import eventually, free_port
+from tests.support.server import eventually
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +96,15 @@ def test_doctor_tries_the_bucket(bucket_house: House) -> None:
     assert "secret_access_key" not in done.stdout and "access_key_id" not in done.stdout
 
 
-def test_nothing_is_charged_while_the_bucket_is_away(bucket_house: House) -> None:
+def test_nothing_is_charged_while_the_bucket_is_away(bucket_house: House, tmp_path: Path) -> None:
     house = bucket_house
     made, before = house.image(), house.balance()
-    parts = urlsplit(house.env["SAFELIGHT_MEDIA_URL"])
-    endpoint = dict(parse_qsl(parts.query))["endpoint"]
-    away = house.env["SAFELIGHT_MEDIA_URL"].replace(endpoint, f"http://127.0.0.1:{free_port()}")
-    env = {"SAFELIGHT_MEDIA_URL": away, "SAFELIGHT_IMAGE_DEADLINE": "1s"}
-    with house.beside(env, is_well=False) as other:
+    env = {"SAFELIGHT_LEASE": "2s", "SAFELIGHT_IMAGE_DEADLINE": "3s"}
+    with (
+        seaweed.serve_on_and_off(tmp_path) as service,
+        house.beside({**env, "SAFELIGHT_MEDIA_URL": service.server.url("media")}) as other,
+    ):
+        service.stop()
         for url in (made["data"][0]["url"], made["data"][0]["thumbnail_url"]):
             answer = other.get(path_of(url))
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "service_unavailable")

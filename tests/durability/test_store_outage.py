@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,8 +34,12 @@ def waiting_files(site: Deployment, generation_id: str) -> list[Path]:
 def test_what_is_made_meanwhile_waits_for_the_store(deploy: Deploy, store: seaweed.Service) -> None:
     env = {"SAFELIGHT_MEDIA_URL": store.server.url("media"), "SAFELIGHT_IMAGE_DEADLINE": "4s"}
     site = deploy(*MODELS, env=env)
-    api, worker = site.serve(), site.worker()
-    assert site.image(api, "still").status_code == 200  # the first upload makes the bucket
+    api, other = site.serve(), site.worker()
+    # Each worker makes a clip, to be known as ready; the first upload makes the bucket. None starts without the store.
+    assert site.ended(api, site.video(api, "clip"))["status"] == "completed"
+    other.signal(signal.SIGSTOP)
+    worker = site.worker()
+    assert site.ended(api, site.video(api, "clip"))["status"] == "completed"
     key = {"Idempotency-Key": "the very same"}
     body = {"model": "still", "prompt": "a slope"}
     store.stop()
@@ -50,7 +55,7 @@ def test_what_is_made_meanwhile_waits_for_the_store(deploy: Deploy, store: seawe
 
         # The runner dies, its disk with it as far as another is concerned. That one asks for the job, and orders none.
         worker.kill()
-        site.worker()
+        other.signal(signal.SIGCONT)
         eventually(lambda: leased(site, clip)[0] not in (None, token), "another runner has it")
         eventually(lambda: waiting_files(site, clip), "and has the clip")
         told = asked.result()
