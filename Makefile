@@ -24,6 +24,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
 	touch $@
 
+# What generates clients in JavaScript, and checks the description as their authors do. Node comes with the pins above.
+$(VENV)/.installed-npm: $(VENV)/.installed-dev tests/generators/package-lock.json tests/generators/.npmrc
+	$(BIN)/npm ci --silent --prefix tests/generators
+	touch $@
+
 install: $(VENV)/.installed
 
 install-dev: $(VENV)/.installed-dev
@@ -34,7 +39,7 @@ demo: install-dev
 up: install
 	$(BIN)/safelight up
 
-test: install-dev
+test: $(VENV)/.installed-npm
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -55,4 +60,4 @@ pins: $(UV)
 	  --custom-compile-command "make pins" --extra embedded --extra builtin --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) demo bench/out
+	rm -rf $(VENV) demo bench/out tests/generators/node_modules

@@ -29,7 +29,7 @@ METHODS = {"get", "post", "put", "delete", "patch", "head"}
 def document(account: Account) -> dict[str, Any]:
     answer = httpx.get(f"{account.base_url}/openapi.json")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
-    assert answer.json() == described()
+    assert answer.json() == described(account.base_url)
     return answer.json()
 
 

@@ -78,6 +78,10 @@ def test_a_redirect_to_the_bucket(bucket_house: House) -> None:
         followed = httpx.get(answer.headers["location"])
         assert followed.content == content and followed.headers["content-type"] == "image/jpeg"
         assert redirecting.get(path_of(once["data"][0]["url"])).status_code == 200
+        etag = house.get(made["data"][0]["url"]).headers["etag"]
+        for name in ("if_match", "if_range"):
+            mine = redirecting.get(path_of(made["data"][0]["url"]), **{name: etag})
+            assert (mine.status_code, mine.content) == (200, content), "the bucket knows another ETag"
 
 
 def path_of(url: str) -> str:

@@ -77,11 +77,17 @@ def test_either_order_is_good_and_bytes_are_good() -> None:
         "",
         f"exp={EXP}",
         f"sig={SIG}",
-        f"{GOOD}&",
-        f"&{GOOD}",
         f"?{GOOD}",
-        f"{GOOD}&x=1",
         f"{GOOD}&exp={EXP}",
+        f"{GOOD}&exp",
+        f"{GOOD}&exp=",
+        f"{GOOD}&%65xp={EXP}",
+        f"{GOOD}&ex%70=1",
+        f"{GOOD}&s%69g={SIG}",
+        f"{GOOD}&utm_source=a&sig={SIG}",
+        f"%65xp={EXP}&sig={SIG}",
+        f"{GOOD}?utm_source=mail",
+        f"exp={EXP}&amp;sig={SIG}",
         f"exp={EXP}&{GOOD}",
         f"{GOOD}&sig={SIG}",
         f"exp={EXP};sig={SIG}",
@@ -108,6 +114,27 @@ def test_either_order_is_good_and_bytes_are_good() -> None:
 )
 def test_any_other_query_is_an_invalid_signature(query: str | bytes) -> None:
     assert outcome(query) is InvalidSignature
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{GOOD}&",
+        f"&{GOOD}",
+        f"{GOOD}&x=1",
+        f"{GOOD}&fbclid=IwAR0&utm_source=news%20letter&utm_medium=e-mail",
+        f"utm_source=a&exp={EXP}&gclid=b&sig={SIG}&_=1788000000",
+        f"1788000000&{GOOD}",
+        f"{GOOD}&exp[]=1&Exp=1&signature={SIG}&sig2=x&next=exp%3D1",
+        f"{GOOD}&%ff=%00&=&==&%",
+        f"{GOOD}&x={'y' * 20_000}",
+        f"{GOOD}&utm=\xe9".encode("latin-1"),
+    ],
+)
+def test_what_is_not_signed_changes_nothing(query: str | bytes) -> None:
+    assert outcome(query) is None
+    assert outcome(query, OTHER_ID) is InvalidSignature
+    assert outcome(query, now=EXP) is DownloadExpired
 
 
 def test_a_known_and_an_unknown_id_are_refused_alike_and_before_expiry() -> None:

@@ -8,6 +8,7 @@ up           everything in one foreground command: ``supervisor`` keeps its proc
 serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
+checks       what a start needs
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, books
              accounts
@@ -30,6 +31,7 @@ from cyclopts import App, CycloptsError
 
 from safelight import __version__
 from safelight.domain.errors import SafelightError
+from safelight.domain.text import printable
 
 _MISUSE = 2
 _INTERRUPTED = 130
@@ -72,7 +74,7 @@ def close_to_others() -> None:
 
 def fail(message: str, status: int = 1) -> int:
     """Say what is wrong, in one line on stderr; the exit status."""
-    print(f"safelight: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"safelight: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return status
 
 
@@ -153,7 +155,8 @@ _COMMANDS = (
         "books:books",
         """Prove that the money adds up.
 
-        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares.
+        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
+        what came since the books were last closed, or all of it with --all.
         Ends with status 1 if anything has drifted.""",
     ),
     (

@@ -1,7 +1,7 @@
 """The entry of the processes that ``up`` starts: ``python -P -m safelight.cli.child ROLE PARENT``.
 
 A child imports what it needs while the database is still starting. Its settings come as one line of JSON on
-its standard input, as environment variables, when everything is there to run on.
+its standard input, as environment variables and whether it has run before, when everything is there to run on.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ def main() -> int:
     if not line:
         return 0  # the supervisor has given up
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    os.environ.update(json.loads(line))
+    start = json.loads(line)
+    os.environ.update(start["environment"])
     try:
-        module.run(load_settings())
+        module.run(load_settings(), is_again=start["is_again"])
     except SafelightError as error:
         return fail(error.message, MISCONFIGURED)
     return 0

@@ -35,10 +35,17 @@ class Secret:
         return hash(self.reference)
 
 
+DEFAULT_POLLS_PER_SECOND = 10.0
+
+
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``concurrency``: most orders that one process has with the connection at once; None: as many as there are."""
+    """What one process asks of the connection at most.
+
+    ``concurrency``: orders at once; None: as many as there are. ``polls_per_second``: questions about jobs.
+    """
 
     concurrency: Annotated[int, Meta(ge=1)] | None = None
+    polls_per_second: Annotated[float, Meta(ge=0.01, le=1000)] = DEFAULT_POLLS_PER_SECOND
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

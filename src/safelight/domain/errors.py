@@ -24,6 +24,7 @@ class Kind(Enum):
     CONFLICT = "conflict"
     GONE = "gone"
     TOO_LARGE = "too_large"
+    UNSUPPORTED = "unsupported"
     REFUSED = "refused"
     TOO_MANY = "too_many"
     INTERNAL = "internal"
@@ -38,6 +39,7 @@ class SafelightError(Exception):
     code: ClassVar[str] = "internal_error"
     kind: ClassVar[Kind] = Kind.INTERNAL
     retryable: ClassVar[bool] = False
+    retry_after_seconds: float | None = None
 
     def __init__(
         self,
@@ -48,7 +50,8 @@ class SafelightError(Exception):
     ) -> None:
         self.message = message or inspect.cleandoc(type(self).__doc__ or "")
         self.param = param
-        self.retry_after_seconds = retry_after_seconds
+        if retry_after_seconds is not None:
+            self.retry_after_seconds = retry_after_seconds
         super().__init__(self.message)
 
 
@@ -131,6 +134,13 @@ class RequestTooLarge(SafelightError):
     kind = Kind.TOO_LARGE
 
 
+class UnsupportedCoding(SafelightError):
+    """The request body is in a content coding that is not taken. Send it as it is, without Content-Encoding."""
+
+    code = "unsupported_content_encoding"
+    kind = Kind.UNSUPPORTED
+
+
 class InvalidSignature(SafelightError):
     """The download link is not valid. Fetch the generation again for a fresh link."""
 
@@ -166,6 +176,7 @@ class ServiceUnavailable(SafelightError):
     code = "service_unavailable"
     kind = Kind.UNAVAILABLE
     retryable = True
+    retry_after_seconds = 1.0
 
 
 class InternalError(SafelightError):

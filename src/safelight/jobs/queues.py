@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from procrastinate import App, BaseConnector, PsycopgConnector
 
-from safelight.db.pool import SESSION_OPTIONS, Connection
+from safelight.db.pool import Connection
+from safelight.db.sessions import session_arguments
 from safelight.jobs import check_books, expire_events, reconcile, run_generation, sweep
 
 LOCAL, REMOTE, UPKEEP = "local", "remote", "upkeep"
@@ -18,7 +19,7 @@ LOCAL, REMOTE, UPKEEP = "local", "remote", "upkeep"
 def make_app(database_url: str) -> App:
     """The app that runs generations. Putting a job on its queue on the caller's connection needs no opening."""
     connector = PsycopgConnector(
-        conninfo=database_url, min_size=1, max_size=4, kwargs={"options": SESSION_OPTIONS}, configure=_commit_each
+        conninfo=database_url, min_size=1, max_size=4, kwargs=session_arguments(), configure=_commit_each
     )
     app = App(connector=connector)
     app.task(name=run_generation.NAME, pass_context=True)(run_generation.run_generation)

@@ -12,12 +12,12 @@ from safelight.jobs.parts import parts_of
 from safelight.lifecycle.reconcile import reconcile
 
 NAME = "reconcile"
-EVERY_FIVE_SECONDS = "* * * * * */5"
+EVERY_TWO_SECONDS = "* * * * * */2"
 
 
 def register(app: App, *, queue: str) -> None:
     task = app.task(name=NAME, queue=queue, queueing_lock=NAME, pass_context=True)(_reconcile)
-    app.periodic(cron=EVERY_FIVE_SECONDS)(task)
+    app.periodic(cron=EVERY_TWO_SECONDS)(task)
 
 
 async def _reconcile(context: JobContext, timestamp: int) -> None:
@@ -27,7 +27,7 @@ async def _reconcile(context: JobContext, timestamp: int) -> None:
 
 
 def heartbeat_seconds(lease_seconds: int) -> float:
-    """How often a worker tells that it lives: as often as a lease is renewed, but no more than every three seconds."""
+    """How often a worker tells that it lives: each third of a lease, but no more than every three seconds."""
     return max(lease_seconds / 3, 3.0)
 
 

@@ -32,8 +32,10 @@ class _Due(msgspec.Struct, frozen=True):
 async def sweep(services: KeepingServices) -> int:
     """Delete every file that is due, and let go of what nobody needs any more. The number of files deleted."""
     total = sum(await asyncio.gather(*(_sweep_batches(services) for _ in range(_BATCHES_AT_ONCE))))
-    await services.db.run("forget_unfulfilled", {"retention_seconds": services.retention_seconds})
-    await services.db.run("forget_idempotency_keys", {})
+    while await services.db.run("forget_unfulfilled", {"retention_seconds": services.retention_seconds}):
+        pass
+    while await services.db.run("forget_idempotency_keys", {}):
+        pass
     if total:
         log.info("files deleted on time", count=total)
     return total

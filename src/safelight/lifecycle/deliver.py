@@ -25,6 +25,8 @@ from safelight.lifecycle.settle import StoredFile
 from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
 from safelight.media.measure import measure
+from safelight.media.remux import strip_clip
+from safelight.media.strip import strip_picture
 from safelight.node.killpoints import killpoint
 from safelight.outbound.client import GuardedClient
 from safelight.outbound.policy import OutboundPolicy
@@ -115,15 +117,10 @@ def _prepare(
     """All that needs the processor, in one go on one thread."""
     path = _materialize(item, workdir / f"inline-{index}")
     facts = measure(path)
-    wanted = claim.spec.output_format
-    if claim.type is GenerationType.VIDEO and facts.mime_type != "video/mp4":
-        raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
-    if claim.type is GenerationType.IMAGE:
-        if facts.mime_type == "video/mp4" or wanted is None:
-            raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
-        target = workdir / f"converted-{index}"
-        if convert_image(path, target, wanted):
-            path, facts = target, measure(target)
+    if claim.type is GenerationType.VIDEO:
+        path, facts = _bare_clip(path, facts, workdir / f"bare-{index}")
+    else:
+        path, facts = _bare_picture(claim, path, facts, workdir / f"bare-{index}")
     if not _is_algorithmic(provider) and is_blacked_out(path):
         raise ContentPolicyViolation  # how other backends refuse: a picture with nothing on it
     path = _signed(services, claim, provider, path, facts.mime_type, workdir / f"signed-{index}")
@@ -131,6 +128,24 @@ def _prepare(
         digest = hashlib.file_digest(file, "sha256")
         size_bytes = file.tell()
     return _Prepared(path=path, facts=facts, size_bytes=size_bytes, sha256=digest.hexdigest())
+
+
+def _bare_clip(path: Path, facts: MediaFacts, target: Path) -> tuple[Path, MediaFacts]:
+    if facts.mime_type != "video/mp4":
+        raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
+    strip_clip(path, target)
+    path.unlink()
+    return target, measure(target)
+
+
+def _bare_picture(claim: Claim, path: Path, facts: MediaFacts, target: Path) -> tuple[Path, MediaFacts]:
+    """In the format that was ordered, and with nothing of the backend's own in it."""
+    wanted = claim.spec.output_format
+    if facts.mime_type == "video/mp4" or wanted is None:
+        raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
+    if convert_image(path, target, wanted):
+        return target, measure(target)
+    return (target, facts) if strip_picture(path, target, facts.mime_type) else (path, facts)
 
 
 def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:

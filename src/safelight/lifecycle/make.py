@@ -27,6 +27,9 @@ _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
 }
 
 
+_LOOK_SECONDS = 0.5
+
+
 class Made(msgspec.Struct, frozen=True):
     """How the request was accepted, and how it ended: well or badly."""
 
@@ -54,10 +57,33 @@ async def make_image(
     Raises what ``submit`` raises, and ``GenerationUnknown`` where the time for an image is up before its end.
     """
     accepted = await submit(submitting, submission, has_left=has_left)
+    return await outcome(submitting, viewing, runner, submission, accepted, has_left=has_left)
+
+
+async def outcome(
+    submitting: SubmitServices,
+    viewing: ViewServices,
+    runner: Runner,
+    submission: Submission,
+    accepted: Accepted,
+    *,
+    has_left: Callable[[], bool] = lambda: False,
+) -> Made:
+    """How an image that was accepted ended: run here, or waited for where another request runs it.
+
+    Raises ``GenerationUnknown`` where the time for an image is up before its end, or whoever asked has left.
+    """
+    workspace_id = submission.principal.workspace_id
     found = await _run_here(viewing, runner, accepted, has_left)
     if found is None:
-        workspace_id, waits = submission.principal.workspace_id, accepted.is_replay
-        found = await ended_view(viewing, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
+
+        def waits() -> bool:
+            return accepted.is_replay and not has_left()
+
+        wait_seconds = submitting.limits.deadline_seconds(submitting.catalog.models[submission.request.model])
+        found = await ended_view(
+            viewing, workspace_id, accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
+        )
     await note_seen(viewing, found, seen=not has_left())
     if not found.state.is_final:
         raise GenerationUnknown(
@@ -73,6 +99,9 @@ async def _run_here(
     if accepted.claim is None:
         return None
     run = runner.start(accepted.claim, is_unseen=has_left)
-    await asyncio.wait([run])
+    while not run.done() and not has_left():
+        await asyncio.wait([run], timeout=_LOOK_SECONDS)
+    if not run.done():
+        return None
     made = None if run.cancelled() or run.exception() else run.result()
     return None if made is None else view_of_completed(viewing, made)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import shutil
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import MadeImage
+from safelight.lifecycle.targets import Elsewhere
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
 
@@ -46,7 +46,8 @@ _DELIVERY_GRACE_SECONDS = 60.0
 
 async def claim(services: RunServices, generation_id: str) -> Claim | None:
     """Take a generation to run. None: it has ended, or somebody else is running it."""
-    params = {"id": generation_id, "run_token": uuid.uuid4(), "lease_seconds": services.limits.lease_seconds}
+    run_token, lease_seconds = services.presence.run_token(), services.limits.lease_seconds
+    params = {"id": generation_id, "run_token": run_token, "lease_seconds": lease_seconds}
     killpoint("run-before-claim")
     row = await services.db.one("claim", params, ClaimedRow)
     if row is None:
@@ -115,7 +116,10 @@ class _Run:
             work.cancel()
             stopper.cancel()
             await asyncio.gather(work, stopper, return_exceptions=True)
-        await self._end(outcome)
+        if isinstance(outcome, Elsewhere):
+            await self._leave_to_others(outcome, cancel_asked)
+        else:
+            await self._end(outcome)
 
     async def _stop_when_asked(self, cancel_asked: asyncio.Event) -> bool:
         await cancel_asked.wait()
@@ -167,6 +171,18 @@ class _Run:
         if ended is None:
             raise LeaseLost
 
+    async def _leave_to_others(self, outcome: Elsewhere, cancel_asked: asyncio.Event) -> None:
+        """Nobody was asked: another worker may know the model, or open the connection. The row waits for a while."""
+        if cancel_asked.is_set():
+            await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
+            return
+        claim, report = self._claim, self._dispatch.report(outcome)
+        log.warning("generation left to another worker", id=claim.id, **log_fields(report))
+        params = {"id": claim.id, "run_token": claim.run_token, "report": Jsonb(report)}
+        if not await through_outage(lambda: self._services.db.run("leave_to_others", params)):
+            raise LeaseLost
+        killpoint("leave-after-commit")
+
     async def _record_unknown(self, outcome: Unknown) -> None:
         claim, report = self._claim, self._dispatch.report(outcome)
         log.warning("outcome unknown: the backend may hold the job", id=claim.id, **log_fields(report))
@@ -174,7 +190,7 @@ class _Run:
             "id": claim.id,
             "run_token": claim.run_token,
             "counts": int(self._dispatch.was_asked),
-            "first_look_seconds": self._services.limits.lease_seconds / 6,
+            "first_look_seconds": self._services.limits.lease_seconds / 2,
             "report": report and Jsonb(report),
         }
         await through_outage(lambda: self._services.db.run("record_unknown", params))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -238,8 +238,8 @@ async def list_views(
     """A workspace's generations, newest first, from after the id ``after``. Ids sort by time, so pages are stable."""
     params = {
         "workspace_id": workspace_id,
-        "type": type_ and str(type_),
-        "states": states and [str(state) for state in states],
+        "types": [str(each) for each in GenerationType if type_ in (None, each)],
+        "states": [str(state) for state in states or State],
         "after": after,
         "limit": limit,
     }
@@ -247,17 +247,23 @@ async def list_views(
 
 
 async def ended_view(
-    services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType, *, waits: bool
+    services: ViewServices,
+    workspace_id: int,
+    generation_id: str,
+    type_: GenerationType,
+    *,
+    wait_seconds: float,
+    waits: Callable[[], bool],
 ) -> GenerationView:
-    """The generation once it has ended, or as it stands when the time for an image is up.
+    """The generation once it has ended, or as it stands after ``wait_seconds``, or when nobody ``waits`` any more.
 
-    ``waits``: another request, perhaps in another process, is running it.
+    Another request, perhaps in another process, is running it.
     """
-    give_up_at = time.monotonic() + services.limits.image_deadline_seconds
+    give_up_at = time.monotonic() + wait_seconds
     pause = _FIRST_PAUSE_SECONDS
     while True:
         found = await view(services, workspace_id, generation_id, type_)
-        if found.state.is_final or not waits or time.monotonic() > give_up_at:
+        if found.state.is_final or not waits() or time.monotonic() >= give_up_at:
             return found
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _LAST_PAUSE_SECONDS)

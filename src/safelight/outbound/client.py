@@ -21,6 +21,7 @@ from aiohappyeyeballs import AddrInfoType
 from yarl import URL
 
 import safelight
+from safelight.domain.headers import coding_in
 from safelight.outbound.policy import OutboundPolicy, literal
 from safelight.outbound.resolver import CheckedResolver, Lookup, OutboundRefused, SystemLookup, approved
 from safelight.outbound.urls import Target, UrlRefused, parse_redirect, parse_url
@@ -255,9 +256,8 @@ def _socket_to_approved(info: AddrInfoType) -> socket.socket:
 
 
 def _check_encoding(headers: Mapping[str, str]) -> None:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise OutboundRefused("encoded", encoding[:40])
+    if coding := coding_in(headers.get("content-encoding")):
+        raise OutboundRefused("encoded", coding[:40])
 
 
 def _translated(error: Exception, target: Target) -> OutboundRefused:

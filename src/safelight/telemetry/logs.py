@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from safelight.domain.text import printable_lines
 from safelight.node.settings import Settings
 
 _HIDDEN = "***"
@@ -62,7 +63,7 @@ def configure_logging(settings: Settings) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 redact,
-                _renderer(settings.log_format),
+                *_renderers(settings.log_format),
             ],
         )
     )
@@ -107,10 +108,15 @@ class _AccessFormatter(logging.Formatter):
         return msgspec.json.encode(line | about).decode()
 
 
-def _renderer(log_format: str) -> Processor:
+def _renderers(log_format: str) -> list[Processor]:
     if log_format == "json":
-        return structlog.processors.JSONRenderer(default=str)
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        return [structlog.processors.JSONRenderer(default=str)]
+    return [_made_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+
+
+def _made_printable(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """A structlog processor: what others wrote must not command the terminal that shows it. JSON escapes by itself."""
+    return {key: printable_lines(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def redact(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:

@@ -30,5 +30,6 @@ async def get_image(request: Request) -> Response:
     """An image generation again, for its own workspace."""
     services, workspace_id = api_state(request).viewing, principal(request).workspace_id
     found = await view(services, workspace_id, request.path_params["id"], GenerationType.IMAGE)
-    await note_seen(services, found)
+    if request.method == "GET":  # HEAD shows nobody anything
+        await note_seen(services, found)
     return json_response(wire.image(found))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
+from typing import get_args, get_type_hints
 
 import msgspec
 
@@ -12,15 +12,21 @@ from safelight import __version__
 from safelight.api.errors import STATUS_OF_KIND
 from safelight.api.getimg import wire
 from safelight.api.getimg.examples import BODIES, VALUES
-from safelight.api.reference import Description, Document
+from safelight.api.reference import Description
+from safelight.api.schemas import REF, Document, schemas_of
 from safelight.domain import errors
 
 _ID = "^req-[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 _WAIT = "Seconds to wait for the end before answering."
-_REF = "#/components/schemas/{name}"
 
 _KEYED = (errors.InvalidApiKey, errors.RateLimited, errors.ServiceUnavailable, errors.InternalError)
-_BODY = (errors.InvalidParameter, errors.ParameterMissing, errors.RequestTooLarge, errors.RequestTimeout)
+_BODY = (
+    errors.InvalidParameter,
+    errors.ParameterMissing,
+    errors.RequestTooLarge,
+    errors.RequestTimeout,
+    errors.UnsupportedCoding,
+)
 _SUBMIT = (
     errors.QuotaExceeded,
     errors.RateLimited,
@@ -49,14 +55,14 @@ _RATE_HEADERS = {
 }
 
 
-def describe() -> Description:
+def describe(public_url: str) -> Description:
     """The document, and the examples that go with it."""
-    return Description(document=document(), values=VALUES, bodies=BODIES)
+    return Description(document=document(public_url), values=VALUES, bodies=BODIES)
 
 
 @functools.cache
-def document() -> Document:
-    """The whole document."""
+def document(public_url: str = "/") -> Document:
+    """The whole document, of the API at an address."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,6 +72,7 @@ def document() -> Document:
             "and billed to the last digit.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": public_url}],
         "tags": [
             {"name": "Images", "description": "Made while you wait."},
             {"name": "Videos", "description": "Accepted at once, polled to completion."},
@@ -340,7 +347,7 @@ def _healthz() -> Document:
         "tags": ["Health"],
         "summary": "Is the process alive?",
         "security": [],
-        "responses": {"200": answer},
+        "responses": {"200": answer, **_failures((errors.RateLimited,))},
     }
 
 
@@ -355,6 +362,7 @@ def _readyz() -> Document:
         "responses": {
             "200": {"description": "All is there.", "content": body},
             "503": {"description": "Something is away; `checks` tells what.", "content": body},
+            **_failures((errors.RateLimited,)),
         },
     }
 
@@ -402,12 +410,19 @@ def _answer(description: str, *bodies: type[msgspec.Struct], rate: bool = False)
     answer: Document = {"description": description}
     if bodies:
         refs = [_ref(body) for body in bodies]
-        answer["content"] = _json(refs[0] if len(refs) == 1 else {"oneOf": refs})
+        answer["content"] = _json(refs[0] if len(refs) == 1 else _by_status(bodies))
     if rate:
         answer["headers"] = {
             name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
         }
     return answer
+
+
+def _by_status(bodies: Iterable[type[msgspec.Struct]]) -> Document:
+    """One of several answers, told apart by their status."""
+    by_status = {get_args(get_type_hints(body)["status"])[0]: _ref(body)["$ref"] for body in bodies}
+    discriminator = {"propertyName": "status", "mapping": by_status}
+    return {"oneOf": [{"$ref": ref} for ref in by_status.values()], "discriminator": discriminator}
 
 
 def _submission_headers() -> list[Document]:
@@ -443,7 +458,7 @@ def _json(schema: Document) -> Document:
 
 
 def _ref(kind: type[msgspec.Struct]) -> Document:
-    return {"$ref": _REF.format(name=kind.__name__)}
+    return {"$ref": REF.format(name=kind.__name__)}
 
 
 def _schemas() -> Document:
@@ -463,16 +478,4 @@ def _schemas() -> Document:
         wire.Quote,
         wire.ErrorBody,
     )
-    _, schemas = msgspec.json.schema_components(kinds, schema_hook=_schema_hook, ref_template=_REF)
-    for schema in schemas.values():
-        for amount in schema.get("properties", {}).values():
-            if amount.get("format") == "decimal":  # amounts go out as JSON numbers, exact to the last digit
-                amount.pop("format")
-                amount["type"] = "number"
-    return schemas
-
-
-def _schema_hook(kind: type) -> Document:
-    if kind is Decimal:
-        return {"type": "number"}
-    raise NotImplementedError
+    return schemas_of(kinds)
