@@ -37,6 +37,7 @@ from safelight.domain.request import Request
 from safelight.domain.scope import OPERATOR, Principal, WorkspaceScope
 from safelight.lifecycle import settle
 from safelight.lifecycle.accept import Accepted
+from safelight.lifecycle.reconcile import reconcile
 from safelight.lifecycle.settle import StoredFile
 from safelight.lifecycle.submit import Submission, submit
 from safelight.lifecycle.views import GenerationView, list_views, view
@@ -123,8 +124,7 @@ WORKS: dict[str, Work] = {
     "the sweep: old events": lambda kept: kept.rolled_back("expire_events", days=30),
     "the sweep: what is being erased": lambda kept: kept.rolled_back("list_erasures"),
     "the night's look at a day's files: a page": lambda kept: kept.rolled_back("list_keys_of_day", **kept.newest_ids),
-    "reconcile: what is overdue": lambda kept: kept.rolled_back("list_overdue"),
-    "reconcile: what lost its runner": lambda kept: kept.rolled_back("requeue_due"),
+    "reconcile": lambda kept: reconcile(kept.parts.running),
 }
 
 

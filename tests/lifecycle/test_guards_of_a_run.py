@@ -146,6 +146,8 @@ WRITES: dict[str, dict[str, object]] = {
         "error_code": "generation_failed",
         "error_message": "It failed.",
         "report": None,
+        "frees_key": False,
+        "may_be_made": False,
         "media": Jsonb([]),
     },
     "record_progress": {"progress": [0.5]},
@@ -262,5 +264,12 @@ async def test_a_wish_to_cancel_is_heard_of_before_the_lease_is_renewed(stage: S
 def test_every_statement_of_a_runner_is_tried() -> None:
     files = list(resources.files("safelight.db").joinpath("sql").iterdir())
     written_by_runners = {file.name for file in files if "run_token" in file.read_text()}
-    others = {"claim", "submit", "requeue_due", "list_overdue", "request_cancel"}  # they give a token, take it, or look
+    others = {
+        "claim",
+        "submit",
+        "requeue_due",
+        "list_overdue",
+        "request_cancel",
+        "absent_runners",
+    }  # they give, take, look
     assert written_by_runners == {f"{name}.sql" for name in {*WRITES, *others}}

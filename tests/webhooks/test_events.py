@@ -155,7 +155,9 @@ async def test_an_endpoint_that_is_deleted_while_a_generation_ends_does_not_fail
     async with world.db.connection() as connection, connection.transaction():
         await connection.execute("delete from webhook_endpoints where id = %s", [gone.id])
         ending = asyncio.create_task(world.db.run("settle", world.settle_params(claim)))
-        await asyncio.sleep(0.1)
+        waits = "select count(*) from pg_locks where not granted and locktype in ('transactionid', 'tuple')"
+        while await world.one(waits) == (0,):  # until it has come to the endpoint, which is locked
+            await asyncio.sleep(0)
     assert await ending == 1
     assert await world.one("select state::text from generations") == ("failed",)
     assert await types(world) == []
