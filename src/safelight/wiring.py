@@ -83,6 +83,13 @@ def load_catalog(settings: Settings) -> Catalog:
     except FileNotFoundError:
         raise ConfigurationError(f"There is no catalog {path}. Correct SAFELIGHT_CATALOG.") from None
     catalog = read_catalog(document, source=str(path), kinds=KINDS)
+    for model in catalog.models.values():
+        if model.deadline_seconds is not None and model.deadline_seconds <= settings.lease_seconds:
+            raise ConfigurationError(
+                f"{path}: model {model.id!r}: deadline_seconds ({model.deadline_seconds}) is not longer than "
+                f"SAFELIGHT_LEASE ({settings.lease_seconds}s): what a lost node had begun would fail before another "
+                "takes it up. Shorten the lease, or lengthen the deadline."
+            )
     try:
         check_connections(catalog, _host(settings))
     except ConfigurationError as error:

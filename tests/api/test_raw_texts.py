@@ -123,10 +123,14 @@ async def test_what_a_database_says_reaches_no_client(
     house, http = opened
     made = (await http.post("/v2/images/generations", json=IMAGE, headers=house.rich)).json()
 
-    def connection(*_: Any, **__: Any) -> Any:
+    async def execute(*_: Any, **__: Any) -> Any:
         raise DATABASE_ERRORS[whose](CANARY)
 
-    monkeypatch.setattr(house.state.viewing.db._pool, "connection", connection)
+    async def is_sound(*_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr("safelight.db.pool.is_sound", is_sound)
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", execute)
     with capture_logs():
         answers = await every_route(house, http, made["id"])
         for name in ("url", "thumbnail_url"):

@@ -85,7 +85,7 @@ def test_every_number_of_a_command_has_bounds(target: str) -> None:
         ["sweep", "--days", "-1"],
         ["sweep", "--older-than", "-1"],
         ["sweep", "--older-than", "9999999999999"],
-        ["up", "--port", "0"],
+        ["up", "--port", "-1"],
         ["up", "--port", "65536"],
         ["serve", "--workers", "1e1"],
     ],

@@ -235,5 +235,5 @@ def test_what_nobody_foresaw_is_one_line_too(
     monkeypatch.setattr(wiring, "load_catalog", broken)
     assert run(["doctor"]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("safelight: This is a fault of Safelight's own: KeyError at test_no_traceback.py:")
+    assert said.startswith("safelight: This is a fault of Safelight's own: KeyError at checks.py:")
     assert "a secret" not in said and len(said.splitlines()) == 1

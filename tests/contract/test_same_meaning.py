@@ -75,11 +75,6 @@ def test_a_coding_that_is_not_taken(coding: str, http: httpx.Client, account: Ac
     assert accounts.traces(account) == before
 
 
-def test_a_coding_in_a_second_field(http: httpx.Client) -> None:
-    headers = [("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
-    assert http.post(IMAGES, json=IMAGE, headers=headers).status_code == 415
-
-
 @pytest.mark.parametrize("alias", ["image/jpg", "image/pjpeg", "IMAGE/JPG; charset=binary"])
 def test_an_alias_of_a_type(alias: str, http: httpx.Client) -> None:
     url = f"data:{alias};base64,{base64.b64encode(jpeg()).decode()}"

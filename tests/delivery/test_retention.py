@@ -70,6 +70,20 @@ def test_killed_anywhere_it_ends_purged_with_one_receipt(still_house: House) -> 
     assert house.get(kept.url).content == b"kept"
 
 
+def test_no_receipt_while_one_of_two_files_is_kept(still_house: House) -> None:
+    house = still_house
+    due = house.plant(b"first", seconds=-5)
+    kept = house.plant(b"second", generation_id=due.id, index=1)
+    house.cli("sweep")
+    assert not Path(due.path).exists() and Path(kept.path).exists()
+    answer = house.http.get(f"/v2/generations/{due.id}/receipt")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), answer.text
+    house.sql("update media set deletes_at = now() - interval '1 s' where generation_id = %s", due.id)
+    house.cli("sweep")
+    answer = house.http.get(f"/v2/generations/{due.id}/receipt")
+    assert [file["index"] for file in answer.json()["files"]] == [0, 1]
+
+
 def test_a_receipt_tells_what_was_deleted_and_nothing_more(house: House) -> None:
     made = house.image(prompt=CANARY, retention_seconds=86400)
     path = f"/v2/generations/{made['id']}/receipt"

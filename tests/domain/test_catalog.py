@@ -116,6 +116,7 @@ WRONG = [
     (IMAGE, "sizes/2K/16:9", "0x100", 'models[0].sizes."2K"."16:9"', "1920x1080"),
     (IMAGE, "sizes/2K/16:9", "9000x100", 'models[0].sizes."2K"."16:9"', "8192"),
     (VIDEO, "sizes/720p/16:9", "1281x720", 'models[0].sizes."720p"."16:9"', "even"),
+    (VIDEO, "sizes/720p/16:9", "1280x721", 'models[0].sizes."720p"."16:9"', "even"),
     # rates
     (IMAGE, "rates", [], "models[0].rates", "add a rate"),
     (IMAGE, "rates/0/unit_price", "-1", "models[0].rates[0].unit_price", "decimal string"),

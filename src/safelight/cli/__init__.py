@@ -65,21 +65,26 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        return fail(f"{error.filename or 'This system'}: {error.strerror or error}.")
     except Exception as error:
-        if os.environ.get("SAFELIGHT_LOG_LEVEL") == "debug":
-            raise
-        return fail(_unforeseen(error))
+        return fail_unforeseen(error)
     return result if isinstance(result, int) else 0
 
 
-def _unforeseen(error: Exception) -> str:
-    """What to say of a mistake of ours. The error's own text may hold anything, so it is not shown."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (
+def fail_unforeseen(error: Exception, status: int = 1) -> int:
+    """Say what the system refuses, or that this is a mistake of ours; the exit status.
+
+    The text of an error that nobody foresaw may hold anything, so it is shown to those alone who look for the fault.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return fail(f"{error.filename or 'The system refuses'}: {error.strerror}.", status)
+    if os.environ.get("SAFELIGHT_LOG_LEVEL") == "debug":
+        raise error
+    places = traceback.extract_tb(error.__traceback__)
+    place = next((place for place in reversed(places) if "safelight" in Path(place.filename).parts), places[-1])
+    return fail(
         f"This is a fault of Safelight's own: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
-        "SAFELIGHT_LOG_LEVEL=debug shows all of it."
+        "SAFELIGHT_LOG_LEVEL=debug shows all of it.",
+        status,
     )
 
 

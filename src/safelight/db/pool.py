@@ -97,16 +97,17 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
         """A connection outside any transaction. Use ``connection.transaction()`` to open one.
 
-        Raises ``ServiceUnavailable``, and its kind ``NotConnected`` where nothing was asked of the database.
+        It is broken off where it is needed for longer than ``limit_seconds``, the wait for it included. Raises
+        ``ServiceUnavailable``, and its kind ``NotConnected`` where nothing was asked of the database.
         """
-        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        began = time.monotonic()
+        limits = [limit for limit in (limit_seconds, self._limit_seconds) if limit is not None]
         connection = await self._sound_connection()
         try:
-            limit = None if self._limit_seconds is None else max(give_up_at - time.monotonic(), 0)
-            with cut_off_after(connection, limit):
+            with cut_off_after(connection, began + min(limits) - time.monotonic() if limits else None):
                 async with connection:
                     yield connection
             connection.answered_at = time.monotonic()
@@ -225,14 +226,14 @@ class Database:
             await cursor.execute(statement(name), params)
             return await cursor.fetchall()
 
-    async def all(self, name: str, params: Params, into: type[Row]) -> list[Row]:
-        """Run a statement; its rows as ``into``."""
-        async with self.connection() as connection:
+    async def all(self, name: str, params: Params, into: type[Row], *, limit_seconds: float | None = None) -> list[Row]:
+        """Run a statement; its rows as ``into``. It is broken off after ``limit_seconds``."""
+        async with self.connection(limit_seconds=limit_seconds) as connection:
             return await every(connection, name, params, into)
 
-    async def run(self, name: str, params: Params) -> int:
-        """Run a statement; the number of rows it touched."""
-        async with self.connection() as connection:
+    async def run(self, name: str, params: Params, *, limit_seconds: float | None = None) -> int:
+        """Run a statement; the number of rows it touched. It is broken off after ``limit_seconds``."""
+        async with self.connection(limit_seconds=limit_seconds) as connection:
             return await run(connection, name, params)
 
 
