@@ -23,7 +23,7 @@ from tests.support.tenants import Tenant
 
 KINDS = ("silent", "slow headers", "idle", "unfinished bodies", "event streams", "long polls")
 ADDRESSES = [f"127.0.0.{number}" for number in range(2, 10)]
-_PACE = 2000  # connections a second, of all addresses
+_PACE = 500  # connections a second, of all addresses
 _BODY_BYTES = 24 * 1024 * 1024
 _WITHIN_SECONDS = 10.0
 _QUIET_AGAIN_SECONDS = 5.0

@@ -37,6 +37,7 @@ from safelight.domain.request import Request
 from safelight.domain.scope import OPERATOR, Principal, WorkspaceScope
 from safelight.lifecycle import settle
 from safelight.lifecycle.accept import Accepted
+from safelight.lifecycle.reconcile import reconcile
 from safelight.lifecycle.settle import StoredFile
 from safelight.lifecycle.submit import Submission, submit
 from safelight.lifecycle.views import GenerationView, list_views, view
@@ -49,7 +50,15 @@ _TURNS = 31
 _TURNS_BEFORE = 4
 """Until plans are made and pages are read, and until the books are closed."""
 _FACTS = MediaFacts(mime_type="image/jpeg", width=64, height=64)
-_NOBODY_BUSY: dict[str, object] = {"busy_lanes": [], "busy_attempts": [], "lane_slots": 4, "lease_seconds": 60}
+_NOBODY_BUSY: dict[str, object] = {
+    "busy_workspaces": [],
+    "busy_lanes": [],
+    "busy_attempts": [],
+    "kept_slots": 32,
+    "lane_slots": 4,
+    "lanes_looked_at": 256,
+    "lease_seconds": 60,
+}
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -63,7 +72,7 @@ class Kept(msgspec.Struct, frozen=True):
     @property
     def newest_ids(self) -> dict[str, object]:
         """Parameters that name the ids of the last day."""
-        return {"first": kept_id(self.count - _FEW), "last": kept_id(self.count), "after_id": "", "after_index": 0}
+        return {"last": kept_id(self.count), "after_id": kept_id(self.count - _FEW), "after_index": -1}
 
     async def rolled_back(self, name: str, **params: object) -> None:
         """A statement that changes much; all of it stays as it was."""
@@ -115,8 +124,7 @@ WORKS: dict[str, Work] = {
     "the sweep: old events": lambda kept: kept.rolled_back("expire_events", days=30),
     "the sweep: what is being erased": lambda kept: kept.rolled_back("list_erasures"),
     "the night's look at a day's files: a page": lambda kept: kept.rolled_back("list_keys_of_day", **kept.newest_ids),
-    "reconcile: what is overdue": lambda kept: kept.rolled_back("list_overdue"),
-    "reconcile: what lost its runner": lambda kept: kept.rolled_back("requeue_due"),
+    "reconcile": lambda kept: reconcile(kept.parts.running),
 }
 
 

@@ -2,8 +2,8 @@
 
     python -m bench.hostile ADDRESS PORT COUNT PACE KIND [KEY VIDEO]
 
-Opens at most ``PACE`` connections a second, and another one for each that was closed on it. Every half second it prints
-how many are open, were opened and were closed. It ends when its standard input does.
+Opens ``PACE`` connections a second, and then a tenth as fast another one for each that was closed on it. Every half
+second it prints how many are open, were opened and were closed. It ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def main(address: str, port: str, count: str, pace: str, kind: str, key: str = "
     allowance, last = 0.0, begun
     while not select.select([sys.stdin], [], [], 0)[0]:
         now = time.monotonic()
-        allowance, last = min(allowance + (now - last) * int(pace), int(pace)), now
+        rate = int(pace) if crowd.opened < int(count) else int(pace) / 10
+        allowance, last = min(allowance + (now - last) * rate, rate), now
         while allowance >= 1 and len(crowd) < int(count):
             allowance -= 1
             crowd.open()

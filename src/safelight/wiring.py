@@ -33,7 +33,7 @@ from safelight.domain.money import parse_usd
 from safelight.domain.ports import BlobStore, Host, Local, Moderator
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.parts import WorkerParts
-from safelight.jobs.queues import LOCAL, REMOTE, UPKEEP, make_upkeep_app
+from safelight.jobs.queues import LOCAL, RECONCILE, REMOTE, UPKEEP, make_reconcile_app, make_upkeep_app
 from safelight.jobs.queues import make_app as make_jobs
 from safelight.jobs.reconcile import heartbeat_seconds
 from safelight.jobs.run_generation import enqueue
@@ -56,6 +56,7 @@ from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
 from safelight.node.chain import certificate_expiry, check_signer
 from safelight.node.connections import Connections, make_room
 from safelight.node.operator_files import read_text, read_toml
+from safelight.node.processors import renderers
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
@@ -68,8 +69,6 @@ from safelight.webhooks.sender import Sender
 
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is asked to end."""
-
-_IDLE_BESIDE = 100  # connections that one address may have, beside those with a request under way
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -84,6 +83,13 @@ def load_catalog(settings: Settings) -> Catalog:
     except FileNotFoundError:
         raise ConfigurationError(f"There is no catalog {path}. Correct SAFELIGHT_CATALOG.") from None
     catalog = read_catalog(document, source=str(path), kinds=KINDS)
+    for model in catalog.models.values():
+        if model.deadline_seconds is not None and model.deadline_seconds <= settings.lease_seconds:
+            raise ConfigurationError(
+                f"{path}: model {model.id!r}: deadline_seconds ({model.deadline_seconds}) is not longer than "
+                f"SAFELIGHT_LEASE ({settings.lease_seconds}s): what a lost node had begun would fail before another "
+                "takes it up. Shorten the lease, or lengthen the deadline."
+            )
     try:
         check_connections(catalog, _host(settings))
     except ConfigurationError as error:
@@ -206,9 +212,7 @@ def create_app() -> ASGIApp:
 
     room = make_room()
     proxies = proxies_of(settings)
-    connections = Connections(
-        settings.port, capacity=room.kept, most=settings.address_concurrency + _IDLE_BESIDE, exempt=proxies
-    )
+    connections = Connections(settings.port, capacity=room.kept, exempt=proxies)
 
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
@@ -267,12 +271,13 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     assert settings.database_url is not None
     async with open_parts(settings) as parts:
         app = make_jobs(settings.database_url)
-        async with opened(app, stop) as is_open:
+        async with opened(app, parts.db, stop) as is_open:
             if is_open:
                 queues = (
                     Queue(app, LOCAL, _local_slots(parts.running)),
                     Queue(app, REMOTE, settings.worker_concurrency),
                     Queue(make_upkeep_app(app.connector), UPKEEP, 4, fetch_seconds=1.0),
+                    Queue(make_reconcile_app(app.connector), RECONCILE, 1, fetch_seconds=1.0),
                 )
                 await _work_on(queues, parts, settings, stop)
 
@@ -310,6 +315,7 @@ def check_provenance(settings: Settings) -> datetime | None:
     Finds what would keep it from signing, before any process needs it. Raises ``ConfigurationError``.
     """
     folder = settings.provenance_folder
+    open_statement_signer(settings)
     if settings.provenance == "off" or (settings.provenance_dir is None and not (folder / CHAIN).exists()):
         return None
     chain = read(folder / CHAIN)
@@ -374,7 +380,8 @@ def _local_slots(running: RunServices) -> int:
 
 
 def _host(settings: Settings) -> Host:
-    return Host(data_dir=settings.data_dir, render_processes=settings.render_processes, read_secret=read_secret)
+    render_processes = settings.render_processes or renderers()
+    return Host(data_dir=settings.data_dir, render_processes=render_processes, read_secret=read_secret)
 
 
 def _signing_keys(settings: Settings) -> str:

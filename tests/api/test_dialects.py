@@ -37,6 +37,7 @@ class House:
         self._database_url = database_url
         self.rich: dict[str, str] = {}
         self.poor: dict[str, str] = {}
+        self.state: ApiState
         self._rows: Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
     async def run(self, query: str, *params: object) -> list[tuple[Any, ...]]:
@@ -53,7 +54,7 @@ class House:
                     key = await create_key(sender.scope, studio.db)
                     headers["authorization"] = f"Bearer {key.secret}"
                 self._rows = studio.rows
-                yield ApiState(
+                self.state = ApiState(
                     submitting=parts.submitting,
                     running=parts.running,
                     viewing=parts.viewing,
@@ -61,6 +62,7 @@ class House:
                     runner=runner,
                     authenticator=Authenticator(studio.db),
                 )
+                yield self.state
                 await runner.close(1)
 
 

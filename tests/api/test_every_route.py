@@ -94,7 +94,7 @@ async def test_head_is_get_without_its_body(pattern: str, http: httpx.AsyncClien
         got = await http.get(made.path(pattern), headers=headers)
         headed = await http.head(made.path(pattern), headers=headers)
         assert (headed.status_code, headed.content) == (got.status_code, b"")
-        assert got.content
+        assert got.content or got.is_redirect
         varying = {"x-request-id", "content-length"} if pattern == "/planted/broken" else {"x-request-id"}
         assert told(headed, varying) == told(got, varying)
 

@@ -83,7 +83,7 @@ def test_variables_that_are_ours_or_the_catalogs_are_no_mistakes(tmp_path: Path)
         ({"RETENTION": "100d"}, ("SAFELIGHT_RETENTION (8640000s)", "SAFELIGHT_RETENTION_MAX")),
         ({"RETENTION_MAX": "1d"}, ("SAFELIGHT_RETENTION (", "SAFELIGHT_RETENTION_MAX (86400s)")),
         ({"LEASE": "280s"}, ("SAFELIGHT_LEASE (280s)", "SAFELIGHT_IMAGE_DEADLINE (280s)")),
-        ({"VIDEO_DEADLINE": "20s"}, ("SAFELIGHT_LEASE (30s)", "SAFELIGHT_VIDEO_DEADLINE (20s)")),
+        ({"LEASE": "20s", "VIDEO_DEADLINE": "20s"}, ("SAFELIGHT_LEASE (20s)", "SAFELIGHT_VIDEO_DEADLINE (20s)")),
         ({"MODERATION": "blocklist"}, ("SAFELIGHT_MODERATION_BLOCKLIST",)),
         ({"MODERATION_BLOCKLIST": "/x"}, ("SAFELIGHT_MODERATION_BLOCKLIST is set", "SAFELIGHT_MODERATION is off")),
         ({"MODERATION_KEY": "x"}, ("SAFELIGHT_MODERATION_KEY is set", "SAFELIGHT_MODERATION is off")),

@@ -1,6 +1,7 @@
 """Download links: frozen vectors, strict queries, rotation, expiry, and the text form of keys."""
 
 import json
+import secrets
 import shutil
 import subprocess
 from datetime import UTC, datetime
@@ -289,3 +290,22 @@ def test_a_signer_needs_keys_that_differ() -> None:
         LinkSigner((), "https://a.example")
     with pytest.raises(ConfigurationError, match="Two signing keys"):
         LinkSigner((OLD, OLD), "https://a.example")
+
+
+def test_a_secret_has_eight_different_bytes_at_least() -> None:
+    seven, eight = (bytes(range(1, number + 1)) + bytes([1]) * (32 - number) for number in (7, 8))
+    with pytest.raises(ConfigurationError):
+        parse_signing_keys(f"k1:{seven.hex()}")
+    (key,) = parse_signing_keys(f"k1:{eight.hex()}")
+    assert LinkSigner((key,), "https://media.example.com").url(ID, 0, EXP)
+
+
+def test_of_three_keys_the_first_signs_and_each_verifies() -> None:
+    keys = parse_signing_keys(",".join(f"n{number}:{secrets.token_hex(32)}" for number in range(3)))
+    signers = [LinkSigner((key,), "https://media.example.com") for key in keys]
+    every = LinkSigner(keys, "https://media.example.com")
+    assert every.url(ID, 0, EXP) == signers[0].url(ID, 0, EXP)
+    for signer in signers:
+        every.check(ID, 0, query_of(signer.url(ID, 0, EXP)), EXP - 1)
+    with pytest.raises(InvalidSignature):
+        LinkSigner(keys[:2], "https://media.example.com").check(ID, 0, query_of(signers[2].url(ID, 0, EXP)), EXP - 1)

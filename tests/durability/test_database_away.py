@@ -21,9 +21,14 @@ from safelight.api.getimg.routes import DIALECT
 from safelight.db import sessions
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.db.migrate import migrate
+from safelight.domain.generations import GenerationType
+from safelight.domain.request import Request
+from safelight.lifecycle.leases import Leases
 from safelight.lifecycle.runner import Runner
+from safelight.lifecycle.submit import Submission, submit
 from safelight.node.settings import load_settings
 from safelight.wiring import open_parts
+from tests.durability.deployment import standing_still
 from tests.money.shop import IMAGE, VIDEO, settings_environment
 from tests.support.asgi import served
 from tests.support.server import eventually, open_folder
@@ -91,8 +96,8 @@ class Line:
 class Site:
     """An app in this process, and the database behind it."""
 
-    def __init__(self, database: EmbeddedPostgres, line: Line, http: httpx.AsyncClient) -> None:
-        self.database, self.line, self._http = database, line, http
+    def __init__(self, database: EmbeddedPostgres, line: Line, url: str, http: httpx.AsyncClient) -> None:
+        self.database, self.line, self.url, self._http = database, line, url, http
         self._tenant: Tenant | None = None
 
     @property
@@ -159,18 +164,21 @@ async def site(database: EmbeddedPostgres) -> AsyncIterator[Site]:
         url = f"postgresql://{told['user']}@127.0.0.1:{await line.open()}/{told['dbname']}"
         app = make_app(lambda: _opened(folder, url), (DIALECT,), most_open=1000, most_refusals=1000)
         async with served(app) as http:
-            yield Site(database, line, http)
+            yield Site(database, line, url, http)
         await line.close()
 
 
-@contextlib.asynccontextmanager
-async def _opened(folder: Path, url: str) -> AsyncIterator[ApiState]:
-    environment = {
+def _environment(folder: Path, url: str) -> dict[str, str]:
+    return {
         **settings_environment(folder, url),
         "SAFELIGHT_DATA_DIR": str(folder / "data"),
         "SAFELIGHT_PROVENANCE": "off",
     }
-    async with open_parts(load_settings(environment), answers_soon=True) as parts:
+
+
+@contextlib.asynccontextmanager
+async def _opened(folder: Path, url: str) -> AsyncIterator[ApiState]:
+    async with open_parts(load_settings(_environment(folder, url)), answers_soon=True) as parts:
         runner = Runner(parts.running)
         yield ApiState(
             submitting=parts.submitting,
@@ -192,24 +200,6 @@ def stop(database: EmbeddedPostgres) -> None:
 
 def start(database: EmbeddedPostgres) -> None:
     eventually(database.revive, "the server is up again")
-
-
-@contextlib.contextmanager
-def standing_still(database: EmbeddedPostgres) -> Iterator[None]:
-    pid = database.pid
-    assert pid
-    server = psutil.Process(pid)
-    stopped = [server]
-    server.suspend()
-    for child in server.children(recursive=True):
-        child.suspend()
-        stopped.append(child)
-    try:
-        yield
-    finally:
-        for process in stopped:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.resume()
 
 
 async def test_sessions_that_died_idle_cost_nobody_an_answer(site: Site) -> None:
@@ -265,3 +255,31 @@ async def test_a_request_that_met_it_runs_once_when_it_is_repeated(site: Site) -
     async with asyncio.timeout(60):
         while site.counts() != (before[0] + 1, before[1] + 1):
             await asyncio.sleep(0.1)
+
+
+async def test_leases_are_renewed_past_a_session_that_was_cut_off(site: Site) -> None:
+    """Also where nobody waits for an answer, as in a worker. The lease is as short as can be."""
+    with open_folder() as folder:
+        environment = _environment(folder, site.url) | {"SAFELIGHT_LEASE": "2s"}
+        async with open_parts(load_settings(environment)) as parts:
+            sender = await Authenticator(parts.db).authenticate(site.tenant.headers["Authorization"])
+            request = Request(type=GenerationType.IMAGE, model="still", prompt="a hill")
+            accepted = await submit(
+                parts.submitting, Submission(principal=sender, request=request, body_sha256=os.urandom(32))
+            )
+            assert accepted.claim
+            leases = Leases(parts.db, 2)
+            async with leases.held(accepted.claim):
+                for _ in range(2):
+                    site.line.silence_what_is_open()
+                    until = await _lease(parts.db.url, accepted.id)
+                    async with asyncio.timeout(60):
+                        while await _lease(parts.db.url, accepted.id) == until:
+                            await asyncio.sleep(0.05)
+            await leases.close()
+
+
+async def _lease(url: str, generation_id: str) -> object:
+    query = "select lease_until from generations where id = %s"
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        return await (await connection.execute(query, [generation_id])).fetchone()

@@ -104,7 +104,7 @@ def test_nothing_is_begun_after_a_wish_to_cancel(site: Deployment, api: Process)
 
 
 def test_tries_are_counted_over_runners(deploy: Deploy) -> None:
-    site = deploy(Model("for-ever", "video", ("chaos", FAILS)), env={"SAFELIGHT_LEASE": "300s"})
+    site = deploy(Model("for-ever", "video", ("chaos", FAILS)), env={"SAFELIGHT_LEASE": "50s"})
     api = site.serve()
     generation_id = site.video(api, "for-ever")
     for tries in (1, 2, 3):

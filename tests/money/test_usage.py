@@ -154,7 +154,7 @@ async def test_an_erased_workspace_leaves_its_counts_without_a_name(fresh_databa
     async with open_database(fresh_database_url) as db:
         tenant = await make_tenant(db, "canary-works")
         plant(fresh_database_url, tenant, TODAY, key_id=tenant.key_id)
-        await db.run("erase_workspace", {"workspace_id": tenant.id})
+        await db.run("begin_erasure", {"workspace_id": tenant.id})
         for read in READS:
             (row,) = await read(OPERATOR, db, TODAY, TODAY)
             assert (row.workspace, row.api_key_id) == (f"erased-{tenant.id}", tenant.key_id)

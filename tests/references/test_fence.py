@@ -233,6 +233,23 @@ async def test_too_much_waiting_is_told_to_come_back() -> None:
     assert [type(result) for result in results].count(ServiceUnavailable) == 2
 
 
+@pytest.mark.parametrize("way", ["waits too long", "client leaves"])
+async def test_what_has_waited_in_vain_waits_no_more(way: str) -> None:
+    """Its bytes are given back, or the decoder would be full for ever."""
+    data = files.png()
+    async with _decoder(max_workers=1, max_waiting_bytes=len(data) * 2, max_wait_seconds=0.01) as decoder:
+        await decoder._slots.acquire()
+        for _ in range(6):
+            waiting = asyncio.create_task(decoder.clean(data, None, PARAM))
+            if way == "client leaves":
+                await asyncio.sleep(0)
+                waiting.cancel()
+            with pytest.raises((ServiceUnavailable, asyncio.CancelledError)):
+                await waiting
+        decoder._slots.release()
+        assert await decoder.clean(data, None, PARAM)
+
+
 async def test_a_closed_decoder_takes_nothing() -> None:
     async with _decoder() as decoder:
         await decoder.clean(files.png(), None, PARAM)

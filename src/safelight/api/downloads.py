@@ -33,7 +33,7 @@ from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNot
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.domain.ports import PresignedStore
 from safelight.keeping.download import find_file
-from safelight.keeping.expire import delete_delivered
+from safelight.keeping.expire import claim_end, delete_delivered, release_end
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
 from safelight.keeping.thumbnails import VARIANT, thumbnail_of
@@ -259,9 +259,46 @@ class _Sending:
             await self._without_bytes(200, fields)
             return
         self._start(200, fields)
-        is_delivered = await self._bytes(self._stored(Part(0, found.size_bytes)), found.size_bytes)
-        if is_delivered and not found.is_stored:
-            await delete_delivered(self._state.keeping, found.generation_id, found.index)
+        if found.is_stored:
+            await self._bytes(self._stored(Part(0, found.size_bytes)), found.size_bytes)
+        else:
+            await self._whole_once()
+
+    async def _whole_once(self) -> None:
+        """The whole of a file that is delivered once, and its deletion.
+
+        Of several downloads at once one gets the last piece. The others end short of it, or with ``DownloadExpired``
+        where nothing was sent yet; so a download that breaks off takes nothing from one that goes on or comes later.
+        """
+        found, services = self._found, self._state.keeping
+        is_claimed = False
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            nonlocal is_claimed
+            left_bytes = found.size_bytes
+            async with contextlib.aclosing(self._stored(Part(0, found.size_bytes))) as stored:
+                async for piece in stored:
+                    left_bytes -= len(piece)
+                    if not left_bytes:
+                        if self.has_begun:  # news of a client that left comes from another thread: wait for it
+                            await asyncio.sleep(_NEWS_SECONDS)
+                        if self._has_left:
+                            return
+                        is_claimed = await claim_end(services, found.generation_id, found.index)
+                        if not is_claimed and self.has_begun:
+                            return
+                        if not is_claimed:
+                            raise DownloadExpired("The file is delivered once, and another download was first.")
+                    yield piece
+
+        is_sent = False
+        try:
+            is_sent = await self._bytes(pieces(), found.size_bytes)
+        finally:
+            if is_claimed and is_sent:
+                await delete_delivered(services, found.generation_id, found.index)
+            elif is_claimed:
+                await release_end(services, found.generation_id, found.index)
 
     async def _parts(self, decision: Parts) -> None:
         framing = frame(
@@ -296,10 +333,6 @@ class _Sending:
             async with contextlib.aclosing(pieces):
                 async for piece in pieces:
                     left_bytes -= len(piece)
-                    if watch is not None and not left_bytes and not self._found.is_stored:
-                        # News of a client that left comes from another thread: wait for it before the end of what is
-                        # delivered once.
-                        await asyncio.sleep(_NEWS_SECONDS)
                     if self._has_left:
                         return False
                     if watch is None and left_bytes:

@@ -45,6 +45,8 @@ def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | 
     if not isinstance(error, SafelightError):
         log.error("unhandled error", exc_info=error)
         error = InternalError(f"Something broke on our side. Report request {request_id()} with what you sent.")
+    if error.detail is not None:
+        log.error("what a client is not told", error=error.code, reason=error.detail)
     status = STATUS_OF_KIND[error.kind]
     answer: dict[str, str] = dict(headers or {})
     if status == 401:

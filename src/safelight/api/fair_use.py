@@ -16,7 +16,7 @@ from safelight.api import health
 from safelight.api.auth import SUSPECT
 from safelight.api.errors import error_response
 from safelight.api.waits import holding
-from safelight.domain.errors import RateLimited
+from safelight.domain.errors import Crowded
 from safelight.domain.shares import Shares
 from safelight.node.connections import client_of
 
@@ -55,7 +55,7 @@ class FairUse:
         else:
             message = "Too many requests from this address are open. Wait for some to end, or close some."
             # Without its connection, which would be one more that is idle.
-            refusal = error_response(scope, RateLimited(message, retry_after_seconds=1), {"connection": "close"})
+            refusal = error_response(scope, Crowded(message, retry_after_seconds=1), {"connection": "close"})
             await refusal(scope, receive, send)
 
     async def _serve(self, client: str, scope: Scope, receive: Receive, send: Send) -> None:

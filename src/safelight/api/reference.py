@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from safelight.api.auth import api_state
-from safelight.api.dialect import Route
+from safelight.api.dialect import Handler, Route
 from safelight.api.schemas import Document
 
 _CODE = re.compile(r"`([^`]+)`")
@@ -38,8 +38,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     bodies: Mapping[str, Mapping[str, Any]]
 
 
-def reference_routes(describe: Callable[[str], Description], *, document: str, page: str) -> tuple[Route, Route]:
-    """Two routes for anybody to read: the document at one path, the page at the other.
+def reference_routes(describe: Callable[[str], Description], *, document: str, page: str) -> tuple[Route, ...]:
+    """Routes for anybody to read: the document at one path, the page at the other, and ``/`` leads to the page.
 
     ``describe`` is told the address that clients reach the API at.
     """
@@ -59,7 +59,25 @@ def reference_routes(describe: Callable[[str], Description], *, document: str, p
         page = made_page(api_state(request).public_url)
         return HTMLResponse(page, headers={"content-security-policy": _POLICY})
 
-    return Route("GET", document, get_document, needs_key=False), Route("GET", page, get_page, needs_key=False)
+    async def lead_there(_: Request) -> Response:
+        # Relative: whoever put this service below a path of theirs stays there.
+        return Response(status_code=307, headers={"location": page.lstrip("/")})
+
+    handlers = {document: get_document, page: get_page, "/": lead_there}
+    gets = [Route("GET", path, handler, needs_key=False) for path, handler in handlers.items()]
+    heads = [Route("HEAD", path, _without_body(handler), needs_key=False) for path, handler in handlers.items()]
+    return (*gets, *heads)
+
+
+def _without_body(handler: Handler) -> Handler:
+    """The same for HEAD: the headers of the answer, and none of its body."""
+
+    async def answer(request: Request) -> Response:
+        response = await handler(request)
+        response.body = b""
+        return response
+
+    return answer
 
 
 def html_page(description: Description, *, document_path: str) -> str:

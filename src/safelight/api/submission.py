@@ -17,7 +17,7 @@ from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.departure import watched
 from safelight.api.errors import error_response
 from safelight.api.waits import hold, let_go
-from safelight.domain.errors import SafelightError, ServiceUnavailable
+from safelight.domain.errors import Crowded, SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.numbers import whole_number
 from safelight.domain.request import Request
@@ -85,8 +85,9 @@ async def with_rate_headers(
     """The answer, or its error, with the workspace's rate limit in its headers."""
     try:
         response = await answer()
-    except ServiceUnavailable as error:
-        return error_response(request.scope, error)  # the database may be away: nobody waits for it once more
+    except (Crowded, ServiceUnavailable) as error:
+        # There may be many of these, or the database may be away: nobody waits for it once more.
+        return error_response(request.scope, error)
     except SafelightError as error:
         response = error_response(request.scope, error)
     if "x-ratelimit-limit" not in response.headers:
@@ -111,9 +112,9 @@ def accepted_headers(accepted: Accepted) -> dict[str, str]:
     return rate_headers(accepted.window) | ({"idempotent-replayed": "true"} if accepted.is_replay else {})
 
 
-def failure_response(request: HttpRequest, submission: Submission, made: Made, error: SafelightError) -> Response:
+def failure_response(request: HttpRequest, made: Made, error: SafelightError) -> Response:
     """The answer for an image that came to nothing."""
     headers = accepted_headers(made.accepted)
-    if submission.idempotency_key is not None:  # under the same key nothing else will come of it
+    if made.is_final:  # under the same key nothing else will come of it
         headers["x-should-retry"] = "false"
     return error_response(request.scope, error, headers)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from starlette.requests import Request
 from starlette.types import Scope
 
-from safelight.domain.errors import RateLimited, ServiceUnavailable
+from safelight.domain.errors import Crowded, ServiceUnavailable
 from safelight.domain.scope import Principal
 from safelight.domain.shares import Shares
 
@@ -55,7 +55,7 @@ class Waits:
 
     @contextlib.contextmanager
     def place(self, sender: Principal) -> Iterator[None]:
-        """A place while inside. Raises ``RateLimited``."""
+        """A place while inside. Raises ``Crowded``."""
         if not self._by_key.take(sender.key_id):
             raise self._too_many("API key")
         try:
@@ -68,8 +68,8 @@ class Waits:
         finally:
             self._by_key.give_back(sender.key_id)
 
-    def _too_many(self, whose: str) -> RateLimited:
-        return RateLimited(
+    def _too_many(self, whose: str) -> Crowded:
+        return Crowded(
             f"Too many requests of this {whose} wait: event streams, polls with wait, repeats and bodies on their way. "
             "Close some, or poll without wait.",
             retry_after_seconds=_RETRY_SECONDS,

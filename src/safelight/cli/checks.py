@@ -110,7 +110,7 @@ def _tried(settings: Settings) -> str | None:
     except TimeoutError:
         return f"The media store gives no answer within {_PROBE_SECONDS:g} s"
     except SafelightError as error:
-        return error.message
+        return str(error)
     return None
 
 

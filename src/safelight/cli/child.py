@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-from safelight.cli import close_to_others, fail
+from safelight.cli import close_to_others, fail, fail_unforeseen
 from safelight.domain.errors import SafelightError
 from safelight.node.processes import end_with_parent
 from safelight.node.settings import load_settings
@@ -39,7 +39,9 @@ def main() -> int:
     try:
         module.run(load_settings(), is_again=start["is_again"])
     except SafelightError as error:
-        return fail(error.message, MISCONFIGURED)
+        return fail(str(error), MISCONFIGURED)
+    except Exception as error:  # starting it again may help
+        return fail_unforeseen(error)
     return 0
 
 

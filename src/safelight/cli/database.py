@@ -114,6 +114,8 @@ def _refusal(error: object, settings: Settings) -> str | None:
             return (
                 f"The database refuses: {error.diag.message_primary or 'a value does not fit'}. Change what you gave."
             )
+        case UnicodeError():
+            return "An argument is not text in UTF-8. Write it anew."
         case psycopg.OperationalError():
             return f"The database went away: {_reason(error)}. Look at its log, and try again."
     return None

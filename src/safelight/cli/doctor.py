@@ -83,7 +83,7 @@ def _try(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name=name, ok=True, detail=look())
     except SafelightError as error:
-        return Check(name=name, ok=False, detail=error.message)
+        return Check(name=name, ok=False, detail=str(error))
     except OSError as error:
         return Check(name=name, ok=False, detail=f"{error}.")
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from safelight.cli.numbers import whole
+from safelight.cli.tcp_port import with_port
+from safelight.domain.text import printable
 from safelight.node.settings import EVERY_ADDRESS, PREFIX, Settings, ignored_variables, load_settings, setting_names
 
 DEFAULT_WORKSPACE = "default"
@@ -33,11 +35,16 @@ Workers = Annotated[
 ]
 
 
-def load_to_start(**overrides: Any) -> Settings:
-    """The settings for a command that runs on, after a line on stderr for each thing to know about them."""
+def load_to_start(*, listens: bool, **overrides: Any) -> Settings:
+    """The settings for a command that runs on, after a line on stderr for each thing to know about them.
+
+    ``listens``: their port is one that is free. Raises ``ConfigurationError``.
+    """
     settings = load_settings(**overrides)
+    if listens:
+        settings = with_port(settings)
     for note in notes(settings):
-        print(f"safelight: {note}", file=sys.stderr, flush=True)
+        print(f"safelight: {printable(note)}", file=sys.stderr, flush=True)
     return settings
 
 

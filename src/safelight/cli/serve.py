@@ -19,7 +19,7 @@ from safelight import __version__, wiring
 from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
 from safelight.cli.options import DataDir, Host, Port, Workers, as_environment, load_to_start
-from safelight.cli.tcp_port import check_port, claim, with_port
+from safelight.cli.tcp_port import check_port, claim
 from safelight.domain.errors import ConfigurationError
 from safelight.node.connections import make_room
 from safelight.node.memory import give_large_buffers_back
@@ -51,8 +51,7 @@ _LOGGING: dict[str, Any] = {
 
 def serve(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> None:
     """Run the API alone."""
-    settings = load_to_start(data_dir=data_dir, host=host, port=port, workers=workers)
-    settings = with_port(settings)
+    settings = load_to_start(listens=True, data_dir=data_dir, host=host, port=port, workers=workers)
     with database_url(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         os.environ.update(as_environment(settings))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from safelight.cli.database import database_url
+from safelight.cli.database import database_url, refusals_explained
 from safelight.cli.numbers import whole
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import cell, print_json
@@ -37,7 +37,7 @@ def sweep(
     """Delete what is due; look for files without a row, and rows without a file."""
     settings = load_settings(data_dir=data_dir)
     configure_logging(settings)
-    with database_url(settings) as url:
+    with database_url(settings) as url, refusals_explained(settings):
         result = asyncio.run(_sweep(settings, url, days, timedelta(minutes=older_than)))
     if as_json:
         print_json(result)

@@ -27,7 +27,7 @@ from safelight.cli import fail, supervisor
 from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Workers, as_environment, load_to_start
 from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.cli.supervisor import AlreadyExplained, Child
-from safelight.cli.tcp_port import check_port, with_port
+from safelight.cli.tcp_port import check_port
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.errors import ConfigurationError
 from safelight.node.data_folder import FileLock, explained, prepare
@@ -44,7 +44,7 @@ _EXAMPLE = {
 
 def up(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> int:
     """Run everything here: database, API and worker."""
-    return Up(load_to_start(data_dir=data_dir, host=host, port=port, workers=workers)).run()
+    return Up(load_to_start(listens=True, data_dir=data_dir, host=host, port=port, workers=workers)).run()
 
 
 class _Stop(BaseException):
@@ -69,7 +69,6 @@ class Up:
             signal.signal(number, self._on_signal)
         try:
             self._take_folder()
-            self._settings = with_port(self._settings)
             check_port(self._settings)
             self._start()
             return self._watch()

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 def worker(*, data_dir: DataDir = None) -> None:
     """Run one worker alone."""
-    settings = load_to_start(data_dir=data_dir)
+    settings = load_to_start(listens=False, data_dir=data_dir)
     with database_url(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         os.environ.update(as_environment(settings))

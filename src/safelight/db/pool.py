@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 import structlog
 from psycopg import AsyncConnection
-from psycopg.errors import IdleInTransactionSessionTimeout
+from psycopg.errors import IdleInTransactionSessionTimeout, SerializationFailure
 from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -83,6 +83,7 @@ class Database:
         self._away: asyncio.Task[None] | None = None
         """Looks for the database while it is known to be away."""
         self._look: asyncio.Task[bool] | None = None
+        self._reason = ""
         self._lookups: dict[tuple[str, type], Lookups[Any]] = {}
 
     async def open(self) -> None:
@@ -96,19 +97,22 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
         """A connection outside any transaction. Use ``connection.transaction()`` to open one.
 
-        Raises ``ServiceUnavailable``, and its kind ``NotConnected`` where nothing was asked of the database.
+        It is broken off where it is needed for longer than ``limit_seconds``, the wait for it included. Raises
+        ``ServiceUnavailable``, and its kind ``NotConnected`` where nothing was asked of the database.
         """
-        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        began = time.monotonic()
+        limits = [limit for limit in (limit_seconds, self._limit_seconds) if limit is not None]
         connection = await self._sound_connection()
         try:
-            limit = None if self._limit_seconds is None else max(give_up_at - time.monotonic(), 0)
-            with cut_off_after(connection, limit):
+            with cut_off_after(connection, began + min(limits) - time.monotonic() if limits else None):
                 async with connection:
                     yield connection
             connection.answered_at = time.monotonic()
+        except SerializationFailure:
+            raise  # another's write came between: the database is there
         except _AWAY as error:
             if connection.closed:
                 self._note_away()
@@ -146,7 +150,7 @@ class Database:
         try:
             if await self._is_there():
                 return  # it was busy, or one session broke
-            log.warning("the database is away")
+            log.warning("the database is away", reason=self._reason)
             while True:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 if await self._is_there():
@@ -173,7 +177,8 @@ class Database:
             async with asyncio.timeout(_LOOK_SECONDS):
                 async with await Session.connect(self.url, autocommit=True, **session_arguments()):
                     return True
-        except (*_AWAY, TimeoutError):
+        except (*_AWAY, TimeoutError) as error:
+            self._reason = str(error).partition("\n")[0] or f"no answer in {_LOOK_SECONDS:g} s"
             return False
         finally:
             self._look = None
@@ -221,14 +226,14 @@ class Database:
             await cursor.execute(statement(name), params)
             return await cursor.fetchall()
 
-    async def all(self, name: str, params: Params, into: type[Row]) -> list[Row]:
-        """Run a statement; its rows as ``into``."""
-        async with self.connection() as connection:
+    async def all(self, name: str, params: Params, into: type[Row], *, limit_seconds: float | None = None) -> list[Row]:
+        """Run a statement; its rows as ``into``. It is broken off after ``limit_seconds``."""
+        async with self.connection(limit_seconds=limit_seconds) as connection:
             return await every(connection, name, params, into)
 
-    async def run(self, name: str, params: Params) -> int:
-        """Run a statement; the number of rows it touched."""
-        async with self.connection() as connection:
+    async def run(self, name: str, params: Params, *, limit_seconds: float | None = None) -> int:
+        """Run a statement; the number of rows it touched. It is broken off after ``limit_seconds``."""
+        async with self.connection(limit_seconds=limit_seconds) as connection:
             return await run(connection, name, params)
 
 

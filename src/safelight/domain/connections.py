@@ -49,9 +49,14 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What any connection may be told. A kind of backend adds its own."""
+    """What any connection may be told. A kind of backend adds its own.
+
+    ``flat_is_refusal``: it shows nothing instead of what it refuses. A black, one-coloured or clear picture, or a clip
+    of nothing else, is then a refusal; else it is what was ordered, such as a plain background.
+    """
 
     limits: ConnectionLimits = ConnectionLimits()
+    flat_is_refusal: bool = False
 
 
 class HttpConnectionSettings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

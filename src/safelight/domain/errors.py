@@ -34,7 +34,11 @@ class Kind(Enum):
 
 
 class SafelightError(Exception):
-    """Something went wrong."""
+    """Something went wrong.
+
+    ``message`` is for whoever asked. ``detail`` is for the operator and reaches no client: why it went wrong, perhaps
+    in the words of a store. As a string, an error is its detail where it has one.
+    """
 
     code: ClassVar[str] = "internal_error"
     kind: ClassVar[Kind] = Kind.INTERNAL
@@ -47,12 +51,14 @@ class SafelightError(Exception):
         *,
         param: str | None = None,
         retry_after_seconds: float | None = None,
+        detail: str | None = None,
     ) -> None:
         self.message = message or inspect.cleandoc(type(self).__doc__ or "")
+        self.detail = detail
         self.param = param
         if retry_after_seconds is not None:
             self.retry_after_seconds = retry_after_seconds
-        super().__init__(self.message)
+        super().__init__(detail or self.message)
 
 
 class InvalidApiKey(SafelightError):
@@ -96,6 +102,10 @@ class RateLimited(SafelightError):
     code = "rate_limit"
     kind = Kind.TOO_MANY
     retryable = True
+
+
+class Crowded(RateLimited):
+    """Too many requests are open. Wait for some to end, or close some."""
 
 
 class NotFound(SafelightError):
@@ -170,6 +180,12 @@ class GenerationUnknown(SafelightError):
     kind = Kind.UNKNOWN
 
 
+class ImageGoesOn(GenerationUnknown):
+    """This server is stopping. The image is made all the same: repeat the request to get it."""
+
+    retryable = True
+
+
 class ServiceUnavailable(SafelightError):
     """The service is away for a moment. Nothing was charged; try again."""
 
@@ -177,6 +193,10 @@ class ServiceUnavailable(SafelightError):
     kind = Kind.UNAVAILABLE
     retryable = True
     retry_after_seconds = 1.0
+
+
+class StoreFull(ServiceUnavailable):
+    """The media store is full. Nothing was charged; try again later."""
 
 
 class InternalError(SafelightError):

@@ -9,6 +9,7 @@ BEYOND = 10**MAX_DIGITS
 """What every greater number is read as: past any bound, and within what a PostgreSQL bigint holds."""
 
 _MAX_JSON_DIGITS = 40  # more than any parameter takes
+_EXACT_CHARACTERS = 16  # 15 digits at most, which a float keeps
 
 
 def whole_number(text: str) -> int | None:
@@ -42,6 +43,10 @@ def json_number(text: str) -> int | float:
     JSON Schema tells integers the same way (validation, section 6.1.1). Raises ``ValueError`` for a number that no
     parameter could take.
     """
+    if len(text) <= _EXACT_CHARACTERS:  # most are, and this takes a third of the time
+        short = float(text)
+        if 1e-300 < abs(short) < 1e15:
+            return int(short) if short.is_integer() else short
     try:
         value = Decimal(text)
     except InvalidOperation:  # an exponent of 19 digits or so

@@ -121,7 +121,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """A connection, opened. ``options`` is the type of its bindings' options.
 
     ``places`` is how many orders one process may have with it at once; None: as many as there are. A process asks it
-    about jobs ``polls_per_second`` times a second at most.
+    about jobs ``polls_per_second`` times a second at most. ``flat_is_refusal``: nothing to see is how it refuses.
     """
 
     connection: str
@@ -130,6 +130,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     places: Places | None = None
     polls_per_second: float = DEFAULT_POLLS_PER_SECOND
+    flat_is_refusal: bool = False
 
     def every_secret(self) -> tuple[str, ...]:
         """What must turn up in nothing that is kept or shown."""

@@ -58,6 +58,19 @@ async def delete_media(services: KeepingServices, workspace_id: int, generation_
         await _delete(services, due)
 
 
+async def claim_end(services: KeepingServices, generation_id: str, index: int) -> bool:
+    """Whether the caller may send the last of a file that is delivered once, and then ``delete_delivered``.
+
+    Of all who ask, in any process, one may, and then nobody for a minute: a process that dies in between loses nothing.
+    """
+    return await services.db.run("claim_end", {"id": generation_id, "index": index}) == 1
+
+
+async def release_end(services: KeepingServices, generation_id: str, index: int) -> None:
+    """The client of who claimed the end of a file left before that: the file stays, for another download."""
+    await services.db.run("release_end", {"id": generation_id, "index": index})
+
+
 async def delete_delivered(services: KeepingServices, generation_id: str, index: int) -> None:
     """Delete a file that was to be delivered once, now that it was."""
     if due := await services.db.all("tombstone_file", {"id": generation_id, "index": index}, _Due):

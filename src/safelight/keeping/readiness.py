@@ -71,7 +71,7 @@ async def _store(services: KeepingServices) -> str:
         async with asyncio.timeout(_STORE_SECONDS):
             await services.store.probe()
     except ServiceUnavailable as error:
-        log.error("the media store is away", reason=error.message)
+        log.error("the media store is away", reason=str(error))
         return _AWAY
     except TimeoutError:
         log.error("the media store is away", reason=f"no answer in {_STORE_SECONDS:g} s")

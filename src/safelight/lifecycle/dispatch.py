@@ -25,11 +25,12 @@ from safelight.domain.outcomes import (
     FailureClass,
     Handle,
     Pending,
+    Produced,
     Report,
     SubmitOutcome,
     Unknown,
 )
-from safelight.domain.ports import Attempt, Cancelable, Findable, Pollable, Provider
+from safelight.domain.ports import Attempt, Backend, Cancelable, Findable, Pollable, Provider
 from safelight.domain.request import Order
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.leases import LeaseLost, Leases
@@ -87,8 +88,12 @@ class Dispatch:
         self._moved = asyncio.Event()
 
     @property
-    def provider(self) -> Provider:
+    def backend(self) -> Backend:
         """The backend that is, or was last, asked."""
+        return self._asked.backend
+
+    @property
+    def provider(self) -> Provider:
         return self._asked.provider
 
     async def outcome(self) -> Outcome | Elsewhere:
@@ -122,6 +127,13 @@ class Dispatch:
     def _attempt_id(self) -> str:
         """What the backend may know this order by: no two orders of a generation share it."""
         return f"{self._claim.id}.{self._tries}" if self._tries else self._claim.id
+
+    async def made_again(self) -> tuple[Produced, ...] | None:
+        """What the job made, asked for once more: addresses may be fresh ones. None if there is no job to ask about."""
+        if self._handle is None or not isinstance(self.provider, Pollable):
+            return None
+        outcome = await self._services.polls.poll(self._asked.backend, self._claim.workspace_id, self._handle)
+        return outcome.media if isinstance(outcome, Completed) else None
 
     def report(self, outcome: Failed | Unknown | Elsewhere) -> Report | None:
         """What there is to say of an outcome, for the operator; None if it was put on record already."""

@@ -42,6 +42,7 @@ class Leases:
     def __init__(self, db: Database, lease_seconds: int) -> None:
         self._db = db
         self._lease_seconds = lease_seconds
+        self._limit_seconds = lease_seconds / 3  # one statement that gets no answer is not to cost the leases
         self._held: dict[str, _Held] = {}
         self._ticking: asyncio.Task[None] | None = None
 
@@ -117,7 +118,7 @@ class Leases:
             "run_tokens": [held.claim.run_token for held in moved],
             "progress": [held.progress for held in moved],
         }
-        await self._db.run("record_progress", params)
+        await self._db.run("record_progress", params, limit_seconds=self._limit_seconds)
 
     async def _renew(self) -> None:
         if not self._held:
@@ -128,7 +129,9 @@ class Leases:
             "run_tokens": [item.claim.run_token for item in held.values()],
             "lease_seconds": self._lease_seconds,
         }
-        kept: dict[str, bool] = dict(await self._db.all("renew_leases", params, tuple))
+        kept: dict[str, bool] = dict(
+            await self._db.all("renew_leases", params, tuple, limit_seconds=self._limit_seconds)
+        )
         for generation_id, item in held.items():
             if self._held.get(generation_id) is not item:
                 continue

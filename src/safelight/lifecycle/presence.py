@@ -1,6 +1,6 @@
 """That this process lives, for others to see, and which runners are certainly dead.
 
-A runner's token begins with the number of its process. While the process lives, a session of it with PostgreSQL holds a
+A runner's token ends with the number of its process. While the process lives, a session of it with PostgreSQL holds a
 lock with that number, and the process itself holds a lock on a file in the data folder. Whoever finds the file's lock
 free knows at once that the process has ended: that is for this machine. Others see the session's lock go, and take a
 runner for dead once it has been silent for half a lease as well. A runner whose lock stands keeps its whole lease: it
@@ -19,7 +19,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Presence:
-    """Of one process. ``runner`` is what its tokens begin with: eight hexadecimal digits."""
+    """Of one process. ``runner`` is what its tokens end with: eight hexadecimal digits."""
 
     def __init__(self, folder: Path) -> None:
         self.number = secrets.randbits(31)
@@ -39,8 +39,8 @@ class Presence:
         self._lock.release()
 
     def run_token(self) -> uuid.UUID:
-        """A new token that begins with this runner's number: a UUID of version 8 (RFC 9562), whose bits are ours."""
-        token = self.number << 96 | secrets.randbits(96)
+        """A new token that ends with this runner's number: a UUID of version 8 (RFC 9562), whose bits are ours."""
+        token = secrets.randbits(96) << 32 | self.number
         for width, value, place in ((4, 8, 76), (2, 2, 62)):
             token = token & ~((1 << width) - 1 << place) | value << place
         return uuid.UUID(int=token)

@@ -10,7 +10,7 @@ from safelight.db.pool import every
 from safelight.domain.errors import GenerationFailed, ServiceUnavailable
 from safelight.lifecycle import settle
 from safelight.lifecycle.reports import report_of
-from safelight.lifecycle.run import claim
+from safelight.lifecycle.run import claim, was_asked_once
 from safelight.lifecycle.services import RunServices
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
@@ -18,6 +18,8 @@ from safelight.telemetry.exceptions import without_message
 log = structlog.get_logger()
 
 _MOST_AT_ONCE = 500
+_GRACE_SECONDS = 5.0
+"""What those who hold a lease have to come back, at most, after PostgreSQL was started."""
 
 
 async def reconcile(services: RunServices) -> None:
@@ -42,7 +44,8 @@ async def _fail(services: RunServices, generation_id: str, why_left: str | None)
         why = "no runner had it" if why_left is None else f"no worker could run it: {why_left}"
         log.warning("generation passed its deadline", id=generation_id, state_was_unknown=claimed.is_unknown, why=why)
         report = report_of("failed", None, None, detail=f"the deadline passed, and {why}")
-        await settle.fail(services.db, claimed, GenerationFailed(), report=report)
+        may_be_made = was_asked_once(services, claimed)
+        await settle.fail(services.db, claimed, GenerationFailed(), report=report, may_be_made=may_be_made)
 
 
 async def _requeue_due(services: RunServices) -> None:
@@ -52,7 +55,7 @@ async def _requeue_due(services: RunServices) -> None:
         "absent": await _absent(services),
         "silent_seconds": services.limits.lease_seconds / 2,
         "most": _MOST_AT_ONCE,
-        "grace_seconds": services.limits.lease_seconds / 2,
+        "grace_seconds": min(services.limits.lease_seconds / 2, _GRACE_SECONDS),
     }
     async with services.db.connection() as connection, connection.transaction():
         due = await every(connection, "requeue_due", params, tuple)

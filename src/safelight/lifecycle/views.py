@@ -49,7 +49,10 @@ class UsageView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GenerationView(msgspec.Struct, frozen=True, kw_only=True):
-    """A generation as its workspace sees it."""
+    """A generation as its workspace sees it.
+
+    ``queue_position``: of one that waits, about how many of its type, in all workspaces, come no later than it.
+    """
 
     id: str
     type: GenerationType
@@ -65,6 +68,7 @@ class GenerationView(msgspec.Struct, frozen=True, kw_only=True):
     media: tuple[MediaView, ...]
     usage: UsageView | None
     window: RateWindow | None = None
+    queue_position: int | None = None
 
 
 class GenerationDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +109,7 @@ class _FoundRow(_Row, frozen=True, kw_only=True):
     own_rate_limit: int | None
     rate_used: int
     rate_reset: int
+    queue_position: int | None
 
 
 class _DetailRow(_Row, frozen=True, kw_only=True):
@@ -120,7 +125,7 @@ async def view(services: ViewServices, workspace_id: int, generation_id: str, ty
     row = await _find(services.db, workspace_id, generation_id)
     if row is None or row.type != type_:
         raise NotFound(f"There is no {type_} generation with this id in this workspace.")
-    return _view(services.signer, row, _window(services, row))
+    return _found_view(services, row)
 
 
 def view_of_completed(services: ViewServices, made: MadeImage) -> GenerationView:
@@ -158,7 +163,7 @@ async def view_of_any_type(services: ViewServices, workspace_id: int, generation
     row = await _find(services.db, workspace_id, generation_id)
     if row is None:
         raise _no_such_generation()
-    return _view(services.signer, row, _window(services, row))
+    return _found_view(services, row)
 
 
 async def detail(services: ViewServices, workspace_id: int, generation_id: str) -> GenerationDetail:
@@ -277,6 +282,11 @@ async def _find(db: Database, workspace_id: int, generation_id: str) -> _FoundRo
 
 def _no_such_generation() -> NotFound:
     return NotFound("There is no generation with this id in this workspace.")
+
+
+def _found_view(services: ViewServices, row: _FoundRow) -> GenerationView:
+    found = _view(services.signer, row, _window(services, row))
+    return msgspec.structs.replace(found, queue_position=row.queue_position)
 
 
 def _window(services: ViewServices, row: _FoundRow) -> RateWindow:

@@ -110,7 +110,7 @@ def _measure_clip(path: Path) -> MediaFacts:
         packets = _read_packets(container, stream)
         if not packets.shown:
             raise MediaError("The MP4 file's video has no frames.")
-        if len(packets.shown) + len(packets.hidden) < stream.frames:
+        if len(packets.shown) + len(packets.hidden) < stream.frames and _stored_frames(path) < stream.frames:
             raise MediaError("The MP4 file lacks frames that its index announces.")
         seconds = Fraction(packets.length()) * Fraction(stream.time_base or 0)
         if seconds <= 0:
@@ -125,6 +125,12 @@ def _measure_clip(path: Path) -> MediaFacts:
         fps=round(float(len(packets.shown) / seconds), 3),
         has_sound=packets.sound > 0,
     )
+
+
+def _stored_frames(path: Path) -> int:
+    """How many frames are in the file: most of those outside its edit list are passed over else."""
+    with open_clip(path, ignore_editlist="1") as (container, stream):
+        return sum(packet.size > 0 for packet in container.demux(stream))
 
 
 def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:

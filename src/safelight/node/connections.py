@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -32,13 +32,14 @@ Peer = tuple[str, int]
 """The other end of a connection: host and port."""
 
 _MOST_ACCEPTED = 16_384
+_MOST_IDLE = 128
 _MOST_FILES = 4 * _MOST_ACCEPTED
 _LOOK_SECONDS = 0.25
 _AT_ONCE = 256
 _BREATH_SECONDS = 0.001
 _PATIENCE_SECONDS = 5.0
 _READER_SECONDS = 60.0
-_SOCKADDR_BYTES = 28  # of an IPv6 address; one of IPv4 is shorter
+_REST = 4  # times as long as a look took
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -74,11 +75,25 @@ def client_of(host: str) -> str:
     return str(ip_network((address.packed, 64), strict=False))
 
 
-class Connections:
-    """The watch. ``most``: connections that one client may have. ``capacity``: those of all clients.
+class _Connection(msgspec.Struct, eq=False):
+    """A connection of this process. ``since``: when its last request ended; before the first, when it was first seen.
 
-    ``exempt``: clients that may have any number, as proxies do. A reader that takes nothing for ``reader_seconds`` is
-    given up.
+    ``number``: its file descriptor at the last look.
+    """
+
+    peer: Peer
+    client: str
+    since: float
+    number: int = -1
+    look: int = 0
+
+
+class Connections:
+    """The watch. ``most``: connections that one client may have without a request under way. ``capacity``: those of all
+    clients. Who has a request under way, and how many may have, is for the application to say.
+
+    ``exempt``: networks of clients that may have any number, as proxies do. A reader that takes nothing for
+    ``reader_seconds`` is given up.
     """
 
     def __init__(
@@ -86,7 +101,7 @@ class Connections:
         port: int,
         *,
         capacity: int,
-        most: int,
+        most: int = _MOST_IDLE,
         exempt: Sequence[str] = (),
         reader_seconds: float = _READER_SECONDS,
     ) -> None:
@@ -94,11 +109,13 @@ class Connections:
         self._capacity = capacity
         self._most = most
         self._exempt = [ip_network(network, strict=False) for network in exempt]
-        self._reader_seconds = reader_seconds
-        self._sockets = _Sockets()
+        self._reader_milliseconds = round(reader_seconds * 1000)
+        self._ends = _Ends()
+        self._known: dict[bytes, _Connection] = {}
+        self._by_peer: dict[Peer, _Connection] = {}
         self._busy: Counter[Peer] = Counter()
-        self._since: dict[Peer, float] = {}
         self._listeners: set[int] = set()
+        self._looks = 0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -122,74 +139,88 @@ class Connections:
             self._busy[peer] -= 1
             if not self._busy[peer]:
                 del self._busy[peer]
-            self._since[peer] = time.monotonic()
-
-    def _watch(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
-            try:
-                self.look()
-            except Exception:
-                log.exception("connections were not looked at")
+            if known := self._by_peer.get(peer):
+                known.since = time.monotonic()
 
     def look(self) -> int:
         """Look once, and close what is too much; how many that were."""
         now = time.monotonic()
-        found = dict(self._found())
-        by_client: dict[str, list[tuple[float, int, Peer]]] = defaultdict(list)
-        for peer, number in found.items():
-            since = now if peer in self._busy else self._since.setdefault(peer, now)
-            by_client[client_of(peer[0])].append((since, number, peer))
-        for peer in self._since.keys() - found.keys():
-            del self._since[peer]
-        may = level([len(each) for each in by_client.values()], capacity=self._capacity, most=self._most)
-        patience = _PATIENCE_SECONDS if len(found) > self._capacity // 2 else float("inf")
+        self._find(now)
+        idle: dict[str, list[_Connection]] = defaultdict(list)
+        for known in self._by_peer.values():
+            if known.peer not in self._busy:
+                idle[known.client].append(known)
+        may = level([len(each) for each in idle.values()], capacity=self._capacity, most=self._most)
+        is_full = len(self._by_peer) > self._capacity // 2
         closed = 0
-        for client, each in by_client.items():
-            if self._is_exempt(client):
-                continue
-            # Whoever came since the last look has until the next to say what they want.
-            idle = sorted(entry for entry in each if entry[0] < now)
-            too_many = max(0, len(each) - may)
-            closed += sum(
-                self._close(number, peer)
-                for place, (since, number, peer) in enumerate(idle)
-                if place < too_many or now - since > patience
-            )
+        for client, each in idle.items():
+            if (is_full or len(each) > may) and self._is_bounded(client):
+                each.sort(key=lambda known: known.since)
+                closed += sum(
+                    self._close(known)
+                    for place, known in enumerate(each)
+                    # Whoever came since the last look has until the next to say what they want.
+                    if known.since < now
+                    and (place < len(each) - may or (is_full and now - known.since > _PATIENCE_SECONDS))
+                )
         return closed
 
-    def _is_exempt(self, client: str) -> bool:
-        return any(ip_address(client.partition("/")[0]) in network for network in self._exempt)
+    def _watch(self) -> None:
+        pause = _LOOK_SECONDS
+        while not self._over.wait(pause):
+            started = time.monotonic()
+            try:
+                self.look()
+            except Exception:
+                log.exception("connections were not looked at")
+            pause = max(_LOOK_SECONDS, _REST * (time.monotonic() - started))
 
-    def _found(self) -> Iterator[tuple[Peer, int]]:
-        """The connections that clients opened to the port, by their numbers here."""
-        for place, name in enumerate(os.listdir("/proc/self/fd")):  # noqa: PTH208  (a path each would be slow)
+    def _is_bounded(self, client: str) -> bool:
+        address = ip_address(client.partition("/")[0])
+        return not any(address in network for network in self._exempt)
+
+    def _find(self, now: float) -> None:
+        """Bring what is known of this process's connections up to date."""
+        self._looks += 1
+        for place, name in enumerate(os.listdir("/proc/self/fd")):  # noqa: PTH208  (a path for each would be slow)
             if place % _AT_ONCE == _AT_ONCE - 1:
                 time.sleep(_BREATH_SECONDS)  # requests go first
             number = int(name)
-            peer = self._sockets.peer(number)
-            if peer is not None:
-                if peer in self._since or self._sockets.port(number) == self._port:
-                    yield peer, number
-            elif number not in self._listeners and self._sockets.port(number) == self._port:
-                self._give_up_readers(number)
+            raw = self._ends.other(number)
+            if raw is None:
+                if number not in self._listeners:
+                    self._give_up_readers(number)
+                continue
+            known = self._known.get(raw)
+            if known is None:
+                if (peer := _read_end(raw)) is None:
+                    continue
+                is_ours = self._ends.port(number) != self._port
+                known = self._known[raw] = _Connection(peer, client_of(peer[0]), now)
+                if not is_ours:
+                    self._by_peer[peer] = known
+            known.number, known.look = number, self._looks
+        for raw in [raw for raw, known in self._known.items() if known.look != self._looks]:
+            self._by_peer.pop(self._known.pop(raw).peer, None)
 
     def _give_up_readers(self, number: int) -> None:
-        """What is accepted from here on ends when its other end takes none of what it was sent (RFC 5482)."""
+        """What a listener accepts from here on ends when its other end takes none of what it is sent (RFC 5482)."""
+        if self._ends.port(number) != self._port:
+            return
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as listener:
-            milliseconds = round(self._reader_seconds * 1000)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._reader_milliseconds)
             self._listeners.add(number)
 
-    def _close(self, number: int, peer: Peer) -> bool:
+    def _close(self, known: _Connection) -> bool:
         """Close a connection, unless its number is another's by now."""
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as own:
-            if self._sockets.peer(own.fileno()) == peer and self._sockets.port(own.fileno()) == self._port:
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(known.number)) as own:
+            if self._known.get(self._ends.other(own.fileno()) or b"") is known:
                 own.shutdown(socket.SHUT_RDWR)
                 return True
         return False
 
 
-class _Sockets:
+class _Ends:
     """Asks for the ends of sockets. These calls keep the interpreter's lock: they return at once, and to win it back
     thousands of times from a busy loop would take seconds."""
 
@@ -199,27 +230,22 @@ class _Sockets:
         self._name = ctypes.create_string_buffer(128)
         self._view = memoryview(self._name).cast("B")
         self._length = ctypes.c_uint32()
-        self._peers: dict[bytes, Peer | None] = {}
+        self._length_pointer = ctypes.byref(self._length)
 
-    def peer(self, number: int) -> Peer | None:
-        """Host and port at the other end; None where it is no connection of TCP."""
-        return self._end(self._getpeername, number)
+    def other(self, number: int) -> bytes | None:
+        """The other end's ``sockaddr``; None where there is none."""
+        self._length.value = 128
+        if self._getpeername(number, self._name, self._length_pointer) != 0:
+            return None
+        return self._view[: self._length.value].tobytes()
 
     def port(self, number: int) -> int | None:
-        """The port at this end."""
-        end = self._end(self._getsockname, number)
-        return None if end is None else end[1]
-
-    def _end(self, call: Callable[..., int], number: int) -> Peer | None:
+        """The port at this end; None where there is none."""
         self._length.value = 128
-        if call(number, self._name, ctypes.byref(self._length)) != 0:
+        if self._getsockname(number, self._name, self._length_pointer) != 0:
             return None
-        raw = self._view[: min(self._length.value, _SOCKADDR_BYTES)].tobytes()
-        if raw not in self._peers:
-            if len(self._peers) > _MOST_FILES:
-                self._peers.clear()
-            self._peers[raw] = _read_end(raw)
-        return self._peers[raw]
+        end = _read_end(self._view[: self._length.value].tobytes())
+        return None if end is None else end[1]
 
 
 def _read_end(raw: bytes) -> Peer | None:

@@ -26,6 +26,7 @@ _DURATION = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
 Dollars = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$")]
 _LONGEST_SECONDS = 100 * 365 * 86400  # links and the database know times as far ahead
 _MOST = 1_000_000_000  # what the database counts in
+RenderProcesses = Annotated[int, Meta(ge=1, le=64)]
 Location = Annotated[str, Meta(pattern="^/")]
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -188,9 +189,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 10
     render_processes: Annotated[
-        int,
-        Meta(ge=1, le=64, description="Processes of the built-in renderer, in each API process and worker."),
-    ] = 1
+        RenderProcesses | None,
+        Meta(
+            description="Processes of the built-in renderer, in each API process and worker; without it, one for each "
+            "processor and each GiB of memory that this machine or container has, 8 at most."
+        ),
+    ] = None
     worker_concurrency: Annotated[
         int, Meta(ge=1, le=_MOST, description="Videos that one worker has under way on remote backends at once.")
     ] = 2500

@@ -41,20 +41,19 @@ from safelight.domain.outcomes import (
     Pending,
     PollOutcome,
     Produced,
-    RemoteFile,
     SubmitOutcome,
     Unknown,
 )
 from safelight.domain.ports import Attempt, Host, Provider, ProviderKind
 from safelight.domain.request import Order
 from safelight.node.killpoints import killpoint
+from safelight.providers._bad_downloads import HTML, DownloadServer
 
 CANARY = "canary-7f3a-provider-secret"
 """The key that raw error texts quote, unless the connection has one of its own. It must turn up nowhere."""
 
 _SIDE = 64
 _FPS = 8
-_HTML = b"<!doctype html><title>502 Bad Gateway</title><h1>Bad Gateway</h1>"
 
 
 class Behaviour(StrEnum):
@@ -70,7 +69,9 @@ class Behaviour(StrEnum):
     LOST_ANSWER = "lost_answer"  # the connection broke after the order had been sent
     # What comes is not what was ordered.
     TRUNCATED = "truncated"
-    TRUNCATED_DOWNLOAD = "truncated_download"
+    TRUNCATED_DOWNLOAD = "truncated_download"  # breaks off ``times`` times; the rest can be asked for
+    UNAVAILABLE_DOWNLOAD = "unavailable_download"  # 503, ``times`` times
+    EXPIRED_DOWNLOAD = "expired_download"  # ``times`` addresses are good no more; asked again, it has another
     HTML = "html"
     HTML_DOWNLOAD = "html_download"
     WRONG_TYPE = "wrong_type"  # a picture for a clip, a clip for a picture
@@ -103,10 +104,10 @@ _TAKES_NOTHING = {
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of a binding. ``rates`` gives each behaviour a share of the orders (0 to 1), drawn by ``seed`` and id.
 
-    ``times``: how often it declines, or its jobs fail (``fails_as``), before it behaves, -1 for ever. ``finds``: what
-    it answers when asked for a job of ours; ``later`` cannot tell at first. ``polled``: answer with a job whatever the
-    behaviour. ``poll_seconds``: when it wants to be asked again. ``cancels``: whether it stops a job when asked.
-    ``loses_answer``: whatever the behaviour, it is not heard of.
+    ``times``: how often it declines, its jobs fail (``fails_as``) or a download fails, before it behaves, -1 for ever.
+    ``finds``: what it answers when asked for a job of ours; ``later`` cannot tell at first. ``polled``: answer with a
+    job whatever the behaviour. ``poll_seconds``: when it wants to be asked again. ``cancels``: whether it stops a job
+    when asked. ``loses_answer``: whatever the behaviour, it is not heard of.
     """
 
     behaviour: Behaviour = Behaviour.OK
@@ -149,6 +150,7 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 1
     retry_after_seconds: float | None = None
     fails_as: FailureClass = FailureClass.TRANSIENT
+    times: int = 2
 
 
 class Memory:
@@ -250,7 +252,7 @@ class BlindChaosProvider:
         self.secrets = (key,)
         self.poll_batch = poll_batch
         self._memory = Memory(folder)
-        self._files = _FileServer()
+        self._downloads = DownloadServer()
         self._nagging: set[asyncio.Task[None]] = set()
 
     async def submit(self, order: Order, attempt: Attempt[Options]) -> SubmitOutcome:
@@ -272,6 +274,7 @@ class BlindChaosProvider:
             attempt_id=attempt.id or order.id,
             retry_after_seconds=options.retry_after_seconds,
             fails_as=options.fails_as,
+            times=options.times,
         )
         job = await asyncio.to_thread(self._memory.take, job)
         if options.loses_answer:
@@ -308,7 +311,7 @@ class BlindChaosProvider:
     async def close(self) -> None:
         for task in self._nagging:
             task.cancel()
-        await self._files.close()
+        await self._downloads.close()
 
     def _behaviour_of_job(self, behaviour: Behaviour, order: Order, options: Options) -> Behaviour:
         if behaviour is Behaviour.FAILS_LATER and 0 <= options.times <= self._memory.taken(order.id):
@@ -344,7 +347,7 @@ class BlindChaosProvider:
             case Behaviour.TRUNCATED:
                 produced = InlineBytes(file[: len(file) // 2])
             case Behaviour.HTML:
-                produced = InlineBytes(_HTML)
+                produced = InlineBytes(HTML)
             case Behaviour.WRONG_TYPE:
                 other = GenerationType.IMAGE if is_video else GenerationType.VIDEO
                 produced = InlineBytes(await asyncio.to_thread(_media, other, 1))
@@ -355,9 +358,14 @@ class BlindChaosProvider:
             case Behaviour.REFUSED_BLACK:
                 produced = InlineBytes(await asyncio.to_thread(_media, job.type, job.seconds, black=True))
             case (
-                Behaviour.TRUNCATED_DOWNLOAD | Behaviour.HTML_DOWNLOAD | Behaviour.ENDLESS | Behaviour.REDIRECT_PRIVATE
+                Behaviour.TRUNCATED_DOWNLOAD
+                | Behaviour.UNAVAILABLE_DOWNLOAD
+                | Behaviour.EXPIRED_DOWNLOAD
+                | Behaviour.HTML_DOWNLOAD
+                | Behaviour.ENDLESS
+                | Behaviour.REDIRECT_PRIVATE
             ):
-                produced = await self._files.file(job.behaviour, file)
+                produced = await self._downloads.file(job.generation_id, job.behaviour, job.times, file)
         return Completed((produced,))
 
     def _nag(self, attempt: Attempt[Options]) -> None:
@@ -406,53 +414,6 @@ def open_with(make: Callable[[Path, str, int], Provider], settings: Settings, ho
 KIND = ProviderKind(
     settings=Settings, options=Options, open=lambda settings, host: open_with(ChaosProvider, settings, host)
 )
-
-
-class _FileServer:
-    """Serves files badly, over HTTP on a loopback address, from the first time it is needed."""
-
-    def __init__(self) -> None:
-        self._server: asyncio.Server | None = None
-        self._port = 0
-        self._file = b""
-
-    async def file(self, behaviour: Behaviour, file: bytes) -> RemoteFile:
-        if self._server is None:
-            self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-            self._port = self._server.sockets[0].getsockname()[1]
-        self._file = file
-        place = f"127.0.0.1:{self._port}"
-        return RemoteFile(f"http://{place}/{behaviour.value}", allow=(place,))
-
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = await reader.readuntil(b"\r\n\r\n")
-            await self._send(request.split(b" ", 2)[1].decode().strip("/"), writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the client has had enough
-        finally:
-            writer.close()
-
-    async def _send(self, name: str, writer: asyncio.StreamWriter) -> None:
-        match Behaviour(name):
-            case Behaviour.REDIRECT_PRIVATE:
-                writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/secret\r\nContent-Length: 0\r\n\r\n")
-            case Behaviour.HTML_DOWNLOAD:
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(_HTML)}\r\n\r\n"
-                writer.write(head.encode() + _HTML)
-            case Behaviour.TRUNCATED_DOWNLOAD:
-                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._file)}\r\n\r\n".encode())
-                writer.write(self._file[: len(self._file) // 2])
-            case _:
-                writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-                while True:
-                    writer.write(bytes(256 * 1024))
-                    await writer.drain()
-        await writer.drain()
 
 
 def _answer(order: Order, status: int, code: str, words: str) -> Answer:

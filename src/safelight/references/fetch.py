@@ -12,7 +12,7 @@ from safelight.domain.text import quoted
 from safelight.outbound.client import GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import Lookup, OutboundRefused
-from safelight.outbound.urls import Target, UrlRefused, parse_url
+from safelight.outbound.urls import AddressRefused, Target, UrlRefused, parse_reachable
 from safelight.references.data_url import MAX_IMAGE_BYTES
 
 log = structlog.get_logger(__name__)
@@ -90,7 +90,9 @@ class ReferenceFetcher:
     def _target(self, url: str, param: str) -> Target:
         """Where the image is to be fetched from. Raises ``InvalidParameter`` naming ``param``."""
         try:
-            return parse_url(url, self._policy)
+            return parse_reachable(url, self._policy)
+        except AddressRefused:
+            raise InvalidParameter(NOT_FETCHED, param=param) from None  # as for a name that resolves to it
         except UrlRefused as refused:
             raise InvalidParameter(str(refused), param=param) from None
 

@@ -33,7 +33,8 @@ _SECRET_TEXTS = (
 ACCESS = "safelight.access"
 # None of the texts above fits in it.
 _PLAIN_PATH = re.compile(r"/v2(?:/[a-z]+){1,2}(?:/req-[0-9A-Z]{26}(?:/[0-9]{1,4})?)?", re.ASCII)
-_CHATTY = {"procrastinate": logging.WARNING, "asyncio": logging.WARNING, "psycopg.pool": logging.ERROR}
+_OURS = "safelight"
+_CHATTY = {"psycopg.pool": logging.ERROR, "c2pa": logging.ERROR}  # their warnings come again and again, and help nobody
 
 
 def configure_logging(settings: Settings) -> None:
@@ -70,7 +71,9 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    root.setLevel(level)
+    logging.getLogger(_OURS).setLevel(level)
+    # What libraries note of their own work, such as each picture they made, is for those who look for a fault in them.
+    root.setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
     _configure_access_log(settings.log_format)
     for name, least in _CHATTY.items():
         logging.getLogger(name).setLevel(max(level, least) if level > logging.DEBUG else level)

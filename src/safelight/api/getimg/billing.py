@@ -56,9 +56,9 @@ async def _quote(request: Request, into: type[wire.GenerationBody]) -> Response:
     services = api_state(request).submitting
     body, _ = await read_body(request, into)
     asked = body.request()
-    spec, price = quote(services, asked)
+    checked = quote(services, principal(request), asked)
     left = await get_balance(principal(request).scope, services.db)
-    return json_response(wire.quote(asked, spec, price, available_nanos=left.available_nanos))
+    return json_response(wire.quote(asked, checked.spec, checked.price, available_nanos=left.available_nanos))
 
 
 def _moment(request: Request, param: str) -> datetime:

@@ -51,7 +51,8 @@ async def list_generations(request: Request) -> Response:
 async def stream_events(request: Request) -> Response:
     """One generation's events, from how it stands to its end."""
     state, workspace_id, generation_id = _named(request)
-    hold(request, state.waits.place(principal(request)))
+    if request.method == "GET":  # HEAD gets no stream, and waits for none
+        hold(request, state.waits.place(principal(request)))
     first = await view_of_any_type(state.viewing, workspace_id, generation_id)
     return event_stream(_events(state, workspace_id, first))
 

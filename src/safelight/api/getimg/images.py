@@ -20,7 +20,7 @@ async def create_image(request: Request) -> Response:
         submission = await read_submission(request, wire.ImageGenerationBody)
         made = await make(request, submission)
         if made.error is not None:
-            return failure_response(request, submission, made, made.error)
+            return failure_response(request, made, made.error)
         return json_response(wire.completed_image(made.view), headers=accepted_headers(made.accepted))
 
     return await with_rate_headers(request, GenerationType.IMAGE, answer)

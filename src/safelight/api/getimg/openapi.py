@@ -10,7 +10,7 @@ import msgspec
 
 from safelight import __version__
 from safelight.api.errors import STATUS_OF_KIND
-from safelight.api.getimg import wire
+from safelight.api.getimg import links, wire
 from safelight.api.getimg.examples import BODIES, VALUES
 from safelight.api.reference import Description
 from safelight.api.schemas import REF, Document, schemas_of
@@ -121,7 +121,7 @@ def _create_image() -> Document:
         "Answers with the finished image. The work goes on if the client leaves.",
         body=wire.ImageGenerationBody,
         parameters=_submission_headers(),
-        answers={"200": _answer("The image.", wire.CompletedImage, rate=True)},
+        answers={"200": _answer("The image.", wire.CompletedImage, rate=True, then=links.IMAGE)},
         failures=(*_KEYED, *_BODY, *_SUBMIT, errors.GenerationFailed, errors.GenerationUnknown),
     )
 
@@ -146,7 +146,11 @@ def _create_video() -> Document:
         "Answers at once; poll the id for the video.",
         body=wire.VideoGenerationBody,
         parameters=_submission_headers(),
-        answers={"202": _answer("Accepted: it is on record, and survives a crash.", wire.PendingGeneration, rate=True)},
+        answers={
+            "202": _answer(
+                "Accepted: it is on record, and survives a crash.", wire.PendingGeneration, rate=True, then=links.VIDEO
+            )
+        },
         failures=(*_KEYED, *_BODY, *_SUBMIT),
     )
 
@@ -200,7 +204,7 @@ def _list_generations() -> Document:
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "How many."),
             _query("after", {"type": "string", "pattern": _ID}, "The id of the last generation you have."),
         ],
-        answers={"200": _answer("One page.", wire.GenerationList)},
+        answers={"200": _answer("One page.", wire.GenerationList, then=links.LIST)},
         failures=(*_KEYED, errors.InvalidParameter),
     )
 
@@ -215,7 +219,7 @@ def _stream_events() -> Document:
         answers={},
         failures=(*_KEYED, errors.NotFound),
     )
-    stream = {"description": "The events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    stream = {"description": "The events.", "content": {"text/event-stream": {}}}
     return {**operation, "responses": {"200": stream, **operation["responses"]}}
 
 
@@ -406,8 +410,11 @@ def _failures(failures: tuple[type[errors.SafelightError], ...]) -> Document:
     }
 
 
-def _answer(description: str, *bodies: type[msgspec.Struct], rate: bool = False) -> Document:
-    answer: Document = {"description": description}
+def _answer(
+    description: str, *bodies: type[msgspec.Struct], rate: bool = False, then: Document | None = None
+) -> Document:
+    """An answer, with the rate limit in its headers, and with the calls that go on from it."""
+    answer: Document = {"description": description} | ({"links": then} if then else {})
     if bodies:
         refs = [_ref(body) for body in bodies]
         answer["content"] = _json(refs[0] if len(refs) == 1 else _by_status(bodies))

@@ -38,11 +38,10 @@ async def get_video(request: Request) -> Response:
         wait_seconds = query_number(request, "wait", 0, least=0, most=MAX_WAIT_SECONDS, unit=" seconds")
         if is_head:  # it tells of no end that would be worth waiting for, and shows nobody any
             wait_seconds = 0
-        looking = view_after(services, sender.workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
         if wait_seconds:
-            looking = while_there(request, looking)
             hold(request, state.waits.place(sender))
-        found = await looking
+        looking = view_after(services, sender.workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
+        found = await (while_there(request, looking) if wait_seconds else looking)
         if not is_head:
             await note_seen(services, found)
         return json_response(wire.video(found), headers=rate_headers(found.window))

@@ -162,6 +162,17 @@ class CompletedVideo(msgspec.Struct, frozen=True, kw_only=True):
 class PendingGeneration(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     status: Literal["pending"]
+    queue_position: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="While it waits for its turn: about its place in the queue, from 1; 201 is all beyond 200. "
+                "Absent once work on it has begun.",
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class GenerationError(msgspec.Struct, frozen=True, kw_only=True):
@@ -427,7 +438,8 @@ def iso_milliseconds(moment: datetime) -> str:
 
 def _unfinished(view: GenerationView) -> PendingGeneration | FailedGeneration:
     if view.state.on_the_wire == "pending":
-        return PendingGeneration(id=view.id, status="pending")
+        place = msgspec.UNSET if view.queue_position is None else view.queue_position
+        return PendingGeneration(id=view.id, status="pending", queue_position=place)
     error = GenerationError(code=view.error_code or "", message=view.error_message or "")
     return FailedGeneration(id=view.id, status="failed", error=error)
 

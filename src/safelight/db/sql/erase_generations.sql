@@ -3,14 +3,15 @@
 with workspace as (
     select id, erased_up_to from workspaces where id = %(workspace_id)s and erased_up_to is not null for update
 ), batch as materialized (
-    select g.id from workspace w
+    select g.id, g.address from workspace w
     cross join lateral (
-        select g.id from generations g where g.workspace_id = w.id and g.id > w.erased_up_to order by g.id limit 1000
+        select g.id, g.ctid as address from generations g
+        where g.workspace_id = w.id and g.id > w.erased_up_to order by g.id limit 1000
     ) g
 ), forgotten as (
-    update generations g set request = null, handle = null, webhook_url = null,
-        error_message = case when g.error_code is not null then 'Erased.' end
-    from batch where g.id = batch.id
+    update generations set request = null, handle = null, webhook_url = null,
+        error_message = case when error_code is not null then 'Erased.' end
+    where ctid = any (array(select address from batch))
 ), due as (
     update media set deletes_at = least(deletes_at, date_trunc('second', now()))
     where ctid = any (array(

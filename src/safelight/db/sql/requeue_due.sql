@@ -8,8 +8,8 @@ where id in (
     select g.id from generations g
     where g.state in ('queued', 'running', 'unknown')
       and (g.lease_until < now() and pg_postmaster_start_time() < now() - make_interval(secs => %(grace_seconds)s)
-           or left(g.run_token::text, 8) = any(%(dead)s::text[])
-           or left(g.run_token::text, 8) = any(%(absent)s::text[])
+           or right(g.run_token::text, 8) = any(%(dead)s::text[])
+           or right(g.run_token::text, 8) = any(%(absent)s::text[])
               and g.lease_until < now() + make_interval(secs => %(silent_seconds)s)
            or g.wake_at <= now()
            or g.run_token is null and g.wake_at is null and not exists (

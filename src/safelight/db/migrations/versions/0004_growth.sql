@@ -20,9 +20,11 @@ create table if not exists books_close (
     next_xid xid8 not null
 );
 
+-- These refer to no table: a reference takes a lock on what it refers to, and one lock at a time makes no circle.
+
 -- The ledger up to there, by workspace, and what the generations that it settles were charged.
 create table if not exists books_closed_accounts (
-    workspace_id bigint primary key references workspaces,
+    workspace_id bigint primary key,
     transfers bigint not null,
     funding_nanos numeric not null,
     available_nanos numeric not null,
@@ -34,10 +36,10 @@ create table if not exists books_closed_accounts (
 -- The usage up to there, rebuilt from the generations, as in daily_usage.
 create table if not exists books_closed_usage (
     date date not null,
-    workspace_id bigint not null references workspaces,
+    workspace_id bigint not null,
     type generation_type not null,
     model text not null,
-    api_key_id bigint references api_keys,
+    api_key_id bigint,
     completed bigint not null,
     charged_thousandths bigint not null,
     cost_nanos bigint not null,
