@@ -8,7 +8,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Without it the first start of every process would compile what it imports.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: install install-dev demo test bench lint up pins clean
+.PHONY: install install-dev demo test mutants bench lint up pins clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,11 @@ up: install
 test: $(VENV)/.installed-npm
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m pytest $(ARGS)
+
+# Makes small wrong changes, one at a time, and tells which of them no test notices. Half an hour on two processors.
+mutants: $(VENV)/.installed-npm
+	$(BIN)/python tests/install_system_packages.py
+	$(BIN)/python -m tests.mutants $(if $(ONLY),--only $(ONLY))
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -72,7 +72,7 @@ class Kept(msgspec.Struct, frozen=True):
     @property
     def newest_ids(self) -> dict[str, object]:
         """Parameters that name the ids of the last day."""
-        return {"first": kept_id(self.count - _FEW), "last": kept_id(self.count), "after_id": "", "after_index": 0}
+        return {"last": kept_id(self.count), "after_id": kept_id(self.count - _FEW), "after_index": -1}
 
     async def rolled_back(self, name: str, **params: object) -> None:
         """A statement that changes much; all of it stays as it was."""

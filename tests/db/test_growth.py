@@ -87,6 +87,15 @@ def test_it_reads_no_table_through(connection: psycopg.Connection[Any], name: st
     assert bool(found) is (name in WHOLE), found
 
 
+def test_a_list_walks_down_the_index_of_its_type_and_state(connection: psycopg.Connection[Any]) -> None:
+    def indexes(node: dict[str, Any]) -> set[str]:
+        own = {node["Index Name"]} if "Index Name" in node else set()
+        return own.union(*map(indexes, node.get("Plans", ())))
+
+    used = indexes(plan_of(connection, statement("list_generations")))
+    assert used == {"generations_by_status", "generations_pkey", "media_pkey"}, "no walk down all of a workspace's"
+
+
 def test_one_that_reads_a_table_through_is_found(connection: psycopg.Connection[Any]) -> None:
     for text in (
         "select id from generations where model = %(model)s",

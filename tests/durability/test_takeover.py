@@ -74,7 +74,7 @@ def test_another_node_finishes_the_image_and_the_clients_own_repeat_gets_it(depl
 
 
 def test_a_node_that_is_started_again_hands_on_at_once_what_its_former_process_held(deploy: Deploy) -> None:
-    site = deploy(*MODELS, env={"SAFELIGHT_LEASE": "300s"})
+    site = deploy(*MODELS, env={"SAFELIGHT_LEASE": "200s"})
     api, doomed = site.serve(), site.worker()
     generation_id = site.video(api, "video")
     under_way(site, generation_id)

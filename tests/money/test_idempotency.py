@@ -333,7 +333,7 @@ async def test_what_a_repeat_does_not_join(clients: Clients, shop: Shop, what: s
     assert await shop.count(customer) == 2
 
 
-@pytest.mark.parametrize("count", ["-1", "1.5", "one", "99999999999999999999", "\u0661", ""])
+@pytest.mark.parametrize("count", ["-1", "1.5", "one", "\u0661", ""])
 async def test_a_count_that_is_none_is_no_repeat(client: httpx.AsyncClient, shop: Shop, count: str) -> None:
     customer = await shop.customer()
     headers = {**customer.headers, "x-stainless-retry-count": count.encode()}

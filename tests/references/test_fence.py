@@ -143,10 +143,14 @@ def test_a_worker_ends_whose_parent_is_another() -> None:
 
 
 async def test_what_takes_too_long_is_refused_and_its_worker_replaced() -> None:
-    async with _decoder(task_seconds=0.02, max_workers=1) as decoder:
+    async with _decoder(task_seconds=3, max_workers=1) as decoder:
+        await decoder.clean(files.png(), None, PARAM)
+        (pid,) = decoder.worker_pids
+        os.kill(pid, signal.SIGSTOP)  # it takes for ever
         with pytest.raises(InvalidParameter, match="too much memory or time"):
-            await decoder.clean(files.png(files.flat(5000, 5000)), None, PARAM)
+            await decoder.clean(files.png(), None, PARAM)
         assert decoder.worker_pids == []
+        assert not psutil.pid_exists(pid)
         mime_type, _ = await decoder.clean(files.png(files.plain(2, 2)), None, PARAM)
         assert mime_type == "image/png"
 

@@ -72,10 +72,10 @@ async def _unneeded(services: KeepingServices, keys: list[str]) -> list[str]:
 
 async def _missing(services: KeepingServices, day: datetime) -> AsyncIterator[str]:
     start = day.replace(hour=0, minute=0, second=0, microsecond=0)
-    day_of = {"first": first_id_at(start), "last": first_id_at(start + timedelta(days=1))}
-    after_id, after_index = "", 0
+    last = first_id_at(start + timedelta(days=1))
+    after_id, after_index = first_id_at(start), -1
     while page := await services.db.all(
-        "list_keys_of_day", {**day_of, "after_id": after_id, "after_index": after_index}, tuple
+        "list_keys_of_day", {"last": last, "after_id": after_id, "after_index": after_index}, tuple
     ):
         keys = [key for _, _, key in page]
         present = await services.store.present(keys)

@@ -15,8 +15,8 @@ from (
     cross join lateral (
         select g.id from generations g
         where g.workspace_id = %(workspace_id)s and g.type = asked.type and g.state = wanted.state
-          and g.id < coalesce(%(after)s::text, 'req-8') -- beyond every id
-        order by g.id desc limit %(limit)s
+          and g.id collate "C" < coalesce(%(after)s::text, 'req-8') -- beyond every id
+        order by g.id collate "C" desc limit %(limit)s
     ) newest
     order by newest.id desc limit %(limit)s
 ) page

@@ -1,7 +1,9 @@
 -- Each statement of 0004, on its own and outside a transaction: nodes read and write meanwhile.
 
--- A list of one type or state looks at no other.
-create index concurrently if not exists generations_by_status on generations (workspace_id, type, state, id desc);
+-- A list of one type or state looks at no other. Its order is one that no other index has: the planner, which takes types and
+-- states to be spread evenly, would walk down those instead.
+create index concurrently if not exists generations_by_status
+    on generations (workspace_id, type, state, (id collate "C") desc);
 -- Credit is found without a look at what was held and settled.
 create index concurrently if not exists transfers_credit on transfers (workspace_id, id desc) where kind = 'fund';
 -- What was used and refused on a day, of every workspace.
