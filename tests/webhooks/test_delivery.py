@@ -273,10 +273,12 @@ async def test_a_notification_wakes_a_worker(world: World, receiver: Receiver, m
     monkeypatch.setattr("safelight.lifecycle.notify._POLL_SECONDS", 3600.0)  # by itself it would not look again
     async with world.delivery() as delivery:
         delivery.start()
-        await world.end()
-        await until(lambda: len(receiver.received) == 1)
-        await world.end()
-        await until(lambda: len(receiver.received) == 2)
+        listens = "select count(*) from pg_stat_activity where query like 'listen deliveries%'"
+        while await world.one(listens) == (0,):
+            await asyncio.sleep(0)
+        for number in (1, 2):
+            await world.end()
+            await until(lambda expected=number: len(receiver.received) == expected)  # type: ignore[misc]
 
 
 async def test_another_worker_takes_over_what_was_abandoned(world: World, receiver: Receiver) -> None:
