@@ -25,6 +25,8 @@ def read_secret(secret: Secret, environ: Mapping[str, str] | None = None) -> str
         value = read_text(Path(secret.name)).strip()
     except FileNotFoundError as error:
         raise ConfigurationError(f"{secret.reference}: {error.strerror}. Put the key into that file.") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{secret.source}:{error.message} It has to hold the key, as text.") from None
     if not value:
         raise ConfigurationError(f"{secret.reference}: the file is empty. Put the key into it.")
     return value
