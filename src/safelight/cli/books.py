@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from cyclopts import Parameter
 
-from safelight.accounts.books import Books, check_books, check_books_since_close
+from safelight.accounts.books import Books, check_books
 from safelight.cli.database import with_database
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
@@ -19,22 +16,11 @@ _LINES = ("funded", "available", "held", "revenue")
 _USAGE_COLUMNS = ("date", "workspace", "type", "model", "key", "what", "recorded", "rebuilt")
 
 
-def books(
-    *,
-    everything: Annotated[
-        bool, Parameter(name="--all", negative="", help="Verify again what was verified and closed before.")
-    ] = False,
-    as_json: AsJson = False,
-    data_dir: DataDir = None,
-) -> int:
-    """Rebuild balances from the postings and usage from the generations; exit status 1 if anything has drifted.
-
-    From the last close on: running workers verify and close what is new every five minutes, and all of it every night.
-    """
+def books(*, as_json: AsJson = False, data_dir: DataDir = None) -> int:
+    """Rebuild balances from the postings and usage from the generations; exit status 1 if anything has drifted."""
 
     async def work(database: Database) -> Books:
-        check = check_books if everything else check_books_since_close
-        return await check(OPERATOR, database)
+        return await check_books(OPERATOR, database)
 
     result = with_database(data_dir, work)
     if as_json:
@@ -60,5 +46,4 @@ def _print(result: Books) -> None:
         print("Daily usage that is not what the generations add up to:")
         print_table(rows, columns=_USAGE_COLUMNS, empty="")
     if result.balances:
-        since = f" From transfer {result.closed_up_to} on: --all looks at those before, too."
-        print("The books balance." + (since if result.closed_up_to else ""))
+        print("The books balance.")

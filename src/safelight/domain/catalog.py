@@ -35,10 +35,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A catalog entry. The first value of each list is the default. ``sizes`` maps resolution and ratio to pixels.
-
-    ``deadline_seconds``: how long a generation may take; None: as long as the setting of its type says.
-    """
+    """A catalog entry. The first value of each list is the default. ``sizes`` maps resolution and ratio to pixels."""
 
     id: str
     name: str
@@ -52,7 +49,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     sizes: dict[str, dict[str, tuple[int, int]]]
     rates: tuple[Rate, ...]
     bindings: tuple[Binding, ...]
-    deadline_seconds: int | None = None
 
 
 class Catalog(msgspec.Struct, frozen=True):

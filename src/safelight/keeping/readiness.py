@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 import structlog
 from psycopg.errors import UndefinedTable
@@ -14,8 +12,7 @@ from safelight.keeping.services import KeepingServices
 
 log = structlog.get_logger()
 
-_OK, _AWAY = "ok", "away"
-_STORE_SECONDS = 4.0
+_OK = "ok"
 _PENDING = "pending: run 'safelight migrate'"
 
 
@@ -34,16 +31,13 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 async def readiness(services: KeepingServices) -> Readiness:
     """Look at the database, its revision, what the last check of the books found, and the store."""
-    store, (database, migrations, books) = await asyncio.gather(_store(services), _database(services))
-    return Readiness(database=database, migrations=migrations, books=books, store=store)
-
-
-async def _database(services: KeepingServices) -> tuple[str, str | None, str | None]:
+    store = await _store(services)
     try:
         migrations = await _migrations(services)
-        return _OK, migrations, await _books(services) if migrations == _OK else None
+        books = await _books(services) if migrations == _OK else None
     except ServiceUnavailable:
-        return _AWAY, None, None
+        return Readiness(database="away", store=store)
+    return Readiness(database=_OK, migrations=migrations, books=books, store=store)
 
 
 async def _migrations(services: KeepingServices) -> str:
@@ -68,12 +62,8 @@ async def _books(services: KeepingServices) -> str:
 
 async def _store(services: KeepingServices) -> str:
     try:
-        async with asyncio.timeout(_STORE_SECONDS):
-            await services.store.probe()
+        await services.store.probe()
     except ServiceUnavailable as error:
-        log.error("the media store is away", reason=str(error))
-        return _AWAY
-    except TimeoutError:
-        log.error("the media store is away", reason=f"no answer in {_STORE_SECONDS:g} s")
-        return _AWAY
+        log.error("the media store is away", reason=error.message)
+        return "away"
     return _OK

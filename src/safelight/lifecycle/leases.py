@@ -18,9 +18,6 @@ from safelight.telemetry.exceptions import without_message
 log = structlog.get_logger()
 
 _TICK_SECONDS = 1.0
-_LEAST_PAUSE_SECONDS = 0.1
-_RENEWALS = 5
-"""In the length of a lease: so many in a row may be missed, but for one."""
 
 
 class LeaseLost(Exception):
@@ -37,12 +34,11 @@ class _Held(msgspec.Struct):
 
 
 class Leases:
-    """Renews every lease each fifth of its length, and stops the run of one that was lost."""
+    """Renews every lease each third of its length, and stops the run of one that was lost."""
 
     def __init__(self, db: Database, lease_seconds: int) -> None:
         self._db = db
         self._lease_seconds = lease_seconds
-        self._limit_seconds = lease_seconds / 3  # one statement that gets no answer is not to cost the leases
         self._held: dict[str, _Held] = {}
         self._ticking: asyncio.Task[None] | None = None
 
@@ -93,15 +89,14 @@ class Leases:
             self._ticking = None
 
     async def _tick(self) -> None:
-        every = self._lease_seconds / _RENEWALS
-        renew_at = time.monotonic() + every
+        renewed_at = time.monotonic()
         while True:
-            await asyncio.sleep(min(_TICK_SECONDS, max(renew_at - time.monotonic(), _LEAST_PAUSE_SECONDS)))
+            await asyncio.sleep(min(_TICK_SECONDS, self._lease_seconds / 4))
             try:
-                if (now := time.monotonic()) >= renew_at:
-                    await self._renew()
-                    renew_at = now + every
                 await self._record_progress()
+                if (now := time.monotonic()) - renewed_at > self._lease_seconds / 3:
+                    await self._renew()
+                    renewed_at = now
             except ServiceUnavailable:
                 log.warning("leases not renewed: the database is away")
             except Exception as error:  # without this loop every lease of the process would run out
@@ -118,7 +113,7 @@ class Leases:
             "run_tokens": [held.claim.run_token for held in moved],
             "progress": [held.progress for held in moved],
         }
-        await self._db.run("record_progress", params, limit_seconds=self._limit_seconds)
+        await self._db.run("record_progress", params)
 
     async def _renew(self) -> None:
         if not self._held:
@@ -129,9 +124,7 @@ class Leases:
             "run_tokens": [item.claim.run_token for item in held.values()],
             "lease_seconds": self._lease_seconds,
         }
-        kept: dict[str, bool] = dict(
-            await self._db.all("renew_leases", params, tuple, limit_seconds=self._limit_seconds)
-        )
+        kept: dict[str, bool] = dict(await self._db.all("renew_leases", params, tuple))
         for generation_id, item in held.items():
             if self._held.get(generation_id) is not item:
                 continue
