@@ -8,7 +8,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Without it the first start of every process would compile what it imports.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: install install-dev demo test bench lint up pins clean
+.PHONY: install install-dev demo test mutants bench lint up pins clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
 	touch $@
 
+# What generates clients in JavaScript, and checks the description as their authors do. Node comes with the pins above.
+$(VENV)/.installed-npm: $(VENV)/.installed-dev tests/generators/package-lock.json tests/generators/.npmrc
+	$(BIN)/npm ci --silent --prefix tests/generators
+	touch $@
+
 install: $(VENV)/.installed
 
 install-dev: $(VENV)/.installed-dev
@@ -34,9 +39,14 @@ demo: install-dev
 up: install
 	$(BIN)/safelight up
 
-test: install-dev
+test: $(VENV)/.installed-npm
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m pytest $(ARGS)
+
+# Makes small wrong changes, one at a time, and tells which of them no test notices. Half an hour on two processors.
+mutants: $(VENV)/.installed-npm
+	$(BIN)/python tests/install_system_packages.py
+	$(BIN)/python -m tests.mutants $(if $(ONLY),--only $(ONLY))
 
 lint: install-dev
 	$(BIN)/ruff check .
@@ -55,4 +65,4 @@ pins: $(UV)
 	  --custom-compile-command "make pins" --extra embedded --extra builtin --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) demo bench/out
+	rm -rf $(VENV) demo bench/out tests/generators/node_modules

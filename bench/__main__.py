@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from bench import api, download, durability, footprint, render, retention, submit
+from bench import api, crowd, download, durability, footprint, growth, nodes, render, retention, submit
 from bench import report as reports
 from bench.report import Report, Row
 from bench.servers import BenchError
@@ -25,8 +25,11 @@ BENCHES: dict[str, Bench] = {
     "footprint": footprint.run,
     "submit": submit.run,
     "durability": durability.run,
+    "nodes": nodes.run,
     "download": download.run,
     "retention": retention.run,
+    "growth": growth.run,
+    "crowd": crowd.run,
 }
 
 app = App(name="bench", help="Measure Safelight on this machine. docs/benchmarks.md says what and against what.")

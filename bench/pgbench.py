@@ -61,13 +61,15 @@ _EXPRESSIONS: Mapping[str, str] = {
     "charged_thousandths": "1000",
     "default_rpm": "(:limit::integer)",
     "default_concurrency": "(:limit::integer)",
-    "lease_seconds": "30",
+    "lease_seconds": "10",
     "deadline_seconds": "280",
     "retention_seconds": "604800",
     "state": ":state::text",
     "error_code": "null::text",
     "error_message": "null::text",
     "unseen": "false",
+    "frees_key": "false",
+    "may_be_made": "false",
     "media": f"replace(:media::text, 'ID', {_ID})::jsonb",
 }
 _SPEC = {

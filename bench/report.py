@@ -31,8 +31,8 @@ class Reach(msgspec.Struct, frozen=True):
         return figure <= self.bound if self.side == "at most" else figure >= self.bound
 
 
-def at_most(bound: float) -> Reach:
-    return Reach("at most", bound)
+def at_most(bound: float, *, of_peer: bool = False) -> Reach:
+    return Reach("at most", bound, of_peer)
 
 
 def at_least(bound: float, *, of_peer: bool = False) -> Reach:

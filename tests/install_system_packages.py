@@ -16,7 +16,9 @@ PACKAGES = {
     "chromium": "chromium",
     "curl": "curl",
     "faketime": "faketime",
+    "ffmpeg": "ffprobe",
     "iproute2": "ip",
+    "libimage-exiftool-perl": "exiftool",
     "nginx": "nginx",
 }
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
-import tomllib
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import resources
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
 from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
+from safelight.api.waits import Waits
 from safelight.blobs import open_store
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog
@@ -32,7 +33,7 @@ from safelight.domain.money import parse_usd
 from safelight.domain.ports import BlobStore, Host, Local, Moderator
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.parts import WorkerParts
-from safelight.jobs.queues import LOCAL, REMOTE, UPKEEP, make_upkeep_app
+from safelight.jobs.queues import LOCAL, RECONCILE, REMOTE, UPKEEP, make_reconcile_app, make_upkeep_app
 from safelight.jobs.queues import make_app as make_jobs
 from safelight.jobs.reconcile import heartbeat_seconds
 from safelight.jobs.run_generation import enqueue
@@ -41,6 +42,8 @@ from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
+from safelight.lifecycle.polls import Polls
+from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
@@ -50,7 +53,10 @@ from safelight.media.provenance import ProvenanceSigner, check_pair
 from safelight.moderation.blocklist import Blocklist
 from safelight.moderation.endpoint import ModerationEndpoint
 from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
-from safelight.node.chain import certificate_expiry
+from safelight.node.chain import certificate_expiry, check_signer
+from safelight.node.connections import Connections, make_room
+from safelight.node.operator_files import read_text, read_toml
+from safelight.node.processors import renderers
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
@@ -73,11 +79,17 @@ def load_catalog(settings: Settings) -> Catalog:
     shipped = Path(str(resources.files("safelight").joinpath("catalog.toml")))
     path = settings.catalog or shipped
     try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path}: {error}. Correct the catalog and start again.") from None
+        document = read_toml(path)
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no catalog {path}. Correct SAFELIGHT_CATALOG.") from None
     catalog = read_catalog(document, source=str(path), kinds=KINDS)
+    for model in catalog.models.values():
+        if model.deadline_seconds is not None and model.deadline_seconds <= settings.lease_seconds:
+            raise ConfigurationError(
+                f"{path}: model {model.id!r}: deadline_seconds ({model.deadline_seconds}) is not longer than "
+                f"SAFELIGHT_LEASE ({settings.lease_seconds}s): what a lost node had begun would fail before another "
+                "takes it up. Shorten the lease, or lengthen the deadline."
+            )
     try:
         check_connections(catalog, _host(settings))
     except ConfigurationError as error:
@@ -99,15 +111,18 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.asynccontextmanager
-async def open_keeping(settings: Settings) -> AsyncIterator[KeepingServices]:
-    """What the keeping of files needs, and no backend; closed on the way out. ``settings`` must name a database."""
+async def open_keeping(settings: Settings, *, answers_soon: bool = False) -> AsyncIterator[KeepingServices]:
+    """What the keeping of files needs, and no backend; closed on the way out. ``settings`` must name a database.
+
+    ``answers_soon``: clients wait for what is asked of the database.
+    """
     if settings.database_url is None:
         raise ConfigurationError("There is no database. Set SAFELIGHT_DATABASE_URL, or use 'safelight up'.")
     signer = LinkSigner(parse_signing_keys(_signing_keys(settings)), settings.base_url)
     work_dir = settings.data_dir.absolute() / "work"
     work_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
-        db = Database(settings.database_url, pool_size=settings.database_pool_size)
+        db = Database(settings.database_url, pool_size=settings.database_pool_size, answers_soon=answers_soon)
         await db.open()
         stack.push_async_callback(db.close)
         store = open_media_store(settings)
@@ -126,11 +141,11 @@ async def open_keeping(settings: Settings) -> AsyncIterator[KeepingServices]:
 
 
 @contextlib.asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """Every part, opened; closed on the way out. ``settings`` must name a database."""
+async def open_parts(settings: Settings, *, answers_soon: bool = False) -> AsyncIterator[Parts]:
+    """Every part, opened; closed on the way out. As ``open_keeping``."""
     catalog = load_catalog(settings)
     async with contextlib.AsyncExitStack() as stack:
-        keeping = await stack.enter_async_context(open_keeping(settings))
+        keeping = await stack.enter_async_context(open_keeping(settings, answers_soon=answers_soon))
         assert settings.database_url is not None
         jobs = make_jobs(settings.database_url)
         backends = OpenBackends(catalog, _host(settings))
@@ -139,14 +154,17 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         async def put_on_queue(connection: Connection, generation_id: str, model_id: str) -> None:
             await enqueue(jobs, connection, generation_id, _queue(catalog, model_id))
 
-        changes = Changes(settings.database_url)
+        presence = Presence(settings.data_dir.absolute() / "runners")
+        presence.open()
+        stack.callback(presence.close)
+        changes = Changes(settings.database_url, presence)
         changes.start()
         stack.push_async_callback(changes.close)
         policy = outbound_policy(settings)
         fetcher, decoder = ReferenceFetcher(policy), FencedDecoder()
         stack.push_async_callback(fetcher.close)
         stack.push_async_callback(decoder.close)
-        moderator = _moderator(settings)
+        moderator = open_moderator(settings)
         if moderator is not None:
             stack.push_async_callback(moderator.close)
         refusals = Refusals(keeping.db)
@@ -160,6 +178,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 references=ReferenceGatherer(fetcher, decoder),
                 moderator=moderator,
                 enqueue=put_on_queue,
+                presence=presence,
                 limits=limits,
                 work_dir=keeping.work_dir,
                 refusals=refusals,
@@ -174,7 +193,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 provenance=open_signer(settings),
                 tells_prompt=settings.provenance_prompt == "on",
                 breakers=Breakers(),
+                polls=Polls(),
                 changes=changes,
+                presence=presence,
                 limits=limits,
                 work_dir=keeping.work_dir,
                 media_threads=keeping.media_threads,
@@ -189,31 +210,42 @@ def create_app() -> ASGIApp:
     settings = load_settings()
     configure_logging(settings)
 
+    room = make_room()
+    proxies = proxies_of(settings)
+    connections = Connections(settings.port, capacity=room.kept, exempt=proxies)
+
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
-        async with open_parts(settings) as parts:
+        async with open_parts(settings, answers_soon=True) as parts:
+            connections.start()
             runner = Runner(parts.running)
             stopping = _ends_runs_at_signal(runner, settings)
             try:
                 yield ApiState(
+                    public_url=settings.base_url,
                     submitting=parts.submitting,
                     running=parts.running,
                     viewing=parts.viewing,
                     keeping=parts.keeping,
                     runner=runner,
                     authenticator=Authenticator(parts.db),
+                    waits=Waits(capacity=room.kept, most=settings.key_waits),
                     accel_prefix=settings.accel_prefix,
                     redirects=settings.download_redirect == "on",
                 )
             finally:
                 await asyncio.gather(*stopping)
                 await runner.close(_grace_seconds(settings))
+                await asyncio.to_thread(connections.close)
 
     return make_api(
         open_state,
         dialects=(getimg.DIALECT,),
         most_open=settings.address_concurrency,
         most_refusals=settings.address_refusals,
+        capacity=room.kept,
+        proxies=proxies,
+        answering=connections.answering,
     )
 
 
@@ -239,12 +271,13 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     assert settings.database_url is not None
     async with open_parts(settings) as parts:
         app = make_jobs(settings.database_url)
-        async with opened(app, stop) as is_open:
+        async with opened(app, parts.db, stop) as is_open:
             if is_open:
                 queues = (
                     Queue(app, LOCAL, _local_slots(parts.running)),
                     Queue(app, REMOTE, settings.worker_concurrency),
                     Queue(make_upkeep_app(app.connector), UPKEEP, 4, fetch_seconds=1.0),
+                    Queue(make_reconcile_app(app.connector), RECONCILE, 1, fetch_seconds=1.0),
                 )
                 await _work_on(queues, parts, settings, stop)
 
@@ -276,19 +309,44 @@ def open_statement_signer(settings: Settings) -> StatementSigner | None:
     return StatementSigner(read(folder / CHAIN), read(folder / KEY)) if (folder / CHAIN).exists() else None
 
 
-def check_provenance(settings: Settings) -> None:
-    """Find what would keep the chain from signing, before any process needs it. Raises ``ConfigurationError``."""
-    if settings.provenance == "off":
-        return
-    chain, key = provenance_pair(settings)
-    check_pair(chain, key)
-    ends = certificate_expiry(chain)
-    if ends <= datetime.now(UTC):
-        path = settings.provenance_folder / CHAIN
-        raise ConfigurationError(
-            f"The provenance certificate {path} expired on {ends:%Y-%m-%d}. Put a new chain and key there, "
-            "or set SAFELIGHT_PROVENANCE=off."
-        )
+def check_provenance(settings: Settings) -> datetime | None:
+    """When the chain ends that signs; None where none does, or it is yet to be made.
+
+    Finds what would keep it from signing, before any process needs it. Raises ``ConfigurationError``.
+    """
+    folder = settings.provenance_folder
+    open_statement_signer(settings)
+    if settings.provenance == "off" or (settings.provenance_dir is None and not (folder / CHAIN).exists()):
+        return None
+    chain = read(folder / CHAIN)
+    check_pair(chain, read(folder / KEY))
+    check_signer(chain, folder / CHAIN)
+    return certificate_expiry(chain)
+
+
+def open_moderator(settings: Settings) -> Moderator | None:
+    """What checks prompts and pictures; None where nothing does. Raises ``ConfigurationError``."""
+    match settings.moderation:
+        case "blocklist":
+            assert settings.moderation_blocklist is not None  # or the settings contradict each other
+            return Blocklist(settings.moderation_blocklist)
+        case "endpoint":
+            return ModerationEndpoint(settings.moderation_url, settings.moderation_key, settings.moderation_model)
+        case _:
+            return None
+
+
+def proxies_of(settings: Settings) -> list[str]:
+    """The networks of the proxies in front. Raises ``ConfigurationError``."""
+    named = [each.strip() for each in (settings.proxies or "").split(",") if each.strip()]
+    for each in named:
+        try:
+            ip_network(each, strict=False)
+        except ValueError:
+            raise ConfigurationError(
+                f"SAFELIGHT_PROXIES: {each!r} is no address or network. Write 10.0.0.7 or 10.0.0.0/24."
+            ) from None
+    return named
 
 
 def outbound_policy(settings: Settings) -> OutboundPolicy:
@@ -322,19 +380,8 @@ def _local_slots(running: RunServices) -> int:
 
 
 def _host(settings: Settings) -> Host:
-    return Host(data_dir=settings.data_dir, render_processes=settings.render_processes, read_secret=read_secret)
-
-
-def _moderator(settings: Settings) -> Moderator | None:
-    match settings.moderation:
-        case "blocklist":
-            if settings.moderation_blocklist is None:
-                raise ConfigurationError("There is no blocklist. Set SAFELIGHT_MODERATION_BLOCKLIST to its file.")
-            return Blocklist(settings.moderation_blocklist)
-        case "endpoint":
-            return ModerationEndpoint(settings.moderation_url, settings.moderation_key, settings.moderation_model)
-        case _:
-            return None
+    render_processes = settings.render_processes or renderers()
+    return Host(data_dir=settings.data_dir, render_processes=render_processes, read_secret=read_secret)
 
 
 def _signing_keys(settings: Settings) -> str:
@@ -342,8 +389,8 @@ def _signing_keys(settings: Settings) -> str:
         return settings.signing_keys
     path = settings.data_dir / "signing-keys"
     try:
-        return path.read_text()
-    except OSError as error:
+        return read_text(path)
+    except FileNotFoundError as error:
         raise ConfigurationError(
             f"There are no signing keys: {path}: {error.strerror}. "
             "'safelight up' makes them, or set SAFELIGHT_SIGNING_KEYS."

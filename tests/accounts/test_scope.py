@@ -60,7 +60,9 @@ ABSENT = Things(
 CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "balance.get_balance": [lambda its: {}],
     "books.check_books": [lambda its: {}],
+    "books.check_books_since_close": [lambda its: {}],
     "books.check_and_record_books": [lambda its: {}],
+    "books.check_and_record_all_books": [lambda its: {}],
     "costs.daily_costs": [lambda its: {"start": NOW - timedelta(days=1), "end": NOW + timedelta(days=1)}],
     "credit.add_credit": [lambda its: {"to": its.scope, "amount_nanos": 1, "reason": "more"}],
     "credit.credit_history": [lambda its: {}],

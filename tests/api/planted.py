@@ -47,7 +47,7 @@ async def create_picture(request: HttpRequest) -> Response:
         submission = await read_submission(request, PictureBody)
         made = await make(request, submission)
         if made.error is not None:
-            return failure_response(request, submission, made, made.error)
+            return failure_response(request, made, made.error)
         picture = Picture(number=made.view.id, words=submission.request.prompt)
         return json_response(picture, status=201, headers=accepted_headers(made.accepted))
 

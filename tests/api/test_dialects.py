@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,6 +37,12 @@ class House:
         self._database_url = database_url
         self.rich: dict[str, str] = {}
         self.poor: dict[str, str] = {}
+        self.state: ApiState
+        self._rows: Callable[..., Awaitable[list[tuple[Any, ...]]]]
+
+    async def run(self, query: str, *params: object) -> list[tuple[Any, ...]]:
+        """A statement on the database, while the app is open."""
+        return await self._rows(query, *params)
 
     @asynccontextmanager
     async def open_state(self) -> AsyncIterator[ApiState]:
@@ -47,7 +53,8 @@ class House:
                     sender = await studio.workspace(usd)
                     key = await create_key(sender.scope, studio.db)
                     headers["authorization"] = f"Bearer {key.secret}"
-                yield ApiState(
+                self._rows = studio.rows
+                self.state = ApiState(
                     submitting=parts.submitting,
                     running=parts.running,
                     viewing=parts.viewing,
@@ -55,6 +62,7 @@ class House:
                     runner=runner,
                     authenticator=Authenticator(studio.db),
                 )
+                yield self.state
                 await runner.close(1)
 
 
@@ -142,7 +150,7 @@ async def test_errors_where_no_route_is(http: httpx.AsyncClient, house: House) -
     await both_shapes(http, "GET", "/v2/nothing", "/planted/nothing", 404)
     await both_shapes(http, "GET", "/plantedly", "/planted", 404)
     await both_shapes(http, "PUT", "/v2/models", "/planted/pictures", 405)
-    assert (await http.put("/planted/pictures/x")).headers["allow"] == "GET, OPTIONS"
+    assert (await http.put("/planted/pictures/x")).headers["allow"] == "GET, HEAD, OPTIONS"
     options = await http.options("/planted/pictures")
     assert (options.status_code, options.headers["allow"]) == (204, "OPTIONS, POST")
     assert (await http.get("/planted//pictures/x/", headers=house.rich)).json()["fault"] == "not_found"

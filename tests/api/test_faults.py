@@ -69,7 +69,7 @@ def test_there_is_a_fault_exactly_where_msgspec_refuses(into: Any, document: dic
         ({"share": 1.5}, "share", "share: expected a number with a fraction < 1."),
         ({"share": "x"}, "share", "share: expected a number with a fraction, got a string."),
         ({"point": {"x": "x"}}, "point.x", "point.x: expected a whole number, got a string."),
-        ({"point": 5}, "point", "point: expected an object or null, got a whole number."),
+        ({"point": 5}, "point", "point: expected an object, got a whole number."),
         ({"points": []}, "points", "points: expected a list that is not empty."),
         ({"points": [{"x": 1}, {}]}, "points[1].x", "points[1].x is missing. It is required."),
         (

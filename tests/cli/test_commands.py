@@ -128,20 +128,25 @@ def test_a_database_elsewhere(databases: Any) -> None:
 def test_doctor_finds_what_is_wrong(server_folder: Path) -> None:
     catalog = server_folder / "catalog.toml"
     catalog.write_text("[[models]]\n")
+    (server_folder / "a file").write_text("")
     env = {
         "SAFELIGHT_DATABASE_URL": f"postgresql://user:secret@127.0.0.1:{free_port()}/nothing",
         "SAFELIGHT_CATALOG": str(catalog),
         "SAFELIGHT_SIGNING_KEYS": "k1:0011",
-        "SAFELIGHT_DATA_DIR": str(server_folder / "not there"),
+        "SAFELIGHT_DATA_DIR": str(server_folder / "a file"),
+        "SAFELIGHT_MEDIA_URL": "file:///proc/nothing",
+        "SAFELIGHT_MODERATION": "endpoint",
+        "SAFELIGHT_MODERATION_KEY": "sk_moderation",
     }
     done = safelight("doctor", "--json", env=env)
     report = json.loads(done.stdout)
     assert done.returncode == 1 and not report["ok"]
     wrong = {check["name"] for check in report["checks"] if not check["ok"]}
     assert wrong >= {"data folder", "database", "catalog", "signing keys", "media store"}
-    assert "secret" not in done.stdout and "0011" not in done.stdout
+    for secret in ("secret", "0011", "sk_moderation"):
+        assert secret not in done.stdout
     assert " problem " in safelight("doctor", env=env).stdout
-    assert not (server_folder / "not there").exists()
+    assert (server_folder / "a file").is_file()
 
 
 def test_help_and_the_supervisor_import_nothing_heavy() -> None:

@@ -19,10 +19,13 @@ SIGNATURE = "ab12" * 16
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, named = root.handlers[:], root.level, ("safelight", "psycopg.pool", "c2pa")
+    levels = {name: logging.getLogger(name).level for name in named}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name in named:
+        logging.getLogger(name).setLevel(levels[name])
     structlog.reset_defaults()
 
 
@@ -57,3 +60,29 @@ def test_json_lines_are_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_no_secret_stays() -> None:
     event = {"event": "x", "key_id": 3, "key": "media/2026/a.png", "signal": "SIGTERM", "n": None}
     assert redact(None, "info", dict(event)) == event
+
+
+def test_no_line_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_format="console"))
+    structlog.get_logger("safelight.test").info("asked \x1b[2J", detail="\x1b[31mred\x9b0m\u202e", items=["\x1b"])
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert all(character == "\n" or character.isprintable() for character in written)
+    assert "\\u001b[2J" in written and "red" in written
+
+
+@pytest.mark.parametrize("library", ["pyvips", "c2pa", "procrastinate.worker", "aiohttp.access", "anything.else"])
+def test_libraries_do_not_tell_of_each_thing_they_do(library: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings())
+    logging.getLogger(library).info("VIPS: threadpool completed with 2 workers")
+    assert capsys.readouterr().err == ""
+    logging.getLogger(library).error("it is broken")
+    structlog.get_logger("safelight.test").info("this is ours")
+    written = capsys.readouterr().err
+    assert "it is broken" in written and "this is ours" in written
+
+
+def test_libraries_tell_all_to_those_who_look_for_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_level="debug"))
+    logging.getLogger("pyvips").debug("VIPS: threadpool completed")
+    assert "VIPS" in capsys.readouterr().err

@@ -66,6 +66,16 @@ def _with(text: str) -> bytes:
     return json.dumps(_IMAGE).encode()[:-1] + text.encode() + b"}"
 
 
+BLANK = {
+    "of spaces": "   ",
+    "of line ends": "\n\t\r\n",
+    "of control characters": "\x01\x1b\x7f\x9b",
+    "of wide spaces": "\u00a0\u2003\u3000",
+    "of zero width": "\u200b\u200d\u2060\ufeff",
+    "of fillers": "\u3164\u115f\u2800",
+    "of variation selectors": "\ufe0f\U000e0100",
+    "of tags": "\U000e0041",
+}
 FIELDS = [
     _missing("no model", IMAGES, "model", {"prompt": "x"}),
     _missing("no prompt", VIDEOS, "prompt", {"model": "noop-video"}),
@@ -84,10 +94,10 @@ FIELDS = [
     _image("a video's model", "model", "Available: noop-image", model="noop-video"),
     _video("an image's model", "model", "Available: noop-video", model="noop-image"),
     _image("prompt of no character", "prompt", "not empty", prompt=""),
+    *[_image(f"blank prompt {name}", "prompt", "Say what to make", prompt=text) for name, text in BLANK.items()],
     _image("prompt of 4,097 characters", "prompt", "at most 4096 characters", prompt="é" * 4097),
     _image("prompt a number", "prompt", "expected a string", prompt=5),
     _image("ratio unknown", "aspect_ratio", "Use one of: 1:1, 16:9", aspect_ratio="17:9"),
-    _image("ratio null", "aspect_ratio", "expected a string", aspect_ratio=None),
     _image("ratio that is very long", "aspect_ratio", "Use one of: 1:1, 16:9", aspect_ratio="9" * 2_000_000),
     _image("resolution unknown", "resolution", "Use one of: 1K, 2K", resolution="8K"),
     _image("resolution a number", "resolution", "expected a string", resolution=1024),
@@ -106,7 +116,6 @@ FIELDS = [
 
 REFERENCES = [
     _image("images no list", "images", "expected a list", images={"url": PNG_URL}),
-    _image("images null", "images", "expected a list", images=None),
     _image("image no object", "images[0]", "expected an object", images=[PNG_URL]),
     _image("nine images", "images", "at most 8", images=[{"url": PNG_URL}] * 9),
     _image("more images than the model takes", "images", "at most 2", images=[{"url": PNG_URL}] * 3),
@@ -154,13 +163,21 @@ DOCUMENTS = [
     _raw("cut off", json.dumps(_IMAGE).encode()[:-1], "not valid JSON"),
     _raw("two documents", json.dumps(_IMAGE).encode() * 2, "not valid JSON"),
     _raw("a comma too many", _with(","), "not valid JSON"),
-    _raw("UTF-16", json.dumps(_IMAGE).encode("utf-16"), "UTF-8"),
+    _raw("UTF-16", json.dumps(_IMAGE).encode("utf-16"), "is UTF-16. Send JSON encoded as UTF-8"),
+    _raw(
+        "UTF-16 of the other order", "\ufeff".encode("utf-16-be") + json.dumps(_IMAGE).encode("utf-16-be"), "is UTF-16"
+    ),
+    _raw("UTF-16 without a mark", json.dumps(_IMAGE).encode("utf-16-le"), "is UTF-16"),
+    _raw("UTF-16 of the other order without a mark", json.dumps(_IMAGE).encode("utf-16-be"), "is UTF-16"),
+    _raw("UTF-32", json.dumps(_IMAGE).encode("utf-32"), "is UTF-32"),
+    _raw("UTF-32 without a mark", json.dumps(_IMAGE).encode("utf-32-be"), "is UTF-32"),
     _raw("Latin-1", json.dumps({**_IMAGE, "prompt": "é"}, ensure_ascii=False).encode("latin-1"), "UTF-8"),
-    _raw("a byte order mark", b"\xef\xbb\xbf" + json.dumps(_IMAGE).encode(), "not valid JSON"),
+    _raw("a byte order mark and nothing else", b"\xef\xbb\xbf", "body is empty"),
     _raw("NaN", _with(', "duration": NaN'), "NaN is not a JSON number"),
     _raw("Infinity", _with(', "duration": -Infinity'), "not a JSON number"),
     _raw("a number of 5,000 digits", _with(', "duration": ' + "9" * 5_000), "at most 40"),
-    _raw("a number past all floats", _with(', "prompt_strength": 1e999'), "It takes: model", "prompt_strength"),
+    _raw("a number past all floats", _with(', "duration": 1e999'), "at most 40"),
+    _raw("a number past all numbers", _with(', "duration": 1e-99999999999999999999'), "exponent"),
     _raw("half a surrogate pair", _with(r', "resolution": "\ud83d"'), "whole characters"),
     _raw("half a surrogate pair for a name", _with(r', "\udc00": 1'), "whole characters"),
     _raw("half a surrogate pair for a name, twice", _with(r', "\udc00": 1, "\udc00": 1'), "given twice", "?"),

@@ -55,7 +55,6 @@ def _with_wrong_checksum(key: str) -> str:
         ["Authorization: Bearer ☃"],
         ["Authorization: Bearer {key}, Bearer {key}"],
         ["Authorization: Bearer {key},{key}"],
-        ["Authorization: Bearer {key}", "Authorization: Bearer {key}"],
         ["Authorization: Bearer " + "k" * 60_000],
         ["X-Api-Key: {key}"],
     ],
@@ -72,6 +71,38 @@ def test_wrong_headers_get_one_refusal(headers: list[str], account: Account) -> 
 )
 def test_what_is_hardly_http_is_the_clients_fault(value: bytes, account: Account) -> None:
     assert 400 <= _ask(account, b"Authorization: " + value).status < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("Authorization", "Bearer {key}", "Bearer {key}"),
+        ("Authorization", "Bearer {key}", "Bearer {wrong}"),
+        ("Idempotency-Key", "a", "b"),
+        ("Idempotency-Key", "a", "a"),
+        ("Host", "localhost", "elsewhere"),
+        ("Host", "localhost", "localhost"),
+        ("Content-Type", "application/json", "text/plain"),
+        ("Content-Encoding", "identity", "gzip"),
+        ("X-Stainless-Retry-Count", "0", "1"),
+    ],
+)
+def test_two_of_what_there_is_one_of_are_refused_by_name(
+    name: str, first: str, second: str, account: Account, accounts: Accounts
+) -> None:
+    before = accounts.traces(account)
+    body = b'{"model": "noop-image", "prompt": "A mountain"}'
+    usual = {"Host": "localhost", "Authorization": "Bearer {key}"}
+    fields = [(field, value) for field, value in usual.items() if field != name] + [(name, first), (name, second)]
+    values = {"key": account.key, "wrong": _with_wrong_checksum(account.key)}
+    lines = [f"{field}: {value.format(**values)}" for field, value in fields]
+    head = ["POST /v2/images/generations HTTP/1.1", *lines, f"Content-Length: {len(body)}", "Connection: close", "", ""]
+    answer = exchange(account.base_url, ["\r\n".join(head).encode() + body])
+    assert answer.status == 400, answer
+    error = json.loads(answer.body)["error"]
+    assert (error["code"], error["param"]) == ("invalid_parameter", name)
+    assert error["message"] == f"The {name} header is given twice. Send it once."
+    assert accounts.traces(account) == before
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])

@@ -43,7 +43,12 @@ def test_a_failed_image(model: str, status: int, code: str, should_retry: str | 
 
 def test_a_pending_video_is_told_as_such(http: httpx.Client) -> None:
     accepted = http.post(VIDEOS, json={"model": "slow-video", "prompt": "Clouds over a peak"})
-    answer = http.get(f"{VIDEOS}/{accepted.json()['id']}")
+    url = f"{VIDEOS}/{accepted.json()['id']}"
+    waiting = http.get(url).json()
+    assert waiting.pop("queue_position", 1) >= 1, "until a worker takes it"
+    assert waiting == accepted.json()
+    eventually(lambda: "queue_position" not in http.get(url).json(), "a worker takes it")
+    answer = http.get(url)
     assert answer.content == accepted.content
     assert list(answer.json()) == ["id", "status"]
     assert answer.json()["status"] == "pending"

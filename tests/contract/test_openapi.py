@@ -21,7 +21,7 @@ from safelight.api.getimg.routes import DIALECT
 from tests.contract.accounts import Account, Accounts
 from tests.contract.bodies import PNG_URL
 
-NOT_DESCRIBED = {"/openapi.json", "/docs"}
+NOT_DESCRIBED = {"/", "/openapi.json", "/docs"}
 METHODS = {"get", "post", "put", "delete", "patch", "head"}
 
 
@@ -29,7 +29,7 @@ METHODS = {"get", "post", "put", "delete", "patch", "head"}
 def document(account: Account) -> dict[str, Any]:
     answer = httpx.get(f"{account.base_url}/openapi.json")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
-    assert answer.json() == described()
+    assert answer.json() == described(account.base_url)
     return answer.json()
 
 
@@ -74,11 +74,13 @@ def prober(accounts: Accounts) -> Account:
     return accounts.create(credit="1000000", image_rpm=1_000_000, video_rpm=1_000_000, concurrency=1_000_000)
 
 
+CONFIG = SchemathesisConfig.from_dict({"generation": {"allow-x00": True}})
+
+
 def _operations() -> dict[str, APIOperation]:
     """Every operation by its label. (Schemathesis' own parametrisation gives all of them one name, and of tests with
     one name pytest-xdist runs one.)"""
-    config = SchemathesisConfig.from_dict({"generation": {"allow-x00": True}})
-    results = schemathesis.openapi.from_dict(described(), config=config).get_all_operations()
+    results = schemathesis.openapi.from_dict(described(), config=CONFIG).get_all_operations()
     return {operation.label: operation for operation in (result.ok() for result in results)}
 
 
@@ -145,3 +147,27 @@ def test_answers_without_a_key_are_as_described(label: str, data: st.DataObject,
     case = data.draw(OPERATIONS[label].as_strategy())
     answer = case.call_and_validate(base_url=prober.base_url, timeout=60, excluded_checks=[positive_data_acceptance])
     assert answer.status_code >= 400 or not case.operation.definition.raw["security"]
+
+
+def _machine(prober: Account) -> Any:
+    """Calls that go on from each other's answers, as the document's links say: a file that was made is asked for,
+    deleted, its receipt read."""
+    config = SchemathesisConfig.from_dict({"generation": {"mode": "positive"}})
+    schema = schemathesis.openapi.from_dict(described(), config=config)
+
+    class Machine(schema.as_state_machine()):  # type: ignore[misc]
+        def before_call(self, case: Any) -> None:
+            _make_acceptable(case)
+
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"base_url": prober.base_url, "headers": prober.headers, "timeout": 60}
+
+        def validate_response(self, response: Any, case: Any, additional_checks: Any = None, **sent: Any) -> None:
+            case.validate_response(response, excluded_checks=[positive_data_acceptance], transport_kwargs=sent)
+
+    return Machine
+
+
+def test_answers_lead_on_as_described(prober: Account) -> None:
+    steps = settings(bounded, max_examples=15, stateful_step_count=6)
+    _machine(prober).run(settings=steps)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from safelight.db import pool
+from safelight.db import sessions
 from safelight.db.pool import Database
 from safelight.domain.errors import ServiceUnavailable
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.database
 async def test_a_transaction_that_stands_still_lets_its_rows_go(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "_IDLE_IN_TRANSACTION_SECONDS", 1)
+    monkeypatch.setattr(sessions, "_IDLE_IN_TRANSACTION_SECONDS", 1)
     db = Database(database_url)
     await db.open()
     try:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
+from tests.delivery import chromium
 from tests.delivery.house import House, open_house
 from tests.support.postgres import TestDatabases
 from tests.support.server import open_folder
@@ -38,3 +40,17 @@ def build(databases: TestDatabases) -> Iterator[Callable[..., House]]:
             return stack.enter_context(open_house(folder, databases.create(), env, **options))
 
         yield opened
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A page of a browser. While it is open its loop runs in this thread: no longer than one file's tests."""
+    with chromium.open_page() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def origin() -> Iterator[str]:
+    """The address of somebody else's page."""
+    with chromium.open_origin() as address:
+        yield address

@@ -38,7 +38,10 @@ with made as (
         %(is_stored)s, now(), %(deletes_at)s
     from workspaces where name = %(workspace)s
     on conflict (id) do nothing
-    returning workspace_id, finished_at, type, model
+    returning id, workspace_id, finished_at, type, model
+), settled as (
+    insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos, revenue_nanos)
+    select workspace_id, 'settle', id, 0, 0, 0 from made
 ), counted as (
     insert into daily_usage (workspace_id, date, type, model, completed)
     select workspace_id, (finished_at at time zone 'UTC')::date, type, model, 1 from made

@@ -1,117 +1,117 @@
-"""A video from a signed link plays and seeks in Chromium, on a page of another origin."""
+"""Links where people open them: by themselves in Chromium, in pages of another origin, and from their scripts."""
 
 from __future__ import annotations
 
-import http.server
-import shutil
-import threading
-from collections.abc import Iterator
+import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.delivery.house import House
+from tests.delivery import chromium
+from tests.delivery.house import House, Planted
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed")
 
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """A blank page in a browser that resolves no other host."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
-        )
-        yield browser.new_page()
-        browser.close()
+CONTENT = bytes(range(256)) * 40
 
 
 @pytest.fixture(scope="module")
-def origin() -> Iterator[str]:
-    """A page of somebody else's, on loopback."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = b"<!doctype html><title>an application</title><body></body>"
-            self.send_response(200)
-            self.send_header("content-type", "text/html")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-_PLAY = """
-async (url) => {
-    const video = document.createElement("video");
-    video.muted = true;
-    video.crossOrigin = "anonymous";
-    document.body.append(video);
-    const event = (name) => new Promise((resolve, reject) => {
-        video.addEventListener(name, resolve, { once: true });
-        video.addEventListener("error", () => reject(new Error(video.error.message)), { once: true });
-    });
-    const ready = event("canplaythrough");
-    video.src = url;
-    await ready;
-    const facts = { width: video.videoWidth, height: video.videoHeight, duration: video.duration };
-    await video.play();
-    await event("timeupdate");
-    video.pause();
-    facts.played = video.currentTime > 0 && video.played.length > 0;
-    const sought = event("seeked");
-    video.currentTime = 3;
-    await sought;
-    facts.currentTime = video.currentTime;
-    facts.readyState = video.readyState;
-    const canvas = document.createElement("canvas");
-    canvas.width = facts.width;
-    canvas.height = facts.height;
-    const context = canvas.getContext("2d");
-    context.drawImage(video, 0, 0);
-    facts.pixels = context.getImageData(0, 0, facts.width, facts.height).data.reduce((sum, value) => sum + value, 0);
-    return facts;
-}
-"""
-_SHOW = """
-async (url) => {
-    const image = new Image();
-    image.src = url;
-    await image.decode();
-    return [image.naturalWidth, image.naturalHeight];
-}
-"""
-
-
-def test_a_video_plays_and_seeks(house: House, page: Page, origin: str) -> None:
+def video(house: House) -> dict[str, Any]:
     made = house.video("scene", "a lighthouse in a storm")
     assert made["status"] == "completed", made
-    (file,) = made["data"]
+    file: dict[str, Any] = made["data"][0]
+    return file
+
+
+@pytest.fixture(scope="module")
+def planted(house: House) -> Planted:
+    return house.plant(CONTENT)
+
+
+def test_a_video_plays_and_seeks_in_a_page(page: Page, origin: str, video: dict[str, Any]) -> None:
     page.goto(origin)
-    facts = page.evaluate(_PLAY, file["url"])
-    assert (facts["width"], facts["height"]) == (file["width"], file["height"]) == (480, 270)
+    facts = chromium.played(page, video["url"])
+    assert (facts["width"], facts["height"]) == (video["width"], video["height"]) == (480, 270)
     assert facts["duration"] == pytest.approx(4, abs=0.1) and facts["played"]
     assert facts["currentTime"] == pytest.approx(3, abs=0.05)
     assert facts["readyState"] >= 2, "the frame that was sought is there"
     assert facts["pixels"] > 0, "and may be read: CORS allows it"
-    assert page.evaluate(_SHOW, file["thumbnail_url"]) == [480, 270]
+    assert chromium.shown(page, video["thumbnail_url"]) == [480, 270]
 
 
-def test_an_image_is_shown(house: House, page: Page, origin: str) -> None:
+def test_a_video_opened_by_itself_plays(page: Page, video: dict[str, Any]) -> None:
+    for url in (video["url"], f"{video['url']}&utm_source=mail"):
+        assert chromium.opened(page, url) == ([480, 270], "null", []), "sandboxed: it has no origin"
+    assert chromium.opened(page, video["thumbnail_url"]) == ([480, 270], "null", [])
+
+
+@pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
+def test_an_image_is_shown_by_itself_and_in_a_page(output_format: str, house: House, page: Page, origin: str) -> None:
+    (file,) = house.image(output_format=output_format)["data"]
+    for url in (file["url"], file["thumbnail_url"]):
+        assert chromium.opened(page, url) == ([64, 64], "null", [])
     page.goto(origin)
-    for output_format in ("png", "jpeg", "webp"):
-        (file,) = house.image(output_format=output_format)["data"]
-        assert page.evaluate(_SHOW, file["url"]) == [64, 64]
+    for url in (file["url"], file["thumbnail_url"]):
+        assert chromium.shown(page, url) == [64, 64]
+        assert chromium.fetched(page, url)["body"] == house.get(url).content
+
+
+def test_a_script_of_another_origin_asks_as_it_likes(planted: Planted, page: Page, origin: str) -> None:
+    """Each of these is sent only after a preflight."""
+    page.goto(origin)
+    tag, stale, whole = planted.etag, '"stale"', (200, CONTENT)
+    asked: list[tuple[dict[str, str], tuple[int, bytes]]] = [
+        ({}, whole),
+        ({"Range": "bytes=-7"}, (206, CONTENT[-7:])),
+        ({"Range": "bytes=5-"}, (206, CONTENT[5:])),
+        ({"If-None-Match": tag}, (304, b"")),
+        ({"If-None-Match": stale}, whole),
+        ({"If-Match": stale}, (412, b"")),
+        ({"Range": "bytes=0-3", "If-Range": tag}, (206, CONTENT[:4])),
+        ({"Range": "bytes=0-3", "If-Range": stale}, whole),
+        ({"Cache-Control": "no-cache", "Pragma": "no-cache"}, whole),
+        ({"Authorization": "Bearer sk_of_somewhere_else"}, whole),
+        ({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "X-Requested-With": "x"}, whole),
+    ]
+    for headers, expected in asked:
+        answer = chromium.fetched(page, planted.url, headers)
+        assert (answer["status"], answer["body"]) == expected, headers
+        assert answer["headers"]["etag"] == tag
+    several = chromium.fetched(page, planted.url, {"Range": "bytes=0-3, 100-102"})
+    assert several["status"] == 206
+    assert several["headers"]["content-type"].startswith("multipart/byteranges; boundary=")
+    part = chromium.fetched(page, planted.url, {"Range": "bytes=-7"})["headers"]
+    assert part["content-range"] == f"bytes {len(CONTENT) - 7}-{len(CONTENT) - 1}/{len(CONTENT)}"
+    headed = chromium.fetched(page, planted.url, method="HEAD")
+    assert (headed["status"], headed["body"], headed["headers"]["content-length"]) == (200, b"", str(len(CONTENT)))
+    assert {"accept-ranges", "content-disposition", "x-request-id"} <= set(headed["headers"])
+
+
+def test_a_script_of_another_origin_reads_every_error(house: House, planted: Planted, page: Page, origin: str) -> None:
+    page.goto(origin)
+    late = house.link(planted.id, 0, int(time.time()) - 1)
+    for url, init, status, code in (
+        (planted.url[:-4], {}, 403, "invalid_signature"),
+        (f"{house.server.base_url}/v2/downloads/nothing", {}, 403, "invalid_signature"),
+        (late, {}, 410, "download_expired"),
+        (planted.url, {"method": "POST"}, 405, "method_not_allowed"),
+    ):
+        answer = chromium.fetched(page, url, **init)
+        assert answer["status"] == status and f'"code":"{code}"'.encode() in answer["body"], (status, answer)
+        assert "x-request-id" in answer["headers"]
+    beyond = chromium.fetched(page, planted.url, {"Range": "bytes=999999-"})
+    assert (beyond["status"], beyond["headers"]["content-range"]) == (416, f"bytes */{len(CONTENT)}")
+
+
+def test_credentials_are_not_for_links(planted: Planted, page: Page, origin: str) -> None:
+    page.goto(origin)
+    with pytest.raises(Exception, match="Failed to fetch"):
+        chromium.fetched(page, planted.url, credentials="include")
+
+
+def test_no_other_answer_is_for_scripts_of_other_origins(house: House, page: Page, origin: str) -> None:
+    page.goto(origin)
+    for path in ("/v2/models", "/healthz", "/v2/downloadsx", "/openapi.json"):
+        with pytest.raises(Exception, match="Failed to fetch"):
+            chromium.fetched(page, f"{house.server.base_url}{path}")

@@ -28,6 +28,18 @@ def planted(house: House) -> Planted:
     return house.plant(os.urandom(SIZE_BYTES))
 
 
+GUARDED = {
+    "content-security-policy": "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "accept-ranges, allow, content-disposition, content-length, content-range, etag, "
+    "retry-after, x-request-id, x-should-retry",
+    "cross-origin-resource-policy": "cross-origin",
+}
+"""What every answer below /v2/downloads has, errors too."""
+
+
 def path_of(link: dict) -> str:
     return link["url"].removeprefix(VECTORS["public_url"])
 
@@ -68,11 +80,12 @@ def test_only_the_exact_query_is_good(house: House, planted: Planted) -> None:
         "",
         exp,
         sig,
-        f"{query}&",
-        f"&{query}",
-        f"{query}&x=1",
         f"{query}&{exp}",
         f"{query}&{sig}",
+        f"{query}&utm_source=mail&{exp}",
+        f"{query}&%65xp={exp[4:]}",
+        f"{query}&exp=",
+        f"{query}?utm_source=mail",
         f"{exp}&{exp}&{sig}",
         f"{exp};{sig}",
         query.upper(),
@@ -93,6 +106,25 @@ def test_only_the_exact_query_is_good(house: House, planted: Planted) -> None:
     assert house.get(f"/v2/downloads/{planted.id}/0/thumbnail?{query}").status_code == 403
 
 
+def test_what_others_add_to_a_link_changes_nothing(house: House, planted: Planted) -> None:
+    path, _, query = planted.url.partition("?")
+    added = (
+        "fbclid=IwAR0x",
+        "utm_source=a%20b&utm_medium=mail&gclid=1",
+        "_=1788000000",
+        "1788000000",
+        "exp[]=1",
+        "%ff&&",
+    )
+    for more in added:
+        for each in (f"{query}&{more}", f"{more}&{query}", query.replace("&", f"&{more}&")):
+            assert house.get(f"{path}?{each}").content == planted.content, each
+            broken = each.replace("sig=", "sig=0").replace(planted.url[-64:], planted.url[-64:-1])
+            assert house.get(f"{path}?{broken}").status_code == 403, broken
+    late = house.link(planted.id, 0, int(time.time()) - 1)
+    assert house.get(f"{late}&fbclid=x").status_code == 410
+
+
 def test_past_and_deleted_are_gone(house: House) -> None:
     late = house.plant(b"late")
     ended = house.link(late.id, 0, int(time.time()) - 1)
@@ -111,9 +143,56 @@ def test_get_and_head_agree(house: House, planted: Planted) -> None:
     assert got.status_code == headed.status_code == 200
     assert got.content == planted.content and headed.content == b""
     assert headers_of(got) == headers_of(headed)
-    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+    for method in ("POST", "PUT", "DELETE", "BREW"):
         answer = house.anonymous.request(method, planted.url)
-        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD"), method
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS"), method
+
+
+def test_an_errors_head_is_that_of_its_answer(house: House, planted: Planted) -> None:
+    for url in (planted.url[:-1], house.link(planted.id, 0, int(time.time()) - 1), "/v2/downloads"):
+        got, headed = house.get(url), house.anonymous.head(url)
+        assert (headed.status_code, headed.content) == (got.status_code, b"") and got.content
+        assert headers_of(got) == headers_of(headed)
+
+
+PREFLIGHT = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "GET, HEAD, OPTIONS",
+    "access-control-allow-headers": "*, authorization",
+    "access-control-max-age": "86400",
+    "allow": "GET, HEAD, OPTIONS",
+}
+
+
+def test_a_preflight_is_answered_whatever_the_link(house: House, planted: Planted) -> None:
+    asked = {
+        "origin": "https://app.example.com",
+        "access-control-request-method": "GET",
+        "access-control-request-headers": "authorization,range",
+    }
+    untidy = f"{house.server.base_url}//v2/downloads/x/"
+    for url in (planted.url, planted.thumbnail_url, planted.url[:-1], "/v2/downloads/nothing", untidy):
+        answer = house.anonymous.options(url, headers=asked)
+        assert (answer.status_code, answer.content) == (204, b""), url
+        assert {name: answer.headers.get(name) for name in PREFLIGHT} == PREFLIGHT
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_every_error_may_be_read_and_gives_no_authority(house: House, planted: Planted) -> None:
+    twice = [("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
+    answers = {
+        403: house.get(planted.url[:-1]),
+        405: house.anonymous.delete(planted.url),
+        410: house.get(house.link(planted.id, 0, int(time.time()) - 1)),
+        412: house.get(planted.url, if_match='"stale"'),
+        416: house.get(planted.url, range="bytes=99999999-"),
+        304: house.get(planted.url, if_none_match=planted.etag),
+        400: house.anonymous.get(planted.url, headers=twice),
+    }
+    for status, answer in answers.items():
+        assert answer.status_code == status
+        assert {name: answer.headers.get(name) for name in GUARDED} == GUARDED, status
+        assert "access-control-allow-credentials" not in answer.headers
 
 
 def headers_of(answer: httpx.Response) -> dict[str, str]:
@@ -137,12 +216,7 @@ def test_every_header(house: House, mime_type: str, extension: str) -> None:
         "etag": planted.etag,
         "accept-ranges": "bytes",
         "content-disposition": f'inline; filename="{planted.id}-0.{extension}"',
-        "content-security-policy": "default-src 'none'; sandbox",
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "access-control-allow-origin": "*",
-        "access-control-expose-headers": "accept-ranges, content-length, content-range, etag",
-        "cross-origin-resource-policy": "cross-origin",
+        **GUARDED,
     }
     assert {name: answer.headers.get(name) for name in expected} == expected
     assert not {"access-control-allow-credentials", "set-cookie", "location"} & set(answer.headers)

@@ -55,6 +55,15 @@ def test_a_right_catalog_is_read() -> None:
     ]
 
 
+def test_a_model_may_have_a_deadline_of_its_own() -> None:
+    assert model_of(IMAGE).deadline_seconds is None
+    assert model_of({**VIDEO, "deadline_seconds": 172_800}).deadline_seconds == 172_800
+    for wrong in (0, -1, 30 * 24 * 3600 + 1):
+        said = refusal({"models": [{**VIDEO, "deadline_seconds": wrong}]})
+        assert "models[0].deadline_seconds" in said and "use 1 to 2592000" in said
+    assert "deadline_seconds" in refusal({"models": [{**VIDEO, "deadline_seconds": "2h"}]})
+
+
 def test_times_are_kept_in_utc() -> None:
     local = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
     assert model_of({**IMAGE, "created_at": local}).created_at == datetime(2025, 12, 31, 23, tzinfo=UTC)
@@ -107,6 +116,7 @@ WRONG = [
     (IMAGE, "sizes/2K/16:9", "0x100", 'models[0].sizes."2K"."16:9"', "1920x1080"),
     (IMAGE, "sizes/2K/16:9", "9000x100", 'models[0].sizes."2K"."16:9"', "8192"),
     (VIDEO, "sizes/720p/16:9", "1281x720", 'models[0].sizes."720p"."16:9"', "even"),
+    (VIDEO, "sizes/720p/16:9", "1280x721", 'models[0].sizes."720p"."16:9"', "even"),
     # rates
     (IMAGE, "rates", [], "models[0].rates", "add a rate"),
     (IMAGE, "rates/0/unit_price", "-1", "models[0].rates[0].unit_price", "decimal string"),

@@ -30,6 +30,11 @@ def test_an_amount_is_read(text: str, nanos: int) -> None:
     assert parse_usd(text) == nanos
 
 
+@pytest.mark.parametrize(("text", "written"), [("20", "20"), ("1000000", "1000000"), ("0.10", "0.1"), ("0", "0")])
+def test_a_decimal_is_written_out(text: str, written: str) -> None:
+    assert str(as_decimal(parse_usd(text))) == written
+
+
 @pytest.mark.parametrize(
     "text",
     [

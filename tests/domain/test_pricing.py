@@ -103,3 +103,10 @@ def test_full_delivery_costs_the_full_price() -> None:
     assert charge_for(price, 9999) == (price.total_nanos, 7000)
     assert charge_for(price, 3200) == (1_066_665_600, 3200)
     assert charge_for(price, 0) == (0, 0)
+
+
+def test_the_own_resolution_comes_before_the_own_sound() -> None:
+    """Of two rates that each fit in part."""
+    model = model_with((None, "sound_on", 2_000), ("720p", "not_applicable", 3_000))
+    assert rate_for(model, resolution="720p", sound=True).unit_price_nanos == 3_000
+    assert rate_for(model, resolution="1080p", sound=True).unit_price_nanos == 2_000

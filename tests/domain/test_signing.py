@@ -1,6 +1,7 @@
 """Download links: frozen vectors, strict queries, rotation, expiry, and the text form of keys."""
 
 import json
+import secrets
 import shutil
 import subprocess
 from datetime import UTC, datetime
@@ -77,11 +78,17 @@ def test_either_order_is_good_and_bytes_are_good() -> None:
         "",
         f"exp={EXP}",
         f"sig={SIG}",
-        f"{GOOD}&",
-        f"&{GOOD}",
         f"?{GOOD}",
-        f"{GOOD}&x=1",
         f"{GOOD}&exp={EXP}",
+        f"{GOOD}&exp",
+        f"{GOOD}&exp=",
+        f"{GOOD}&%65xp={EXP}",
+        f"{GOOD}&ex%70=1",
+        f"{GOOD}&s%69g={SIG}",
+        f"{GOOD}&utm_source=a&sig={SIG}",
+        f"%65xp={EXP}&sig={SIG}",
+        f"{GOOD}?utm_source=mail",
+        f"exp={EXP}&amp;sig={SIG}",
         f"exp={EXP}&{GOOD}",
         f"{GOOD}&sig={SIG}",
         f"exp={EXP};sig={SIG}",
@@ -108,6 +115,27 @@ def test_either_order_is_good_and_bytes_are_good() -> None:
 )
 def test_any_other_query_is_an_invalid_signature(query: str | bytes) -> None:
     assert outcome(query) is InvalidSignature
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{GOOD}&",
+        f"&{GOOD}",
+        f"{GOOD}&x=1",
+        f"{GOOD}&fbclid=IwAR0&utm_source=news%20letter&utm_medium=e-mail",
+        f"utm_source=a&exp={EXP}&gclid=b&sig={SIG}&_=1788000000",
+        f"1788000000&{GOOD}",
+        f"{GOOD}&exp[]=1&Exp=1&signature={SIG}&sig2=x&next=exp%3D1",
+        f"{GOOD}&%ff=%00&=&==&%",
+        f"{GOOD}&x={'y' * 20_000}",
+        f"{GOOD}&utm=\xe9".encode("latin-1"),
+    ],
+)
+def test_what_is_not_signed_changes_nothing(query: str | bytes) -> None:
+    assert outcome(query) is None
+    assert outcome(query, OTHER_ID) is InvalidSignature
+    assert outcome(query, now=EXP) is DownloadExpired
 
 
 def test_a_known_and_an_unknown_id_are_refused_alike_and_before_expiry() -> None:
@@ -262,3 +290,22 @@ def test_a_signer_needs_keys_that_differ() -> None:
         LinkSigner((), "https://a.example")
     with pytest.raises(ConfigurationError, match="Two signing keys"):
         LinkSigner((OLD, OLD), "https://a.example")
+
+
+def test_a_secret_has_eight_different_bytes_at_least() -> None:
+    seven, eight = (bytes(range(1, number + 1)) + bytes([1]) * (32 - number) for number in (7, 8))
+    with pytest.raises(ConfigurationError):
+        parse_signing_keys(f"k1:{seven.hex()}")
+    (key,) = parse_signing_keys(f"k1:{eight.hex()}")
+    assert LinkSigner((key,), "https://media.example.com").url(ID, 0, EXP)
+
+
+def test_of_three_keys_the_first_signs_and_each_verifies() -> None:
+    keys = parse_signing_keys(",".join(f"n{number}:{secrets.token_hex(32)}" for number in range(3)))
+    signers = [LinkSigner((key,), "https://media.example.com") for key in keys]
+    every = LinkSigner(keys, "https://media.example.com")
+    assert every.url(ID, 0, EXP) == signers[0].url(ID, 0, EXP)
+    for signer in signers:
+        every.check(ID, 0, query_of(signer.url(ID, 0, EXP)), EXP - 1)
+    with pytest.raises(InvalidSignature):
+        LinkSigner(keys[:2], "https://media.example.com").check(ID, 0, query_of(signers[2].url(ID, 0, EXP)), EXP - 1)

@@ -11,17 +11,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 from psycopg.rows import dict_row
 
 from safelight.accounts.books import check_books
+from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.scope import OPERATOR
 from safelight.keeping.orphans import Findings, sweep_orphans
 from safelight.node.settings import load_settings
@@ -111,17 +113,40 @@ class Process:
         self.wait()
 
 
+@contextmanager
+def standing_still(database: EmbeddedPostgres) -> Iterator[None]:
+    """While inside, no process of the database does anything; the connections to it stand."""
+    pid = database.pid
+    assert pid
+    server = psutil.Process(pid)
+    stopped = [server]
+    server.suspend()
+    for child in server.children(recursive=True):
+        child.suspend()
+        stopped.append(child)
+    try:
+        yield
+    finally:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 class Model:
     """A model for the catalog: ``bindings`` are pairs of a connection and its options."""
 
-    def __init__(self, id_: str, type_: str, *bindings: tuple[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, id_: str, type_: str, *bindings: tuple[str, Mapping[str, Any]], deadline_seconds: int | None = None
+    ) -> None:
         self.id, self.type, self.bindings = id_, type_, bindings
+        self.deadline_seconds = deadline_seconds
 
     def toml(self) -> str:
         bindings = ", ".join(
             _toml({"connection": connection, "options": options}) for connection, options in self.bindings
         )
         durations = "durations = [2, 3]\n" if self.type == "video" else ""
+        deadline = f"deadline_seconds = {self.deadline_seconds}\n" if self.deadline_seconds else ""
         return f"""
 [[models]]
 id = "{self.id}"
@@ -130,7 +155,7 @@ type = "{self.type}"
 created_at = 2026-01-01T00:00:00Z
 aspect_ratios = ["1:1"]
 resolutions = ["480p"]
-{durations}rates = [{{ unit_price = "0.01" }}]
+{durations}{deadline}rates = [{{ unit_price = "0.01" }}]
 references = {{ reference_image = 2 }}
 bindings = [{bindings}]
 sizes = {{ "480p" = {{ "1:1" = "64x64" }} }}
@@ -291,6 +316,11 @@ class Deployment:
             "update generations set lease_until = now() - interval '1 s' where lease_until is not null and id = %s",
             generation_id,
         )
+
+    def hide_the_dead(self) -> None:
+        """As if they had died on another machine: nothing here tells of their death."""
+        for lock in (self.data_dir / "runners").glob("*.lock"):
+            lock.unlink()
 
     def check_one_end(self, generation_id: str, state: str = "completed") -> None:
         """It ended once, in that state, was paid or released once, and its files are there, as recorded."""

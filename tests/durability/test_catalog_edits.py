@@ -119,6 +119,10 @@ def test_options_that_changed_do_not_touch_what_was_ordered(site: Deployment) ->
     [
         (Model("clip", "video", ("chaos", {"behavour": "ok"})), "options.behavour: there is no such key. Did you mean"),
         (Model("clip", "video", ("keyed", {})), "connection 'keyed': env:NOT_SET_ANYWHERE: the variable is not set"),
+        (
+            Model("clip", "video", ("noop", {}), deadline_seconds=2),
+            "model 'clip': deadline_seconds (2) is not longer than SAFELIGHT_LEASE (2s)",
+        ),
     ],
 )
 def test_what_does_not_fit_stops_the_start_and_the_doctor(

@@ -26,14 +26,22 @@ MODELS = (
     # Its jobs are not polled while they are canceled: the backend's word would come before the runner dies.
     Model("unpolled", "video", ("chaos", {"behaviour": "job", "job_seconds": 60, "poll_seconds": 60, "cancels": True})),
     Model("slow", "video", ("chaos", {"behaviour": "job", "job_seconds": 3})),
+    Model("fails-once", "video", ("chaos", {"behaviour": "fails_later", "times": 1})),
 )
 STORIES = (
     ("sync", "run-before-claim", "run-after-claim", "run-after-intent", "run-after-withdraw", "run-after-submit"),
     ("job", "run-after-submit", "run-after-find", "run-after-handle", "run-after-poll"),
     ("sync", "deliver-after-measure", "deliver-after-store", "settle-before-commit", "settle-after-commit"),
     ("lost", "unknown-after-commit"),
+    # A job was taken, failed, and is replaced by another.
+    ("fails-once", "run-after-poll", "run-after-withdraw", "run-after-intent"),
+    ("fails-once", "run-after-handle", "run-after-withdraw", "run-after-submit", "run-after-find"),
 )
+JOBS = {"fails-once": 2}
 ELSEWHERE = {
+    "chaos-before-record",
+    "chaos-after-record",
+    "leave-after-commit",
     "requeue-before-commit",
     "requeue-after-commit",
     "hand-back-before-commit",
@@ -47,7 +55,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def site(deploy_for_all: Deploy) -> Deployment:
-    return deploy_for_all(*MODELS, env={"SAFELIGHT_LEASE": "300s"})
+    return deploy_for_all(*MODELS, env={"SAFELIGHT_LEASE": "270s"})
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +84,7 @@ def _die(site: Deployment, point: str) -> None:
     # Looks at what is unknown come the sooner the shorter a lease is.
     lease = {"LEASE": "2s"} if point == "unknown-after-commit" else {}
     site.worker(KILLPOINT=point, **lease).wait()
+    site.hide_the_dead()
 
 
 @pytest.mark.parametrize("story", STORIES, ids="-".join)
@@ -85,12 +94,12 @@ def test_a_video_survives_every_death(
     generation_id = walked[story]
     assert site.ended(api, generation_id)["status"] == "completed"
     site.check_one_end(generation_id)
-    assert site.memory.taken(generation_id) == 1
+    assert site.memory.taken(generation_id) == JOBS.get(story[0], 1)
 
 
 def test_every_kill_point_is_walked() -> None:
     walked = {point for _, *points in STORIES for point in points} | ELSEWHERE | set(WALKED_BY_IMAGES)
-    assert walked == {point for point in KILLPOINTS if not point.startswith("expire-")}
+    assert walked == {point for point in KILLPOINTS if not point.startswith(("expire-", "erase-"))}
 
 
 def test_an_api_process_dies_around_the_commit(site: Deployment, walked: object) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from safelight.lifecycle.dispatch import MAX_ATTEMPTS, MAX_ROUNDS
+from safelight.lifecycle.dispatch import MAX_ATTEMPTS
+from safelight.lifecycle.turns import MAX_ROUNDS
 from safelight.providers.chaos import CANARY
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Deployment, Model, Process

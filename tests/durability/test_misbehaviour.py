@@ -24,7 +24,9 @@ VIDEOS = {
     "accept_then_hang": (DONE, 1),
     "lost_answer": (DONE, 1),
     "truncated": (FAILED, 1),
-    "truncated_download": (FAILED, 1),
+    "truncated_download": (DONE, 1),
+    "unavailable_download": (DONE, 1),
+    "expired_download": (DONE, 1),
     "html": (FAILED, 1),
     "html_download": (FAILED, 1),
     "wrong_type": (FAILED, 1),
@@ -33,13 +35,16 @@ VIDEOS = {
     "refused": (REFUSED, 0),
     "refused_empty": (REFUSED, 1),
     "refused_black": (REFUSED, 1),
-    "fails_later": (FAILED, 1),
+    "flat": (DONE, 1),
+    "fails_later": (DONE, 3),  # two jobs fail, and the third is paid
 }
 IMAGES = {
     "ok": 200,
     "job": 200,
     "truncated": 502,
-    "truncated_download": 502,
+    "truncated_download": 200,
+    "unavailable_download": 200,
+    "expired_download": 200,
     "html": 502,
     "wrong_type": 502,
     "empty": 502,
@@ -48,16 +53,29 @@ IMAGES = {
     "refused": 422,
     "refused_empty": 422,
     "refused_black": 422,
+    "flat": 200,
 }
+
+STRICT = {"strict": {"kind": "chaos", "flat_is_refusal": True}}
+BINDINGS: dict[str, tuple[str, dict[str, object]]] = {
+    "expired_download": ("chaos", {"behaviour": "expired_download", "polled": True}),  # only of a job it can be asked
+    "refused_black": ("strict", {"behaviour": "refused_black"}),
+    "flat": ("chaos", {"behaviour": "refused_black"}),
+}
+
+
+def model(name: str, type_: str) -> Model:
+    return Model(f"{type_[0]}-{name.replace('_', '-')}", type_, BINDINGS.get(name, ("chaos", {"behaviour": name})))
 
 
 @pytest.fixture(scope="module")
 def site(deploy_for_all: Deploy) -> Deployment:
-    models = [Model(f"v-{name.replace('_', '-')}", "video", ("chaos", {"behaviour": name})) for name in VIDEOS]
-    models += [Model(f"i-{name.replace('_', '-')}", "image", ("chaos", {"behaviour": name})) for name in IMAGES]
+    models = [model(name, "video") for name in VIDEOS] + [model(name, "image") for name in IMAGES]
     models.append(Model("found-later", "video", ("chaos", {"behaviour": "lost_answer", "finds": "later"})))
     models.append(Model("unknown-image", "image", ("chaos", {"behaviour": "lost_answer"})))
-    return deploy_for_all(*models, env={"SAFELIGHT_LOG_LEVEL": "debug"})
+    made = deploy_for_all(env={"SAFELIGHT_LOG_LEVEL": "debug"})
+    made.edit_catalog(*models, connections=STRICT)
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def test_a_runner_that_was_stopped_past_its_lease_changes_nothing(deploy: Deploy
 
 @pytest.mark.parametrize(("model", "killpoint"), [("poison", ""), ("job", "deliver-after-measure")])
 def test_what_kills_its_runner_fails_after_some_attempts(deploy: Deploy, model: str, killpoint: str) -> None:
-    site = deploy(*MODELS, env={"SAFELIGHT_LEASE": "300s"})
+    site = deploy(*MODELS, env={"SAFELIGHT_LEASE": "270s"})
     api = site.serve()
     generation_id = site.video(api, model)
     deaths = 0
@@ -94,7 +94,7 @@ def test_what_kills_its_runner_fails_after_some_attempts(deploy: Deploy, model: 
 
 
 def test_what_a_worker_hands_back_another_takes_over(deploy: Deploy) -> None:
-    site = deploy(*MODELS, env={"SAFELIGHT_LEASE": "300s", "SAFELIGHT_SHUTDOWN": "2s"})
+    site = deploy(*MODELS, env={"SAFELIGHT_LEASE": "270s", "SAFELIGHT_SHUTDOWN": "2s"})
     api, first = site.serve(), site.worker()
     ids = [site.video(api, "slow") for _ in range(5)]
     for generation_id in ids:
@@ -123,7 +123,7 @@ def test_a_stop_waits_for_what_ends_in_time(deploy: Deploy) -> None:
 
 
 def test_an_api_process_that_stops_hands_its_images_to_a_worker(deploy: Deploy) -> None:
-    site = deploy(*MODELS, env={"SAFELIGHT_LEASE": "300s", "SAFELIGHT_SHUTDOWN": "3s"})
+    site = deploy(*MODELS, env={"SAFELIGHT_LEASE": "270s", "SAFELIGHT_SHUTDOWN": "3s"})
     api = site.serve()
     site.worker()
     body = {"model": "slow-image", "prompt": "a slope"}

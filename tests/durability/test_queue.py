@@ -12,9 +12,11 @@ from procrastinate import App, PsycopgConnector
 
 from safelight.jobs.queues import UPKEEP, make_app
 from safelight.jobs.worker import Queue
+from safelight.node.settings import load_settings
+from safelight.wiring import run_worker
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Model
-from tests.support.server import eventually
+from tests.support.server import PATIENCE_SECONDS, eventually
 
 MODELS = (
     Model("noop", "video", ("noop", {})),
@@ -104,6 +106,38 @@ def test_a_full_worker_still_keeps_things_up(deploy: Deploy) -> None:
     late = {row["id"] for row in site.sql("select id from generations where state = 'failed'")}
     for generation_id in late:
         site.check_one_end(generation_id, "failed")
+
+
+async def test_sweeps_that_hang_hold_up_no_lost_generation(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they may where the store is away."""
+    hanging: list[object] = []
+
+    async def hang(services: object) -> None:
+        hanging.append(services)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("safelight.jobs.sweep.sweep", hang)
+    site = deploy(*MODELS, env={"SAFELIGHT_VIDEO_DEADLINE": "3600s"})
+    api = await asyncio.to_thread(site.serve)
+    generation_id = site.video(api, "waiting")
+    site.sql("delete from procrastinate_jobs where task_name = 'run_generation'")
+    site.sql("update generations set wake_at = now() + interval '1 h'")
+    site.sql(
+        "insert into procrastinate_jobs (queue_name, task_name, args)"
+        " select 'upkeep', 'sweep', '{\"timestamp\": 0}' from generate_series(1, 9)"
+    )
+    stop = asyncio.Event()
+    worker = asyncio.create_task(run_worker(load_settings(site.env), stop))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(hanging) < 4:
+            await asyncio.sleep(0.05)
+        site.sql("update generations set wake_at = now()")
+        while site.state(generation_id) != "running":
+            assert not worker.done()
+            await asyncio.sleep(0.05)
+        assert len(hanging) == 4, "as many as there are places"
+        stop.set()
+        await worker
 
 
 async def test_a_worker_frozen_after_a_statement_keeps_nobody_from_the_queue(database_url: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from safelight.lifecycle.dispatch import MAX_ROUNDS
+from safelight.lifecycle.turns import MAX_ROUNDS
 from safelight.providers.chaos import CANARY
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Deployment, Model
@@ -26,7 +26,7 @@ def site(deploy: Deploy) -> Deployment:
         Model("refused", "image", ("keyed", {"behaviour": "refused"})),
         Model("down-then-ok", "image", ("keyed", DOWN), ("noop", {})),
         Model("html", "image", ("keyed", {"behaviour": "html"})),
-        Model("fails-later", "video", ("keyed", {"behaviour": "fails_later"})),
+        Model("fails-later", "video", ("keyed", {"behaviour": "fails_later", "fails_as": "permanent"})),
         Model("lost", "video", ("chaos-blind", {"behaviour": "lost_answer"})),
         Model("crash", "image", ("keyed", {"behaviour": "crash"})),
         connections=KEYED,

@@ -15,7 +15,7 @@ from safelight.domain.request import Request
 from safelight.domain.scope import Principal
 from safelight.lifecycle.make import Made, make_image
 from safelight.lifecycle.runner import Runner
-from safelight.lifecycle.submit import Submission
+from safelight.lifecycle.submit import Submission, submit
 from safelight.node.settings import load_settings
 from safelight.wiring import Parts, open_parts
 from tests.money.shop import settings_environment
@@ -38,14 +38,21 @@ class Studio:
     async def make(self, sender: Principal, **fields: Any) -> Made:
         """An image, to its end. Raises what refuses the request."""
         request = Request(**{"type": GenerationType.IMAGE, "model": "still", "prompt": "a hill", **fields})
-        body_sha256 = hashlib.sha256(secrets.token_bytes(8)).digest()
-        submission = Submission(principal=sender, request=request, body_sha256=body_sha256)
-        return await make_image(self.parts.submitting, self.parts.viewing, self._runner, submission)
+        return await make_image(self.parts.submitting, self.parts.viewing, self._runner, _submission(sender, request))
+
+    async def submit_video(self, sender: Principal) -> str:
+        """A video that waits, as no worker runs; its id."""
+        request = Request(type=GenerationType.VIDEO, model="clip", prompt="a hill")
+        return (await submit(self.parts.submitting, _submission(sender, request))).id
 
     async def rows(self, query: str, *params: object) -> list[tuple[Any, ...]]:
         async with self.db.connection() as connection:
             cursor = await connection.execute(query, params)
             return await cursor.fetchall() if cursor.description else []
+
+
+def _submission(sender: Principal, request: Request) -> Submission:
+    return Submission(principal=sender, request=request, body_sha256=hashlib.sha256(secrets.token_bytes(8)).digest())
 
 
 @contextlib.asynccontextmanager

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from safelight.domain.errors import ContentPolicyViolation, DownloadExpired, GenerationFailed, NotFound
-from safelight.domain.generations import State
+from safelight.domain.generations import GenerationType, State
 from safelight.domain.pricing import Price
 from safelight.keeping.download import file_of
 from safelight.keeping.expire import delete_media
-from safelight.lifecycle.views import detail, follow
+from safelight.lifecycle.cancel import cancel
+from safelight.lifecycle.views import detail, follow, view_of_any_type
 from tests.lifecycle.studio import Studio
 
 pytestmark = pytest.mark.database
@@ -115,3 +116,24 @@ async def test_following_one_that_has_ended(studio: Studio) -> None:
     made = (await studio.make(owner)).view
     seen = [each async for each in follow(studio.parts.viewing, owner.workspace_id, made.id, quiet_seconds=5)]
     assert [each and each.state for each in seen] == [State.COMPLETED]
+
+
+async def test_a_video_that_waits_is_told_its_place_in_the_queue(studio: Studio) -> None:
+    owner, other = await studio.workspace(), await studio.workspace()
+    waiting = [await studio.submit_video(sender) for sender in (owner, other, owner, owner)]
+
+    async def places() -> list[int | None]:
+        seen = [
+            await view_of_any_type(studio.parts.viewing, (other if at == 1 else owner).workspace_id, generation_id)
+            for at, generation_id in enumerate(waiting)
+        ]
+        return [each.queue_position for each in seen]
+
+    first, *rest = await places()
+    assert first is not None and first >= 1
+    assert rest == [first + 1, first + 2, first + 3], "another workspace's counts as well"
+    await cancel(studio.parts.running, studio.parts.viewing, other.workspace_id, waiting[1], GenerationType.VIDEO)
+    assert await places() == [first, None, first + 1, first + 2]
+    made = (await studio.make(owner)).view
+    seen = await view_of_any_type(studio.parts.viewing, owner.workspace_id, made.id)
+    assert seen.queue_position is None

@@ -94,6 +94,14 @@ def test_clips(tmp_path: Path, draw: object, blank: bool) -> None:
     assert is_blacked_out(write_clip(tmp_path / "clip.mp4", draw=draw)) is blank
 
 
+@pytest.mark.parametrize("shown", [0, 1, 5, 11, 12, 17, 30, 38, 46, 47])
+def test_one_frame_anywhere_is_something_to_see(tmp_path: Path, shown: int) -> None:
+    def draw(index: int, width: int, height: int) -> np.ndarray:
+        return moving(index, width, height) if index == shown else all_black(index, width, height)
+
+    assert not is_blacked_out(write_clip(tmp_path / "clip.mp4", frames=48, draw=draw))
+
+
 def test_what_is_no_media(tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<html>")
     with pytest.raises(MediaError):

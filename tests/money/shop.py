@@ -46,10 +46,16 @@ rates = [{ unit_price = "0.1" }, { unit_price = "0.123456", sound = "sound_on" }
 
 def catalog_text() -> str:
     """Models on the backend that makes the smallest file there is: at once, slowly, too short, or not at all."""
-    behaviours = {"": "", "-slow": "delay_seconds = 2.5", "-refused": 'fails_with = "content_policy"'}
+    behaviours = {
+        "": "",
+        "-slow": "delay_seconds = 2.5",
+        "-endless": "delay_seconds = 3600",
+        "-refused": 'fails_with = "content_policy"',
+    }
     stills = [("still" + name, "image", _STILL, options) for name, options in behaviours.items()]
     clips = [("clip" + name, "video", _CLIP, options) for name, options in behaviours.items()]
     broken = [("still-broken", "image", _STILL, 'fails_with = "permanent"')]
+    broken += [("still-unfit", "image", _STILL, 'fails_with = "bad_input"')]
     broken += [("clip-broken", "video", _CLIP, 'fails_with = "permanent"')]
     broken += [("clip-short", "video", _CLIP, "delivered_seconds = 3")]
     entries = [*stills, *clips, *broken]

@@ -186,19 +186,70 @@ async def test_a_refusal_uses_no_key(client: httpx.AsyncClient, shop: Shop) -> N
     assert "idempotent-replayed" not in answer.headers
 
 
-@pytest.mark.parametrize(("model", "status"), [("still-broken", 502), ("still-refused", 422)])
-async def test_a_failure_is_replayed_too(clients: Clients, shop: Shop, model: str, status: int) -> None:
-    """Under the same key nothing else will come of it, so a client is told not to repeat it."""
+@pytest.mark.parametrize(("model", "status"), [("still-refused", 422), ("still-unfit", 400)])
+async def test_a_failure_of_the_clients_own_doing_is_replayed(
+    clients: Clients, shop: Shop, model: str, status: int
+) -> None:
+    """Nothing else will come of it."""
     customer = await shop.customer()
     first = await clients[0].post(IMAGES, headers=keyed(customer, "k"), json={**IMAGE, "model": model})
     again = await clients[1].post(IMAGES, headers=keyed(customer, "k"), json={**IMAGE, "model": model})
     assert (first.status_code, again.status_code) == (status, status)
     assert first.content == again.content
     assert again.headers["idempotent-replayed"] == "true"
-    if status >= 500:
-        assert first.headers["x-should-retry"] == again.headers["x-should-retry"] == "false"
     account = await shop.settled(customer)
-    assert format_usd(account.available_nanos) == "100.00"
+    assert (format_usd(account.available_nanos), await shop.count(customer)) == ("100.00", 1)
+
+
+async def test_a_failure_of_ours_uses_up_no_key(clients: Clients, shop: Shop) -> None:
+    customer = await shop.customer()
+    for client in (*clients, *clients):
+        answer = await client.post(IMAGES, headers=keyed(customer, "k"), json={**IMAGE, "model": "still-broken"})
+        assert (answer.status_code, answer.headers["x-should-retry"]) == (502, "true")
+        assert "idempotent-replayed" not in answer.headers
+    made = await clients[0].post(IMAGES, headers=keyed(customer, "k"), json=IMAGE)
+    assert made.status_code == 200, "the key is free for any request"
+    account = await shop.settled(customer)
+    assert (format_usd(account.available_nanos), await shop.count(customer)) == ("99.95", 5)
+
+
+async def test_repeats_of_a_failure_of_ours_run_once(clients: Clients, shop: Shop) -> None:
+    customer = await shop.customer()
+    await clients[0].post(IMAGES, headers=keyed(customer, "k"), json={**IMAGE, "model": "still-broken"})
+    answers = await asyncio.gather(
+        *(clients[n % 2].post(IMAGES, headers=keyed(customer, "k"), json=SLOW) for n in range(20))
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    account = await shop.settled(customer)
+    assert (format_usd(account.available_nanos), await shop.count(customer)) == ("99.95", 2)
+
+
+async def test_a_video_that_failed_through_us_uses_up_no_key(clients: Clients, shop: Shop) -> None:
+    customer = await shop.customer()
+    ids = []
+    for _ in range(2):
+        answer = await clients[0].post(VIDEOS, headers=keyed(customer, "k"), json={**VIDEO, "model": "clip-broken"})
+        ids.append(answer.json()["id"])
+        assert (await ended(clients[1], customer, ids[-1]))["error"]["code"] == "generation_failed"
+    assert ids[0] != ids[1]
+    refused = [
+        await clients[0].post(VIDEOS, headers=keyed(customer, "r"), json={**VIDEO, "model": "clip-refused"})
+        for _ in range(2)
+    ]
+    await shop.settled(customer)
+    refused.append(await clients[0].post(VIDEOS, headers=keyed(customer, "r"), json={**VIDEO, "model": "clip-refused"}))
+    assert len({answer.json()["id"] for answer in refused}) == 1
+
+
+async def test_a_key_goes_with_its_own_generation_alone(clients: Clients, shop: Shop) -> None:
+    """Others' keys, and the workspace's other keys, stay."""
+    one, two = await shop.customer(), await shop.customer()
+    for customer, key in ((one, "k"), (one, "l"), (two, "k")):
+        await clients[0].post(IMAGES, headers=keyed(customer, key), json=IMAGE)
+    await clients[0].post(IMAGES, headers=keyed(one, "m"), json={**IMAGE, "model": "still-broken"})
+    assert (await shop.count(one, "idempotency_keys"), await shop.count(two, "idempotency_keys")) == (2, 1)
 
 
 async def test_a_failure_without_a_key_may_be_repeated(client: httpx.AsyncClient, shop: Shop) -> None:
@@ -282,7 +333,7 @@ async def test_what_a_repeat_does_not_join(clients: Clients, shop: Shop, what: s
     assert await shop.count(customer) == 2
 
 
-@pytest.mark.parametrize("count", ["-1", "1.5", "one", "99999999999999999999", "\u0661", ""])
+@pytest.mark.parametrize("count", ["-1", "1.5", "one", "\u0661", ""])
 async def test_a_count_that_is_none_is_no_repeat(client: httpx.AsyncClient, shop: Shop, count: str) -> None:
     customer = await shop.customer()
     headers = {**customer.headers, "x-stainless-retry-count": count.encode()}

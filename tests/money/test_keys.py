@@ -34,7 +34,6 @@ async def test_every_key_that_does_not_work_gets_the_same_answer(clients: Client
         *({"Authorization": value} for value in (customer.key, f"Basic {customer.key}", "Bearer", "bearer  x y")),
         {"Authorization": f"Bearer {customer.key}, Bearer {customer.key}"},
         {"Authorization": f"Bearer {customer.key}".encode() + b"\xe9"},
-        [("Authorization", f"Bearer {customer.key}"), ("Authorization", f"Bearer {customer.key}")],
     ]
     answers = [await clients[n % 2].get(BALANCE, headers=each) for n, each in enumerate(headers)]
     assert {answer.status_code for answer in answers} == {401}

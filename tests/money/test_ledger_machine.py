@@ -308,6 +308,8 @@ class Ledger(RuleBasedStateMachine):
         if made.live is not None:
             made.stale.append(made.live)
             made.live = None
+        if state is State.FAILED:  # it was ours, and uses up no key
+            self.idempotency = {key: used for key, used in self.idempotency.items() if used is not made}
 
     @rule(choice=CHOICES)
     def fail(self, choice: int) -> None:

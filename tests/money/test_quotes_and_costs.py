@@ -14,6 +14,7 @@ import pytest
 from safelight.domain.ids import new_generation_id
 from safelight.domain.money import format_usd
 from tests.money.shop import IMAGE, VIDEO, Shop, ended
+from tests.outbound import spellings
 from tests.support.tenants import Tenant
 
 Clients = tuple[httpx.AsyncClient, httpx.AsyncClient]
@@ -59,6 +60,43 @@ async def test_a_quote_refuses_what_the_generation_refuses(
     made = await client.post(f"/v2/{kind}/generations", headers=customer.headers, json=body)
     assert (quoted.status_code, quoted.json()) == (made.status_code, made.json())
     assert quoted.status_code == 400
+
+
+PRIVATE = ["10.0.0.1", "127.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "168.63.129.16", "0.0.0.0"]
+PRIVATE += ["224.0.0.1", "255.255.255.255", "[::1]", "[fd00::1]", "[fe80::1]", "[64:ff9b::a00:1]", "[2002:a00:1::]"]
+UNREACHABLE = [f"https://{host}/hook" for host in (*spellings.LOOPBACK_SPELLINGS, *PRIVATE)]
+UNREACHABLE += [
+    "http://example.com/",
+    "https://example.com:8443/",
+    "https://a:b@example.com/",
+    "",
+    "/done",
+    "ftp://x.com/",
+]
+
+
+@pytest.mark.parametrize("field", ["webhook_url", "images"])
+async def test_no_spelling_of_an_address_that_is_not_reached_passes_a_quote(
+    client: httpx.AsyncClient, shop: Shop, field: str
+) -> None:
+    customer = await shop.customer()
+    for url in UNREACHABLE:
+        body = {**IMAGE, field: url if field == "webhook_url" else [{"url": url}]}
+        quoted = await client.post("/v2/images/generations/quote", headers=customer.headers, json=body)
+        made = await client.post("/v2/images/generations", headers=customer.headers, json=body)
+        assert (quoted.status_code, quoted.json()) == (400, made.json()), url
+        assert quoted.json()["error"]["param"].startswith(field), url
+
+
+async def test_a_quote_keeps_to_the_workspace_s_own_retention(client: httpx.AsyncClient, shop: Shop) -> None:
+    customer = await shop.customer()
+    await shop.query("update workspaces set retention_max_seconds = 7200 where id = %s", customer.id)
+    for seconds, status in ((59, 400), (60, 200), (7200, 200), (7201, 400), (86_400, 400)):
+        body = {**IMAGE, "retention_seconds": seconds}
+        quoted = await client.post("/v2/images/generations/quote", headers=customer.headers, json=body)
+        made = await client.post("/v2/images/generations", headers=customer.headers, json=body)
+        assert (quoted.status_code, made.status_code) == (status, status), seconds
+        assert status == 200 or quoted.json() == made.json()
 
 
 CHOICES = [

@@ -259,11 +259,19 @@ async def test_one_denied_address_refuses_the_whole_answer(found: list[str]) -> 
     await client.close()
 
 
-@pytest.mark.parametrize("found", [[], [f"8.8.8.{n}" for n in range(33)], ["not an address"]])
-async def test_answers_that_make_no_sense(found: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ([], "unresolved"),
+        ([f"8.8.8.{n}" for n in range(33)], "unresolved"),
+        (["not an address"], "denied_address"),
+    ],
+)
+async def test_answers_that_make_no_sense(found: list[str], reason: str) -> None:
     client = GuardedClient(OutboundPolicy(), lookup=Names(found))
-    with pytest.raises(OutboundRefused):
+    with pytest.raises(OutboundRefused) as caught:
         await client.get("https://example.com/", max_bytes=10, deadline_seconds=20)
+    assert caught.value.reason == reason
     await client.close()
 
 

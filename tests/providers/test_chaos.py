@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -10,10 +15,11 @@ import pytest
 
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Accepted, Completed, Failed, FailureClass, InlineBytes, Pending, Unknown
-from safelight.domain.ports import Attempt, Cancelable, Findable, Pollable, Repeatable
+from safelight.domain.ports import Attempt, BatchPollable, Cancelable, Findable, Pollable, Repeatable
 from safelight.domain.request import Order, Spec
 from safelight.media.blackout import is_blacked_out
 from safelight.media.measure import measure
+from safelight.node.killpoints import KILLPOINTS
 from safelight.providers.chaos import Behaviour, BlindChaosProvider, ChaosProvider, Memory, Options
 
 
@@ -33,16 +39,16 @@ def order(id_: str = "req-1", type_: GenerationType = GenerationType.VIDEO) -> O
     )
 
 
-def attempt(folder: Path, **options: object) -> Attempt[Options]:
+def attempt(folder: Path, id_: str = "req-1", **options: object) -> Attempt[Options]:
     return Attempt(
-        upstream_model="m", options=msgspec.convert(options, Options), workdir=folder, progress=lambda _: None
+        id=id_, upstream_model="m", options=msgspec.convert(options, Options), workdir=folder, progress=lambda _: None
     )
 
 
 def test_what_each_of_the_two_can_do(tmp_path: Path) -> None:
     seeing, blind = ChaosProvider(tmp_path), BlindChaosProvider(tmp_path)
     for provider in (seeing, blind):
-        assert isinstance(provider, Pollable)
+        assert isinstance(provider, Pollable) and isinstance(provider, BatchPollable)
         assert not isinstance(provider, Repeatable), "each job would be paid"
     assert isinstance(seeing, Findable) and isinstance(seeing, Cancelable)
     assert not isinstance(blind, Findable) and not isinstance(blind, Cancelable)
@@ -114,3 +120,74 @@ async def test_options_are_checked(tmp_path: Path) -> None:
         with pytest.raises(msgspec.ValidationError):
             await ChaosProvider(tmp_path).submit(order(), attempt(tmp_path, **options))
     assert Behaviour("poison") and Behaviour("crash")
+
+
+ORDER = """
+import asyncio, sys
+from pathlib import Path
+from tests.providers.test_chaos import ChaosProvider, attempt, order
+folder = Path(sys.argv[1])
+asyncio.run(ChaosProvider(folder).submit(order(), attempt(folder, behaviour="lost_answer")))
+"""
+
+
+@pytest.mark.parametrize(("point", "taken"), [("chaos-before-record", 0), ("chaos-after-record", 1)])
+async def test_a_backend_that_is_killed_as_it_takes_an_order_took_it_or_did_not(
+    tmp_path: Path, point: str, taken: int
+) -> None:
+    """What it would bill is what it finds: an order that is given again as it was not found is not counted twice."""
+    assert point in KILLPOINTS
+    root = Path(__file__).parents[2]
+    died = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", ORDER, tmp_path],
+        cwd=root,
+        env={**os.environ, "SAFELIGHT_KILLPOINT": point},
+    )
+    assert died.returncode == -signal.SIGKILL
+    memory, provider = Memory(tmp_path), ChaosProvider(tmp_path)
+    assert memory.taken("req-1") == taken
+    found = await provider.find("req-1")
+    assert (found is not None) == bool(taken)
+    if found is None:
+        await provider.submit(order(), attempt(tmp_path, behaviour="lost_answer"))
+    assert memory.taken("req-1") == 1
+
+
+async def test_each_order_is_counted_and_found_by_its_own_id(tmp_path: Path) -> None:
+    provider, memory = ChaosProvider(tmp_path), Memory(tmp_path)
+    options = {"behaviour": "fails_later", "times": 1, "job_seconds": 0, "retry_after_seconds": 3}
+    first = await provider.submit(order(), attempt(tmp_path, **options))
+    assert isinstance(first, Accepted)
+    failed = await provider.poll(first.handle)
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.retry_after_seconds) == (FailureClass.TRANSIENT, 3)
+    assert await provider.find("req-1.1") is None, "the second order was not given yet"
+    second = await provider.submit(order(), attempt(tmp_path, "req-1.1", **options))
+    assert isinstance(second, Accepted) and second != first
+    assert await provider.find("req-1.1") == second
+    assert await provider.find("req-1") == first
+    answers = await provider.poll_many([first.handle, second.handle])
+    assert [type(answer) for answer in answers] == [Failed, Completed]
+    assert (memory.calls("req-1"), memory.taken("req-1")) == (2, 2)
+
+
+async def test_orders_that_come_at_once_are_all_counted(tmp_path: Path) -> None:
+    provider = ChaosProvider(tmp_path)
+    asked = attempt(tmp_path, behaviour="job", job_seconds=60)
+    outcomes = await asyncio.gather(*(provider.submit(order(), asked) for _ in range(20)))
+    handles = [outcome.handle["job"] for outcome in outcomes if isinstance(outcome, Accepted)]
+    assert sorted(handles) == list(range(1, 21))
+    assert Memory(tmp_path).taken("req-1") == 20
+
+
+async def test_a_job_has_one_end(tmp_path: Path) -> None:
+    """Canceled or over: whichever was first, whoever asks."""
+    provider, memory = ChaosProvider(tmp_path), Memory(tmp_path)
+    outcome = await provider.submit(order(), attempt(tmp_path, behaviour="job", job_seconds=60, cancels=True))
+    assert isinstance(outcome, Accepted)
+    job = memory.job("req-1")
+    assert job is not None
+    ends = {await asyncio.to_thread(memory.end, job, how) for how in ("over", "canceled", "over")}
+    assert ends == {"over"}
+    assert await provider.cancel(outcome.handle) is False, "it was over already"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import struct
+import zipfile
 import zlib
 from typing import Any
 
@@ -115,6 +117,14 @@ def lying_webp() -> bytes:
 def padded(file: bytes, size_bytes: int) -> bytes:
     """The file with trailing bytes up to exactly this size."""
     return file + b"\0" * (size_bytes - len(file))
+
+
+def zipped() -> bytes:
+    """A ZIP of one file, which readers find from its end."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("index.html", HTML + SECRET)
+    return archive.getvalue()
 
 
 HTML = b"<!doctype html><script>alert(document.domain)</script>"

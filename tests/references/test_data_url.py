@@ -27,12 +27,35 @@ def test_scheme_and_type_in_any_case() -> None:
     assert parse_data_url("DATA:Image/PNG;Base64,AAAA", PARAM) == ("image/png", b"\0\0\0")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("image/jpg", "image/jpeg"),
+        ("image/JPG", "image/jpeg"),
+        ("image/pjpeg", "image/jpeg"),
+        ("image/jfif", "image/jpeg"),
+        ("image/x-png", "image/png"),
+        ("image/x-webp", "image/webp"),
+        ("image/png;charset=utf-8", "image/png"),
+        ("image/jpg; name=photo.jpg", "image/jpeg"),
+    ],
+)
+def test_aliases_and_parameters(written: str, meant: str) -> None:
+    assert parse_data_url(f"data:{written};base64,AAAA", PARAM) == (meant, b"\0\0\0")
+
+
+def test_a_type_that_is_not_taken_is_named() -> None:
+    with pytest.raises(InvalidParameter, match="not 'image/gif'"):
+        parse_data_url("data:image/gif;base64,AAAA", PARAM)
+
+
 REFUSED = {
     "no type": "data:;base64,AAAA",
     "another type": "data:image/gif;base64,AAAA",
-    "jpg is no type": "data:image/jpg;base64,AAAA",
+    "a video": "data:video/mp4;base64,AAAA",
     "SVG": "data:image/svg+xml;base64,AAAA",
-    "parameters": "data:image/png;charset=utf-8;base64,AAAA",
+    "the type after the coding": "data:base64;image/png,AAAA",
+    "a head that does not end": f"data:image/png;{'x' * 300};base64,AAAA",
     "not base64": "data:image/png,AAAA",
     "percent-encoded": "data:image/png;base64,AA%41A",
     "no comma": "data:image/png;base64",

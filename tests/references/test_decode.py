@@ -132,6 +132,95 @@ async def test_what_is_not_pixels_is_stripped(decoder: FencedDecoder, name: str)
     assert _open(cleaned).width == 64
 
 
+SAVES = {"PNG": files.png, "JPEG": files.jpeg, "WebP": files.webp}
+APPENDED = {
+    "one byte": lambda: b"\0",
+    "padding": lambda: bytes(4096),
+    "HTML": lambda: files.HTML + files.SECRET,
+    "SVG": lambda: files.SVG + files.SECRET,
+    "a script": lambda: b"\n#!/bin/sh\n" + files.SECRET,
+    "a ZIP": files.zipped,
+    "a PDF": lambda: b"%PDF-1.7\n" + files.SECRET,
+    "an MP4, as phones do": lambda: b"\0\0\0\x18ftypmp42" + files.SECRET,
+    "a PNG": lambda: files.png(files.plain(8, 8)) + files.SECRET,
+    "a JPEG, as phones do": lambda: files.jpeg(files.plain(8, 8)) + files.SECRET,
+    "a WebP": lambda: files.webp(files.plain(8, 8)) + files.SECRET,
+}
+
+
+@pytest.mark.parametrize("appended", APPENDED)
+@pytest.mark.parametrize("name", SAVES)
+async def test_what_follows_a_picture_is_left_behind(decoder: FencedDecoder, name: str, appended: str) -> None:
+    """What comes out ends where its picture ends, and has nothing in it that is not of the picture."""
+    picture = SAVES[name]()
+    _, alone = await decoder.clean(picture, None, PARAM)
+    got, cleaned = await decoder.clean(picture + APPENDED[appended](), None, PARAM)
+    assert cleaned == alone, "the same file as without it"
+    assert parts_of(got, cleaned) <= PARTS[got]
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "data"),
+    [
+        ("image/png", lambda: files.with_chunks(files.png(), files.chunk(b"zIPx", files.zipped()))),
+        ("image/jpeg", lambda: files.jpeg()[:2] + segment(0xEB, files.zipped()) + files.jpeg()[2:]),
+        ("image/webp", lambda: with_riff_chunk(files.webp(), b"ZIPX", files.zipped())),
+    ],
+    ids=["PNG", "JPEG", "WebP"],
+)
+async def test_what_hides_inside_a_picture_is_left_behind(decoder: FencedDecoder, mime_type: str, data: Any) -> None:
+    hidden = data()
+    assert files.SECRET in hidden
+    got, cleaned = await decoder.clean(hidden, mime_type, PARAM)
+    assert files.SECRET not in cleaned and b"PK\3\4" not in cleaned
+    assert parts_of(got, cleaned) <= PARTS[got]
+
+
+PARTS = {
+    "image/png": {b"IHDR", b"pHYs", b"PLTE", b"tRNS", b"IDAT", b"IEND"},  # pHYs: always of one pixel a millimetre
+    "image/jpeg": {0xD8, 0xE0, 0xDB, 0xC0, 0xC2, 0xC4, 0xDA, 0xD9},  # of APPn only JFIF
+    "image/webp": {b"VP8 ", b"VP8L", b"VP8X", b"ALPH"},
+}
+
+
+def parts_of(mime_type: str, data: bytes) -> set[Any]:
+    """The chunks or segments of a file. Fails where it goes on after its end."""
+    if mime_type == "image/jpeg":
+        return jpeg_markers(data)
+    place, found = (8, set()) if mime_type == "image/png" else (12, set())
+    while place < len(data):
+        if mime_type == "image/png":
+            found.add(data[place + 4 : place + 8])
+            place += 12 + int.from_bytes(data[place : place + 4], "big")
+        else:
+            length = int.from_bytes(data[place + 4 : place + 8], "little")
+            found.add(data[place : place + 4])
+            place += 8 + length + (length & 1)
+    assert place == len(data)
+    if mime_type == "image/webp":
+        assert int.from_bytes(data[4:8], "little") + 8 == len(data)
+    return found
+
+
+def jpeg_markers(data: bytes) -> set[Any]:
+    place, found = 2, {0xD8}
+    while data[place + 1] != 0xDA:
+        assert data[place] == 0xFF
+        found.add(data[place + 1])
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    assert data.index(b"\xff\xd9", place) == len(data) - 2, "it ends with its picture"
+    return found | {0xDA, 0xD9}
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(body) + 2).to_bytes(2, "big") + body
+
+
+def with_riff_chunk(file: bytes, kind: bytes, body: bytes) -> bytes:
+    whole = file + kind + len(body).to_bytes(4, "little") + body + b"\0" * (len(body) & 1)
+    return whole[:4] + (len(whole) - 8).to_bytes(4, "little") + whole[8:]
+
+
 REFUSED = {
     "nothing": lambda: (b"", "not an image"),
     "text": lambda: (b"hello", "not an image"),

@@ -143,10 +143,14 @@ def test_a_worker_ends_whose_parent_is_another() -> None:
 
 
 async def test_what_takes_too_long_is_refused_and_its_worker_replaced() -> None:
-    async with _decoder(task_seconds=0.02, max_workers=1) as decoder:
+    async with _decoder(task_seconds=3, max_workers=1) as decoder:
+        await decoder.clean(files.png(), None, PARAM)
+        (pid,) = decoder.worker_pids
+        os.kill(pid, signal.SIGSTOP)  # it takes for ever
         with pytest.raises(InvalidParameter, match="too much memory or time"):
-            await decoder.clean(files.png(files.flat(5000, 5000)), None, PARAM)
+            await decoder.clean(files.png(), None, PARAM)
         assert decoder.worker_pids == []
+        assert not psutil.pid_exists(pid)
         mime_type, _ = await decoder.clean(files.png(files.plain(2, 2)), None, PARAM)
         assert mime_type == "image/png"
 
@@ -227,6 +231,23 @@ async def test_too_much_waiting_is_told_to_come_back() -> None:
             return_exceptions=True,
         )
     assert [type(result) for result in results].count(ServiceUnavailable) == 2
+
+
+@pytest.mark.parametrize("way", ["waits too long", "client leaves"])
+async def test_what_has_waited_in_vain_waits_no_more(way: str) -> None:
+    """Its bytes are given back, or the decoder would be full for ever."""
+    data = files.png()
+    async with _decoder(max_workers=1, max_waiting_bytes=len(data) * 2, max_wait_seconds=0.01) as decoder:
+        await decoder._slots.acquire()
+        for _ in range(6):
+            waiting = asyncio.create_task(decoder.clean(data, None, PARAM))
+            if way == "client leaves":
+                await asyncio.sleep(0)
+                waiting.cancel()
+            with pytest.raises((ServiceUnavailable, asyncio.CancelledError)):
+                await waiting
+        decoder._slots.release()
+        assert await decoder.clean(data, None, PARAM)
 
 
 async def test_a_closed_decoder_takes_nothing() -> None:

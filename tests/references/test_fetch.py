@@ -62,7 +62,8 @@ ALIKE = {
     "part of it": answer(b"x", "206 Partial Content"),
     "never ends": _hang,
     "cut off": answer(b"x", content_length="10"),
-    "compressed": answer(b"x", content_encoding="br"),
+    "compressed, and not found": answer(b"x", "404 Not Found", content_encoding="br"),
+    "too large, and not found": answer(bytes(MAX_IMAGE_BYTES + 1), "404 Not Found"),
     "no HTTP": b"hello\r\n\r\n",
     "redirect to a private address": redirect("https://10.0.0.1/"),
     "redirect to plain HTTP": redirect("http://images.test/"),
@@ -82,6 +83,19 @@ async def test_failures_look_alike_and_the_log_tells(fetcher: ReferenceFetcher, 
     assert line["reason"]
     assert line["target"].startswith("https://")
     assert "canary" not in str(line)
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip", "identity, GZIP", "aws-chunked,zstd"])
+async def test_a_coding_is_named(fetcher: ReferenceFetcher, server: Server, coding: str) -> None:
+    server.scripts["/a"] = answer(b"x", content_encoding=coding)
+    with pytest.raises(InvalidParameter, match=f"coding '{coding.lower().split(',')[-1].strip()}'.*Content-Encoding"):
+        await fetcher.fetch(f"https://{HOST}:{server.port}/a", PARAM)
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "aws-chunked", "Identity, aws-chunked", " , "])
+async def test_what_codes_nothing_is_nothing(fetcher: ReferenceFetcher, server: Server, coding: str) -> None:
+    server.scripts["/a"] = answer(b"picture", content_encoding=coding)
+    assert await fetcher.fetch(f"https://{HOST}:{server.port}/a", PARAM) == b"picture"
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,7 @@ async def test_gone_disables_the_endpoint(world: World, receiver: Receiver) -> N
     await enable_endpoint(OPERATOR, world.db, endpoint.id)
     receiver.status = 200
     assert len(await redeliver(OPERATOR, world.db, endpoint_id=endpoint.id)) == 3
+    assert await redeliver(OPERATOR, world.db, endpoint_id=endpoint.id) == [], "they are on their way"
     await world.deliver()
     assert len(receiver.received) == 4
     assert await redeliver(OPERATOR, world.db, endpoint_id=endpoint.id) == []
@@ -267,12 +268,17 @@ async def test_one_that_hangs_is_given_up_and_tried_again(world: World, receiver
     assert await world.one("select state::text, last_error from deliveries") == ("pending", "timeout")
 
 
-async def test_a_notification_wakes_a_worker(world: World, receiver: Receiver) -> None:
+async def test_a_notification_wakes_a_worker(world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.endpoint(receiver.url, "generation.failed")
+    monkeypatch.setattr("safelight.lifecycle.notify._POLL_SECONDS", 3600.0)  # by itself it would not look again
     async with world.delivery() as delivery:
         delivery.start()
-        await world.end()
-        await until(lambda: len(receiver.received) == 1)
+        listens = "select count(*) from pg_stat_activity where query like 'listen deliveries%'"
+        while await world.one(listens) == (0,):
+            await asyncio.sleep(0)
+        for number in (1, 2):
+            await world.end()
+            await until(lambda expected=number: len(receiver.received) == expected)  # type: ignore[misc]
 
 
 async def test_another_worker_takes_over_what_was_abandoned(world: World, receiver: Receiver) -> None:
@@ -299,7 +305,7 @@ async def test_another_worker_takes_over_what_was_abandoned(world: World, receiv
 async def test_two_workers_share(world: World, receiver: Receiver) -> None:
     await world.endpoint(receiver.url, "generation.failed")
     await world.end(count=30)
-    async with world.delivery(lane_slots=30) as one, world.delivery(lane_slots=30) as two:
+    async with world.delivery(lane_slots=30, slots=128) as one, world.delivery(lane_slots=30, slots=128) as two:
         counts = await asyncio.gather(one.deliver_due(), two.deliver_due())
     assert sum(counts) == 30
     assert len({told.id for told in receiver.received}) == len(receiver.received) == 30

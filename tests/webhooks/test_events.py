@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from safelight.domain.errors import ContentPolicyViolation, GenerationFailed, InvalidParameter
-from tests.webhooks.world import World
+from safelight.keeping.erase import erase_workspace
+from tests.webhooks.world import WORKSPACE, World
 
 pytestmark = pytest.mark.database
 
@@ -90,6 +91,9 @@ async def test_a_request_s_own_address_is_told_of_that_generation_alone(world: W
         "https://user:pass@client.example.com/",
         "https://localhost/",
         "https://0x7f.1/",
+        "https://10.0.0.1/",
+        "https://169.254.169.254/latest",
+        "https://[fd00::1]/",
         "ftp://client.example.com/",
         "data:text/plain,hello",
         "/done",
@@ -102,6 +106,9 @@ async def test_an_address_that_may_not_be_reached_is_refused_at_submission(world
     assert caught.value.param == "webhook_url"
     assert await world.one("select count(*) from generations") == (0,)
     assert await world.one("select in_flight from accounts") == (0,)
+    with pytest.raises(InvalidParameter) as caught:
+        await world.endpoint(url)
+    assert caught.value.param == "url"
 
 
 async def test_a_refusal_by_moderation_is_told(world: World) -> None:
@@ -148,7 +155,9 @@ async def test_an_endpoint_that_is_deleted_while_a_generation_ends_does_not_fail
     async with world.db.connection() as connection, connection.transaction():
         await connection.execute("delete from webhook_endpoints where id = %s", [gone.id])
         ending = asyncio.create_task(world.db.run("settle", world.settle_params(claim)))
-        await asyncio.sleep(0.1)
+        waits = "select count(*) from pg_locks where not granted and locktype in ('transactionid', 'tuple')"
+        while await world.one(waits) == (0,):  # until it has come to the endpoint, which is locked
+            await asyncio.sleep(0)
     assert await ending == 1
     assert await world.one("select state::text from generations") == ("failed",)
     assert await types(world) == []
@@ -157,7 +166,7 @@ async def test_an_endpoint_that_is_deleted_while_a_generation_ends_does_not_fail
 async def test_erasing_a_workspace_erases_what_it_was_told(world: World) -> None:
     await world.endpoint(EVERYBODY)
     await world.end(webhook_url="https://client.example.com/canary")
-    await world.db.run("erase_workspace", {"workspace_id": world.principal.workspace_id})
+    await erase_workspace(world.parts.keeping, WORKSPACE)
     for table in ("events", "deliveries", "webhook_endpoints"):
         assert await world.one(f"select count(*) from {table}") == (0,)
     assert await world.one("select webhook_url from generations") == (None,)

@@ -145,6 +145,8 @@ class World:
             "error_message": "no",
             "report": None,
             "media": "[]",
+            "frees_key": False,
+            "may_be_made": False,
         }
 
     async def settle_and_roll_back(self, claim: Claim) -> None:

@@ -1,4 +1,8 @@
-"""Proof that the money adds up: every balance rebuilt from the postings, and every day's usage from the generations."""
+"""Proof that the money adds up: every balance rebuilt from the postings, and every day's usage from the generations.
+
+What was verified is closed: its sums are kept, and the next check goes on from there, so that it costs what is new and
+not what is kept. The whole check looks at everything again, whatever was closed.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,13 @@ from datetime import date
 from decimal import Decimal
 
 import msgspec
+from psycopg.errors import SerializationFailure
 
-from safelight.db.pool import Database, every, one
+from safelight.db.pool import Connection, Database, every, one, run
 from safelight.domain.scope import OperatorScope
+
+_ALL = ("books_drift", "books_usage", "books_statement")
+_SINCE_CLOSE = ("books_drift_since_close", "books_usage_since_close", "books_statement_since_close")
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +73,12 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Books(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a check."""
+    """The result of a check. ``closed_up_to``: the last transfer that it took as verified; 0 where it looked at all."""
 
     statement: Statement
     drift: tuple[Drift, ...]
     usage_drift: tuple[UsageDrift, ...]
+    closed_up_to: int = 0
 
     @property
     def balances(self) -> bool:
@@ -85,18 +94,68 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
+class _Close(msgspec.Struct, frozen=True):
+    transfer_id: int
+    next_transfer_id: int
+    is_next_whole: bool
+
+
 async def check_books(operator: OperatorScope, db: Database) -> Books:
-    """Rebuild balances from the postings and usage from the generations, in one snapshot, and compare."""
+    """Rebuild balances from the postings and usage from the generations, all of them, in one snapshot, and compare."""
     async with db.snapshot() as connection:
-        drift = await every(connection, "books_drift", {}, Drift)
-        usage_drift = await every(connection, "books_usage", {}, UsageDrift)
-        statement = await one(connection, "books_statement", {}, Statement)
-    assert statement is not None
-    return Books(statement=statement, drift=tuple(drift), usage_drift=tuple(usage_drift))
+        return await _check(connection, _ALL)
+
+
+async def check_books_since_close(operator: OperatorScope, db: Database) -> Books:
+    """As ``check_books``, with what was verified up to the last close taken as it was then."""
+    async with db.snapshot() as connection:
+        return await _check_since(connection, await one(connection, "find_books_close", {}, _Close))
 
 
 async def check_and_record_books(operator: OperatorScope, db: Database) -> Books:
-    """Check the books, and leave the result where readiness looks."""
-    books = await check_books(operator, db)
+    """Check the books from the last close on, leave the result where readiness looks, and close what balances."""
+    try:
+        async with db.snapshot(writes=True) as connection:
+            close = await one(connection, "find_books_close", {}, _Close)
+            books = await _check_since(connection, close)
+            if books.balances:
+                await _close(connection, close)
+    except SerializationFailure:  # another worker has closed them meanwhile
+        books = await check_books_since_close(operator, db)
     await db.run("record_books_check", {"problems": books.problems()})
     return books
+
+
+async def check_and_record_all_books(operator: OperatorScope, db: Database) -> Books:
+    """Check all of the books, and leave the result where readiness looks.
+
+    If they do not balance, what was closed is open again, so that no later check passes over it.
+    """
+    books = await check_books(operator, db)
+    if not books.balances:
+        await db.run("reopen_books", {})
+    await db.run("record_books_check", {"problems": books.problems()})
+    return books
+
+
+async def _check_since(connection: Connection, close: _Close | None) -> Books:
+    if close is None or close.transfer_id == 0:
+        return await _check(connection, _ALL)
+    return await _check(connection, _SINCE_CLOSE, closed_up_to=close.transfer_id)
+
+
+async def _check(connection: Connection, names: tuple[str, str, str], closed_up_to: int = 0) -> Books:
+    since = {"since": closed_up_to}
+    drift = await every(connection, names[0], since, Drift)
+    usage_drift = await every(connection, names[1], since, UsageDrift)
+    statement = await one(connection, names[2], since, Statement)
+    assert statement is not None
+    return Books(statement=statement, drift=tuple(drift), usage_drift=tuple(usage_drift), closed_up_to=closed_up_to)
+
+
+async def _close(connection: Connection, close: _Close | None) -> None:
+    """Close what this snapshot verified, as far as nothing can come to light in it any more."""
+    if close is None:
+        await run(connection, "open_books_close", {})
+    elif close.is_next_whole:
+        await run(connection, "close_books", {"since": close.transfer_id, "up_to": close.next_transfer_id})

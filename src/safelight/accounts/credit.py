@@ -11,6 +11,9 @@ from safelight.accounts.workspaces import no_such_workspace
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.scope import OperatorScope, WorkspaceScope
+from safelight.domain.text import read_line
+
+_MAX_REASON_CHARACTERS = 1000
 
 
 class CreditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +34,7 @@ async def add_credit(
     """
     if amount_nanos == 0:
         raise InvalidParameter("The amount is zero. Give an amount such as 25 or 0.50.", param="amount")
-    if not reason.strip():
-        raise InvalidParameter("Say what the credit is for.", param="reason")
+    read_line(reason, "reason", most=_MAX_REASON_CHARACTERS)
     params = {"workspace_id": to.workspace_id, "amount_nanos": amount_nanos, "reason": reason}
     try:
         row = await db.one("add_credit", params, tuple)

@@ -12,7 +12,9 @@ from safelight.accounts.workspaces import no_such_workspace
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound, RateLimited
 from safelight.domain.ids import new_api_key, read_api_key
+from safelight.domain.money import MAX_NANOS
 from safelight.domain.scope import Principal, Scope, WorkspaceScope
+from safelight.domain.text import read_line
 
 _REMEMBER_SECONDS = 0.9  # revocation must work within a second in every process
 _REMEMBER_KEYS = 10_000
@@ -51,8 +53,9 @@ async def create_key(
     expires_at: datetime | None = None,
 ) -> NewKey:
     """Make a key of the workspace. Raises ``InvalidParameter`` and ``NotFound``."""
-    if not 1 <= len(name) <= 100:
-        raise InvalidParameter("A key's name has 1 to 100 characters.", param="name")
+    read_line(name, "name", most=100)
+    if spend_cap_nanos is not None and not 0 <= spend_cap_nanos <= MAX_NANOS:
+        raise InvalidParameter("A key's spend cap is 0 dollars or more.", param="spend_cap")
     secret = new_api_key()
     key = read_api_key(secret)
     assert key is not None

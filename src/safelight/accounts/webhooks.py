@@ -116,9 +116,16 @@ async def enable_endpoint(scope: Scope, db: Database, endpoint_id: int) -> None:
 
 
 async def delete_endpoint(scope: Scope, db: Database, endpoint_id: int) -> None:
-    """Forget an endpoint and its log; what waits for it is not sent. Raises ``NotFound``."""
-    if await db.one("delete_endpoint", _named(scope, endpoint_id), tuple) is None:
+    """Forget an endpoint and its log; what waits for it is not sent. Raises ``NotFound``.
+
+    A long log goes a batch at a time. The endpoint is off meanwhile; broken off, the same call goes on.
+    """
+    params = {"endpoint_id": endpoint_id}
+    if not await db.run("close_endpoint", {**params, "workspace_id": scope.workspace_id}):
         raise _no_such_endpoint(endpoint_id)
+    while (batch := await db.one("forget_deliveries", params, tuple)) and batch[0]:
+        pass
+    await db.run("delete_endpoint", params)
 
 
 async def list_deliveries(
@@ -132,7 +139,10 @@ async def list_deliveries(
     """The log, newest first: ``most`` lines of it."""
     if state is not None and state not in STATES:
         raise InvalidParameter(f"There is no state {state!r}. Use one of: {', '.join(STATES)}.", param="state")
-    params = {"workspace_id": scope.workspace_id, "endpoint_id": endpoint_id, "state": state, "most": most}
+    of_which = {"states": list(STATES) if state is None else [state], "most": most}
+    if scope.workspace_id is None and endpoint_id is None:
+        return await db.all("list_all_deliveries", of_which, DeliveryRecord)
+    params = {"workspace_id": scope.workspace_id, "endpoint_id": endpoint_id, **of_which}
     return await db.all("list_deliveries", params, DeliveryRecord)
 
 
@@ -143,9 +153,13 @@ async def redeliver(
 
     The event keeps its id. Raises ``NotFound`` for a delivery that is not there or whose endpoint is disabled.
     """
-    params = {"id": delivery_id, "endpoint_id": endpoint_id, "workspace_id": scope.workspace_id}
+    scoped = {"workspace_id": scope.workspace_id}
     async with db.connection() as connection, connection.transaction():
-        made = [row[0] for row in await every(connection, "redeliver", params, tuple)]
+        if delivery_id is not None:
+            rows = await every(connection, "redeliver", {**scoped, "id": delivery_id}, tuple)
+        else:
+            rows = await every(connection, "redeliver_failed", {**scoped, "endpoint_id": endpoint_id}, tuple)
+        made = [row[0] for row in rows]
         await one(connection, "wake_deliveries", {}, tuple)
     if delivery_id is not None and not made:
         raise NotFound(

@@ -41,7 +41,7 @@ async def create_workspace(operator: OperatorScope, db: Database, name: str) -> 
 
 async def workspace_scope(operator: OperatorScope, db: Database, name: str) -> WorkspaceScope:
     """The scope of the workspace of that name. Raises ``NotFound``."""
-    found = await db.one("find_workspace", {"name": name}, tuple)
+    found = await db.one("find_workspace", {"name": name}, tuple) if _NAME.fullmatch(name) else None
     if found is None:
         raise no_such_workspace(name)
     return WorkspaceScope(found[0])

@@ -2,6 +2,8 @@
 
 app         the ASGI application, put together from the dialects that wiring hands it
 dialect     what a dialect is: its routes, and the shape of its errors
+paths       one spelling of a path, for routes and links alike
+headers     headers that mean one thing come once
 routing     from a path and a method to a handler, and from what it raises to an answer
 auth        what the routes share, and whose request it is
 bodies      reading a request body strictly
@@ -12,6 +14,7 @@ answer      JSON answers, with exact amounts, and streams of events
 downloads   signed links to files
 ranges      conditional and range requests (RFC 9110)
 reference   a dialect described: a document for machines, a page for people
+schemas     the schemas of wire structs, as generators of clients want them
 health      whether the process lives and can serve
 fair_use    what one address may take
 access      request ids and the access log

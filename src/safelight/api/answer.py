@@ -21,6 +21,19 @@ def json_response(body: object, *, status: int = 200, headers: Mapping[str, str]
     return Response(encode(body), status_code=status, headers=headers, media_type="application/json")
 
 
+def head_of(response: Response) -> Response:
+    """What HEAD gets of an answer to GET: all of its headers and nothing else (RFC 9110, section 9.3.2).
+
+    A stream is not begun: whoever asks for its head does not wait for what is in it.
+    """
+    if isinstance(response, StreamingResponse):
+        headers = response.raw_headers
+        response = Response(status_code=response.status_code)
+        response.raw_headers = headers
+    response.body = b""
+    return response
+
+
 def event_stream(events: AsyncIterator[bytes]) -> Response:
     """Server-sent events, each sent as soon as it is there. What makes them is closed when the client leaves."""
     return StreamingResponse(events, headers=_UNBUFFERED, media_type="text/event-stream")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
-from starlette.types import ASGIApp
+from granian.utils.proxies import wrap_asgi_with_proxy_headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from safelight.api import health
 from safelight.api.access import AccessLog
 from safelight.api.auth import STATE, ApiState
 from safelight.api.dialect import DIALECTS, Dialect, in_order
-from safelight.api.downloads import Downloads
+from safelight.api.downloads import DownloadHeaders, Downloads
 from safelight.api.fair_use import FairUse
+from safelight.api.headers import HeadersOnce
+from safelight.api.paths import Paths
 from safelight.api.routing import make_router
+from safelight.node.connections import Peer
 
 
 def make_app(
@@ -23,10 +27,15 @@ def make_app(
     *,
     most_open: int,
     most_refusals: int,
+    capacity: int = 8192,
+    proxies: Sequence[str] = (),
+    answering: Callable[[Peer], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> ASGIApp:
     """The application. ``open_state`` is entered when the server starts, and left when it stops.
 
-    ``most_open``: requests that one address may have open. ``most_refusals``: wrong keys it may send in a minute.
+    ``most_open``: requests that one address may have open, of ``capacity`` in all. ``most_refusals``: wrong keys it may
+    send in a minute. ``proxies``: networks whose word on whom they speak for is believed. ``answering`` is entered for
+    each request, with the connection it came on.
     """
 
     ordered = in_order(dialects)
@@ -37,5 +46,14 @@ def make_app(
             yield {STATE: state, DIALECTS: ordered}
 
     routes = [*health.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
-    app = Downloads(make_router(routes, lifespan))
-    return AccessLog(FairUse(app, most_open=most_open, most_refusals=most_refusals))
+    answers = Downloads(make_router(routes, lifespan))
+    fair = FairUse(answers, most_open=most_open, capacity=capacity, most_refusals=most_refusals)
+    app: ASGIApp = AccessLog(Paths(DownloadHeaders(HeadersOnce(fair))))
+    if proxies:
+        app = wrap_asgi_with_proxy_headers(app, list(proxies))
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        with answering(scope["client"]) if scope.get("client") else nullcontext():
+            await app(scope, receive, send)
+
+    return answer

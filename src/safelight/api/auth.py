@@ -9,7 +9,11 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from safelight.accounts.keys import Authenticator
+from safelight.api.waits import BodyMemory, Waits
+from safelight.domain.errors import InvalidParameter
+from safelight.domain.numbers import number_within
 from safelight.domain.scope import Principal
+from safelight.domain.text import quoted
 from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import RunServices, SubmitServices, ViewServices
@@ -24,8 +28,8 @@ _PRINCIPAL = "safelight.principal"
 
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
-    """One API process. ``accel_prefix``: nginx in front sends local files from there. ``redirects``: an object store
-    sends its own."""
+    """One API process. ``public_url``: the address that clients reach it at. ``accel_prefix``: nginx in front sends
+    local files from there. ``redirects``: an object store sends its own."""
 
     submitting: SubmitServices
     running: RunServices
@@ -33,6 +37,9 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     keeping: KeepingServices
     runner: Runner
     authenticator: Authenticator
+    waits: Waits = msgspec.field(default_factory=Waits)
+    body_memory: BodyMemory = msgspec.field(default_factory=BodyMemory)
+    public_url: str = "/"
     accel_prefix: str | None = None
     redirects: bool = False
 
@@ -73,3 +80,12 @@ def query_value(request: Request, name: str, default: str) -> str: ...
 def query_value(request: Request, name: str, default: str | None = None) -> str | None:
     """A parameter of the query, the first of several with one name."""
     return next(iter(request.query_params.getlist(name)), default)
+
+
+def query_number(request: Request, name: str, default: int, *, least: int, most: int, unit: str = "") -> int:
+    """As ``query_value``, a whole number within its bounds. Raises ``InvalidParameter``."""
+    text = query_value(request, name, str(default))
+    number = number_within(text, least, most)
+    if number is None:
+        raise InvalidParameter(f"{name} {quoted(text)} is not supported. Use {least} to {most}{unit}.", param=name)
+    return number

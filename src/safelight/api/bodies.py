@@ -11,47 +11,69 @@ from typing import NoReturn, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from safelight.api.auth import api_state, principal
 from safelight.api.faults import fault_in
-from safelight.domain.errors import InvalidParameter, RequestTimeout, RequestTooLarge
-from safelight.domain.text import cut
+from safelight.api.waits import hold
+from safelight.domain.errors import InvalidParameter, RequestTimeout, RequestTooLarge, UnsupportedCoding
+from safelight.domain.headers import coding_in
+from safelight.domain.numbers import json_integer, json_number, whole_number
+from safelight.domain.text import cut, quoted
 
 MAX_BODY_BYTES = 25 * 1024 * 1024
 MAX_DEPTH = 32
 BODY_SECONDS = 60.0
+PAUSE_SECONDS = 15.0
 LARGE_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
+_LARGE_AT_ONCE = asyncio.Semaphore(2)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_MAX_DIGITS = 40  # more than any parameter takes, and few enough that reading them costs nothing
+# How a document of another encoding begins: with a byte order mark, or its first character, which is ASCII (RFC 4627,
+# section 3). UTF-32 goes first, as its mark begins like that of UTF-16.
+_OTHER_ENCODINGS = (
+    ("UTF-32", re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|\0\0\0[^\0]|[^\0]\0\0\0")),
+    ("UTF-16", re.compile(rb"\xff\xfe|\xfe\xff|\0[^\0]|[^\0]\0")),
+)
 
 
 async def read_body(request: Request, into: type[T]) -> tuple[T, bytes]:
-    """The body as ``into``, and its bytes as they came. Raises ``InvalidParameter`` or ``ParameterMissing``."""
+    """The body as ``into``, and its bytes as they came.
+
+    Raises ``InvalidParameter``, ``ParameterMissing`` or ``UnsupportedCoding``, or what says that it did not arrive.
+    """
+    if coding := coding_in(", ".join(request.headers.getlist("content-encoding"))):
+        raise UnsupportedCoding(
+            f"The request body is in the content coding {quoted(coding)}. Send it as it is, without Content-Encoding."
+        )
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        with api_state(request).waits.place(principal(request)):
             raw = await _received(request)
     except TimeoutError:
         raise RequestTimeout from None
     except ClientDisconnect:
         raise InvalidParameter("The body ended before the length that was announced.") from None
-    if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice
-        return await asyncio.to_thread(parse_body, raw, into), raw
+    if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice, and some times its size in memory
+        async with _LARGE_AT_ONCE:
+            return await asyncio.to_thread(parse_body, raw, into), raw
     return parse_body(raw, into), raw
 
 
 async def _received(request: Request) -> bytes:
     """The body, which is refused as soon as it is known to be over the limit."""
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+    if (whole_number(request.headers.get("content-length", "")) or 0) > MAX_BODY_BYTES:
         raise RequestTooLarge
-    pieces, size_bytes = [], 0
-    async for piece in request.stream():
-        pieces.append(piece)
-        size_bytes += len(piece)
-        if size_bytes > MAX_BODY_BYTES:
-            raise RequestTooLarge
-    return b"".join(pieces)
+    take = hold(request, api_state(request).body_memory.of(principal(request)))
+    raw, now = bytearray(), asyncio.get_running_loop().time
+    ends_at = now() + BODY_SECONDS
+    async with asyncio.timeout(PAUSE_SECONDS) as patience:
+        async for piece in request.stream():
+            take(len(piece))
+            raw += piece
+            if len(raw) > MAX_BODY_BYTES:
+                raise RequestTooLarge
+            patience.reschedule(min(now() + PAUSE_SECONDS, ends_at))
+    return bytes(raw)
 
 
 def parse_body(raw: bytes, into: type[T]) -> T:
@@ -66,26 +88,41 @@ def parse_body(raw: bytes, into: type[T]) -> T:
 
 
 def parse_json(raw: bytes) -> object:
-    """A JSON document in UTF-8, without NaN, duplicate keys, lone surrogates, NUL or absurd nesting."""
+    """A JSON document in UTF-8, without NaN, duplicate keys, lone surrogates, NUL or absurd nesting.
+
+    A byte order mark before it is passed over, as RFC 8259, section 8.1, lets a parser do.
+    """
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8").lstrip("\ufeff")
         if not text.strip():
             raise InvalidParameter("The body is empty. Send a JSON object.")
         document: object = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_not_json, parse_int=_whole_number
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_not_json,
+            parse_int=json_integer,
+            parse_float=json_number,
         )
         if "\\u" in text or "\0" in text:
             _check_strings(document, 0)
     except RecursionError:
         raise InvalidParameter(f"The body is nested too deeply; {MAX_DEPTH} levels are more than enough.") from None
     except UnicodeDecodeError:
-        raise InvalidParameter("The body is not UTF-8. Send JSON encoded as UTF-8.") from None
+        raise _other_encoding(raw) from None
     except json.JSONDecodeError as error:
+        if "\0" in text[:4]:
+            raise _other_encoding(raw) from None
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidParameter(f"The body is not valid JSON at {where}. Send a JSON object (RFC 8259).") from None
     except ValueError as error:
         raise InvalidParameter(f"The body is not valid JSON: {error}.") from None
     return document
+
+
+def _other_encoding(raw: bytes) -> InvalidParameter:
+    """What is said of a document that is not UTF-8; its encoding is named where its first bytes tell."""
+    name = next((name for name, begins in _OTHER_ENCODINGS if begins.match(raw)), None)
+    return InvalidParameter(f"The body is {name or 'not UTF-8'}. Send JSON encoded as UTF-8.")
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -99,12 +136,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _not_json(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _whole_number(digits: str) -> int:
-    if len(digits) > _MAX_DIGITS:
-        raise ValueError(f"a number has {len(digits)} digits; use at most {_MAX_DIGITS}")
-    return int(digits)
 
 
 def _check_strings(value: object, depth: int) -> None:

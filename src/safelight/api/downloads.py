@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import structlog
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.api.auth import ApiState, state_of
 from safelight.api.errors import error_response
@@ -33,7 +33,7 @@ from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNot
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.domain.ports import PresignedStore
 from safelight.keeping.download import find_file
-from safelight.keeping.expire import delete_delivered
+from safelight.keeping.expire import claim_end, delete_delivered, release_end
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
 from safelight.keeping.thumbnails import VARIANT, thumbnail_of
@@ -45,14 +45,40 @@ Fields = Mapping[bytes, bytes]
 _BELOW = "/v2/downloads/"
 _LONGEST_REDIRECT_SECONDS = 3600
 _NEWS_SECONDS = 0.02
-_ALWAYS: Fields = {
-    b"content-security-policy": b"default-src 'none'; sandbox",
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"access-control-allow-origin": b"*",
-    b"access-control-expose-headers": b"accept-ranges, content-length, content-range, etag",
-    b"cross-origin-resource-policy": b"cross-origin",
+_METHODS = "GET, HEAD, OPTIONS"
+
+_ALWAYS = [
+    # A browser that opens a link makes a page of its own around it: that one may play the link, and lay it out.
+    (b"content-security-policy", b"default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"accept-ranges, allow, content-disposition, content-length, content-range, etag, retry-after, "
+        b"x-request-id, x-should-retry",
+    ),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+]
+_PREFLIGHT = {
+    "allow": _METHODS,
+    "access-control-allow-methods": _METHODS,
+    "access-control-allow-headers": "*, authorization",  # which ``*`` does not cover (Fetch, section 3.3.4)
+    "access-control-max-age": "86400",
 }
+
+
+class DownloadHeaders:
+    """Wraps an ASGI app: every answer below ``/v2/downloads``, whoever makes it, may be read by scripts of any origin,
+    without credentials, and gives whoever opens it no authority."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_below(scope):
+            send = _with_headers(send)
+        await self._app(scope, receive, send)
 
 
 class Downloads:
@@ -66,26 +92,43 @@ class Downloads:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and f"{scope['path']}/".startswith(_BELOW):
+        if scope["type"] == "http" and _is_below(scope):
             await _answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
+def _is_below(scope: Scope) -> bool:
+    return f"{scope['path']}/".startswith(_BELOW)
+
+
+def _with_headers(send: Send) -> Send:
+    """``send``, with the headers in its answer that every download has."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *_ALWAYS]
+        await send(message)
+
+    return send_with_headers
+
+
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["method"] == "OPTIONS":
+        await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
+        return
     try:
         if scope["method"] not in ("GET", "HEAD"):
-            raise MethodNotAllowed("A download takes GET and HEAD.")
-        path = scope["path"].strip("/").split("/")[2:]
-        found = await _find(state_of(scope).keeping, path, scope["query_string"])
+            raise MethodNotAllowed(f"{scope['method']} is not supported here. Use: {_METHODS}.")
+        found = await _find(state_of(scope).keeping, scope["path"].split("/")[3:], scope["query_string"])
     except Exception as error:
-        allow = {"allow": "GET, HEAD"} if isinstance(error, MethodNotAllowed) else None
+        allow = {"allow": _METHODS} if isinstance(error, MethodNotAllowed) else None
         await error_response(scope, error, allow)(scope, receive, send)
     else:
-        await send_file(found, scope, receive, send)
+        await _send_file(found, scope, receive, send)
 
 
-async def send_file(found: FileToSend, scope: Scope, receive: Receive, send: Send) -> None:
+async def _send_file(found: FileToSend, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a GET or HEAD with a file: whole, in ranges, or only its headers, as the request's headers ask."""
     sending = _Sending(state_of(scope), found, scope, receive, send)
     try:
@@ -104,7 +147,7 @@ class FileResponse(Response):
         self._found = found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_file(self._found, scope, receive, send)
+        await _send_file(self._found, scope, receive, _with_headers(send))
 
 
 async def _find(services: KeepingServices, path: list[str], query: bytes) -> FileToSend:
@@ -161,7 +204,7 @@ class _Sending:
 
     async def _is_left_to_others(self) -> bool:
         """Whether nginx, or the object store, was told to send the file itself."""
-        if not self._found.is_stored or b"if-range" in self._asked:
+        if not self._found.is_stored or b"if-range" in self._asked or b"if-match" in self._asked:
             return False  # only we notice a complete delivery, and only we know our ETag
         if self._state.accel_prefix and self._store.local_path(self._found.key):
             location = f"{self._state.accel_prefix.rstrip('/')}/{quote(self._found.key)}".encode()
@@ -216,9 +259,46 @@ class _Sending:
             await self._without_bytes(200, fields)
             return
         self._start(200, fields)
-        is_delivered = await self._bytes(self._stored(Part(0, found.size_bytes)), found.size_bytes)
-        if is_delivered and not found.is_stored:
-            await delete_delivered(self._state.keeping, found.generation_id, found.index)
+        if found.is_stored:
+            await self._bytes(self._stored(Part(0, found.size_bytes)), found.size_bytes)
+        else:
+            await self._whole_once()
+
+    async def _whole_once(self) -> None:
+        """The whole of a file that is delivered once, and its deletion.
+
+        Of several downloads at once one gets the last piece. The others end short of it, or with ``DownloadExpired``
+        where nothing was sent yet; so a download that breaks off takes nothing from one that goes on or comes later.
+        """
+        found, services = self._found, self._state.keeping
+        is_claimed = False
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            nonlocal is_claimed
+            left_bytes = found.size_bytes
+            async with contextlib.aclosing(self._stored(Part(0, found.size_bytes))) as stored:
+                async for piece in stored:
+                    left_bytes -= len(piece)
+                    if not left_bytes:
+                        if self.has_begun:  # news of a client that left comes from another thread: wait for it
+                            await asyncio.sleep(_NEWS_SECONDS)
+                        if self._has_left:
+                            return
+                        is_claimed = await claim_end(services, found.generation_id, found.index)
+                        if not is_claimed and self.has_begun:
+                            return
+                        if not is_claimed:
+                            raise DownloadExpired("The file is delivered once, and another download was first.")
+                    yield piece
+
+        is_sent = False
+        try:
+            is_sent = await self._bytes(pieces(), found.size_bytes)
+        finally:
+            if is_claimed and is_sent:
+                await delete_delivered(services, found.generation_id, found.index)
+            elif is_claimed:
+                await release_end(services, found.generation_id, found.index)
 
     async def _parts(self, decision: Parts) -> None:
         framing = frame(
@@ -253,10 +333,6 @@ class _Sending:
             async with contextlib.aclosing(pieces):
                 async for piece in pieces:
                     left_bytes -= len(piece)
-                    if watch is not None and not left_bytes and not self._found.is_stored:
-                        # News of a client that left comes from another thread: wait for it before the end of what is
-                        # delivered once.
-                        await asyncio.sleep(_NEWS_SECONDS)
                     if self._has_left:
                         return False
                     if watch is None and left_bytes:
@@ -298,5 +374,4 @@ def _common_headers(found: FileToSend) -> Fields:
         b"accept-ranges": b"bytes",
         b"cache-control": b"private, max-age=%d" % seconds_left,
         b"content-disposition": f'inline; filename="{file_name}"'.encode(),
-        **_ALWAYS,
     }

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.api.access import request_id
-from safelight.api.answer import json_response
+from safelight.api.answer import head_of, json_response
 from safelight.api.dialect import dialect_at
 from safelight.domain.errors import InternalError, Kind, SafelightError
 
@@ -27,6 +27,7 @@ STATUS_OF_KIND: dict[Kind, int] = {
     Kind.CONFLICT: 409,
     Kind.GONE: 410,
     Kind.TOO_LARGE: 413,
+    Kind.UNSUPPORTED: 415,
     Kind.REFUSED: 422,
     Kind.TOO_MANY: 429,
     Kind.INTERNAL: 500,
@@ -44,12 +45,17 @@ def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | 
     if not isinstance(error, SafelightError):
         log.error("unhandled error", exc_info=error)
         error = InternalError(f"Something broke on our side. Report request {request_id()} with what you sent.")
+    if error.detail is not None:
+        log.error("what a client is not told", error=error.code, reason=error.detail)
     status = STATUS_OF_KIND[error.kind]
     answer: dict[str, str] = dict(headers or {})
     if status == 401:
         answer["www-authenticate"] = "Bearer"
+    if status == 415:
+        answer["accept-encoding"] = "identity"  # RFC 9110, section 15.5.16
     if error.retry_after_seconds is not None:
         answer["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if status == 409 or status >= 500:
         answer.setdefault("x-should-retry", "true" if error.retryable else "false")
-    return json_response(dialect_at(scope).error_body(error), status=status, headers=answer)
+    response = json_response(dialect_at(scope).error_body(error), status=status, headers=answer)
+    return head_of(response) if scope["method"] == "HEAD" else response

@@ -59,7 +59,8 @@ def _json_type(kind: Any) -> type:
 
 
 def _fault_in_union(value: object, kinds: Iterable[Any], path: str) -> Fault | None:
-    kinds = [kind for kind in kinds if kind is not msgspec.UnsetType]
+    # That null is as good as nothing is not worth a word.
+    kinds = [kind for kind in kinds if kind is not msgspec.UnsetType and (value is None or kind is not type(None))]
     faults = [fault_in(value, kind, path) for kind in kinds]
     if None in faults:
         return None

@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+from safelight.domain.numbers import whole_number
+
 MAX_RANGES: Final = 8
 """A request for more gets the whole file: section 14.2 lets a server ignore a set of many ranges."""
 
@@ -21,7 +23,6 @@ _TAG = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|\Z)'
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BOUNDARY = re.compile(r"[0-9A-Za-z]{16,70}")
-_FAR: Final = 10**18  # beyond every file; longer numbers are not worth converting
 
 
 class NotModified(msgspec.Struct, frozen=True):
@@ -172,18 +173,11 @@ def _parsed(field: str) -> list[tuple[int | None, int | None]] | None:
         match = _SPEC.fullmatch(spec)
         if match is None or spec == "-":
             return None
-        first, last = _number(match[1]), _number(match[2])
+        first, last = whole_number(match[1]), whole_number(match[2])
         if first is not None and last is not None and last < first:
             return None
         specs.append((first, last))
     return specs
-
-
-def _number(digits: str) -> int | None:
-    if not digits:
-        return None
-    significant = digits.lstrip("0")
-    return int(significant or "0") if len(significant) < 19 else _FAR
 
 
 def _resolved(first: int | None, last: int | None, size_bytes: int) -> Part | None:

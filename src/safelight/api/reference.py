@@ -14,9 +14,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from safelight.api.dialect import Route
-
-Document = dict[str, Any]
+from safelight.api.auth import api_state
+from safelight.api.dialect import Handler, Route
+from safelight.api.schemas import Document
 
 _CODE = re.compile(r"`([^`]+)`")
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -38,20 +38,46 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     bodies: Mapping[str, Mapping[str, Any]]
 
 
-def reference_routes(describe: Callable[[], Description], *, document: str, page: str) -> tuple[Route, Route]:
-    """Two routes for anybody to read: the document at one path, the page at the other."""
+def reference_routes(describe: Callable[[str], Description], *, document: str, page: str) -> tuple[Route, ...]:
+    """Routes for anybody to read: the document at one path, the page at the other, and ``/`` leads to the page.
+
+    ``describe`` is told the address that clients reach the API at.
+    """
 
     @functools.cache
-    def made_page() -> str:
-        return html_page(describe(), document_path=document)
+    def made_document(public_url: str) -> bytes:
+        return msgspec.json.encode(describe(public_url).document)
 
-    async def get_document(_: Request) -> Response:
-        return Response(msgspec.json.encode(describe().document), media_type="application/json")
+    @functools.cache
+    def made_page(public_url: str) -> str:
+        return html_page(describe(public_url), document_path=document)
 
-    async def get_page(_: Request) -> Response:
-        return HTMLResponse(made_page(), headers={"content-security-policy": _POLICY})
+    async def get_document(request: Request) -> Response:
+        return Response(made_document(api_state(request).public_url), media_type="application/json")
 
-    return Route("GET", document, get_document, needs_key=False), Route("GET", page, get_page, needs_key=False)
+    async def get_page(request: Request) -> Response:
+        page = made_page(api_state(request).public_url)
+        return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+
+    async def lead_there(_: Request) -> Response:
+        # Relative: whoever put this service below a path of theirs stays there.
+        return Response(status_code=307, headers={"location": page.lstrip("/")})
+
+    handlers = {document: get_document, page: get_page, "/": lead_there}
+    gets = [Route("GET", path, handler, needs_key=False) for path, handler in handlers.items()]
+    heads = [Route("HEAD", path, _without_body(handler), needs_key=False) for path, handler in handlers.items()]
+    return (*gets, *heads)
+
+
+def _without_body(handler: Handler) -> Handler:
+    """The same for HEAD: the headers of the answer, and none of its body."""
+
+    async def answer(request: Request) -> Response:
+        response = await handler(request)
+        response.body = b""
+        return response
+
+    return answer
 
 
 def html_page(description: Description, *, document_path: str) -> str:
@@ -195,7 +221,7 @@ def _kind(spec: Description, schema: Document) -> str:
     if "enum" in schema:
         return " | ".join(str(value) for value in schema["enum"])
     if "anyOf" in schema:
-        return " or ".join(_kind(spec, item) for item in schema["anyOf"])
+        return " or ".join(_kind(spec, item) for item in schema["anyOf"] if item.get("type") != "null")
     if schema.get("type") == "array":
         item = _resolve(spec, schema["items"])
         fields = ", ".join(item.get("properties", {}))

@@ -4,50 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 from starlette.types import Lifespan, Receive, Scope, Send
 
+from safelight.api.answer import head_of
 from safelight.api.auth import require_key
 from safelight.api.dialect import Route
 from safelight.api.errors import error_response
 from safelight.domain.errors import MethodNotAllowed, NotFound
 from safelight.domain.text import cut
 
+_CLIENT_LEFT = 499  # nobody gets it; the access log tells it
+
 
 def make_router(routes: Iterable[Route], lifespan: Lifespan[None]) -> Router:
-    """The router. A fixed word in a path goes before a parameter; a doubled or trailing slash makes no difference."""
+    """The router. A fixed word in a path goes before a parameter. Paths come to it in their one spelling."""
     by_path: dict[str, list[Route]] = {}
     for route in routes:
         by_path.setdefault(route.path, []).append(route)
     fixed_first = sorted(by_path, key=lambda path: [part.startswith("{") for part in path.split("/")])
 
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        tidy = "/" + "/".join(part for part in path.split("/") if part)
-        if path.startswith("/") and path != tidy:
-            await router({**scope, "path": tidy}, receive, send)
-            return
-        error = NotFound(f"There is nothing at {cut(path)}. /docs lists what there is.")
+        error = NotFound(f"There is nothing at {cut(scope['path'])}. /docs lists what there is.")
         await error_response(scope, error)(scope, receive, send)
 
     paths = [PathRoute(path, Endpoint(by_path[path])) for path in fixed_first]
-    router = Router(paths, redirect_slashes=False, default=not_found, lifespan=lifespan)
-    return router
+    return Router(paths, redirect_slashes=False, default=not_found, lifespan=lifespan)
 
 
 class Endpoint:
-    """What one path takes, by method, as an ASGI application. Whatever a handler raises is answered."""
+    """What one path takes, by method, as an ASGI application. Whatever a handler raises is answered.
+
+    HEAD goes where GET goes, and its handler sees which of the two it is: one that waits, or notes that somebody has
+    seen what it tells, does so for GET alone.
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = {route.method: route for route in routes}
+        if "GET" in self._routes:
+            self._routes["HEAD"] = self._routes["GET"]
         self._allowed = ", ".join(sorted([*self._routes, "OPTIONS"]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = await self._answer(Request(scope, receive, send))
+        except ClientDisconnect:
+            response = Response(status_code=_CLIENT_LEFT)
         except Exception as error:
             response = error_response(scope, error)
         await response(scope, receive, send)
@@ -57,7 +62,8 @@ class Endpoint:
         if route is not None:
             if route.needs_key:
                 await require_key(request)
-            return await route.handler(request)
+            response = await route.handler(request)
+            return head_of(response) if request.method == "HEAD" else response
         allow = {"allow": self._allowed}
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=allow)

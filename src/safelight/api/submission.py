@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import msgspec
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from safelight.api.auth import api_state, principal
 from safelight.api.bodies import LARGE_BYTES, read_body
+from safelight.api.departure import watched
 from safelight.api.errors import error_response
-from safelight.domain.errors import SafelightError, ServiceUnavailable
+from safelight.api.waits import hold, let_go
+from safelight.domain.errors import Crowded, SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
+from safelight.domain.numbers import whole_number
 from safelight.domain.request import Request
 from safelight.lifecycle.accept import Accepted, rate_window
-from safelight.lifecycle.make import Made, make_image
+from safelight.lifecycle.make import Made, outcome
 from safelight.lifecycle.services import RateWindow
 from safelight.lifecycle.submit import Submission, submit
 
@@ -33,14 +37,13 @@ async def read_submission(request: HttpRequest, into: type[Body]) -> Submission:
     """The request's body and headers, read strictly."""
     body, raw = await read_body(request, into)
     asked = body.request()
-    retries = request.headers.get("x-stainless-retry-count", "0")
     return Submission(
         principal=principal(request),
         request=asked,
         # The same bytes are another request where another call is made of them.
         body_sha256=await _digest(f"{asked.type}\n".encode(), raw),
         idempotency_key=request.headers.get("idempotency-key"),
-        retry_count=int(retries) if retries.isascii() and retries.isdecimal() and len(retries) < 4 else 0,
+        retry_count=whole_number(request.headers.get("x-stainless-retry-count", "")) or 0,
     )
 
 
@@ -55,15 +58,25 @@ async def _digest(call: bytes, raw: bytes) -> bytes:
 
 async def accept(request: HttpRequest, submission: Submission) -> Accepted:
     """Accept what was read from the request, unless its client leaves first. Raises what ``submit`` raises."""
-    async with _watched(request) as has_left:
-        return await submit(api_state(request).submitting, submission, has_left=has_left)
+    async with watched(request) as departed:
+        return await submit(api_state(request).submitting, submission, has_left=departed.is_set)
 
 
 async def make(request: HttpRequest, submission: Submission) -> Made:
-    """Accept an image and wait for its end. Raises what ``make_image`` raises."""
-    state = api_state(request)
-    async with _watched(request) as has_left:
-        return await make_image(state.submitting, state.viewing, state.runner, submission, has_left=has_left)
+    """Accept an image and wait for its end. Raises what ``make_image`` raises.
+
+    Once it is accepted its pictures are kept, and what they took of memory is let go.
+    """
+    state, sender = api_state(request), submission.principal
+    async with watched(request) as departed:
+        accepted = await submit(state.submitting, submission, has_left=departed.is_set)
+        msgspec.structs.force_setattr(submission.request, "images", ())
+        let_go(request)
+        if accepted.is_replay:
+            hold(request, state.waits.place(sender))
+        return await outcome(
+            state.submitting, state.viewing, state.runner, submission, accepted, has_left=departed.is_set
+        )
 
 
 async def with_rate_headers(
@@ -72,6 +85,9 @@ async def with_rate_headers(
     """The answer, or its error, with the workspace's rate limit in its headers."""
     try:
         response = await answer()
+    except (Crowded, ServiceUnavailable) as error:
+        # There may be many of these, or the database may be away: nobody waits for it once more.
+        return error_response(request.scope, error)
     except SafelightError as error:
         response = error_response(request.scope, error)
     if "x-ratelimit-limit" not in response.headers:
@@ -96,26 +112,9 @@ def accepted_headers(accepted: Accepted) -> dict[str, str]:
     return rate_headers(accepted.window) | ({"idempotent-replayed": "true"} if accepted.is_replay else {})
 
 
-def failure_response(request: HttpRequest, submission: Submission, made: Made, error: SafelightError) -> Response:
+def failure_response(request: HttpRequest, made: Made, error: SafelightError) -> Response:
     """The answer for an image that came to nothing."""
     headers = accepted_headers(made.accepted)
-    if submission.idempotency_key is not None:  # under the same key nothing else will come of it
+    if made.is_final:  # under the same key nothing else will come of it
         headers["x-should-retry"] = "false"
     return error_response(request.scope, error, headers)
-
-
-@contextlib.asynccontextmanager
-async def _watched(request: HttpRequest) -> AsyncIterator[Callable[[], bool]]:
-    """Whether the client has left, while inside. The request's body must have been read."""
-    departed = asyncio.Event()
-
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        departed.set()
-
-    watching = asyncio.create_task(watch(), name="departure")
-    try:
-        yield departed.is_set
-    finally:
-        watching.cancel()

@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
 from safelight.blobs.checks import check_key, check_prefix, check_range, is_key
-from safelight.domain.errors import ServiceUnavailable
+from safelight.domain.errors import ServiceUnavailable, StoreFull
 from safelight.domain.ports import BlobFacts
 
 CHUNK_BYTES: Final = 112 * 1024
@@ -210,7 +210,9 @@ class LocalStore:
             raise _absent(key)
         if facts.st_size >= size_bytes:
             return file
-        raise ServiceUnavailable(f"The stored object {key} is shorter than the {size_bytes} bytes it should have.")
+        raise ServiceUnavailable(
+            detail=f"The stored object {key} is shorter than the {size_bytes} bytes it should have."
+        )
 
     def _get(self, key: str) -> bytes:
         with _store_errors(key):
@@ -282,7 +284,7 @@ class LocalStore:
             with _store_errors():
                 self._store(key, partial(_write, content))
             if self._get(key) != content:
-                raise ServiceUnavailable("The media folder gave back other bytes than were written.")
+                raise ServiceUnavailable(detail="The media folder gave back other bytes than were written.")
         finally:
             self._delete([key])
 
@@ -359,7 +361,8 @@ class _store_errors:  # noqa: N801  (used as a function; one made of a generator
             return
         if self._key is not None and error.errno in _ABSENT:
             raise _absent(self._key) from None
-        raise ServiceUnavailable(_failure(error)) from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (StoreFull if is_full else ServiceUnavailable)(detail=_failure(error)) from error
 
 
 def _failure(error: OSError) -> str:
@@ -404,7 +407,7 @@ def _read(file: _Descriptor, start: int, size_bytes: int) -> bytes:
     with _store_errors():
         chunk = os.pread(file.number, size_bytes, start)
     if not chunk:
-        raise ServiceUnavailable("A stored object became shorter while it was read.")
+        raise ServiceUnavailable(detail="A stored object became shorter while it was read.")
     return chunk
 
 

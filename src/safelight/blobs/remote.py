@@ -101,7 +101,8 @@ class RemoteStore:
             with self._store_errors(key):
                 result = await obstore.get_async(self._bucket, key, options=options)
             if result.range[1] != end:
-                raise ServiceUnavailable(f"The stored object {key} is shorter than the {end} bytes it should have.")
+                short = f"The stored object {key} is shorter than the {end} bytes it should have."
+                raise ServiceUnavailable(detail=short)
             if e_tag := result.meta["e_tag"]:
                 options["if_match"] = e_tag  # a continuation must be of the same object
             reason: Exception = ConnectionError("the connection ended early")
@@ -175,7 +176,7 @@ class RemoteStore:
         with self._store_errors():
             await obstore.put_async(self._bucket, key, content)
             if await self.get(key) != content:
-                raise ServiceUnavailable("The object store gave back other bytes than were written.")
+                raise ServiceUnavailable(detail="The object store gave back other bytes than were written.")
             await obstore.delete_async(self._bucket, key)
 
     async def presigned_url(self, key: str, expires_seconds: int) -> str:
@@ -203,7 +204,7 @@ class RemoteStore:
         reason = _reason(str(error))
         for value in self._hidden:
             reason = reason.replace(value, "***")
-        return ServiceUnavailable(f"The object store failed: {reason}.")
+        return ServiceUnavailable(detail=f"The object store failed: {reason}.")
 
 
 def _is_unsatisfiable(error: BaseException | None) -> bool:

@@ -8,6 +8,7 @@ up           everything in one foreground command: ``supervisor`` keeps its proc
 serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
+checks       what a start needs
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, books
              accounts
@@ -20,9 +21,12 @@ webhooks     who is told of events, and how that went
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
+import traceback
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -30,6 +34,7 @@ from cyclopts import App, CycloptsError
 
 from safelight import __version__
 from safelight.domain.errors import SafelightError
+from safelight.domain.text import printable
 
 _MISUSE = 2
 _INTERRUPTED = 130
@@ -39,6 +44,8 @@ _TERMINATED = 143
 def main() -> None:
     """The console script."""
     close_to_others()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what this terminal cannot write
     signal.signal(signal.SIGTERM, _leave)  # in order, so that a database started for this command is stopped
     sys.exit(run(sys.argv[1:]))
 
@@ -49,7 +56,7 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except SafelightError as error:
-        return fail(error.message)
+        return fail(str(error))
     except CycloptsError as error:
         message = " ".join(str(error).split())
         return fail(f"{message} 'safelight {_command_of(app, arguments)}--help' says more.", _MISUSE)
@@ -58,7 +65,27 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        return fail_unforeseen(error)
     return result if isinstance(result, int) else 0
+
+
+def fail_unforeseen(error: Exception, status: int = 1) -> int:
+    """Say what the system refuses, or that this is a mistake of ours; the exit status.
+
+    The text of an error that nobody foresaw may hold anything, so it is shown to those alone who look for the fault.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return fail(f"{error.filename or 'The system refuses'}: {error.strerror}.", status)
+    if os.environ.get("SAFELIGHT_LOG_LEVEL") == "debug":
+        raise error
+    places = traceback.extract_tb(error.__traceback__)
+    place = next((place for place in reversed(places) if "safelight" in Path(place.filename).parts), places[-1])
+    return fail(
+        f"This is a fault of Safelight's own: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}. "
+        "SAFELIGHT_LOG_LEVEL=debug shows all of it.",
+        status,
+    )
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
@@ -72,7 +99,7 @@ def close_to_others() -> None:
 
 def fail(message: str, status: int = 1) -> int:
     """Say what is wrong, in one line on stderr; the exit status."""
-    print(f"safelight: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"safelight: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return status
 
 
@@ -153,7 +180,8 @@ _COMMANDS = (
         "books:books",
         """Prove that the money adds up.
 
-        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares.
+        Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
+        what came since the books were last closed, or all of it with --all.
         Ends with status 1 if anything has drifted.""",
     ),
     (

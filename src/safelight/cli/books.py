@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from safelight.accounts.books import Books, check_books
+import msgspec
+from cyclopts import Parameter
+
+from safelight.accounts.books import Books, check_books, check_books_since_close
 from safelight.cli.database import with_database
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
@@ -16,11 +19,22 @@ _LINES = ("funded", "available", "held", "revenue")
 _USAGE_COLUMNS = ("date", "workspace", "type", "model", "key", "what", "recorded", "rebuilt")
 
 
-def books(*, as_json: AsJson = False, data_dir: DataDir = None) -> int:
-    """Rebuild balances from the postings and usage from the generations; exit status 1 if anything has drifted."""
+def books(
+    *,
+    everything: Annotated[
+        bool, Parameter(name="--all", negative="", help="Verify again what was verified and closed before.")
+    ] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> int:
+    """Rebuild balances from the postings and usage from the generations; exit status 1 if anything has drifted.
+
+    From the last close on: running workers verify and close what is new every five minutes, and all of it every night.
+    """
 
     async def work(database: Database) -> Books:
-        return await check_books(OPERATOR, database)
+        check = check_books if everything else check_books_since_close
+        return await check(OPERATOR, database)
 
     result = with_database(data_dir, work)
     if as_json:
@@ -46,4 +60,5 @@ def _print(result: Books) -> None:
         print("Daily usage that is not what the generations add up to:")
         print_table(rows, columns=_USAGE_COLUMNS, empty="")
     if result.balances:
-        print("The books balance.")
+        since = f" From transfer {result.closed_up_to} on: --all looks at those before, too."
+        print("The books balance." + (since if result.closed_up_to else ""))

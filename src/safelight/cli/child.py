@@ -1,7 +1,7 @@
 """The entry of the processes that ``up`` starts: ``python -P -m safelight.cli.child ROLE PARENT``.
 
 A child imports what it needs while the database is still starting. Its settings come as one line of JSON on
-its standard input, as environment variables, when everything is there to run on.
+its standard input, as environment variables and whether it has run before, when everything is there to run on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-from safelight.cli import close_to_others, fail
+from safelight.cli import close_to_others, fail, fail_unforeseen
 from safelight.domain.errors import SafelightError
 from safelight.node.processes import end_with_parent
 from safelight.node.settings import load_settings
@@ -34,11 +34,14 @@ def main() -> int:
     if not line:
         return 0  # the supervisor has given up
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    os.environ.update(json.loads(line))
+    start = json.loads(line)
+    os.environ.update(start["environment"])
     try:
-        module.run(load_settings())
+        module.run(load_settings(), is_again=start["is_again"])
     except SafelightError as error:
-        return fail(error.message, MISCONFIGURED)
+        return fail(str(error), MISCONFIGURED)
+    except Exception as error:  # starting it again may help
+        return fail_unforeseen(error)
     return 0
 
 

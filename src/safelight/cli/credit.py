@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from safelight.accounts.credit import CreditEntry, add_credit, credit_history
 from safelight.accounts.workspaces import workspace_scope
 from safelight.cli.database import with_database
-from safelight.cli.money import amount as parse_amount
+from safelight.cli.numbers import amount as parse_amount
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database

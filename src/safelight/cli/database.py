@@ -110,6 +110,12 @@ def _refusal(error: object, settings: Settings) -> str | None:
             return "The database's disk is full. Free some space there and try again."
         case psycopg.errors.InsufficientPrivilege():
             return f"The database refuses: {_reason(error)}. Let its user make tables, or use the owner's name."
+        case psycopg.DataError() | psycopg.IntegrityError():  # its other words show the row, and what is in it
+            return (
+                f"The database refuses: {error.diag.message_primary or 'a value does not fit'}. Change what you gave."
+            )
+        case UnicodeError():
+            return "An argument is not text in UTF-8. Write it anew."
         case psycopg.OperationalError():
             return f"The database went away: {_reason(error)}. Look at its log, and try again."
     return None

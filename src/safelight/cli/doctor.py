@@ -1,31 +1,32 @@
-"""``safelight doctor``: what is configured, what is reachable, and what to do."""
+"""``safelight doctor``: what is configured, what is reachable, and what to do.
+
+What would stop ``serve``, ``worker`` or ``up`` is in ``checks``; here is what else is worth a look.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import psycopg
 from rich.text import Text
 
 from safelight import __version__, wiring
+from safelight.cli.checks import CONFIGURATION, media_store, room, without_secrets
 from safelight.cli.database import database_url, shown, work_on
-from safelight.cli.options import AsJson, DataDir
+from safelight.cli.options import AsJson, DataDir, notes
 from safelight.cli.show import console, print_json
-from safelight.cli.supervisor import answers
-from safelight.cli.tcp_port import check_port
+from safelight.cli.tcp_port import check_port, is_ours
 from safelight.db.migrate import revision_of
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError, SafelightError
-from safelight.domain.signing import parse_signing_keys
 from safelight.lifecycle.records import connections_under_way
 from safelight.node.settings import Settings, load_settings, setting_names
 
@@ -48,16 +49,17 @@ def doctor(*, as_json: AsJson = False, data_dir: DataDir = None) -> int:
     checks = run_checks(settings)
     is_well = all(check.ok for check in checks)
     if as_json:
-        print_json({"ok": is_well, "version": __version__, "settings": shown_settings, "checks": checks})
+        answer = {"ok": is_well, "version": __version__, "settings": shown_settings, "checks": checks}
+        print_json({**answer, "notes": notes(settings)})
     else:
-        _print(shown_settings, checks)
+        _print(shown_settings, checks, notes(settings))
     return 0 if is_well else 1
 
 
 def run_checks(settings: Settings) -> list[Check]:
     """Try everything that a running system needs."""
-    checks = [_try("data folder", lambda: _data_folder(settings))]
-    catalog = _try("catalog", lambda: _catalog(settings))
+    checks = [_try(name, partial(look, settings)) for name, look in CONFIGURATION]
+    has_catalog = all(check.ok for check in checks if check.name == "catalog")
     with ExitStack() as stack:
         urls: list[str] = []
 
@@ -67,16 +69,13 @@ def run_checks(settings: Settings) -> list[Check]:
 
         checks.append(_try("database", connect))
         if urls:
+            connected = msgspec.structs.replace(settings, database_url=urls[0])
             checks.append(_try("clock", lambda: _clock(urls[0])))
-            if catalog.ok:
+            if has_catalog:
                 checks.append(_try("work", lambda: _work_under_way(settings, urls[0])))
-    checks += [
-        _try("media store", lambda: asyncio.run(_media(settings))),
-        catalog,
-        _try("signing keys", lambda: _signing_keys(settings)),
-        _try("address", lambda: _address(settings)),
-        _try("disk", lambda: _disk(settings)),
-    ]
+            checks.append(_try("connections", partial(room, connected)))
+        checks.append(_try("media store", partial(media_store, settings)))
+    checks += [_try("address", lambda: _address(settings)), _try("disk", lambda: _disk(settings))]
     return checks
 
 
@@ -84,20 +83,9 @@ def _try(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name=name, ok=True, detail=look())
     except SafelightError as error:
-        return Check(name=name, ok=False, detail=error.message)
+        return Check(name=name, ok=False, detail=str(error))
     except OSError as error:
         return Check(name=name, ok=False, detail=f"{error}.")
-
-
-def _data_folder(settings: Settings) -> str:
-    folder = settings.data_dir.absolute()
-    if not folder.is_dir():
-        raise ConfigurationError(
-            f"There is no folder {folder}. 'safelight up' makes it; for another folder use --data-dir."
-        )
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise ConfigurationError(f"No permission for {folder}. Let this user read and write it.")
-    return str(folder)
 
 
 def _database(settings: Settings, url: str) -> str:
@@ -136,38 +124,11 @@ def _work_under_way(settings: Settings, url: str) -> str:
     return f"{sum(use.generations for use in found)} generations with backends"
 
 
-async def _media(settings: Settings) -> str:
-    if settings.media_url is None:
-        _data_folder(settings)  # a probe would make the folder
-    store = wiring.open_media_store(settings)
-    try:
-        await store.probe()
-    finally:
-        await store.close()
-    return f"{_without_secrets(settings.media_store_url)}: wrote, read and deleted a file"
-
-
-def _catalog(settings: Settings) -> str:
-    models = wiring.load_catalog(settings).models
-    return f"{settings.catalog or 'the one that ships'}, {len(models)} models"
-
-
-def _signing_keys(settings: Settings) -> str:
-    path = settings.data_dir / "signing-keys"
-    if settings.signing_keys:
-        keys, source = parse_signing_keys(settings.signing_keys), "SAFELIGHT_SIGNING_KEYS"
-    elif path.exists():
-        keys, source = parse_signing_keys(path.read_text()), str(path)
-    else:
-        raise ConfigurationError(f"There is no {path}. 'safelight up' makes it, or set SAFELIGHT_SIGNING_KEYS.")
-    return f"{len(keys)} from {source}, signing with {keys[0].id!r}"
-
-
 def _address(settings: Settings) -> str:
-    if answers(settings.host, settings.port, "/healthz"):
-        return f"{settings.base_url} answers"
-    check_port(settings)
-    return f"{settings.host}:{settings.port} is free; nothing runs there"
+    if is_ours(settings):
+        return f"{settings.address}, where a server of this data folder listens"
+    port = check_port(settings)
+    return f"{settings.host}:{port} is free; nothing runs there"
 
 
 def _disk(settings: Settings) -> str:
@@ -195,28 +156,22 @@ def visible_settings(settings: Settings) -> dict[str, Any]:
             match name:
                 case "database_url":
                     value = shown(value)
-                case "signing_keys":
+                case "signing_keys" | "moderation_key":
                     value = "(hidden)"
                 case _:
-                    value = _without_secrets(value) if isinstance(value, str) else value
+                    value = without_secrets(value) if isinstance(value, str) else value
         values[name] = str(value) if isinstance(value, Path) else value
     return values
 
 
-def _without_secrets(text: str) -> str:
-    """A URL without user and query, where credentials may stand; any other text as it is."""
-    parts = urlsplit(text)
-    if not parts.scheme or not (parts.query or parts.username):
-        return text
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "...", ""))
-
-
-def _print(settings: dict[str, Any], checks: list[Check]) -> None:
+def _print(settings: dict[str, Any], checks: list[Check], noted: list[str]) -> None:
     out = console()
     out.print(Text(f"Safelight {__version__}", style="bold"))
     for name, value in settings.items():
-        out.print(Text(f"  {name:<20}", style="dim") + Text("-" if value is None else str(value)))
+        out.print(Text(f"  {name:<21}", style="dim") + Text("-" if value is None else str(value)))
     out.print()
     for check in checks:
         mark = Text(" ok      ", style="green") if check.ok else Text(" problem ", style="bold red")
         out.print(mark + Text(f"{check.name:<13}", style="bold") + Text(check.detail))
+    for note in noted:
+        out.print(Text(" note    ", style="yellow") + Text(note))

@@ -12,12 +12,14 @@ from safelight.accounts.keys import KeyRecord, NewKey, create_key, list_keys, re
 from safelight.accounts.workspaces import scope_of, workspace_scope
 from safelight.cli.database import with_database
 from safelight.cli.first_start import ensure_default_workspace
-from safelight.cli.money import amount
+from safelight.cli.numbers import ROW, amount, whole
 from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
+
+_MOST_DAYS = 36_500
 
 
 def create(
@@ -25,7 +27,9 @@ def create(
     workspace: Annotated[str, Parameter(help="The workspace that the key spends for.")] = DEFAULT_WORKSPACE,
     name: Annotated[str, Parameter(help="What you will know the key by.")] = "default",
     spend_cap: Annotated[str | None, Parameter(help="Most that the key may spend, in US dollars, such as 25.")] = None,
-    expires_days: Annotated[int | None, Parameter(help="Days until the key ends. Without it: never.")] = None,
+    expires_days: Annotated[
+        int | None, Parameter(help="Days until the key ends. Without it: never."), whole(1, _MOST_DAYS)
+    ] = None,
     plain: Annotated[bool, Parameter(negative="", help="Print the key and nothing else.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -69,7 +73,7 @@ def list_all(
 
 
 def revoke(
-    key_id: Annotated[int, Parameter(name="id", help="The key's number in 'safelight keys list'.")],
+    key_id: Annotated[int, Parameter(name="id", help="The key's number in 'safelight keys list'."), ROW],
     /,
     *,
     data_dir: DataDir = None,

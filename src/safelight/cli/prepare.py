@@ -11,11 +11,10 @@ from safelight.cli.first_start import FirstStart, prepare_first_start
 from safelight.db.migrate import migrate
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError
-from safelight.node.certificates import init_provenance
 from safelight.node.settings import Settings
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, *, is_again: bool = False) -> None:
     """Migrate what is pending, make the default workspace and key, and print what was made as JSON."""
     if settings.database_url is None:
         raise ConfigurationError("There is no database. Set SAFELIGHT_DATABASE_URL.")
@@ -23,8 +22,6 @@ def run(settings: Settings) -> None:
         if is_pending(settings.database_url):
             migrate(settings.database_url)
         made = asyncio.run(_first_start(settings, settings.database_url))
-    if settings.provenance == "on" and settings.provenance_dir is None:
-        init_provenance(settings.provenance_folder)
     print(msgspec.json.encode(made).decode(), flush=True)
 
 

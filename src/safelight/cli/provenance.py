@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from safelight.cli.options import AsJson, DataDir
-from safelight.cli.show import print_json
+from safelight.cli.show import cell, print_json
 from safelight.domain.errors import ConfigurationError
 from safelight.media.provenance import ProvenanceReport
 from safelight.media.provenance import verify as verify_file
@@ -38,7 +38,7 @@ def show(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
         print_json(facts)
         return
     for name, value in facts.items():
-        print(f"{name:8} {value}")
+        print(f"{name:8} {cell(value)}")
 
 
 def verify(
@@ -75,6 +75,6 @@ def _print(report: ProvenanceReport) -> None:
     }
     for name, value in facts.items():
         if value:
-            print(f"{name:8} {value}")
+            print(f"{name:8} {cell(value)}")
     for problem in report.problems:
-        print(f"problem  {problem}")
+        print(f"problem  {cell(problem)}")

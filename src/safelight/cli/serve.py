@@ -9,22 +9,29 @@ from typing import Any
 
 import msgspec
 import structlog
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 from starlette.types import ASGIApp
 
-from safelight import wiring
+from safelight import __version__, wiring
+from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
-from safelight.cli.options import DataDir, Host, Port, Workers, as_environment
-from safelight.cli.signing_key_file import ensure_signing_keys
-from safelight.cli.tcp_port import check_port
+from safelight.cli.options import DataDir, Host, Port, Workers, as_environment, load_to_start
+from safelight.cli.tcp_port import check_port, claim
 from safelight.domain.errors import ConfigurationError
+from safelight.node.connections import make_room
+from safelight.node.memory import give_large_buffers_back
 from safelight.node.processes import end_with_parent
 from safelight.node.settings import Settings, load_settings
 from safelight.telemetry.logs import configure_logging
 
 log = structlog.get_logger()
+
+_SILENCE_MILLISECONDS = 30_000  # for the head of a request, from the connection's start or the answer before
+_BUFFER_BYTES = 64 * 1024  # of one connection each way: the longest head, and pieces of bodies
+_BACKLOG = 4096  # connections that wait in the kernel to be accepted
 
 _START_SECONDS = 6.0  # at a reload an old API process serves this long beside the one that replaces it
 
@@ -44,18 +51,30 @@ _LOGGING: dict[str, Any] = {
 
 def serve(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> None:
     """Run the API alone."""
-    settings = load_settings(data_dir=data_dir, host=host, port=port, workers=workers)
+    settings = load_to_start(listens=True, data_dir=data_dir, host=host, port=port, workers=workers)
     with database_url(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         os.environ.update(as_environment(settings))
-        run(settings)
+        run(settings, is_alone=True)
 
 
-def run(settings: Settings) -> None:
-    """Serve until a signal says stop. ``settings`` must be those of the environment."""
+def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -> None:
+    """Serve until a signal says stop. ``settings`` must be those of the environment.
+
+    ``is_again``: it has run before, so what is around it may be away for a while. ``is_alone``: nobody else says where
+    it listens.
+    """
     configure_logging(settings)
-    check(settings)
+    require(settings)
+    if not is_again:
+        require_surroundings(settings)
     check_port(settings)
+    claimed = claim(settings)
+    if is_alone:
+        print(
+            f"Safelight {__version__} listens on {settings.address}. {settings.base_url}/docs tells more.", flush=True
+        )
+    room = make_room()
     server = _Server(
         f"{__name__}:make_app",
         address=settings.host,
@@ -63,7 +82,13 @@ def run(settings: Settings) -> None:
         interface=Interfaces.ASGI,
         workers=settings.workers,
         loop=Loops.uvloop,
+        # Of other protocols there is no need, and of HTTP/2 the server would wait for the first byte for ever.
+        http=HTTPModes.http1,
         websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=_SILENCE_MILLISECONDS, max_buffer_size=_BUFFER_BYTES),
+        backlog=_BACKLOG,
+        # Counted in each process, not shared out among them.
+        backpressure=room.accepted,
         factory=True,
         log_dictconfig=_LOGGING,
         log_level=LogLevels(settings.log_level) if settings.log_level == "debug" else LogLevels.warning,
@@ -74,7 +99,11 @@ def run(settings: Settings) -> None:
     # API processes are forks: what is imported by now is in memory once, as long as nothing touches it.
     gc.collect()
     gc.freeze()
-    server.serve()
+    try:
+        server.serve()
+    finally:
+        claimed.path.unlink(missing_ok=True)
+        claimed.release()
 
 
 class _Server(MPServer):
@@ -96,7 +125,7 @@ class _Server(MPServer):
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Take up a changed catalog and changed keys; what is wrong with them leaves things as they are."""
         try:
-            check(load_settings())
+            require(load_settings())
         except ConfigurationError as error:
             log.error("not reloaded", reason=error.message)
             return
@@ -104,16 +133,9 @@ class _Server(MPServer):
         super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
-def check(settings: Settings) -> None:
-    """Find what an API process would stumble over. Raises ``ConfigurationError``."""
-    wiring.load_catalog(settings)
-    ensure_signing_keys(settings)
-    wiring.open_media_store(settings)
-    wiring.check_provenance(settings)
-
-
 def make_app() -> ASGIApp:
     """The application of one API process."""
     end_with_parent(os.getppid())
     gc.set_threshold(_GC_THRESHOLD)
+    give_large_buffers_back()
     return wiring.create_app()

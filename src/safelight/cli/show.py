@@ -12,12 +12,15 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from safelight.domain.text import printable, printable_lines
+
 _WIDE = 200  # a file or a pipe has no width
 
 
 def print_json(value: Any) -> None:
-    """JSON on stdout, times in ISO 8601, money as decimal strings."""
-    print(msgspec.json.format(msgspec.json.encode(value, enc_hook=_encode), indent=2).decode())
+    """JSON on stdout, times in ISO 8601, money as decimal strings. What no terminal should be sent is escaped."""
+    written = msgspec.json.format(msgspec.json.encode(value, enc_hook=_encode), indent=2).decode()
+    print(printable_lines(written))
 
 
 def _encode(value: Any) -> Any:
@@ -46,9 +49,9 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def cell(value: Any) -> str:
-    """A value as tables show it."""
+    """A value as tables show it, whoever wrote it."""
     if value is None:
         return "-"
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    return str(value)
+    return printable(str(value))

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from safelight.domain.errors import ConfigurationError
 from safelight.domain.signing import (
     SigningKey,
     format_signing_keys,
     generate_signing_key,
     parse_signing_keys,
 )
-from safelight.node.data_folder import explained, prepare, write_private
+from safelight.node.data_folder import prepare, write_private
+from safelight.node.operator_files import read_text
 from safelight.node.settings import Settings
 
 
-def ensure_signing_keys(settings: Settings) -> tuple[SigningKey, ...]:
-    """The keys. Raises ``ConfigurationError`` where they are no keys."""
+def read_signing_keys(settings: Settings) -> tuple[tuple[SigningKey, ...], str] | None:
+    """The keys and where they come from; None where none are made yet.
+
+    Raises ``ConfigurationError`` where they are no keys.
+    """
     if settings.signing_keys:
-        return parse_signing_keys(settings.signing_keys)
-    folder = prepare(settings.data_dir)
-    path = folder / "signing-keys"
-    if not path.exists():
-        now = datetime.now(UTC)
-        key = generate_signing_key(f"k{now:%Y%m%d}", now)
-        write_private(path, format_signing_keys((key,)))
-    with explained(folder):
-        return parse_signing_keys(path.read_text())
+        return parse_signing_keys(settings.signing_keys), "SAFELIGHT_SIGNING_KEYS"
+    path = settings.data_dir / "signing-keys"
+    try:
+        return parse_signing_keys(read_text(path)), str(path)
+    except FileNotFoundError:
+        return None
+    except ConfigurationError as error:
+        if error.message.startswith(str(path)):
+            raise
+        raise ConfigurationError(f"{path}: {error.message}") from None
+
+
+def ensure_signing_keys(settings: Settings) -> tuple[SigningKey, ...]:
+    """The keys, made first where there are none. Raises ``ConfigurationError`` where they are no keys."""
+    found = read_signing_keys(settings)
+    if found is not None:
+        return found[0]
+    now = datetime.now(UTC)
+    key = generate_signing_key(f"k{now:%Y%m%d}", now)
+    write_private(prepare(settings.data_dir) / "signing-keys", format_signing_keys((key,)))
+    return (key,)

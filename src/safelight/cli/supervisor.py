@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from safelight.cli.child import MISCONFIGURED
 from safelight.domain.errors import ConfigurationError
+from safelight.node.settings import EVERY_ADDRESS
 
 _TICK_SECONDS = 0.2
 _QUICK_SECONDS = 10.0  # a process that lived shorter died quickly
@@ -34,6 +35,7 @@ class Child:
         self._command = [sys.executable, "-P", "-m", "safelight.cli.child", role, str(os.getpid())]
         self._stdout = stdout
         self._quick_deaths = 0
+        self._has_run = False
         self._start_again_at: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,8 +55,10 @@ class Child:
 
     def go(self, environment: Mapping[str, str]) -> None:
         """Hand over the settings."""
+        start = {"environment": dict(environment), "is_again": self._has_run}
+        self._has_run = True
         with suppress(BrokenPipeError):  # it has died; its status will tell
-            self._pipe(json.dumps(dict(environment)) + "\n")
+            self._pipe(json.dumps(start) + "\n")
 
     def _pipe(self, text: str) -> None:
         if self.process.stdin is not None:
@@ -164,7 +168,7 @@ def wait_until_ready(host: str, port: int, children: list[Child]) -> None:
 
 def answers(host: str, port: int, path: str) -> bool:
     """Whether a GET is answered with 200. A plain socket: an HTTP client is large for a process that watches."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host = EVERY_ADDRESS.get(host, host)
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     try:
         with socket.create_connection((host, port), timeout=5) as connection:

@@ -24,14 +24,14 @@ from rich.text import Text
 
 from safelight import __version__
 from safelight.cli import fail, supervisor
-from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Workers, as_environment
+from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Workers, as_environment, load_to_start
 from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.cli.supervisor import AlreadyExplained, Child
 from safelight.cli.tcp_port import check_port
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.errors import ConfigurationError
 from safelight.node.data_folder import FileLock, explained, prepare
-from safelight.node.settings import Settings, load_settings
+from safelight.node.settings import Settings
 
 _EXAMPLE = {
     "model": "seedream-5-lite",
@@ -44,8 +44,7 @@ _EXAMPLE = {
 
 def up(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> int:
     """Run everything here: database, API and worker."""
-    settings = load_settings(data_dir=data_dir, host=host, port=port, workers=workers)
-    return Up(settings).run()
+    return Up(load_to_start(listens=True, data_dir=data_dir, host=host, port=port, workers=workers)).run()
 
 
 class _Stop(BaseException):
@@ -120,8 +119,6 @@ class Up:
         lasting[0].go(self._environment)
         supervisor.wait_until_ready(settings.host, settings.port, lasting)
         lasting[1].go(self._environment)
-        for change in self._postgres.changes if self._postgres else ():
-            _report(change)
         _print_summary(settings, made["key"], made["play_credit"])
 
     def _watch(self) -> NoReturn:
@@ -159,8 +156,10 @@ def _print_summary(settings: Settings, new_key: str | None, play_credit: bool) -
     console.print(Text(f"Safelight {__version__} is ready.", style="bold green"))
     for name, value in rows:
         console.print(Text(f"  {name:<6}", style="dim") + Text(value))
-    if new_key is not None:
+    if new_key is not None and console.is_terminal:
         console.print(Text("\nYour API key, shown this once: ") + Text(new_key, style="bold"))
+    elif new_key is not None:  # a log keeps what it is given
+        console.print(Text(f"\nA new API key is in {key_file}, and shown nowhere else."))
     if play_credit:
         console.print(f"The workspace {DEFAULT_WORKSPACE!r} has play money to start with.")
     console.print(Text("\nTry it:\n", style="bold"))

@@ -11,10 +11,10 @@ from cyclopts import Parameter
 from safelight.accounts.usage import Refusals, Usage, list_refusals, list_usage
 from safelight.accounts.workspaces import scope_of
 from safelight.cli.database import with_database
+from safelight.cli.numbers import whole
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
-from safelight.domain.errors import InvalidParameter
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
 
@@ -26,13 +26,11 @@ _REFUSED = ["date", "workspace", "type", "model", "key", "reason", "count"]
 def usage(
     *,
     workspace: Annotated[str | None, Parameter(help="Only this workspace's.")] = None,
-    days: Annotated[int, Parameter(help="How many UTC dates to show, today's included.")] = 30,
+    days: Annotated[int, Parameter(help="How many UTC dates to show, today's included."), whole(1, _MOST_DAYS)] = 30,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show what was used and what was refused, by date, model and key."""
-    if not 1 <= days <= _MOST_DAYS:
-        raise InvalidParameter(f"Show 1 to {_MOST_DAYS} days.", param="days")
     last = datetime.now(UTC).date()
     first = last - timedelta(days=days - 1)
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from safelight.accounts import webhooks as accounts
 from safelight.accounts.workspaces import scope_of, workspace_scope
 from safelight.cli.database import with_database
+from safelight.cli.numbers import MOST_ROWS, ROW, hours, whole
 from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
@@ -20,7 +21,8 @@ from safelight.node.settings import load_settings
 from safelight.wiring import outbound_policy
 
 _IN_REQUESTS = "(webhook_url of requests)"
-EndpointId = Annotated[int, Parameter(name="id", help="The endpoint's number in 'safelight webhooks list'.")]
+_MOST_HOURS = 8784
+EndpointId = Annotated[int, Parameter(name="id", help="The endpoint's number in 'safelight webhooks list'."), ROW]
 OneWorkspace = Annotated[str | None, Parameter(help="Only this workspace's.")]
 
 
@@ -70,7 +72,9 @@ def rotate(
     endpoint_id: EndpointId,
     /,
     *,
-    keep_hours: Annotated[float, Parameter(help="How long the old secret signs as well; 0 ends it at once.")] = 24,
+    keep_hours: Annotated[
+        float, Parameter(help="How long the old secret signs as well; 0 ends it at once."), hours(_MOST_HOURS)
+    ] = 24,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -114,15 +118,13 @@ def delete(endpoint_id: EndpointId, /, *, data_dir: DataDir = None) -> None:
 def deliveries(
     *,
     workspace: OneWorkspace = None,
-    endpoint: Annotated[int | None, Parameter(help="Only this endpoint's.")] = None,
+    endpoint: Annotated[int | None, Parameter(help="Only this endpoint's."), ROW] = None,
     state: Annotated[str | None, Parameter(help="Only those pending, delivered or failed.")] = None,
-    limit: Annotated[int, Parameter(help="Most lines to show.")] = 50,
+    limit: Annotated[int, Parameter(help="Most lines to show."), whole(1, MOST_ROWS)] = 50,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show the log of deliveries, newest first. It goes back 30 days."""
-    if limit < 1:
-        raise InvalidParameter("Show at least one line.", param="limit")
 
     async def work(database: Database) -> list[accounts.DeliveryRecord]:
         scope = await scope_of(OPERATOR, database, workspace)
@@ -137,10 +139,10 @@ def deliveries(
 
 
 def redeliver(
-    delivery_id: Annotated[int | None, Parameter(name="id", help="A delivery's number in the log.")] = None,
+    delivery_id: Annotated[int | None, Parameter(name="id", help="A delivery's number in the log."), ROW] = None,
     /,
     *,
-    endpoint: Annotated[int | None, Parameter(help="All that failed at this endpoint instead.")] = None,
+    endpoint: Annotated[int | None, Parameter(help="All that failed at this endpoint instead."), ROW] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Deliver once more: one delivery, or all that failed at an endpoint. Events keep their ids."""

@@ -11,11 +11,11 @@ import structlog
 import uvloop
 
 from safelight import wiring
+from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
-from safelight.cli.options import DataDir, as_environment
-from safelight.cli.signing_key_file import ensure_signing_keys
+from safelight.cli.options import DataDir, as_environment, load_to_start
 from safelight.domain.errors import ConfigurationError
-from safelight.node.settings import Settings, load_settings
+from safelight.node.settings import Settings
 from safelight.telemetry.logs import configure_logging
 
 log = structlog.get_logger()
@@ -23,18 +23,19 @@ log = structlog.get_logger()
 
 def worker(*, data_dir: DataDir = None) -> None:
     """Run one worker alone."""
-    settings = load_settings(data_dir=data_dir)
+    settings = load_to_start(listens=False, data_dir=data_dir)
     with database_url(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         os.environ.update(as_environment(settings))
         run(settings)
 
 
-def run(settings: Settings) -> None:
-    """Work until a signal says stop."""
+def run(settings: Settings, *, is_again: bool = False) -> None:
+    """Work until a signal says stop. ``is_again``: it has run before, so what is around it may be away for a while."""
     configure_logging(settings)
-    wiring.load_catalog(settings)
-    ensure_signing_keys(settings)
+    require(settings)
+    if not is_again:
+        require_surroundings(settings)
     uvloop.run(_work(settings))
 
 
@@ -60,8 +61,7 @@ async def _work(settings: Settings) -> None:
 
 def _is_fit_to_reload(settings: Settings) -> bool:
     try:
-        wiring.load_catalog(settings)
-        ensure_signing_keys(settings)
+        require(settings)
     except ConfigurationError as error:
         log.error("not reloaded", reason=error.message)
         return False

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from safelight.accounts import workspaces as accounts
 from safelight.cli.database import database_url, refusals_explained, with_database
+from safelight.cli.numbers import whole
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
@@ -19,6 +20,7 @@ from safelight.domain.scope import OPERATOR
 from safelight.node.settings import Settings, load_settings
 
 Name = Annotated[str, Parameter(help="The workspace: lower-case letters, digits and '-'.")]
+_LIMITS = whole(0, 2**31 - 1)
 _LIMIT = "0 returns it to the setting"
 _COLUMNS = ["name", "available", "held", "in_flight", "image_rpm", "video_rpm", "concurrency", "created_at"]
 
@@ -53,9 +55,9 @@ def limits(
     name: Name,
     /,
     *,
-    image_rpm: Annotated[int | None, Parameter(help=f"Images a minute; {_LIMIT}.")] = None,
-    video_rpm: Annotated[int | None, Parameter(help=f"Videos a minute; {_LIMIT}.")] = None,
-    concurrency: Annotated[int | None, Parameter(help=f"Generations at once; {_LIMIT}.")] = None,
+    image_rpm: Annotated[int | None, Parameter(help=f"Images a minute; {_LIMIT}."), _LIMITS] = None,
+    video_rpm: Annotated[int | None, Parameter(help=f"Videos a minute; {_LIMIT}."), _LIMITS] = None,
+    concurrency: Annotated[int | None, Parameter(help=f"Generations at once; {_LIMIT}."), _LIMITS] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:

@@ -10,7 +10,10 @@ the server: who can take it alone is the last, and stops the server. ``postgres.
 server: while it is held a server runs, whatever the process number says in a file that a crash left behind.
 
 PostgreSQL refuses to run as root. Started by root, it runs as the owner of its files, which is the first of:
-the data folder's owner, ``postgres``, ``nobody``. Its socket takes connections from that user and root only.
+the data folder's owner, ``postgres``, ``nobody``. Its socket takes connections from that user and root only. It
+also refuses a user without a name, such as one that a container was given by number alone. Where that is ours, or
+where the other user could not reach the data folder, the server runs as us and passes for a user with a name in
+its own eyes only. No folder is opened to anybody for it.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ import msgspec
 
 from safelight.domain.errors import ConfigurationError
 from safelight.node.data_folder import FileLock, explained, full, prepare
-from safelight.node.processes import end_with_parent
+from safelight.node.processes import end_with_parent, pass_for
 
 DATABASE = "safelight"
 _URL = f"postgresql://postgres@/{DATABASE}?host="
@@ -66,10 +69,11 @@ def is_embedded(url: str) -> bool:
 
 
 class _Account(msgspec.Struct, frozen=True):
-    """The system user that the server runs as."""
+    """The system user that the server runs as. ``is_mask``: it runs as us, and passes for that user in its own eyes."""
 
     uid: int
     gid: int
+    is_mask: bool = False
 
 
 class EmbeddedPostgres:
@@ -84,7 +88,6 @@ class EmbeddedPostgres:
     ) -> None:
         self.data_dir = data_dir
         self.url = ""
-        self.changes: list[str] = []  # permissions that the start had to change, for people to read
         self._dies_with_caller = dies_with_caller
         self._settings = _SETTINGS | dict(settings or {})
         self._is_open = False
@@ -169,9 +172,7 @@ class EmbeddedPostgres:
         return None
 
     def _start(self, binaries: Path) -> Path:
-        account = _account(self.data_dir, self._cluster)
-        if account is not None:
-            self.changes += _let_through(account, [binaries, self._cluster])
+        account = _account(self.data_dir, self._cluster, binaries)
         if not self._cluster.exists():
             self._create(binaries, account)
         _check_version(binaries, self._cluster)
@@ -193,8 +194,7 @@ class EmbeddedPostgres:
                 stdout=output,
                 stderr=output,
                 pass_fds=[self._alive.fileno()],
-                preexec_fn=lifeline,  # noqa: PLW1509 - before that exec, nothing of ours has threads
-                **_as_account(account),
+                **_as_account(account, lifeline),
             )
         try:
             self._wait_until_ready(self._child, log, begin)
@@ -208,8 +208,7 @@ class EmbeddedPostgres:
         new = self.data_dir / "postgres.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        if account is not None:
-            os.chown(new, account.uid, account.gid)
+        _give(new, account)
         try:
             self._run(
                 [binaries / "initdb", "-D", new, "-U", "postgres", *_INITDB_OPTIONS],
@@ -250,8 +249,7 @@ class EmbeddedPostgres:
         if len(name) <= _LONGEST_SOCKET_PATH and _PLAIN_PATH.fullmatch(os.fsdecode(name)):
             return self._cluster
         folder = Path(tempfile.mkdtemp(prefix="safelight-"))
-        if account is not None:
-            os.chown(folder, account.uid, account.gid)
+        _give(folder, account)
         return folder
 
     def _wait_until_ready(self, server: subprocess.Popen[bytes], log: Path, begin: int) -> None:
@@ -318,14 +316,15 @@ def _check_version(binaries: Path, cluster: Path) -> None:
         )
 
 
-def _account(data_dir: Path, cluster: Path) -> _Account | None:
+def _account(data_dir: Path, cluster: Path, binaries: Path) -> _Account | None:
     """Who runs the server; None: whoever we are."""
     if os.geteuid() != 0:
-        return None
+        return None if _has_name(os.geteuid()) else _mask()
     if cluster.exists():
         owner = cluster.stat()
         if owner.st_uid != 0:
             return _Account(owner.st_uid, owner.st_gid)
+        return _mask()
     candidates: list[Callable[[], pwd.struct_passwd]] = [
         lambda: pwd.getpwuid(data_dir.stat().st_uid),
         lambda: pwd.getpwnam("postgres"),
@@ -334,54 +333,69 @@ def _account(data_dir: Path, cluster: Path) -> _Account | None:
     for candidate in candidates:
         with suppress(KeyError):
             entry = candidate()
-            if entry.pw_uid != 0:
-                return _Account(entry.pw_uid, entry.pw_gid)
+            account = _Account(entry.pw_uid, entry.pw_gid)
+            if entry.pw_uid != 0 and _reaches(account, data_dir) and _reaches(account, binaries / "postgres"):
+                return account
+    return _mask()
+
+
+def _has_name(uid: int) -> bool:
+    with suppress(KeyError):
+        return bool(pwd.getpwuid(uid).pw_name)
+    return False
+
+
+def _mask() -> _Account:
+    """A user with a name, to pass for."""
+    for entry in pwd.getpwall():
+        if entry.pw_uid != 0:
+            return _Account(entry.pw_uid, entry.pw_gid, is_mask=True)
     raise ConfigurationError(
-        "PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody'. Run Safelight as "
-        "another user, or set SAFELIGHT_DATABASE_URL."
+        "PostgreSQL does not run as root or as a user without a name, and there is no other user on this system. "
+        "Add one to /etc/passwd, or set SAFELIGHT_DATABASE_URL."
     )
 
 
-def _as_account(account: _Account | None) -> dict[str, Any]:
-    """What every child gets: its own session (Ctrl-C is not for it), a neutral folder, no PG* settings."""
+def _as_account(account: _Account | None, then: Callable[[], None] | None = None) -> dict[str, Any]:
+    """What every child gets: its own session (Ctrl-C is not for it), a neutral folder, no PG* settings.
+
+    ``then`` runs in the child, before the program and with its user.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
-    common: dict[str, Any] = {"cwd": "/", "start_new_session": True, "env": environment | {"LC_ALL": "C"}}
+    common: dict[str, Any] = {
+        "cwd": "/",
+        "start_new_session": True,
+        "env": environment | {"LC_ALL": "C"},
+        "preexec_fn": then,  # before that exec, nothing of ours has threads
+    }
     if account is None:
         return common
+    if account.is_mask:
+        return common | {"preexec_fn": partial(_put_on, account, then)}
     return common | {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
-def _let_through(account: _Account, targets: list[Path]) -> list[str]:
-    """Let the server's user pass (not look) through the folders above the targets, and read the binaries.
-
-    What had to be changed for that, in words.
-    """
-    changes = []
-    for target in targets:
-        for folder in reversed(Path(os.path.realpath(target)).parents):
-            if _grant(folder, account, "x"):
-                changes.append(f"chmod o+x {folder}: the database, which refuses to be root, passes through it")
-    tree = Path(os.path.realpath(targets[0])).parent
-    if not _may(tree / "bin" / "postgres", account, "rx") or not _may(tree / "share", account, "rx"):
-        changes.append(f"chmod -R o+rX {tree}: the database, which refuses to be root, runs from it")
-        for path in (tree, *tree.rglob("*")):
-            _grant(path, account, "rx" if path.is_dir() or os.access(path, os.X_OK) else "r")
-    return changes
+def _put_on(mask: _Account, then: Callable[[], None] | None) -> None:
+    pass_for(mask.uid, mask.gid)
+    if then is not None:
+        then()
 
 
-def _may(path: Path, account: _Account, wanted: str) -> bool:
+def _give(folder: Path, account: _Account | None) -> None:
+    if account is not None and not account.is_mask:
+        os.chown(folder, account.uid, account.gid)
+
+
+def _reaches(account: _Account, path: Path) -> bool:
+    """Whether that user may pass through every folder on the way, and through the last or run it."""
+    real = Path(os.path.realpath(path))
+    return all(_may_pass(place, account) for place in (*real.parents, real))
+
+
+def _may_pass(path: Path, account: _Account) -> bool:
     facts = path.stat()
     shift = 6 if facts.st_uid == account.uid else 3 if facts.st_gid == account.gid else 0
-    bits = sum({"r": 4, "x": 1}[letter] for letter in wanted) << shift
-    return facts.st_mode & bits == bits
-
-
-def _grant(path: Path, account: _Account, wanted: str) -> bool:
-    """Give everybody what that user lacks. False: it lacks nothing."""
-    if _may(path, account, wanted):
-        return False
-    path.chmod(path.stat().st_mode & 0o7777 | sum({"r": 4, "x": 1}[letter] for letter in wanted))
-    return True
+    return bool(facts.st_mode & (1 << shift))
 
 
 def _pid_file_lines(cluster: Path) -> list[str]:
@@ -420,6 +434,16 @@ def _reason(output: str, data_dir: Path) -> str:
     """The one line of PostgreSQL's output that says why."""
     if "No space left on device" in output:
         return full(data_dir)
+    if "could not look up effective user" in output:
+        return (
+            f"PostgreSQL asks for the name of its user, and user {os.geteuid()} has none on this system. Add it to "
+            "/etc/passwd, run Safelight as a user with a name, or set SAFELIGHT_DATABASE_URL."
+        )
+    if "cannot be run as root" in output or '"root" execution' in output:
+        return (
+            f"PostgreSQL does not run as root, and no other user may pass through to {data_dir} and to where Safelight "
+            "is installed. Run Safelight as another user, or set SAFELIGHT_DATABASE_URL."
+        )
     grave = [line for line in output.splitlines() if re.search(r"FATAL|PANIC|error:|ERROR:", line)]
     line = (grave or output.strip().splitlines() or ["it ended without a word."])[0]
     line = re.sub(r"^.*?(FATAL|PANIC|ERROR|error):\s*", "", line)

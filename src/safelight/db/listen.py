@@ -10,24 +10,34 @@ import structlog
 from psycopg import AsyncConnection
 
 from safelight.db.pool import statement
+from safelight.db.sessions import answers, cut_off_after, session_arguments
 
 log = structlog.get_logger()
 
 _PAUSE_SECONDS = 0.5
+_QUIET_SECONDS = 5.0
+_PATIENCE_SECONDS = 3.0
 
 
-async def listen(url: str, name: str, hear: Callable[[str | None], None]) -> None:
+async def listen(url: str, name: str, hear: Callable[[str | None], None], *, runner: int | None = None) -> None:
     """Run the ``listen`` statement ``name`` and call ``hear`` with each notification's payload, until cancelled.
 
-    A lost connection is made again. ``hear`` gets None at each start: something may have been missed before it.
+    A lost connection is made again, and so is one whose server falls silent. ``hear`` gets None at each start:
+    something may have been missed before it. ``runner``: the session holds this runner's lock, as long as it stands.
     """
     while True:
         try:
-            async with await AsyncConnection.connect(url, autocommit=True) as connection:
-                await connection.execute(statement(name))
+            async with await AsyncConnection.connect(url, autocommit=True, **session_arguments()) as connection:
+                with cut_off_after(connection, _PATIENCE_SECONDS):
+                    if runner is not None:
+                        await connection.execute(statement("be_present"), {"runner": runner})
+                    await connection.execute(statement(name))
                 hear(None)
-                async for notification in connection.notifies():
-                    hear(notification.payload)
+                is_there = True
+                while is_there:
+                    async for notification in connection.notifies(timeout=_QUIET_SECONDS):
+                        hear(notification.payload)
+                    is_there = await answers(connection, _PATIENCE_SECONDS)
         except psycopg.Error as error:
             log.warning("not listening to the database", statement=name, reason=type(error).__name__)
         await asyncio.sleep(_PAUSE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -14,7 +15,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-_PAUSES_SECONDS = (0.1, 0.3, 1, 2, 3, 5, 5, 10, 10, 10, 10)
+_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.1, 1.0
+_GIVE_UP_SECONDS = 60.0
 
 
 async def through_outage(write: Callable[[], Awaitable[T]]) -> T:
@@ -22,10 +24,14 @@ async def through_outage(write: Callable[[], Awaitable[T]]) -> T:
 
     those of a runner are, as each carries its run token. Raises ``ServiceUnavailable`` at the end.
     """
-    for pause in _PAUSES_SECONDS:
+    give_up_at = time.monotonic() + _GIVE_UP_SECONDS
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
         try:
             return await write()
         except ServiceUnavailable:
+            if time.monotonic() > give_up_at:
+                raise
             log.warning("the database is away; trying again", seconds=pause)
-            await asyncio.sleep(pause)
-    return await write()
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LAST_PAUSE_SECONDS)  # it is not to wait long once the database is back

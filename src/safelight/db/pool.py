@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache, partial
@@ -10,19 +12,23 @@ from typing import Any, TypeVar
 
 import msgspec
 import psycopg
+import structlog
 from psycopg import AsyncConnection
-from psycopg.errors import IdleInTransactionSessionTimeout
+from psycopg.errors import IdleInTransactionSessionTimeout, SerializationFailure
 from psycopg.rows import class_row, dict_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from safelight.db.lookups import Lookups
+from safelight.db.sessions import Session, cut_off_after, is_sound, session_arguments
 from safelight.domain.errors import ServiceUnavailable
 
 Row = TypeVar("Row")
 Params = Mapping[str, Any] | msgspec.Struct
 """Of a statement, by name: a mapping, or a struct whose fields they are."""
 Connection = AsyncConnection[Any]
+
+log = structlog.get_logger()
 
 set_json_dumps(msgspec.json.encode)
 set_json_loads(msgspec.json.decode)
@@ -40,47 +46,152 @@ def statement(name: str) -> str:
 
 
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, IdleInTransactionSessionTimeout, PoolTimeout)
-_IDLE_IN_TRANSACTION_SECONDS = 15
-"""A process that is stopped or cut off in a transaction must not keep its rows from everybody else for longer."""
-SESSION_OPTIONS = f"-c TimeZone=UTC -c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_SECONDS}s"
-"""What every session is told that stays open."""
+_PATIENCE_SECONDS = 3.5
+_LOOK_SECONDS = 0.7
+_LOOK_AGAIN_SECONDS = 0.2
+_WORTH_ANOTHER_READ_SECONDS = 1.0
+
+
+class NotConnected(ServiceUnavailable):
+    """The service is away for a moment. Nothing was charged; try again."""  # nothing was asked of the database
 
 
 class Database:
-    """A pool of autocommit connections. A lost or absent database is ``ServiceUnavailable``."""
+    """A pool of autocommit connections. A lost or absent database is ``ServiceUnavailable``.
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    Nobody waits for a connection longer than ``_PATIENCE_SECONDS``, and once the database is known to be away no longer
+    than a look for it takes. ``answers_soon``: that is also the most that a statement takes, or it is broken off.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, answers_soon: bool = False) -> None:
         self.url = url
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._limit_seconds = _PATIENCE_SECONDS if answers_soon else None
+        self._pool: AsyncConnectionPool[Session] = AsyncConnectionPool(
             url,
+            connection_class=Session,
             min_size=1,
             max_size=pool_size,
             open=False,
-            timeout=10,
-            kwargs={"autocommit": True, "prepare_threshold": 2, "options": SESSION_OPTIONS},
+            # Who asks next tries again: the pool's own tries would come ever more rarely.
+            reconnect_timeout=0,
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": 2,
+                **session_arguments(statement_seconds=self._limit_seconds),
+            },
         )
+        self._away: asyncio.Task[None] | None = None
+        """Looks for the database while it is known to be away."""
+        self._look: asyncio.Task[bool] | None = None
+        self._reason = ""
         self._lookups: dict[tuple[str, type], Lookups[Any]] = {}
 
     async def open(self) -> None:
         await self._pool.open()
 
     async def close(self) -> None:
+        for task in (self._away, self._look):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection outside any transaction. Use ``connection.transaction()`` to open one."""
+    async def connection(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
+        """A connection outside any transaction. Use ``connection.transaction()`` to open one.
+
+        It is broken off where it is needed for longer than ``limit_seconds``, the wait for it included. Raises
+        ``ServiceUnavailable``, and its kind ``NotConnected`` where nothing was asked of the database.
+        """
+        began = time.monotonic()
+        limits = [limit for limit in (limit_seconds, self._limit_seconds) if limit is not None]
+        connection = await self._sound_connection()
         try:
-            async with self._pool.connection() as connection:
-                yield connection
+            with cut_off_after(connection, began + min(limits) - time.monotonic() if limits else None):
+                async with connection:
+                    yield connection
+            connection.answered_at = time.monotonic()
+        except SerializationFailure:
+            raise  # another's write came between: the database is there
         except _AWAY as error:
+            if connection.closed:
+                self._note_away()
             raise ServiceUnavailable from error
+        finally:
+            await self._pool.putconn(connection)
+
+    async def _sound_connection(self) -> Session:
+        """One that stands: sessions may have died while they lay idle. The caller gives it back."""
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        if self._away is None or await self._is_there():
+            while (left := give_up_at - time.monotonic()) > 0:
+                try:
+                    connection = await self._pool.getconn(timeout=min(left, 1.0))  # each turn tries to connect anew
+                except _AWAY:
+                    continue
+                sound = False
+                try:
+                    sound = await is_sound(connection, max(give_up_at - time.monotonic(), 0))
+                finally:
+                    if not sound:
+                        await connection.close()
+                        await self._pool.putconn(connection)
+                if sound:
+                    return connection
+                await self._pool.drain()  # the others have lain there as long
+        self._note_away()
+        raise NotConnected
+
+    def _note_away(self) -> None:
+        if self._away is None:
+            self._away = asyncio.create_task(self._until_it_is_back(), name="looking for the database")
+
+    async def _until_it_is_back(self) -> None:
+        try:
+            if await self._is_there():
+                return  # it was busy, or one session broke
+            log.warning("the database is away", reason=self._reason)
+            while True:
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                if await self._is_there():
+                    break
+            await self._pool.drain()
+        finally:
+            self._away = None
+        log.info("the database is back")
+
+    async def _is_there(self) -> bool:
+        """Whether the database takes a new session, by a look that began no earlier than this call."""
+        for _ in range(2):  # one that is under way began earlier
+            if is_new := self._look is None:
+                self._look = asyncio.create_task(self._takes_a_session(), name="look for the database")
+            assert self._look is not None
+            if await asyncio.shield(self._look):
+                return True
+            if is_new:
+                break
+        return False
+
+    async def _takes_a_session(self) -> bool:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                async with await Session.connect(self.url, autocommit=True, **session_arguments()):
+                    return True
+        except (*_AWAY, TimeoutError) as error:
+            self._reason = str(error).partition("\n")[0] or f"no answer in {_LOOK_SECONDS:g} s"
+            return False
+        finally:
+            self._look = None
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Connection]:
-        """A read-only transaction in which every statement sees the same moment."""
+    async def snapshot(self, *, writes: bool = False) -> AsyncIterator[Connection]:
+        """A transaction in which every statement sees the same moment; read-only unless it ``writes``.
+
+        One that writes what another has written since fails with ``SerializationFailure``.
+        """
         async with self.connection() as connection, connection.transaction():
-            await connection.execute("set transaction isolation level repeatable read, read only")
+            mode = "read write" if writes else "read only"
+            await connection.execute(f"set transaction isolation level repeatable read, {mode}")
             yield connection
 
     async def one(self, name: str, params: Params, into: type[Row]) -> Row | None:
@@ -99,19 +210,36 @@ class Database:
         return await lookups.find(params)
 
     async def _look_up(self, name: str, into: type[Row], params: Mapping[str, Any]) -> list[tuple[int, Row]]:
+        began = time.monotonic()
+        try:
+            rows = await self._rows(name, params)
+        except NotConnected:
+            raise
+        except ServiceUnavailable:
+            if time.monotonic() - began > _WORTH_ANOTHER_READ_SECONDS:
+                raise
+            rows = await self._rows(name, params)  # a read may be repeated
+        return [(row.pop("place"), into(**row)) for row in rows]
+
+    async def _rows(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(statement(name), params)
-            return [(row.pop("place"), into(**row)) for row in await cursor.fetchall()]
+            return await cursor.fetchall()
 
-    async def all(self, name: str, params: Params, into: type[Row]) -> list[Row]:
-        """Run a statement; its rows as ``into``."""
-        async with self.connection() as connection:
+    async def all(self, name: str, params: Params, into: type[Row], *, limit_seconds: float | None = None) -> list[Row]:
+        """Run a statement; its rows as ``into``. It is broken off after ``limit_seconds``."""
+        async with self.connection(limit_seconds=limit_seconds) as connection:
             return await every(connection, name, params, into)
 
-    async def run(self, name: str, params: Params) -> int:
-        """Run a statement; the number of rows it touched."""
-        async with self.connection() as connection:
-            return (await connection.execute(statement(name), _by_name(params))).rowcount
+    async def run(self, name: str, params: Params, *, limit_seconds: float | None = None) -> int:
+        """Run a statement; the number of rows it touched. It is broken off after ``limit_seconds``."""
+        async with self.connection(limit_seconds=limit_seconds) as connection:
+            return await run(connection, name, params)
+
+
+async def run(connection: Connection, name: str, params: Params) -> int:
+    """Run a statement on the caller's connection; the number of rows it touched."""
+    return (await connection.execute(statement(name), _by_name(params))).rowcount
 
 
 async def one(connection: Connection, name: str, params: Params, into: type[Row]) -> Row | None:

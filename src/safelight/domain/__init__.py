@@ -17,5 +17,7 @@ ports              what providers and blob stores must offer
 media              what is known of a file
 object_keys        where a generation's files lie in a store
 events             what workspaces can be told of
-text               how others' words are repeated, and what is secret in them
+text               how others' words are read and repeated, and what is secret in them
+numbers            how numbers that come as text are read
+headers            header fields that requests and answers share
 """

@@ -35,7 +35,10 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A catalog entry. The first value of each list is the default. ``sizes`` maps resolution and ratio to pixels."""
+    """A catalog entry. The first value of each list is the default. ``sizes`` maps resolution and ratio to pixels.
+
+    ``deadline_seconds``: how long a generation may take; None: as long as the setting of its type says.
+    """
 
     id: str
     name: str
@@ -49,6 +52,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     sizes: dict[str, dict[str, tuple[int, int]]]
     rates: tuple[Rate, ...]
     bindings: tuple[Binding, ...]
+    deadline_seconds: int | None = None
 
 
 class Catalog(msgspec.Struct, frozen=True):

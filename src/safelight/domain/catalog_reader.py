@@ -26,6 +26,7 @@ _RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
 _SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})", re.ASCII)
 _MAX_SIDE = 8192
 _MAX_REFERENCES = 8
+_MAX_DEADLINE_SECONDS = 30 * 24 * 3600
 _MAX_UNIT_PRICE_NANOS = 1_000_000 * NANOS_PER_USD  # so that 600 seconds of it still fit an account
 
 
@@ -57,6 +58,7 @@ class _ModelDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     durations: list[int] = []
     references: dict[ReferenceRole, int] = {}
     supports_sound: bool = False
+    deadline_seconds: int | None = None
 
 
 class _CatalogDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -114,6 +116,7 @@ class _EntryReader:
             sizes=self.sizes(),
             rates=self.rates(),
             bindings=self.bindings(),
+            deadline_seconds=self.deadline_seconds(),
         )
 
     def created_at(self) -> datetime:
@@ -141,6 +144,12 @@ class _EntryReader:
         if not durations or len(set(durations)) != len(durations) or not all(0 < d <= 600 for d in durations):
             raise self.error("durations", "a video model needs them", "list whole seconds, 1 to 600, each once")
         return tuple(durations)
+
+    def deadline_seconds(self) -> int | None:
+        seconds = self.entry.deadline_seconds
+        if seconds is not None and not 0 < seconds <= _MAX_DEADLINE_SECONDS:
+            raise self.error("deadline_seconds", f"{seconds} is out of range", f"use 1 to {_MAX_DEADLINE_SECONDS}")
+        return seconds
 
     def references(self) -> dict[ReferenceRole, int]:
         for role, most in self.entry.references.items():

@@ -35,16 +35,28 @@ class Secret:
         return hash(self.reference)
 
 
+DEFAULT_POLLS_PER_SECOND = 10.0
+
+
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``concurrency``: most orders that one process has with the connection at once; None: as many as there are."""
+    """What one process asks of the connection at most.
+
+    ``concurrency``: orders at once; None: as many as there are. ``polls_per_second``: questions about jobs.
+    """
 
     concurrency: Annotated[int, Meta(ge=1)] | None = None
+    polls_per_second: Annotated[float, Meta(ge=0.01, le=1000)] = DEFAULT_POLLS_PER_SECOND
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What any connection may be told. A kind of backend adds its own."""
+    """What any connection may be told. A kind of backend adds its own.
+
+    ``flat_is_refusal``: it shows nothing instead of what it refuses. A black, one-coloured or clear picture, or a clip
+    of nothing else, is then a refusal; else it is what was ordered, such as a plain background.
+    """
 
     limits: ConnectionLimits = ConnectionLimits()
+    flat_is_refusal: bool = False
 
 
 class HttpConnectionSettings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -24,6 +24,7 @@ class Kind(Enum):
     CONFLICT = "conflict"
     GONE = "gone"
     TOO_LARGE = "too_large"
+    UNSUPPORTED = "unsupported"
     REFUSED = "refused"
     TOO_MANY = "too_many"
     INTERNAL = "internal"
@@ -33,11 +34,16 @@ class Kind(Enum):
 
 
 class SafelightError(Exception):
-    """Something went wrong."""
+    """Something went wrong.
+
+    ``message`` is for whoever asked. ``detail`` is for the operator and reaches no client: why it went wrong, perhaps
+    in the words of a store. As a string, an error is its detail where it has one.
+    """
 
     code: ClassVar[str] = "internal_error"
     kind: ClassVar[Kind] = Kind.INTERNAL
     retryable: ClassVar[bool] = False
+    retry_after_seconds: float | None = None
 
     def __init__(
         self,
@@ -45,11 +51,14 @@ class SafelightError(Exception):
         *,
         param: str | None = None,
         retry_after_seconds: float | None = None,
+        detail: str | None = None,
     ) -> None:
         self.message = message or inspect.cleandoc(type(self).__doc__ or "")
+        self.detail = detail
         self.param = param
-        self.retry_after_seconds = retry_after_seconds
-        super().__init__(self.message)
+        if retry_after_seconds is not None:
+            self.retry_after_seconds = retry_after_seconds
+        super().__init__(detail or self.message)
 
 
 class InvalidApiKey(SafelightError):
@@ -95,6 +104,10 @@ class RateLimited(SafelightError):
     retryable = True
 
 
+class Crowded(RateLimited):
+    """Too many requests are open. Wait for some to end, or close some."""
+
+
 class NotFound(SafelightError):
     """There is no such thing in this workspace."""
 
@@ -131,6 +144,13 @@ class RequestTooLarge(SafelightError):
     kind = Kind.TOO_LARGE
 
 
+class UnsupportedCoding(SafelightError):
+    """The request body is in a content coding that is not taken. Send it as it is, without Content-Encoding."""
+
+    code = "unsupported_content_encoding"
+    kind = Kind.UNSUPPORTED
+
+
 class InvalidSignature(SafelightError):
     """The download link is not valid. Fetch the generation again for a fresh link."""
 
@@ -160,12 +180,23 @@ class GenerationUnknown(SafelightError):
     kind = Kind.UNKNOWN
 
 
+class ImageGoesOn(GenerationUnknown):
+    """This server is stopping. The image is made all the same: repeat the request to get it."""
+
+    retryable = True
+
+
 class ServiceUnavailable(SafelightError):
     """The service is away for a moment. Nothing was charged; try again."""
 
     code = "service_unavailable"
     kind = Kind.UNAVAILABLE
     retryable = True
+    retry_after_seconds = 1.0
+
+
+class StoreFull(ServiceUnavailable):
+    """The media store is full. Nothing was charged; try again later."""
 
 
 class InternalError(SafelightError):

@@ -21,6 +21,30 @@ EXTENSION_OF_MIME: dict[MimeType, str] = {
     "image/webp": "webp",
     "video/mp4": "mp4",
 }
+_TYPES: dict[str, MimeType] = {known: known for known in EXTENSION_OF_MIME} | {
+    "image/jpg": "image/jpeg",
+    "image/jpe": "image/jpeg",
+    "image/jfif": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-jpeg": "image/jpeg",
+    "image/x-jpg": "image/jpeg",
+    "image/x-citrix-jpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "image/x-citrix-png": "image/png",
+    "image/x-webp": "image/webp",
+    "video/x-mp4": "video/mp4",
+    "video/x-m4v": "video/mp4",
+    "video/m4v": "video/mp4",
+    "application/mp4": "video/mp4",
+}
+
+
+def read_mime_type(text: str) -> MimeType | None:
+    """The type that a media type from outside means, in any letter case, by a usual alias, with or without parameters.
+
+    None for any other.
+    """
+    return _TYPES.get(text.partition(";")[0].strip().lower())
 
 
 class MediaFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -102,8 +102,9 @@ class Unknown(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a run did not go on, for the operator: which backend it was, the outcome, and what was said.
 
-    ``outcome`` is ``declined`` (it took nothing), ``failed`` (it took the job), ``unknown`` or ``undelivered`` (what it
-    made could not be kept). ``reason`` is a ``FailureClass``. Nothing in it is a secret of the connection.
+    ``outcome`` is ``declined`` (it took nothing), ``failed`` (it took the job), ``unknown``, ``undelivered`` (what it
+    made could not be kept) or ``left`` (a worker could ask none, and left it to others). ``reason`` is a
+    ``FailureClass``. Nothing in it is a secret of the connection.
     """
 
     at: datetime

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from safelight.domain.connections import ConnectionSettings, NoOptions, Secret
+from safelight.domain.connections import DEFAULT_POLLS_PER_SECOND, ConnectionSettings, NoOptions, Secret
 from safelight.domain.media import Reference
 from safelight.domain.outcomes import Handle, PollOutcome, SubmitOutcome
 from safelight.domain.request import Order
@@ -21,11 +21,13 @@ Options = TypeVar("Options", bound=msgspec.Struct)
 class Attempt(msgspec.Struct, Generic[Options], frozen=True, kw_only=True):
     """One submission of an order to a backend.
 
+    ``id`` is what the backend may know it by: an order that is given again, as it came to nothing, has another.
     ``upstream_model`` and ``options`` come from the catalog's binding; the options are of the kind's own type.
     ``workdir`` is an empty folder that lives as long as the attempt. ``progress`` may be called with 0 to 1 at any
     pace, from the event loop's thread.
     """
 
+    id: str = ""
     upstream_model: str
     options: Options
     workdir: Path
@@ -48,6 +50,15 @@ class Pollable(Protocol):
 
 
 @runtime_checkable
+class BatchPollable(Protocol):
+    """A backend that is asked about many jobs in one request, ``poll_batch`` at most. The answers come in order."""
+
+    poll_batch: int
+
+    async def poll_many(self, handles: Sequence[Handle]) -> Sequence[PollOutcome]: ...
+
+
+@runtime_checkable
 class Cancelable(Protocol):
     """A backend that can be asked to stop a job. True: it certainly stopped and made nothing."""
 
@@ -56,12 +67,12 @@ class Cancelable(Protocol):
 
 @runtime_checkable
 class Findable(Protocol):
-    """A backend that finds a job by our own generation id.
+    """A backend that finds a job by our own id of it, ``Attempt.id``.
 
     None: it certainly never took the job. Unknown: it cannot tell now; ask again later.
     """
 
-    async def find(self, generation_id: str) -> SubmitOutcome | None: ...
+    async def find(self, attempt_id: str) -> SubmitOutcome | None: ...
 
 
 @runtime_checkable
@@ -109,7 +120,8 @@ class Places(Protocol):
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """A connection, opened. ``options`` is the type of its bindings' options.
 
-    ``places`` is how many orders one process may have with it at once; None: as many as there are.
+    ``places`` is how many orders one process may have with it at once; None: as many as there are. A process asks it
+    about jobs ``polls_per_second`` times a second at most. ``flat_is_refusal``: nothing to see is how it refuses.
     """
 
     connection: str
@@ -117,6 +129,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     options: type[msgspec.Struct]
     secrets: tuple[str, ...] = ()
     places: Places | None = None
+    polls_per_second: float = DEFAULT_POLLS_PER_SECOND
+    flat_is_refusal: bool = False
 
     def every_secret(self) -> tuple[str, ...]:
         """What must turn up in nothing that is kept or shown."""

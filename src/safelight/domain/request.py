@@ -11,7 +11,7 @@ from safelight.domain.catalog import Model
 from safelight.domain.errors import InvalidParameter, ParameterMissing
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, MimeType, Reference, ReferenceRole
-from safelight.domain.text import quoted
+from safelight.domain.text import is_blank, quoted
 
 MAX_PROMPT_CHARACTERS = 4096
 
@@ -105,6 +105,8 @@ def check_prompt(prompt: str) -> None:
         raise InvalidParameter(
             f"prompt has {len(prompt)} characters. Use 1 to {MAX_PROMPT_CHARACTERS}.", param="prompt"
         )
+    if is_blank(prompt):
+        raise InvalidParameter("prompt is blank. Say what to make.", param="prompt")
     if "\0" in prompt:
         raise InvalidParameter("prompt has a NUL character. Remove it.", param="prompt")
 

@@ -26,7 +26,7 @@ import re
 import secrets
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 import msgspec
 
@@ -43,10 +43,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _GENERATION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VARIANT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _EXP = re.compile(r"[1-9][0-9]{9}")
-_QUERY = re.compile(
-    r"exp=(?P<exp>[1-9][0-9]{9})&sig=(?P<sig>[0-9a-f]{64})"
-    r"|sig=(?P<sig_first>[0-9a-f]{64})&exp=(?P<exp_last>[1-9][0-9]{9})"
-)
+_SIG = re.compile(r"[0-9a-f]{64}")
 _TIME_EXAMPLE: Final = "2026-05-02T12:30:00Z"
 _REMEDY: Final = "Make a key with 'safelight signing-keys add'."
 
@@ -141,17 +138,13 @@ class LinkSigner:
         """Check a link's query, exactly as it came on the wire, at the Unix time ``now`` in seconds.
 
         Asks nothing but the keys, so the answer is the same whether or not the file exists. Raises
-        ``InvalidSignature`` unless the query is one ``exp`` and one ``sig`` and a key made that ``sig``;
-        then ``DownloadExpired`` if ``now >= exp``.
+        ``InvalidSignature`` unless ``exp`` and ``sig`` are there once each and a key made that ``sig``; then
+        ``DownloadExpired`` if ``now >= exp``. Other parameters are not signed and change nothing: whoever passes a
+        link on may have added them.
         """
-        query = raw_query.decode("latin-1") if isinstance(raw_query, bytes) else raw_query
-        match = _QUERY.fullmatch(query)
-        if match is None:
-            raise InvalidSignature
-        exp = match["exp"] or match["exp_last"]
-        given = bytes.fromhex(match["sig"] or match["sig_first"])
+        exp, sig = _exp_and_sig(raw_query.decode("latin-1") if isinstance(raw_query, bytes) else raw_query)
         message = _message(generation_id, index, exp, variant)
-        if message is None or not self._made(message, given):
+        if message is None or not self._made(message, bytes.fromhex(sig)):
             raise InvalidSignature
         if now >= int(exp):
             raise DownloadExpired
@@ -169,6 +162,23 @@ def _mac(keyed: hmac.HMAC, message: bytes) -> bytes:
     mac = keyed.copy()
     mac.update(message)
     return mac.digest()
+
+
+def _exp_and_sig(query: str) -> tuple[str, str]:
+    """The two parameters that make a link. Raises ``InvalidSignature`` unless each is there once, in its one spelling.
+
+    Names are compared decoded: what another reader of the query takes for a second ``exp`` is one.
+    """
+    given: dict[str, list[str]] = {"exp": [], "sig": []}
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        plain = unquote_plus(name)
+        if plain in given:
+            given[plain].append(value if name == plain else "")
+    match given["exp"], given["sig"]:
+        case [exp], [sig] if _EXP.fullmatch(exp) and _SIG.fullmatch(sig):
+            return exp, sig
+    raise InvalidSignature
 
 
 def _message(generation_id: str, index: int, exp: str, variant: str | None) -> bytes | None:

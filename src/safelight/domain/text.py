@@ -1,12 +1,27 @@
-"""How others' words are repeated: short, fit to be sent, and without what is secret."""
+"""How others' words are read and repeated: short, fit to be sent or printed, and without what is secret."""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from safelight.domain.errors import InvalidParameter
+
+BLANKS = (
+    # Control characters, spaces, and letters, marks and signs that are made to show nothing: Unicode's White_Space and
+    # Default_Ignorable_Code_Point (DerivedCoreProperties), and the blank braille pattern.
+    r"\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""What does not show, as the inside of a regular expression's character class that JSON Schema reads as well."""
+
+_VISIBLE = re.compile(f"[^{BLANKS}\ud800-\udfff]")
+# What moves the cursor, starts a terminal's commands, breaks the line, or turns the direction of the text around.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _LONGEST = 80
 _LEAST_CODED = 8  # fewer digits of base64 turn up by chance
 
@@ -22,6 +37,34 @@ def cut(text: str) -> str:
     """Text without lone surrogates, cut if it is long."""
     plain = text.encode("utf-8", "replace").decode()
     return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}..."
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text shows: it is empty, or spaces, control characters and the like."""
+    return _VISIBLE.search(text) is None
+
+
+def read_line(text: str, param: str, *, most: int) -> str:
+    """A text that is kept, and shown to people later: one line that shows. Raises ``InvalidParameter``."""
+    if is_blank(text) or len(text) > most:
+        raise InvalidParameter(f"{param} has 1 to {most} characters, and not only blanks.", param=param)
+    if found := _UNPRINTABLE.search(text):
+        raise InvalidParameter(f"{param} has the control character {_escaped(found)}. Leave it out.", param=param)
+    return text
+
+
+def printable(text: str) -> str:
+    """Text as a terminal may show it: what would command it, or turn a line around, is written as an escape."""
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def printable_lines(text: str) -> str:
+    """As ``printable``, of a text that has several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

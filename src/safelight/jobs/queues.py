@@ -1,24 +1,34 @@
-"""The Procrastinate apps, and their three queues.
+"""The Procrastinate apps, and their four queues.
 
 ``local`` holds generations that a backend computes on the worker's own machine: a worker takes as many as it can
 compute at once, so that other workers find the rest. ``remote`` holds those that a worker only waits for. ``upkeep``
-holds what is done by the clock; it has a worker of its own, so that no number of generations holds it up.
+holds what is done by the clock; it has a worker of its own, so that no number of generations holds it up. ``reconcile``
+holds the one job of those that others wait for: a sweep that hangs, as its store is away, holds up no lost generation.
 """
 
 from __future__ import annotations
 
 from procrastinate import App, BaseConnector, PsycopgConnector
 
-from safelight.db.pool import SESSION_OPTIONS, Connection
+from safelight.db.pool import Connection
+from safelight.db.sessions import session_arguments
 from safelight.jobs import check_books, expire_events, reconcile, run_generation, sweep
 
-LOCAL, REMOTE, UPKEEP = "local", "remote", "upkeep"
+LOCAL, REMOTE, UPKEEP, RECONCILE = "local", "remote", "upkeep", "reconcile"
+_PATIENCE_SECONDS = 3.0
 
 
 def make_app(database_url: str) -> App:
     """The app that runs generations. Putting a job on its queue on the caller's connection needs no opening."""
     connector = PsycopgConnector(
-        conninfo=database_url, min_size=1, max_size=4, kwargs={"options": SESSION_OPTIONS}, configure=_commit_each
+        conninfo=database_url,
+        min_size=1,
+        max_size=4,
+        # Its tries to connect come ever more rarely; who asks next tries anew.
+        timeout=_PATIENCE_SECONDS,
+        reconnect_timeout=_PATIENCE_SECONDS,
+        kwargs=session_arguments(),
+        configure=_commit_each,
     )
     app = App(connector=connector)
     app.task(name=run_generation.NAME, pass_context=True)(run_generation.run_generation)
@@ -37,8 +47,15 @@ def make_upkeep_app(connector: BaseConnector) -> App:
     An app apart: every worker of an app starts its periodic jobs, and two that share a schedule confuse each other.
     """
     app = App(connector=connector)
-    reconcile.register(app, queue=UPKEEP)
+    reconcile.add(app, queue=UPKEEP)  # a node of the release before puts it there
     check_books.register(app, queue=UPKEEP)
     expire_events.register(app, queue=UPKEEP)
     sweep.register(app, queue=UPKEEP)
+    return app
+
+
+def make_reconcile_app(connector: BaseConnector) -> App:
+    """The app of the one job that finds generations that lost their runner, likewise."""
+    app = App(connector=connector)
+    reconcile.register(app, queue=RECONCILE)
     return app

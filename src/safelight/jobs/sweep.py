@@ -1,4 +1,7 @@
-"""Every few seconds: delete what is due. Once a day: look for files without a row, and rows without a file."""
+"""Every few seconds: delete what is due, and go on with what is being erased.
+
+Once a day: look for files without a row, and rows without a file.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from procrastinate import App, JobContext
 
 from safelight.jobs.parts import parts_of
+from safelight.keeping.erase import continue_erasures
 from safelight.keeping.expire import sweep
 from safelight.keeping.orphans import sweep_orphans
 
@@ -23,7 +27,9 @@ def register(app: App, *, queue: str) -> None:
 
 
 async def _sweep(context: JobContext, timestamp: int) -> None:
-    await sweep(parts_of(context).keeping)
+    keeping = parts_of(context).keeping
+    await sweep(keeping)
+    await continue_erasures(keeping)
 
 
 async def _orphans(context: JobContext, timestamp: int) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from procrastinate import App
 
+from safelight.db.pool import Database
 from safelight.domain.errors import ServiceUnavailable
 from safelight.jobs.parts import WorkerParts
 from safelight.lifecycle.reconcile import reconcile
@@ -40,9 +41,9 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def opened(app: App, stop: asyncio.Event) -> AsyncIterator[bool]:
-    """The app, open; False if the stop came first, as a database that is gone is waited for half a minute."""
-    opening, stopping = asyncio.create_task(_open(app)), asyncio.create_task(stop.wait())
+async def opened(app: App, db: Database, stop: asyncio.Event) -> AsyncIterator[bool]:
+    """The app, open; False if the stop came first, as a database that is away is waited for."""
+    opening, stopping = asyncio.create_task(_open(app, db)), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
         if opening.done():
@@ -55,7 +56,13 @@ async def opened(app: App, stop: asyncio.Event) -> AsyncIterator[bool]:
         await app.close_async()
 
 
-async def _open(app: App) -> None:
+async def _open(app: App, db: Database) -> None:
+    while True:
+        try:
+            await db.one("database_time", {}, tuple)
+            break
+        except ServiceUnavailable:
+            await asyncio.sleep(_PAUSE_SECONDS)
     await app.open_async()
 
 

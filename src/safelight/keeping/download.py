@@ -9,6 +9,7 @@ import time
 
 from safelight.domain.errors import DownloadExpired, InvalidSignature, NotFound
 from safelight.domain.ids import is_generation_id
+from safelight.domain.numbers import whole_number
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
 from safelight.keeping.thumbnails import VARIANT, thumbnail_of
@@ -27,9 +28,9 @@ async def find_file(
     for one that is past its time or whose file is deleted. A file on this machine's disk may have been deleted within
     the last second: the caller looks.
     """
-    if not (index.isascii() and index.isdecimal() and str(int(index[:9])) == index):
+    number = whole_number(index)
+    if number is None or str(number) != index:  # one file, one spelling
         raise InvalidSignature
-    number = int(index)
     services.signer.check(generation_id, number, raw_query, time.time(), variant=variant)
     if recent := services.recent_files.get(generation_id, number):
         return recent

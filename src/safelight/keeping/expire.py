@@ -32,8 +32,10 @@ class _Due(msgspec.Struct, frozen=True):
 async def sweep(services: KeepingServices) -> int:
     """Delete every file that is due, and let go of what nobody needs any more. The number of files deleted."""
     total = sum(await asyncio.gather(*(_sweep_batches(services) for _ in range(_BATCHES_AT_ONCE))))
-    await services.db.run("forget_unfulfilled", {"retention_seconds": services.retention_seconds})
-    await services.db.run("forget_idempotency_keys", {})
+    while await services.db.run("forget_unfulfilled", {"retention_seconds": services.retention_seconds}):
+        pass
+    while await services.db.run("forget_idempotency_keys", {}):
+        pass
     if total:
         log.info("files deleted on time", count=total)
     return total
@@ -54,6 +56,19 @@ async def delete_media(services: KeepingServices, workspace_id: int, generation_
         raise NotFound("There is no generation with media and this id in this workspace.")
     if due := await services.db.all("tombstone_generation", params, _Due):
         await _delete(services, due)
+
+
+async def claim_end(services: KeepingServices, generation_id: str, index: int) -> bool:
+    """Whether the caller may send the last of a file that is delivered once, and then ``delete_delivered``.
+
+    Of all who ask, in any process, one may, and then nobody for a minute: a process that dies in between loses nothing.
+    """
+    return await services.db.run("claim_end", {"id": generation_id, "index": index}) == 1
+
+
+async def release_end(services: KeepingServices, generation_id: str, index: int) -> None:
+    """The client of who claimed the end of a file left before that: the file stays, for another download."""
+    await services.db.run("release_end", {"id": generation_id, "index": index})
 
 
 async def delete_delivered(services: KeepingServices, generation_id: str, index: int) -> None:

@@ -72,14 +72,14 @@ async def _unneeded(services: KeepingServices, keys: list[str]) -> list[str]:
 
 async def _missing(services: KeepingServices, day: datetime) -> AsyncIterator[str]:
     start = day.replace(hour=0, minute=0, second=0, microsecond=0)
-    after = ""
-    while True:
-        params = {"first": first_id_at(start), "last": first_id_at(start + timedelta(days=1)), "after": after}
-        keys = [row[0] for row in await services.db.all("list_keys_of_day", params, tuple)]
-        if not keys:
-            return
+    last = first_id_at(start + timedelta(days=1))
+    after_id, after_index = first_id_at(start), -1
+    while page := await services.db.all(
+        "list_keys_of_day", {"last": last, "after_id": after_id, "after_index": after_index}, tuple
+    ):
+        keys = [key for _, _, key in page]
         present = await services.store.present(keys)
         for key in keys:
             if key not in present:
                 yield key
-        after = keys[-1]
+        after_id, after_index, _ = page[-1]

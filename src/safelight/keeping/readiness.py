@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import structlog
 from psycopg.errors import UndefinedTable
@@ -12,7 +14,8 @@ from safelight.keeping.services import KeepingServices
 
 log = structlog.get_logger()
 
-_OK = "ok"
+_OK, _AWAY = "ok", "away"
+_STORE_SECONDS = 4.0
 _PENDING = "pending: run 'safelight migrate'"
 
 
@@ -31,13 +34,16 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 async def readiness(services: KeepingServices) -> Readiness:
     """Look at the database, its revision, what the last check of the books found, and the store."""
-    store = await _store(services)
+    store, (database, migrations, books) = await asyncio.gather(_store(services), _database(services))
+    return Readiness(database=database, migrations=migrations, books=books, store=store)
+
+
+async def _database(services: KeepingServices) -> tuple[str, str | None, str | None]:
     try:
         migrations = await _migrations(services)
-        books = await _books(services) if migrations == _OK else None
+        return _OK, migrations, await _books(services) if migrations == _OK else None
     except ServiceUnavailable:
-        return Readiness(database="away", store=store)
-    return Readiness(database=_OK, migrations=migrations, books=books, store=store)
+        return _AWAY, None, None
 
 
 async def _migrations(services: KeepingServices) -> str:
@@ -62,8 +68,12 @@ async def _books(services: KeepingServices) -> str:
 
 async def _store(services: KeepingServices) -> str:
     try:
-        await services.store.probe()
+        async with asyncio.timeout(_STORE_SECONDS):
+            await services.store.probe()
     except ServiceUnavailable as error:
-        log.error("the media store is away", reason=error.message)
-        return "away"
+        log.error("the media store is away", reason=str(error))
+        return _AWAY
+    except TimeoutError:
+        log.error("the media store is away", reason=f"no answer in {_STORE_SECONDS:g} s")
+        return _AWAY
     return _OK

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 import uuid
 
 import msgspec
 from psycopg.types.json import Jsonb
 
-from safelight.db.pool import Connection, one
+from safelight.db.pool import Connection, NotConnected, one
 from safelight.domain.catalog import BillableUnit, Binding
 from safelight.domain.errors import QuotaExceeded, RateLimited, ServiceUnavailable
 from safelight.domain.generations import GenerationType
@@ -19,7 +21,8 @@ from safelight.lifecycle.services import RateWindow, SubmitServices
 from safelight.node.killpoints import killpoint
 
 _TRIES = 3
-_LOST_ANSWER_PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
+_LOST_ANSWER_SECONDS, _LOST_ANSWER_PAUSE_SECONDS = 4.5, 0.2
+"""A client waits no longer, if the database is away, for word of whether its request is on record."""
 
 
 class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,11 +107,14 @@ class _Limits(Window, frozen=True, kw_only=True):
 async def accept(services: SubmitServices, ready: Ready) -> Accepted:
     """Put it on record and hold its price. Raises ``QuotaExceeded``, ``RateLimited`` and ``ServiceUnavailable``."""
     new = _new_generation(services, ready)
+    give_up_at = time.monotonic() + _LOST_ANSWER_SECONDS
     for _ in range(_TRIES):
         try:
             window = await _insert(services, new, is_capped=ready.is_capped)
+        except NotConnected:
+            raise
         except ServiceUnavailable:
-            if not await _is_on_record(services, new):
+            if not await _is_on_record(services, new, give_up_at):
                 raise
             return Accepted(id=new.id, claim=_claim(new, ready))
         if window is not None:
@@ -146,12 +152,12 @@ def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
         unit_price_nanos=ready.price.unit_price_nanos,
         quantity=ready.price.quantity,
         held_nanos=ready.price.total_nanos,
-        run_token=uuid.uuid4() if is_image else None,
+        run_token=services.presence.run_token() if is_image else None,
         connection=None if binding is None else binding.connection,
         upstream_model=None if binding is None else binding.upstream_model,
         binding_options=None if binding is None else Jsonb(binding.options),
         lease_seconds=limits.lease_seconds,
-        deadline_seconds=limits.image_deadline_seconds if is_image else limits.video_deadline_seconds,
+        deadline_seconds=limits.deadline_seconds(services.catalog.models[ready.model]),
         retention_seconds=ready.retention_seconds,
         is_stored=ready.is_stored,
         webhook_url=ready.webhook_url,
@@ -205,15 +211,17 @@ async def _insert(services: SubmitServices, new: NewGeneration, *, is_capped: bo
         return window
 
 
-async def _is_on_record(services: SubmitServices, new: NewGeneration) -> bool:
+async def _is_on_record(services: SubmitServices, new: NewGeneration, give_up_at: float) -> bool:
     """Whether a submission whose answer was lost with the connection is on record all the same."""
-    for pause in _LOST_ANSWER_PAUSES_SECONDS:
-        await asyncio.sleep(pause)
-        try:
-            asked = {"id": new.id, "workspace_id": new.workspace_id}
-            return await services.db.lookup("find_generation", asked, dict) is not None
-        except ServiceUnavailable:
-            continue
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(give_up_at - time.monotonic()):
+            while True:
+                await asyncio.sleep(_LOST_ANSWER_PAUSE_SECONDS)
+                try:
+                    asked = {"id": new.id, "workspace_id": new.workspace_id}
+                    return await services.db.lookup("find_generation", asked, dict) is not None
+                except ServiceUnavailable:
+                    continue
     return False
 
 

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 from safelight.db.listen import listen
+from safelight.lifecycle.presence import Presence
 
 
 class Changes:
     """Tells subscribers when to look at a generation, not what they will see.
 
-    When the connection was lost, everybody is told to look, so that nothing is missed.
+    The session that hears is also the one by which others see that this process lives. When it was lost, everybody is
+    told to look, so that nothing is missed.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, presence: Presence) -> None:
         self._database_url = database_url
+        self._presence = presence
+        self._heard_since: float | None = None
         self._on_cancel: Callable[[str], None] = lambda _: None
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(listen(self._database_url, "listen_changes", self._hear), name="changes")
+        listening = listen(self._database_url, "listen_changes", self._hear, runner=self._presence.number)
+        self._task = asyncio.create_task(listening, name="changes")
 
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    @property
+    def heard_seconds(self) -> float:
+        """How long the session that hears has stood, if it stands."""
+        return 0.0 if self._heard_since is None else time.monotonic() - self._heard_since
 
     def on_cancel(self, call: Callable[[str], None]) -> None:
         """Call it with the id of each generation whose cancellation is asked for."""
@@ -48,6 +59,7 @@ class Changes:
 
     def _hear(self, payload: str | None) -> None:
         if payload is None:
+            self._heard_since = time.monotonic()
             for events in self._waiting.values():
                 _set_all(events)
             return

@@ -30,8 +30,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     ``was_submitted``: an earlier runner was about to call the backend, or did. ``intent``: which one; None where it was
     never said, or by a node of the release before, which knew a binding by its place in the catalog alone
     (``binding_place``). ``is_intent_recorded``: this runner's own call is on record already. ``handle``: the job that
-    the backend gave. ``attempts``: this runner and those that were lost before it. ``claimed_at``: when, by this
-    machine's monotonic clock.
+    the backend gave. ``attempts``: this runner and those that were lost before it. ``tries``: orders of it that came to
+    nothing, as backends said. ``claimed_at``: when, by this machine's monotonic clock.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     is_cancel_requested: bool
     attempts: int
     remaining_seconds: float
+    tries: int = 0
     claimed_at: float = msgspec.field(default_factory=time.monotonic)
 
 
@@ -76,6 +77,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     run_token: uuid.UUID
     remaining_seconds: float
+    tries: int
 
     def claim(self) -> Claim:
         return Claim(
@@ -97,6 +99,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             is_cancel_requested=self.is_cancel_requested,
             attempts=self.attempts,
             remaining_seconds=self.remaining_seconds,
+            tries=self.tries,
         )
 
     def _intent(self) -> Intent | None:

@@ -7,34 +7,38 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from safelight.domain.errors import ContentPolicyViolation, MediaError, ServiceUnavailable
+from safelight.domain.errors import ContentPolicyViolation, MediaError, ServiceUnavailable, StoreFull
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
 from safelight.domain.object_keys import media_key
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
-from safelight.domain.ports import Algorithmic, Provider
+from safelight.domain.ports import Algorithmic, Backend, Provider
 from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.fetch import fetch
+from safelight.lifecycle.pauses import Pauses
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import StoredFile
 from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
 from safelight.media.measure import measure
+from safelight.media.remux import strip_clip
+from safelight.media.strip import strip_picture
 from safelight.node.killpoints import killpoint
-from safelight.outbound.client import GuardedClient
-from safelight.outbound.policy import OutboundPolicy
-from safelight.outbound.resolver import OutboundRefused
 
 log = structlog.get_logger()
 
-# How long a store that is away is waited for: nobody waits for a video, and it was paid for.
-_STORE_PAUSES_SECONDS = {GenerationType.IMAGE: (0.2, 1.0), GenerationType.VIDEO: (0.2, 1.0, 3.0, 10.0, 20.0)}
-_FETCH_SECONDS = 600.0
+_BROKEN_FILES = 2
+"""How often a file is fetched again that came whole and is no media: some servers cut one, or send a page, with 200."""
+_FULL_STORES = 2
+"""How often a full store is tried again: room comes back slowly, and is wanted for the next one."""
 _MAX_BYTES = {GenerationType.IMAGE: 128 * 1024 * 1024, GenerationType.VIDEO: 4 * 1024 * 1024 * 1024}
 
 
@@ -45,92 +49,125 @@ class _Prepared(msgspec.Struct, frozen=True):
     sha256: str
 
 
-async def deliver(
-    services: RunServices, claim: Claim, provider: Provider, produced: tuple[Produced, ...], workdir: Path
-) -> tuple[StoredFile, ...]:
-    """Store what ``provider`` produced.
+Again = Callable[[], Awaitable[tuple[Produced, ...] | None]]
+"""Asks the backend once more for what it made; its addresses may be fresh ones. None: it cannot be asked."""
 
-    Raises ``MediaError`` if it is not the media that was ordered, and ``ContentPolicyViolation`` if it is a refusal.
+
+async def deliver(
+    services: RunServices,
+    claim: Claim,
+    backend: Backend,
+    produced: tuple[Produced, ...],
+    workdir: Path,
+    *,
+    until: float,
+    again: Again,
+) -> tuple[StoredFile, ...]:
+    """Store what ``backend`` produced, trying until a time of the monotonic clock: it was paid for.
+
+    Raises ``MediaError`` if it is not the media that was ordered, ``ContentPolicyViolation`` if it is a refusal, and
+    ``ServiceUnavailable`` if the store stays away.
     """
     if not produced:
         raise ContentPolicyViolation  # how some backends refuse: success, and nothing in it
-    return tuple([await _deliver_one(services, claim, provider, i, item, workdir) for i, item in enumerate(produced)])
+    delivery = _Delivery(services, claim, backend, workdir, until, again)
+    return tuple([await delivery.of(index, item) for index, item in enumerate(produced)])
 
 
-async def _deliver_one(
-    services: RunServices, claim: Claim, provider: Provider, index: int, item: Produced, workdir: Path
-) -> StoredFile:
-    fetched = await _fetch(item, claim, workdir / f"fetched-{index}") if isinstance(item, RemoteFile) else item
-    prepared = await asyncio.get_running_loop().run_in_executor(
-        services.media_threads, lambda: _prepare(services, claim, provider, index, fetched, workdir)
-    )
-    killpoint("deliver-after-measure")
-    mime_type = prepared.facts.mime_type
-    key = media_key(claim.id, index, claim.run_token, EXTENSION_OF_MIME[mime_type])
-    await _put(services, claim, key, prepared.path, mime_type)
-    killpoint("deliver-after-store")
-    return StoredFile(
-        index=index, key=key, size_bytes=prepared.size_bytes, sha256=prepared.sha256, facts=prepared.facts
-    )
+class _Delivery(msgspec.Struct, frozen=True):
+    services: RunServices
+    claim: Claim
+    backend: Backend
+    workdir: Path
+    until: float
+    again: Again
 
+    async def of(self, index: int, item: Produced) -> StoredFile:
+        prepared = await self._prepared(index, item)
+        killpoint("deliver-after-measure")
+        stored = await self._stored(index, prepared)
+        killpoint("deliver-after-store")
+        return stored
 
-async def _put(services: RunServices, claim: Claim, key: str, path: Path, mime_type: MimeType) -> None:
-    """A store that hiccups is asked again; one that stays away fails the generation."""
-    for pause in _STORE_PAUSES_SECONDS[claim.type]:
-        try:
-            await services.store.put(key, path, mime_type=mime_type, consume=True)
-        except ServiceUnavailable as error:
-            log.warning("the media store is away; trying again", seconds=pause, reason=error.message)
-            await asyncio.sleep(pause)
-        else:
-            return
-    await services.store.put(key, path, mime_type=mime_type, consume=True)
+    async def _prepared(self, index: int, item: Produced) -> _Prepared:
+        """The file as it is to be stored. One that came over the network broken is fetched once or twice more."""
+        loop, pauses = asyncio.get_running_loop(), Pauses(self.until)
+        while True:
+            file = await self._fetched(index, item) if isinstance(item, RemoteFile) else item
+            work = partial(_prepare, self.services, self.claim, self.backend, index, file, self.workdir)
+            try:
+                return await loop.run_in_executor(self.services.media_threads, work)
+            except MediaError as error:
+                if not isinstance(item, RemoteFile) or pauses.count == _BROKEN_FILES:
+                    raise
+                log.warning("the backend's file is broken; fetching it again", id=self.claim.id, reason=error.message)
+                await pauses.next(error)
 
+    async def _fetched(self, index: int, item: RemoteFile) -> LocalFile:
+        async def fresh() -> RemoteFile | None:
+            produced = await self.again()
+            found = produced[index] if produced and index < len(produced) else None
+            return found if isinstance(found, RemoteFile) else None
 
-async def _fetch(item: RemoteFile, claim: Claim, target: Path) -> LocalFile:
-    """Bring media from where the backend put it: an address that is not to be trusted."""
-    client = GuardedClient(OutboundPolicy.parse(item.allow, setting="the provider's addresses"))
-    try:
-        async with client.stream(
-            item.url,
-            max_bytes=_MAX_BYTES[claim.type],
-            deadline_seconds=_FETCH_SECONDS,
-            headers=item.headers,
-        ) as answer:
-            if answer.status != 200:
-                raise MediaError(f"The backend's file could not be fetched: HTTP {answer.status}.")
-            with await asyncio.to_thread(target.open, "wb") as file:
-                async for chunk in answer.chunks():
-                    await asyncio.to_thread(file.write, chunk)
-    except OutboundRefused as error:
-        raise MediaError(f"The backend's file could not be fetched: {error}.") from error
-    finally:
-        await client.close()
-    return LocalFile(target)
+        target = self.workdir / f"fetched-{index}"
+        target.unlink(missing_ok=True)
+        max_bytes = _MAX_BYTES[self.claim.type]
+        await fetch(item, target, max_bytes=max_bytes, pauses=Pauses(self.until), fresh=fresh)
+        return LocalFile(target)
+
+    async def _stored(self, index: int, file: _Prepared) -> StoredFile:
+        """Put a file into the store. While that is away the file waits on this node's disk."""
+        mime_type = file.facts.mime_type
+        key = media_key(self.claim.id, index, self.claim.run_token, EXTENSION_OF_MIME[mime_type])
+        pauses = Pauses(self.until)
+        while True:
+            try:
+                await self.services.store.put(key, file.path, mime_type=mime_type, consume=True)
+            except ServiceUnavailable as error:
+                if isinstance(error, StoreFull) and pauses.count == _FULL_STORES:
+                    raise
+                log.warning("the media store is away; trying again", id=self.claim.id, reason=str(error))
+                await pauses.next(error)
+            else:
+                facts = file.facts
+                return StoredFile(index=index, key=key, size_bytes=file.size_bytes, sha256=file.sha256, facts=facts)
 
 
 def _prepare(
-    services: RunServices, claim: Claim, provider: Provider, index: int, item: LocalFile | InlineBytes, workdir: Path
+    services: RunServices, claim: Claim, backend: Backend, index: int, item: LocalFile | InlineBytes, workdir: Path
 ) -> _Prepared:
     """All that needs the processor, in one go on one thread."""
     path = _materialize(item, workdir / f"inline-{index}")
     facts = measure(path)
-    wanted = claim.spec.output_format
-    if claim.type is GenerationType.VIDEO and facts.mime_type != "video/mp4":
-        raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
-    if claim.type is GenerationType.IMAGE:
-        if facts.mime_type == "video/mp4" or wanted is None:
-            raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
-        target = workdir / f"converted-{index}"
-        if convert_image(path, target, wanted):
-            path, facts = target, measure(target)
-    if not _is_algorithmic(provider) and is_blacked_out(path):
-        raise ContentPolicyViolation  # how other backends refuse: a picture with nothing on it
-    path = _signed(services, claim, provider, path, facts.mime_type, workdir / f"signed-{index}")
+    if claim.type is GenerationType.VIDEO:
+        path, facts = _bare_clip(path, facts, workdir / f"bare-{index}")
+    else:
+        path, facts = _bare_picture(claim, path, facts, workdir / f"bare-{index}")
+    if backend.flat_is_refusal and is_blacked_out(path):
+        raise ContentPolicyViolation  # how some backends refuse: a picture with nothing on it
+    path = _signed(services, claim, backend, path, facts.mime_type, workdir / f"signed-{index}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         size_bytes = file.tell()
     return _Prepared(path=path, facts=facts, size_bytes=size_bytes, sha256=digest.hexdigest())
+
+
+def _bare_clip(path: Path, facts: MediaFacts, target: Path) -> tuple[Path, MediaFacts]:
+    if facts.mime_type != "video/mp4":
+        raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
+    strip_clip(path, target)
+    path.unlink()
+    return target, measure(target)
+
+
+def _bare_picture(claim: Claim, path: Path, facts: MediaFacts, target: Path) -> tuple[Path, MediaFacts]:
+    """In the format that was ordered, and with nothing of the backend's own in it."""
+    wanted = claim.spec.output_format
+    if facts.mime_type == "video/mp4" or wanted is None:
+        raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
+    if convert_image(path, target, wanted):
+        return target, measure(target)
+    return (target, facts) if strip_picture(path, target, facts.mime_type) else (path, facts)
 
 
 def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:
@@ -141,7 +178,7 @@ def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:
 
 
 def _signed(
-    services: RunServices, claim: Claim, provider: Provider, source: Path, mime_type: MimeType, target: Path
+    services: RunServices, claim: Claim, backend: Backend, source: Path, mime_type: MimeType, target: Path
 ) -> Path:
     """The file with its provenance in it; as it is where the operator turned signing off."""
     if services.provenance is None:
@@ -150,7 +187,7 @@ def _signed(
         source,
         target,
         mime_type=mime_type,
-        digital_source_type="algorithmicMedia" if _is_algorithmic(provider) else "trainedAlgorithmicMedia",
+        digital_source_type="algorithmicMedia" if _is_algorithmic(backend.provider) else "trainedAlgorithmicMedia",
         model=claim.model,
         generation_id=claim.id,
         created_at=datetime.now(UTC),

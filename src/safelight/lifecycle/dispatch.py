@@ -1,20 +1,16 @@
 """What one run says to backends: which is asked, in which order, and what may be repeated.
 
 A backend is asked for a job once for each recorded intent. The next binding, or the same again, is asked only where the
-answer says that nothing was taken. What is on record names the backend: a catalog that is edited under way changes what
-is asked next, never what was asked before.
+answer says that nothing was taken, or that the job which was taken made nothing; never where that was unknown. What is
+on record names the backend: a catalog that is edited under way changes what is asked next, not what was asked before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import math
-import random
-import time
 from pathlib import Path
 
-import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
@@ -29,61 +25,35 @@ from safelight.domain.outcomes import (
     FailureClass,
     Handle,
     Pending,
+    Produced,
     Report,
     SubmitOutcome,
     Unknown,
 )
-from safelight.domain.ports import Attempt, Backend, Cancelable, Findable, Pollable, Provider, Repeatable
+from safelight.domain.ports import Attempt, Backend, Cancelable, Findable, Pollable, Provider
 from safelight.domain.request import Order
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.leases import LeaseLost, Leases
+from safelight.lifecycle.polls import pause_seconds
 from safelight.lifecycle.reports import log_fields, report_of
 from safelight.lifecycle.services import RunServices
+from safelight.lifecycle.targets import Absent, Elsewhere, Target, target_on_record
+from safelight.lifecycle.turns import Turns
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
 
-MAX_ROUNDS = 4
 MAX_ATTEMPTS = 5
-_POLL_SECONDS = (0.5, 1, 2, 3, 5)
-_BACKOFF_SECONDS = (1, 4, 15, 60)
-_LEAST_PAUSE_SECONDS = 0.05
 _MAX_POLL_FAILURES = 5
 _CANCEL_SECONDS = 10.0
 
 # The client's own doing: no other backend would answer better.
 _FINAL = (FailureClass.CONTENT_POLICY, FailureClass.BAD_INPUT, FailureClass.CANCELED)
-_WORTH_ANOTHER_ROUND = (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
+# What a job may fail of that another would not.
+_NO_FAULT_OF_THE_JOB = (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED, FailureClass.QUOTA)
 
-
-class _Turn(msgspec.Struct):
-    """How one binding answered so far: how often it was asked, and when it may be asked again."""
-
-    binding: Binding
-    asked: int = 0
-    not_before: float = 0.0
-
-    def declined(self, failure: Failed, now: float) -> None:
-        pause = failure.retry_after_seconds or _jittered(_BACKOFF_SECONDS[self.asked])
-        self.asked += 1
-        is_over = self.asked == MAX_ROUNDS or failure.reason not in _WORTH_ANOTHER_ROUND
-        self.not_before = math.inf if is_over else now + pause
-
-
-class _Target(msgspec.Struct, frozen=True):
-    """The binding that is asked, and the backend behind it."""
-
-    binding: Binding
-    backend: Backend
-
-    @property
-    def provider(self) -> Provider:
-        return self.backend.provider
-
-    @property
-    def is_repeatable(self) -> bool:
-        return isinstance(self.provider, Repeatable) and self.provider.repeatable
+Outcome = Completed | Failed | Unknown
 
 
 class Dispatch:
@@ -98,11 +68,19 @@ class Dispatch:
         self._workdir = workdir
         self._intent = self._bindings[0] if claim.is_intent_recorded else None
         self._may_hold_job = claim.was_submitted
-        self._handle = claim.handle
-        self._target: _Target | None = None
-        self._absence = "nothing tells which backend was asked"
-        if claim.was_submitted:
-            self._target = self._target_on_record()
+        self._was_unknown = claim.is_unknown
+        self._handle = claim.handle if claim.was_submitted else None
+        found = target_on_record(services.backends, claim, self._bindings) if claim.was_submitted else None
+        self._absence = found if isinstance(found, Absent) else None
+        self._target = found if isinstance(found, Target) else None
+        self._turns = Turns(
+            self._bindings,
+            services.breakers,
+            first=None if self._target is None else self._target.binding,
+            tries=claim.tries,
+            ends_at=claim.claimed_at + claim.remaining_seconds,
+        )
+        self._tries = claim.tries
         self._reported: Failed | None = None
         self.was_asked = False
         """Whether this runner gave a backend the order."""
@@ -110,11 +88,15 @@ class Dispatch:
         self._moved = asyncio.Event()
 
     @property
-    def provider(self) -> Provider:
+    def backend(self) -> Backend:
         """The backend that is, or was last, asked."""
+        return self._asked.backend
+
+    @property
+    def provider(self) -> Provider:
         return self._asked.provider
 
-    async def outcome(self) -> Completed | Failed | Unknown:
+    async def outcome(self) -> Outcome | Elsewhere:
         """Go on where the last runner stopped, to the end, or to where only waiting helps."""
         try:
             return await self._outcome()
@@ -129,9 +111,9 @@ class Dispatch:
         if self._may_hold_job and self._target is None:
             return False
         while self._may_hold_job and not self._asked.is_repeatable:
-            if self._handle is not None:
-                return await self._cancel(self._handle)
             self._moved.clear()
+            if self._handle is not None and await self._cancel(self._handle):
+                return True
             await self._moved.wait()
         self._is_stopped = True
         return True
@@ -141,8 +123,22 @@ class Dispatch:
         if self._target is not None and self._handle is not None:
             await self._cancel(self._handle)
 
-    def report(self, outcome: Failed | Unknown) -> Report | None:
+    @property
+    def _attempt_id(self) -> str:
+        """What the backend may know this order by: no two orders of a generation share it."""
+        return f"{self._claim.id}.{self._tries}" if self._tries else self._claim.id
+
+    async def made_again(self) -> tuple[Produced, ...] | None:
+        """What the job made, asked for once more: addresses may be fresh ones. None if there is no job to ask about."""
+        if self._handle is None or not isinstance(self.provider, Pollable):
+            return None
+        outcome = await self._services.polls.poll(self._asked.backend, self._claim.workspace_id, self._handle)
+        return outcome.media if isinstance(outcome, Completed) else None
+
+    def report(self, outcome: Failed | Unknown | Elsewhere) -> Report | None:
         """What there is to say of an outcome, for the operator; None if it was put on record already."""
+        if isinstance(outcome, Elsewhere):
+            return report_of("left", None, None, detail=outcome.why)
         return None if outcome is self._reported else self._report_of(outcome)
 
     def report_undelivered(self, why: str) -> Report:
@@ -150,49 +146,24 @@ class Dispatch:
         return report_of("undelivered", self._asked.binding, self._asked.backend, detail=why)
 
     @property
-    def _asked(self) -> _Target:
+    def _asked(self) -> Target:
         assert self._target is not None
         return self._target
 
-    async def _outcome(self) -> Completed | Failed | Unknown:
+    async def _outcome(self) -> Outcome | Elsewhere:
         claim = self._claim
-        if claim.was_submitted:
-            if self._target is None:
-                return Unknown(self._absence)
-            if claim.attempts > MAX_ATTEMPTS:
-                await self.abandon()
-                return Failed(FailureClass.PERMANENT, f"{claim.attempts - 1} runners were lost on it")
-            if claim.handle is not None:
-                return await self._poll(claim.handle)
-            if not self._target.is_repeatable and (found := await self._find()) is not None:
-                return found
+        if self._absence is not None:
+            return Unknown(self._absence.why)
         if claim.attempts > MAX_ATTEMPTS:
+            await self.abandon()
             return Failed(FailureClass.PERMANENT, f"{claim.attempts - 1} runners were lost on it")
-        if not self._bindings and self._target is None:
-            return Failed(FailureClass.PERMANENT, "the catalog no longer has this model")
-        return await self._submit_somewhere()
-
-    def _target_on_record(self) -> _Target | None:
-        """The backend that was asked before; None, and why, if it cannot be asked now."""
-        intent = self._claim.intent
-        try:
-            if intent is not None:
-                backend = self._services.backends.open(intent.connection)
-                options = msgspec.convert(intent.options, backend.options)
-                return _Target(
-                    Binding(connection=intent.connection, upstream_model=intent.upstream_model, options=options),
-                    backend,
-                )
-            if self._claim.binding_place < len(self._bindings):
-                binding = self._bindings[self._claim.binding_place]
-                return _Target(binding, self._services.backends.open(binding.connection))
-        except ConfigurationError as error:
-            self._absence = error.message
-        except msgspec.ValidationError as error:
-            self._absence = (
-                f"the options on record are not options of connection {intent and intent.connection}: {error}"
-            )
-        return None
+        if self._handle is not None:
+            return await self._seen_through(await self._poll(self._handle))
+        if claim.was_submitted and not self._asked.is_repeatable:
+            return await self._seen_through(await self._find())
+        if self._target is None and not self._bindings:
+            return Elsewhere(f"the catalog of this worker has no model {claim.model!r}")
+        return await self._seen_through(None)
 
     def _after_surprise(self, error: Exception) -> Failed | Unknown:
         """A surprise says nothing of whether the backend took the job."""
@@ -216,42 +187,50 @@ class Dispatch:
         killpoint("cancel-after-backend")
         return is_stopped
 
-    async def _submit_somewhere(self) -> Completed | Failed | Unknown:
-        """Ask each binding in order, and again when it may be, until one takes the order or none is left to ask."""
-        bindings, first = list(self._bindings), 0
-        if self._target is not None:  # the one on record first: it may be repeated, or took nothing
-            if self._target.binding not in bindings:
-                bindings.insert(0, self._target.binding)
-            first = bindings.index(self._target.binding)
-        turns = [_Turn(binding) for binding in bindings]
-        failure = Failed(FailureClass.TRANSIENT, "no backend was asked")
+    async def _seen_through(self, outcome: Outcome | None) -> Outcome | Elsewhere:
+        """Go on from what came of the last order, if any: ask each binding in turn until one makes it."""
+        failure = Failed(FailureClass.TRANSIENT, "every try came to nothing")
         while True:
-            for turn in turns[first:]:
-                if turn.not_before > time.monotonic() or not self._services.breakers.allows(turn.binding.connection):
-                    continue
-                outcome = await self._ask(turn.binding)
-                if not isinstance(outcome, Failed) or outcome.reason in _FINAL or self._handle is not None:
-                    return outcome
+            if isinstance(outcome, Failed) and await self._may_ask_another(outcome):
                 failure = outcome
-                turn.declined(outcome, time.monotonic())
-            first = 0
-            pause = min(map(self._seconds_closed, turns))
-            if pause == math.inf:
-                return failure
-            await asyncio.sleep(max(pause, _LEAST_PAUSE_SECONDS))
+            elif outcome is not None:
+                return outcome
+            binding = await self._turns.next()
+            if binding is None:
+                return self._came_to_nothing(failure)
+            outcome = await self._ask(binding)
 
-    def _seconds_closed(self, turn: _Turn) -> float:
-        """How long a binding is not to be asked."""
-        closed = self._services.breakers.seconds_closed(turn.binding.connection)
-        return max(closed, turn.not_before - time.monotonic())
+    async def _may_ask_another(self, failure: Failed) -> bool:
+        """Whether a backend may be asked after this failure; a job that made nothing is off the record then."""
+        was_taken = self._may_hold_job
+        if failure.reason in _FINAL or (
+            was_taken and (self._was_unknown or failure.reason not in _NO_FAULT_OF_THE_JOB)
+        ):
+            return False
+        self._turns.declined(failure)
+        if was_taken:
+            if self._turns.are_over and not self._turns.are_left_to_others:
+                return False  # its job stays on record
+            await self._withdraw_order(failure)
+        return True
 
-    async def _ask(self, binding: Binding) -> Completed | Failed | Unknown:
-        """Give one backend the order, and wait for what comes of it; first for a place there."""
+    def _came_to_nothing(self, failure: Failed) -> Failed | Elsewhere:
+        """No binding is left. One that only this process could not ask may be another's, unless somebody waits here."""
+        why = self._turns.absence
+        if why is None or not self._turns.are_left_to_others:
+            return failure
+        if not self._claim.is_intent_recorded:
+            return Elsewhere(why)
+        return Failed(FailureClass.PERMANENT, why) if self._reported is None else failure
+
+    async def _ask(self, binding: Binding) -> Outcome | None:
+        """Give one backend the order, after waiting for a place there, and see what comes of it. None: not asked."""
         try:
-            self._target = _Target(binding, self._services.backends.open(binding.connection))
+            self._target = Target(binding, self._services.backends.open(binding.connection))
         except ConfigurationError as error:
             log.error("connection cannot be opened", connection=binding.connection, reason=error.message)
-            return Failed(FailureClass.PERMANENT, error.message)
+            self._turns.set_aside(error.message)
+            return None
         places = self._asked.backend.places
         if places is None:
             return await self._submit()
@@ -260,7 +239,7 @@ class Dispatch:
         async with places:
             return await self._submit()
 
-    async def _submit(self) -> Completed | Failed | Unknown:
+    async def _submit(self) -> Outcome:
         try:
             order = await self._order()
         except FileNotFoundError:
@@ -272,10 +251,7 @@ class Dispatch:
         killpoint("run-after-submit")
         match outcome:
             case Failed():
-                report = self._report_of(outcome)
-                log.warning("backend declined", id=self._claim.id, **log_fields(report))
-                self._reported = outcome
-                await self._withdraw_intent(report)
+                await self._withdraw_order(outcome)
                 return outcome
             case Accepted(handle):
                 return await self._accepted(handle)
@@ -286,6 +262,7 @@ class Dispatch:
         """The one call that may cost money. Nothing stands between the check of the lease and it."""
         binding = self._asked.binding
         attempt = Attempt(
+            id=self._attempt_id,
             upstream_model=binding.upstream_model,
             options=binding.options,
             workdir=self._workdir,
@@ -315,14 +292,14 @@ class Dispatch:
             case _:
                 breakers.succeeded(connection)
 
-    async def _accepted(self, handle: Handle) -> Completed | Failed | Unknown:
+    async def _accepted(self, handle: Handle) -> Outcome:
         await self._record("record_handle", handle=Jsonb(handle))
         killpoint("run-after-handle")
         self._handle = handle
         self._moved.set()
         return await self._poll(handle)
 
-    async def _poll(self, handle: Handle) -> Completed | Failed | Unknown:
+    async def _poll(self, handle: Handle) -> Outcome:
         provider = self.provider
         if not isinstance(provider, Pollable):
             return Unknown("the backend gave a job that cannot be asked about")
@@ -330,7 +307,7 @@ class Dispatch:
         for count in itertools.count():
             asked: float | None = None
             try:
-                outcome = await provider.poll(handle)
+                outcome = await self._services.polls.poll(self._asked.backend, self._claim.workspace_id, handle)
             except Exception as error:
                 log.error("provider broke in poll", id=self._claim.id, **without_message(error))
                 failures += 1
@@ -346,15 +323,15 @@ class Dispatch:
                         asked = outcome.poll_after_seconds
                         if progress is not None:
                             self._leases.note_progress(self._claim.id, progress)
-            await asyncio.sleep(asked or _jittered(_POLL_SECONDS[min(count, len(_POLL_SECONDS) - 1)]))
+            await asyncio.sleep(pause_seconds(asked, count))
         raise AssertionError  # counting does not end
 
-    async def _find(self) -> Completed | Failed | Unknown | None:
+    async def _find(self) -> Outcome | None:
         """Ask a backend whether it has a job of ours. None: it certainly has not."""
         provider = self.provider
         if not isinstance(provider, Findable):
             return Unknown("the backend cannot be asked for a job by our id")
-        answer = await provider.find(self._claim.id)
+        answer = await self._services.polls.find(self._asked.backend, self._claim.workspace_id, self._attempt_id)
         killpoint("run-after-find")
         match answer:
             case Accepted(handle):
@@ -379,10 +356,19 @@ class Dispatch:
         self._intent = binding
         killpoint("run-after-intent")
 
+    async def _withdraw_order(self, failure: Failed) -> None:
+        """The order was declined, or its job made nothing: a try is over, and the next may be begun."""
+        report = self._report_of(failure)
+        word = "backend declined" if self._handle is None else "backend's job made nothing"
+        log.warning(word, id=self._claim.id, **log_fields(report))
+        self._reported = failure
+        self._tries += 1
+        await self._withdraw_intent(report)
+
     async def _withdraw_intent(self, report: Report | None = None) -> None:
-        await self._record("withdraw_intent", report=report and Jsonb(report))
+        await self._record("withdraw_intent", report=report and Jsonb(report), tries=self._tries)
         killpoint("run-after-withdraw")
-        self._intent, self._may_hold_job = None, False
+        self._intent, self._handle, self._may_hold_job, self._was_unknown = None, None, False, False
         self._moved.set()
 
     async def _record(self, name: str, **values: object) -> None:
@@ -410,8 +396,3 @@ class Dispatch:
             for kept in claim.spec.references
         ]
         return Order(id=claim.id, type=claim.type, model=claim.model, spec=claim.spec, references=tuple(references))
-
-
-def _jittered(seconds: float) -> float:
-    """Between half and one and a half of it, so that many runs do not call at once."""
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311  (not a secret)

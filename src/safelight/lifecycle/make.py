@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -11,6 +12,7 @@ from safelight.domain.errors import (
     ContentPolicyViolation,
     GenerationFailed,
     GenerationUnknown,
+    ImageGoesOn,
     InvalidParameter,
     SafelightError,
     ServiceUnavailable,
@@ -19,19 +21,28 @@ from safelight.domain.generations import GenerationType, State
 from safelight.lifecycle.accept import Accepted
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import SubmitServices, ViewServices
-from safelight.lifecycle.submit import Submission, submit
-from safelight.lifecycle.views import GenerationView, ended_view, note_seen, view_of_completed
+from safelight.lifecycle.submit import Submission, key_use, submit
+from safelight.lifecycle.views import GenerationView, ended_view, note_seen, view, view_of_completed
 
 _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
     error.code: error for error in (ContentPolicyViolation, GenerationFailed, InvalidParameter, ServiceUnavailable)
 }
 
 
+_LOOK_SECONDS = 0.5
+_ENDING_SECONDS = 5.0
+"""A run that passes its deadline is ended within that."""
+
+
 class Made(msgspec.Struct, frozen=True):
-    """How the request was accepted, and how it ended: well or badly."""
+    """How the request was accepted, and how it ended: well or badly.
+
+    ``is_final``: the same request under its idempotency key comes to the same end.
+    """
 
     accepted: Accepted
     view: GenerationView
+    is_final: bool
 
     @property
     def error(self) -> SafelightError | None:
@@ -54,25 +65,79 @@ async def make_image(
     Raises what ``submit`` raises, and ``GenerationUnknown`` where the time for an image is up before its end.
     """
     accepted = await submit(submitting, submission, has_left=has_left)
-    found = await _run_here(viewing, runner, accepted, has_left)
+    return await outcome(submitting, viewing, runner, submission, accepted, has_left=has_left)
+
+
+async def outcome(
+    submitting: SubmitServices,
+    viewing: ViewServices,
+    runner: Runner,
+    submission: Submission,
+    accepted: Accepted,
+    *,
+    has_left: Callable[[], bool] = lambda: False,
+) -> Made:
+    """How an image that was accepted ended: run here, or waited for where another request runs it.
+
+    Raises ``GenerationUnknown`` where the time for an image is up before its end, or whoever asked has left.
+    """
+    workspace_id = submission.principal.workspace_id
+    deadline_seconds = submitting.limits.deadline_seconds(submitting.catalog.models[submission.request.model])
+    ends_at = time.monotonic() + deadline_seconds + _ENDING_SECONDS
+    found = await _run_here(viewing, runner, accepted, workspace_id, has_left, ends_at)
     if found is None:
-        workspace_id, waits = submission.principal.workspace_id, accepted.is_replay
-        found = await ended_view(viewing, workspace_id, accepted.id, GenerationType.IMAGE, waits=waits)
+
+        def waits() -> bool:
+            return not has_left()
+
+        wait_seconds = ends_at - time.monotonic()
+        found = await ended_view(
+            viewing, workspace_id, accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
+        )
     await note_seen(viewing, found, seen=not has_left())
     if not found.state.is_final:
         raise GenerationUnknown(
             f"The outcome of {accepted.id} is not known yet. Nothing is lost: ask for it by this id."
         )
-    return Made(accepted, found)
+    return Made(accepted, found, is_final=await _is_final(submitting, submission, found))
 
 
 async def _run_here(
-    viewing: ViewServices, runner: Runner, accepted: Accepted, has_left: Callable[[], bool]
+    viewing: ViewServices,
+    runner: Runner,
+    accepted: Accepted,
+    workspace_id: int,
+    has_left: Callable[[], bool],
+    ends_at: float,
 ) -> GenerationView | None:
-    """Run it if it is ours to run; the image if it is completed, so that it need not be read back."""
+    """Run it if it is ours to run; the image if it is completed, so that it need not be read back.
+
+    None where it is somebody else's to end, and worth waiting for: an earlier attempt's, or another runner's who took
+    it over.
+    """
     if accepted.claim is None:
         return None
-    run = runner.start(accepted.claim, is_unseen=has_left)
-    await asyncio.wait([run])
+    given_up = asyncio.Event()
+    run = runner.start(accepted.claim, is_unseen=lambda: has_left() or given_up.is_set())
+    while not run.done() and not has_left() and time.monotonic() < ends_at:
+        await asyncio.wait([run], timeout=_LOOK_SECONDS)
+    if not run.done():  # nobody waits; or it is made, and not to be stored yet: it goes on, and a repeat joins it
+        given_up.set()
+        return None
+    if run.cancelled() and runner.is_closing:
+        raise ImageGoesOn(f"This server is stopping. {accepted.id} is made all the same: repeat the request to get it.")
     made = None if run.cancelled() or run.exception() else run.result()
-    return None if made is None else view_of_completed(viewing, made)
+    if made is not None:
+        return view_of_completed(viewing, made)
+    found = await view(viewing, workspace_id, accepted.id, GenerationType.IMAGE)
+    return found if found.state.is_final or found.state is State.UNKNOWN else None
+
+
+async def _is_final(services: SubmitServices, submission: Submission, ended: GenerationView) -> bool:
+    """Whether its idempotency key stands for how it ended. A failure of ours uses up none (``settle``)."""
+    if submission.idempotency_key is None:
+        return False
+    if ended.state is State.COMPLETED:
+        return True
+    used_for = await key_use(services, submission)
+    return used_for is not None and used_for.generation_id == ended.id

@@ -25,19 +25,21 @@ from safelight.domain.errors import NotFound, ServiceUnavailable
 from safelight.domain.events import EventType
 from safelight.domain.generations import GenerationType
 from safelight.domain.money import format_usd
-from safelight.lifecycle.services import SubmitServices, ViewServices
+from safelight.lifecycle.services import ViewServices
 from safelight.lifecycle.views import GenerationView, view
 from safelight.webhooks.schedule import DELAYS_SECONDS, next_delay_seconds
-from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken, read_webhook_url
+from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken
 from safelight.webhooks.signing import new_secret
 
 log = structlog.get_logger()
 
 SLOTS = 128
-"""Attempts of one worker at once ..."""
+"""Attempts of one worker at once: at most half of what is free for one workspace ..."""
 LANE_SLOTS = 4
 """... and how many of them may be for one endpoint, or for one host that requests name."""
 
+_KEPT_SHARE = 4  # of all places one in so many is kept for workspaces that have nothing under way
+_LANES_LOOKED_AT = 256  # of one endpoint at a time, others the next time: hosts are as many as a workspace names
 _LEASE_SECONDS = 4 * TIMEOUT_SECONDS
 _POLL_SECONDS = 5.0  # for a notification that was missed, and for what becomes due
 _KEEP_DAYS = 30
@@ -147,11 +149,14 @@ class WebhookDelivery:
                         await self._wake.wait()
 
     async def _begin(self) -> list[asyncio.Task[None]]:
-        busy = Counter(due.lane for due in self._attempts.values())
+        busy = Counter((due.workspace_id, due.lane) for due in self._attempts.values())
         params = {
             "slots": self._slots - len(self._attempts),
+            "kept_slots": self._slots // _KEPT_SHARE,
             "lane_slots": self._lane_slots,
-            "busy_lanes": list(busy),
+            "lanes_looked_at": _LANES_LOOKED_AT,
+            "busy_workspaces": [workspace_id for workspace_id, _ in busy],
+            "busy_lanes": [lane for _, lane in busy],
             "busy_attempts": list(busy.values()),
             "lease_seconds": _LEASE_SECONDS,
         }
@@ -230,14 +235,9 @@ class WebhookDelivery:
             asyncio.get_running_loop().call_later(delay_seconds, self._wake.set)
 
 
-async def request_webhook_url(services: SubmitServices, workspace_id: int, url: str) -> str:
-    """The address of a request's ``webhook_url`` in its one spelling; its workspace has a secret from here on.
-
-    Raises ``InvalidParameter`` naming ``webhook_url``.
-    """
-    url = read_webhook_url(url, services.webhook_policy)
-    await services.db.run("ensure_request_endpoint", {"workspace_id": workspace_id, "secret": new_secret()})
-    return url
+async def ensure_request_secret(db: Database, workspace_id: int) -> None:
+    """Give the workspace the secret that events at its requests' own addresses are signed with, if it has none yet."""
+    await db.run("ensure_request_endpoint", {"workspace_id": workspace_id, "secret": new_secret()})
 
 
 async def announce(db: Database, workspace_id: int, type_: EventType, payload: dict[str, Any]) -> None:

@@ -16,9 +16,9 @@ from safelight.domain.outcomes import Handle, Report
 class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One generation, whosever it is. Reports stand oldest first, and go with the request.
 
-    ``attempts`` counts runners, those that were lost included. ``connection``, ``upstream_model`` and
-    ``binding_options`` are those of the backend that was asked last; None before the first, and where a release that
-    knew no names asked it. ``handle`` is the job that it gave. Amounts are nano-dollars.
+    ``attempts`` counts runners, those that were lost included, ``tries`` orders that came to nothing. ``connection``,
+    ``upstream_model`` and ``binding_options`` are those of the backend that was asked last; None before the first, and
+    where a release that knew no names asked it. ``handle`` is the job that it gave. Amounts are nano-dollars.
     """
 
     id: str
@@ -30,6 +30,7 @@ class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     progress: float | None
     attempts: int
+    tries: int
     created_at: datetime
     submitted_at: datetime | None
     lease_until: datetime | None

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import shutil
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 from safelight.db.outage import through_outage
 from safelight.db.pool import one
 from safelight.domain.errors import (
+    ConfigurationError,
     ContentPolicyViolation,
     GenerationFailed,
     InvalidParameter,
@@ -28,25 +29,29 @@ from safelight.domain.errors import (
 )
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.outcomes import Completed, Failed, FailureClass, Report, Unknown
+from safelight.domain.ports import Provider, Repeatable
 from safelight.lifecycle import settle
 from safelight.lifecycle.claims import Claim, ClaimedRow
 from safelight.lifecycle.deliver import deliver
-from safelight.lifecycle.dispatch import Dispatch
+from safelight.lifecycle.dispatch import MAX_ATTEMPTS, Dispatch
 from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import MadeImage
+from safelight.lifecycle.targets import Elsewhere
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
 
 _DELIVERY_GRACE_SECONDS = 60.0
+_HANGING_SECONDS = 10.0
 
 
 async def claim(services: RunServices, generation_id: str) -> Claim | None:
     """Take a generation to run. None: it has ended, or somebody else is running it."""
-    params = {"id": generation_id, "run_token": uuid.uuid4(), "lease_seconds": services.limits.lease_seconds}
+    run_token, lease_seconds = services.presence.run_token(), services.limits.lease_seconds
+    params = {"id": generation_id, "run_token": run_token, "lease_seconds": lease_seconds}
     killpoint("run-before-claim")
     row = await services.db.one("claim", params, ClaimedRow)
     if row is None:
@@ -109,13 +114,16 @@ class _Run:
             work.cancel()
             await self._dispatch.abandon()
             report = self._dispatch.report(Failed(FailureClass.PERMANENT, "the deadline passed"))
-            await self._fail(GenerationFailed(), report=report)
+            await self._fail(GenerationFailed(), report=report, may_be_made=self._is_asked_once())
             return
         finally:
             work.cancel()
             stopper.cancel()
             await asyncio.gather(work, stopper, return_exceptions=True)
-        await self._end(outcome)
+        if isinstance(outcome, Elsewhere):
+            await self._leave_to_others(outcome, cancel_asked)
+        else:
+            await self._end(outcome)
 
     async def _stop_when_asked(self, cancel_asked: asyncio.Event) -> bool:
         await cancel_asked.wait()
@@ -135,17 +143,28 @@ class _Run:
                 log.warning(
                     "generation failed", id=self._claim.id, **(log_fields(report) or {"reason": outcome.reason.value})
                 )
-                await self._fail(_error_of(outcome), report=report)
+                given_up = self._claim.attempts > MAX_ATTEMPTS  # that is no word of the backend's
+                may_be_made = given_up and self._is_asked_once()
+                await self._fail(_error_of(outcome), report=report, may_be_made=may_be_made)
             case Unknown():
                 await self._record_unknown(outcome)
 
     async def _complete(self, outcome: Completed) -> None:
-        claim = self._claim
+        claim, until = self._claim, max(self._deadline, time.monotonic()) + _DELIVERY_GRACE_SECONDS
         try:
-            async with asyncio.timeout(max(self._deadline - time.monotonic(), 0) + _DELIVERY_GRACE_SECONDS):
-                files = await deliver(self._services, claim, self._dispatch.provider, outcome.media, self._workdir)
+            # It gives up by itself when the time is up; a thread or a store that hangs does not.
+            async with asyncio.timeout(until - time.monotonic() + _HANGING_SECONDS):
+                files = await deliver(
+                    self._services,
+                    claim,
+                    self._dispatch.backend,
+                    outcome.media,
+                    self._workdir,
+                    until=until,
+                    again=self._dispatch.made_again,
+                )
         except SafelightError as error:
-            report = self._dispatch.report_undelivered(error.message)
+            report = self._dispatch.report_undelivered(str(error))
             log.warning("delivery failed", id=claim.id, error=error.code, **log_fields(report))
             await self._fail(_as_client_sees(error), report=report)
             return
@@ -161,11 +180,38 @@ class _Run:
         if claim.type is GenerationType.IMAGE:
             self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen)
 
-    async def _fail(self, error: SafelightError, state: State = State.FAILED, report: Report | None = None) -> None:
+    async def _fail(
+        self,
+        error: SafelightError,
+        state: State = State.FAILED,
+        report: Report | None = None,
+        *,
+        may_be_made: bool = False,
+    ) -> None:
         db, claim, unseen = self._services.db, self._claim, self._is_unseen()
-        ended = await through_outage(lambda: settle.fail(db, claim, error, state=state, unseen=unseen, report=report))
-        if ended is None:
+        fail = partial(
+            settle.fail, db, claim, error, state=state, unseen=unseen, report=report, may_be_made=may_be_made
+        )
+        if await through_outage(fail) is None:
             raise LeaseLost
+
+    def _is_asked_once(self) -> bool:
+        """Whether a backend was given the order that is not to be given it twice."""
+        if self._dispatch.was_asked:
+            return not _repeats_freely(self._dispatch.provider)
+        return was_asked_once(self._services, self._claim)
+
+    async def _leave_to_others(self, outcome: Elsewhere, cancel_asked: asyncio.Event) -> None:
+        """Nobody was asked: another worker may know the model, or open the connection. The row waits for a while."""
+        if cancel_asked.is_set():
+            await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
+            return
+        claim, report = self._claim, self._dispatch.report(outcome)
+        log.warning("generation left to another worker", id=claim.id, **log_fields(report))
+        params = {"id": claim.id, "run_token": claim.run_token, "report": Jsonb(report)}
+        if not await through_outage(lambda: self._services.db.run("leave_to_others", params)):
+            raise LeaseLost
+        killpoint("leave-after-commit")
 
     async def _record_unknown(self, outcome: Unknown) -> None:
         claim, report = self._claim, self._dispatch.report(outcome)
@@ -174,11 +220,23 @@ class _Run:
             "id": claim.id,
             "run_token": claim.run_token,
             "counts": int(self._dispatch.was_asked),
-            "first_look_seconds": self._services.limits.lease_seconds / 6,
+            "first_look_seconds": self._services.limits.lease_seconds / 2,
             "report": report and Jsonb(report),
         }
         await through_outage(lambda: self._services.db.run("record_unknown", params))
         killpoint("unknown-after-commit")
+
+
+def was_asked_once(services: RunServices, claim: Claim) -> bool:
+    """Whether an earlier runner may have given the order to a backend that is not to be given it twice."""
+    if claim.was_submitted and claim.intent is not None:
+        with contextlib.suppress(ConfigurationError):
+            return not _repeats_freely(services.backends.open(claim.intent.connection).provider)
+    return claim.was_submitted
+
+
+def _repeats_freely(provider: Provider) -> bool:
+    return isinstance(provider, Repeatable) and provider.repeatable
 
 
 async def hand_back(services: RunServices, claim: Claim) -> None:

@@ -25,6 +25,8 @@ class Runner:
         self._services = services
         self._leases = Leases(services.db, services.limits.lease_seconds)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.is_closing = False
+        """What is given up from now on, is handed to another process."""
         services.changes.on_cancel(self._leases.ask_to_cancel)
 
     def start(self, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False) -> RunTask:
@@ -56,6 +58,7 @@ class Runner:
 
     async def close(self, grace_seconds: float) -> None:
         """Let what runs come to its end for a while; then give it up."""
+        self.is_closing = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_seconds)
         for task in self._tasks:

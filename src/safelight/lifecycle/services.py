@@ -10,13 +10,15 @@ from typing import Protocol
 import msgspec
 
 from safelight.db.pool import Connection, Database
-from safelight.domain.catalog import Catalog
+from safelight.domain.catalog import Catalog, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import Reference, ReferenceRole
 from safelight.domain.ports import Backends, BlobStore, Moderator
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.lifecycle.polls import Polls
+from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.media.provenance import ProvenanceSigner
 from safelight.outbound.policy import OutboundPolicy
@@ -50,6 +52,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         """Generations of this type that a workspace may submit in a minute."""
         return self.image_rpm if type_ is GenerationType.IMAGE else self.video_rpm
 
+    def deadline_seconds(self, model: Model) -> int:
+        """How long a generation of this model may take: its own deadline, or that of its type."""
+        if model.deadline_seconds is not None:
+            return model.deadline_seconds
+        return self.image_deadline_seconds if model.type is GenerationType.IMAGE else self.video_deadline_seconds
+
 
 class RateWindow(msgspec.Struct, frozen=True, kw_only=True):
     """The workspace's rate window for one type: ``reset`` is the Unix second at which it starts anew."""
@@ -68,6 +76,7 @@ class SubmitServices(msgspec.Struct, frozen=True, kw_only=True):
     references: GatherReferences
     moderator: Moderator | None
     enqueue: Enqueue
+    presence: Presence
     limits: Limits
     work_dir: Path
     refusals: Refusals
@@ -89,7 +98,9 @@ class RunServices(msgspec.Struct, frozen=True, kw_only=True):
     provenance: ProvenanceSigner | None
     tells_prompt: bool
     breakers: Breakers
+    polls: Polls
     changes: Changes
+    presence: Presence
     limits: Limits
     work_dir: Path
     media_threads: Executor

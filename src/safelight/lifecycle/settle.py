@@ -75,14 +75,24 @@ async def fail(
     state: State = State.FAILED,
     unseen: bool = False,
     report: Report | None = None,
+    may_be_made: bool = False,
 ) -> Settled | None:
     """End it as failed (or canceled) and release the hold in full. None: no longer the live runner.
 
-    ``report`` is why, for the operator alone.
+    ``report`` is why, for the operator alone. A failure that is worth another try uses up no idempotency key, unless a
+    backend that was asked and gave no certain answer may have made it all the same (``may_be_made``).
     """
     code = "canceled" if state is State.CANCELED else error.code
     return await _end(
-        db, claim, state=state, unseen=unseen, error_code=code, error_message=error.message, report=report
+        db,
+        claim,
+        state=state,
+        unseen=unseen,
+        error_code=code,
+        error_message=error.message,
+        report=report,
+        frees_key=error.retryable and state is State.FAILED,
+        may_be_made=may_be_made,
     )
 
 
@@ -105,6 +115,8 @@ async def _end(
     error_message: str | None = None,
     report: Report | None = None,
     media: list[dict[str, object]] | None = None,
+    frees_key: bool = False,
+    may_be_made: bool = False,
 ) -> Settled | None:
     params = {
         "id": claim.id,
@@ -117,6 +129,8 @@ async def _end(
         "error_message": error_message,
         "report": report and Jsonb(report),
         "media": Jsonb(media or []),
+        "frees_key": frees_key,
+        "may_be_made": may_be_made,
     }
     killpoint("settle-before-commit")
     settled = await db.one("settle", params, Settled)

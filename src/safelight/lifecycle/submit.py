@@ -32,10 +32,11 @@ from safelight.domain.pricing import Price, price_of
 from safelight.domain.request import Request, Spec, StoredReference, resolve
 from safelight.domain.scope import Principal
 from safelight.lifecycle.accept import Accepted, Ready, accept
-from safelight.lifecycle.notify import announce, request_webhook_url
+from safelight.lifecycle.notify import announce, ensure_request_secret
 from safelight.lifecycle.refusals import COUNTED
 from safelight.lifecycle.services import SubmitServices
 from safelight.node.killpoints import killpoint
+from safelight.webhooks.sender import read_webhook_url
 
 log = structlog.get_logger()
 
@@ -54,23 +55,42 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     retry_count: int = 0
 
 
-class _EarlierUse(msgspec.Struct, frozen=True):
+class KeyUse(msgspec.Struct, frozen=True):
+    """What an idempotency key was used for."""
+
     generation_id: str
     body_sha256: bytes
 
 
-def quote(services: SubmitServices, request: Request) -> tuple[Spec, Price]:
-    """The request with its defaults applied, and its exact price. Checks all but what lies behind an image's URL."""
-    spec, price = _resolved(services, request)
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was found good, with its defaults applied and its exact price. ``webhook_url`` in one spelling."""
+
+    spec: Spec
+    price: Price
+    retention_seconds: int
+    webhook_url: str | None
+
+
+def quote(services: SubmitServices, principal: Principal, request: Request) -> Checked:
+    """The request as it would be accepted, and its exact price. Refuses what ``submit`` refuses without asking anybody.
+
+    What lies behind an image's URL, and what the content check says of the prompt, is left to the generation.
+    """
+    checked = _checked(services, principal, request)
     services.references.check(_images(request))
-    return spec, price
+    return checked
 
 
-def _resolved(services: SubmitServices, request: Request) -> tuple[Spec, Price]:
+def _checked(services: SubmitServices, principal: Principal, request: Request) -> Checked:
+    """Check all but the images, which are checked as they are gathered."""
     model = services.catalog.for_type(request.model, request.type)
     spec = resolve(request, model)
-    quantity = spec.duration_seconds or 1
-    return spec, price_of(model, resolution=spec.resolution, sound=spec.sound, quantity=quantity)
+    price = price_of(model, resolution=spec.resolution, sound=spec.sound, quantity=spec.duration_seconds or 1)
+    retention_seconds = _retention_seconds(services, principal, request)
+    url = request.webhook_url
+    if url is not None:
+        url = read_webhook_url(url, services.webhook_policy)
+    return Checked(spec=spec, price=price, retention_seconds=retention_seconds, webhook_url=url)
 
 
 async def submit(
@@ -94,16 +114,17 @@ async def _submit(services: SubmitServices, submission: Submission, has_left: Ca
     check_idempotency_key(submission.idempotency_key)
     if earlier := await _earlier_attempt(services, submission):
         return Accepted(id=earlier, is_replay=True)
-    spec, price = _resolved(services, submission.request)
-    submission = await _with_webhook_url(services, submission)
+    checked = _checked(services, submission.principal, submission.request)
+    if checked.webhook_url is not None:
+        await ensure_request_secret(services.db, submission.principal.workspace_id)
     generation_id = new_generation_id()
     await _moderate(services, submission)
-    spec = await _keep_references(services, generation_id, submission, spec)
+    spec = await _keep_references(services, generation_id, submission, checked.spec)
     killpoint("references-after-store")
     try:
         if has_left():
             raise GenerationFailed("The client left before the request was accepted.")
-        return await accept(services, _ready(services, submission, generation_id, spec, price))
+        return await accept(services, _ready(services, submission, generation_id, spec, checked))
     except (UniqueViolation, QuotaExceeded, RateLimited) as refusal:
         # What stands in the way may be this very request, sent at the same time.
         await _drop_references(services, spec)
@@ -126,11 +147,16 @@ def check_idempotency_key(key: str | None) -> None:
         )
 
 
+async def key_use(services: SubmitServices, submission: Submission) -> KeyUse | None:
+    """What the submission's idempotency key stands for; None if it is free."""
+    params = {"workspace_id": submission.principal.workspace_id, "key": submission.idempotency_key}
+    return await services.db.one("find_idempotency_key", params, KeyUse)
+
+
 async def _earlier_attempt(services: SubmitServices, submission: Submission) -> str | None:
     principal = submission.principal
     if submission.idempotency_key is not None:
-        params = {"workspace_id": principal.workspace_id, "key": submission.idempotency_key}
-        use = await services.db.one("find_idempotency_key", params, _EarlierUse)
+        use = await key_use(services, submission)
         if use and use.body_sha256 != submission.body_sha256:
             raise IdempotencyConflict
         return use.generation_id if use else None
@@ -139,14 +165,6 @@ async def _earlier_attempt(services: SubmitServices, submission: Submission) -> 
         row = await services.db.one("find_earlier_attempt", keyed, tuple)
         return row[0] if row else None
     return None
-
-
-async def _with_webhook_url(services: SubmitServices, submission: Submission) -> Submission:
-    url = submission.request.webhook_url
-    if url is None:
-        return submission
-    url = await request_webhook_url(services, submission.principal.workspace_id, url)
-    return msgspec.structs.replace(submission, request=msgspec.structs.replace(submission.request, webhook_url=url))
 
 
 async def _moderate(services: SubmitServices, submission: Submission) -> None:
@@ -197,7 +215,7 @@ async def _keep(services: SubmitServices, generation_id: str, index: int, refere
     return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)
 
 
-def _ready(services: SubmitServices, submission: Submission, generation_id: str, spec: Spec, price: Price) -> Ready:
+def _ready(services: SubmitServices, submission: Submission, generation_id: str, spec: Spec, checked: Checked) -> Ready:
     request, principal = submission.request, submission.principal
     return Ready(
         id=generation_id,
@@ -207,13 +225,13 @@ def _ready(services: SubmitServices, submission: Submission, generation_id: str,
         type=request.type,
         model=request.model,
         spec=spec,
-        price=price,
+        price=checked.price,
         first_binding=services.catalog.models[request.model].bindings[0],
         body_sha256=submission.body_sha256,
         idempotency_key=submission.idempotency_key,
-        retention_seconds=_retention_seconds(services, submission),
+        retention_seconds=checked.retention_seconds,
         is_stored=request.store,
-        webhook_url=request.webhook_url,
+        webhook_url=checked.webhook_url,
     )
 
 
@@ -222,10 +240,10 @@ async def _drop_references(services: SubmitServices, spec: Spec) -> None:
         await services.store.delete([reference.key for reference in spec.references])
 
 
-def _retention_seconds(services: SubmitServices, submission: Submission) -> int:
+def _retention_seconds(services: SubmitServices, principal: Principal, request: Request) -> int:
     """How long the media is kept: as asked, up to the workspace's maximum; an hour at most if delivered once."""
-    limits, request = services.limits, submission.request
-    most = submission.principal.retention_max_seconds or limits.retention_max_seconds
+    limits = services.limits
+    most = principal.retention_max_seconds or limits.retention_max_seconds
     asked = request.retention_seconds
     if asked is not None and not MIN_RETENTION_SECONDS <= asked <= most:
         raise InvalidParameter(

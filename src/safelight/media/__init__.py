@@ -8,6 +8,8 @@ In the order in which ``deliver`` uses them:
 - ``measure``     the facts of a file, and the proof that it is whole
 - ``blackout``    whether a file shows nothing at all
 - ``convert``     a picture in the format that was asked for
+- ``strip``       a picture's file without whatever is in it besides the picture
+- ``remux``       the same for a clip
 - ``provenance``  the C2PA manifest: signing and verifying
 - ``thumbnail``   a small WebP for lists and previews
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyvips
 
 from safelight.domain.errors import MediaError
-from safelight.media.clips import frame_at, open_clip, pixels_of
+from safelight.media.clips import open_clip, pixels_of
 from safelight.media.pictures import open_picture
 from safelight.media.sniff import sniff
 
@@ -17,18 +17,17 @@ _BLACK = 12
 _FLAT = 10
 """How far apart a colour's levels may be in a picture that counts as flat. Lossy WebP strays by up to 10."""
 _STRIP_ROWS = 64
-_FRACTIONS = (0.5, 0.1, 0.9, 0.3, 0.7)
 
 Range = tuple[int, int]
 """The lowest and the highest level of a band, 0 to 255."""
 
 
 def is_blacked_out(path: Path) -> bool:
-    """Whether a picture, or each of five frames of a video, is black, of one flat colour, or transparent.
+    """Whether a picture, or every frame of a video, is black, of one flat colour, or transparent.
 
-    Every pixel counts: a night sky with one star is a picture. A picture is read until it shows something, so
-    that the usual one costs a few rows. A prompt can ask for a flat colour: what to make of the answer is for
-    the caller. Raises ``MediaError``.
+    Every pixel of every frame counts: a night sky with one star is a picture. A file is read until it shows
+    something, so that the usual one costs a few rows, or one frame. A prompt can ask for a flat colour: what to make
+    of the answer is for the caller. Raises ``MediaError``.
     """
     mime_type = sniff(path)
     if mime_type is None:
@@ -60,8 +59,7 @@ def _is_blank_picture(image: Any) -> bool:
 
 def _is_blank_clip(path: Path) -> bool:
     with open_clip(path) as (container, stream):
-        for fraction in _FRACTIONS:
-            frame = frame_at(container, stream, fraction)
+        for frame in container.decode(stream):
             pixels = pixels_of(frame, frame.width, frame.height)
             lows, highs = pixels.min(axis=(0, 1)), pixels.max(axis=(0, 1))
             ranges = [(int(low), int(high)) for low, high in zip(lows, highs, strict=True)]

@@ -61,10 +61,13 @@ def _read_box(file: BinaryIO, at: int, size_bytes: int) -> tuple[int, bytes]:
 
 
 @contextmanager
-def open_clip(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """An MP4 file and its first video stream, ready to decode. FFmpeg's errors become ``MediaError``."""
+def open_clip(path: Path, **options: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """An MP4 file and its first video stream, ready to decode. FFmpeg's errors become ``MediaError``.
+
+    ``options`` are the demuxer's own.
+    """
     try:
-        with av.open(str(path), format="mp4") as container:
+        with av.open(str(path), format="mp4", options=options) as container:
             if not container.streams.video:
                 raise MediaError("The MP4 file has no video stream.")
             stream = container.streams.video[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -21,12 +22,20 @@ _OF_CURVE: dict[str, tuple[str, hashes.HashAlgorithm, int]] = {
 
 
 class StatementSigner:
-    """Signs statements with the key of a certificate chain, both PEM; ``x5c`` in the header carries the chain."""
+    """Signs statements with the key of a certificate chain, both PEM; ``x5c`` in the header carries the chain.
+
+    Raises ``ConfigurationError`` where either is none.
+    """
 
     def __init__(self, chain_pem: bytes, key_pem: bytes) -> None:
-        key = serialization.load_pem_private_key(key_pem, None)
+        try:
+            key = serialization.load_pem_private_key(key_pem, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise ConfigurationError("The provenance key is not an unencrypted PEM private key.") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
             raise ConfigurationError("The provenance key is not an elliptic-curve or Ed25519 key.")
+        if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name not in _OF_CURVE:
+            raise ConfigurationError(f"The provenance key is on the curve {key.curve.name}. Use P-256 or Ed25519.")
         self._key = key
         algorithm = "EdDSA" if isinstance(key, ed25519.Ed25519PrivateKey) else _OF_CURVE[key.curve.name][0]
         chain = [

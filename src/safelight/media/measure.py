@@ -59,39 +59,60 @@ def _check_png(path: Path) -> MediaFacts | None:
 
 
 class _Packets(msgspec.Struct):
-    """What reading every packet of a video showed. Times are in the video stream's time base."""
+    """What reading every packet of a video showed. Times are in the video stream's time base.
 
-    frames: int = 0
-    skipped: int = 0
-    start: int | None = None
-    end: int = 0
-    last_key: int | None = None
-    last_shown: int = 0
+    ``shown``: when each frame is shown, in the order of the file, which is that of decoding. ``hidden``, ``keys``: the
+    times of frames outside the edit list, and of key frames. ``last_lasts``: how long the file's last frame lasts.
+    """
+
+    shown: list[int] = msgspec.field(default_factory=list)
+    hidden: list[int] = msgspec.field(default_factory=list)
+    keys: list[int] = msgspec.field(default_factory=list)
+    last_lasts: int = 0
     sound: int = 0
 
     def add_frame(self, packet: Packet[Any]) -> None:
         if packet.pts is None:
             raise MediaError("The MP4 file has a frame without a time.")
         if packet.is_keyframe:
-            self.last_key = packet.pts
-        if packet.is_discard:
-            self.skipped += 1
-            return
-        self.frames += 1
-        self.start = packet.pts if self.start is None else min(self.start, packet.pts)
-        self.end = max(self.end, packet.pts + (packet.duration or 0))
-        self.last_shown = max(self.last_shown, packet.pts)
+            self.keys.append(packet.pts)
+        (self.hidden if packet.is_discard else self.shown).append(packet.pts)
+        self.last_lasts = packet.duration or 0
+
+    @property
+    def start(self) -> int:
+        return min(self.shown)
+
+    @property
+    def last(self) -> int:
+        return max(self.shown)
+
+    def length(self) -> int:
+        """From the first frame that is shown to the end of the last one.
+
+        The file tells how far apart frames are decoded, and they are shown as far apart, though in another order: the
+        frame that is decoded last lasts as long as the one that is shown last.
+        """
+        following = min((time for time in self.hidden if time > self.last), default=None)
+        if following is not None:
+            return following - self.start
+        before = max((time for time in self.shown if time < self.last), default=self.last)
+        return self.last - self.start + (self.last_lasts or self.last - before)
+
+    def last_key(self) -> int:
+        """The key frame from which the last frame that is shown can be decoded."""
+        return max((time for time in self.keys if time <= self.last), default=self.start)
 
 
 def _measure_clip(path: Path) -> MediaFacts:
     check_boxes(path)
     with open_clip(path) as (container, stream):
         packets = _read_packets(container, stream)
-        if not packets.frames or packets.start is None:
+        if not packets.shown:
             raise MediaError("The MP4 file's video has no frames.")
-        if packets.frames + packets.skipped < stream.frames:
+        if len(packets.shown) + len(packets.hidden) < stream.frames and _stored_frames(path) < stream.frames:
             raise MediaError("The MP4 file lacks frames that its index announces.")
-        seconds = Fraction(packets.end - packets.start) * Fraction(stream.time_base or 0)
+        seconds = Fraction(packets.length()) * Fraction(stream.time_base or 0)
         if seconds <= 0:
             raise MediaError("The MP4 file's video has no length.")
         first = _decode_ends(container, stream, packets)
@@ -101,9 +122,15 @@ def _measure_clip(path: Path) -> MediaFacts:
         width=width,
         height=height,
         duration_seconds=float(seconds),
-        fps=round(float(packets.frames / seconds), 3),
+        fps=round(float(len(packets.shown) / seconds), 3),
         has_sound=packets.sound > 0,
     )
+
+
+def _stored_frames(path: Path) -> int:
+    """How many frames are in the file: most of those outside its edit list are passed over else."""
+    with open_clip(path, ignore_editlist="1") as (container, stream):
+        return sum(packet.size > 0 for packet in container.demux(stream))
 
 
 def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
@@ -122,13 +149,12 @@ def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
 
 def _decode_ends(container: InputContainer, stream: VideoStream, packets: _Packets) -> VideoFrame:
     """Decode the first frame, and from the last key frame to the last one shown. Returns the first frame."""
-    start = packets.start or 0
-    container.seek(start, stream=stream)
+    container.seek(packets.start, stream=stream)
     first = next((frame for frame in container.decode(stream)), None)
     if first is None or first.is_corrupt:
         raise MediaError("The MP4 file's first frame does not decode.")
-    last = _decode_last(container, stream, start if packets.last_key is None else packets.last_key, packets.last_shown)
-    if last is None or last.is_corrupt or last.pts is None or last.pts < packets.last_shown:
+    last = _decode_last(container, stream, packets.last_key(), packets.last)
+    if last is None or last.is_corrupt or last.pts is None or last.pts < packets.last:
         raise MediaError("The MP4 file's last frame does not decode.")
     return first
 

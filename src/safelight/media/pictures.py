@@ -26,6 +26,8 @@ pyvips.cache_set_max(0)
 _LOADERS = {"image/png": "pngload", "image/jpeg": "jpegload", "image/webp": "webpload"}
 _PNG_SIGNATURE_BYTES = 8
 _PNG_HEADER_BYTES = 25
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The passes of an interlaced PNG file: where each begins, and how far apart its pixels and rows are."""
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
@@ -53,6 +55,11 @@ def check_pixels(width: int, height: int) -> None:
 def is_upright(image: Any) -> bool:
     """Whether a picture is stored as it is displayed, as far as its EXIF orientation (1 to 8) says."""
     return bool(image.get_typeof("orientation") == 0 or image.get("orientation") in (0, 1))
+
+
+def is_animated(image: Any) -> bool:
+    """Whether a picture has more than its first frame, as a WebP can."""
+    return bool(image.get_typeof("n-pages") != 0 and image.get("n-pages") > 1)
 
 
 def displayed_size(image: Any) -> tuple[int, int]:
@@ -90,16 +97,16 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
 class PngFacts:
     """What the chunks of a PNG file tell without decoding a pixel; every checksum has been compared.
 
-    ``width`` and ``height`` are in pixels as stored; ``names`` are the chunk types in order.
+    ``width`` and ``height`` are in pixels as stored; ``chunks`` are in order, and ``names`` their types.
     Source: PNG specification (W3C, third edition), section 11.2.
     """
 
     def __init__(self, data: bytes) -> None:
         """Walk the chunks of a whole file. Raises ``MediaError`` where they are damaged or cut off."""
-        chunks = list(png_chunks(data))
-        self.names = [name for name, _ in chunks]
-        self._compressed = [chunk[8:-4] for name, chunk in chunks if name == b"IDAT"]
-        if self.names[0] != b"IHDR" or len(chunks[0][1]) != _PNG_HEADER_BYTES:
+        self.chunks = list(png_chunks(data))
+        self.names = [name for name, _ in self.chunks]
+        self.compressed = [chunk[8:-4] for name, chunk in self.chunks if name == b"IDAT"]
+        if self.names[0] != b"IHDR" or len(self.chunks[0][1]) != _PNG_HEADER_BYTES:
             raise MediaError("The PNG file has no header.")
         self.width, self.height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
         self._bits_per_pixel = data[24] * _PNG_CHANNELS.get(data[25], 0)
@@ -107,15 +114,19 @@ class PngFacts:
 
     @property
     def size_raw_bytes(self) -> int:
-        """How many bytes the pixels and their filter bytes take when inflated, if they are not interlaced."""
-        return self.height * (1 + (self.width * self._bits_per_pixel + 7) // 8)
+        """How many bytes the pixels and their filter bytes take when inflated."""
+        passes = _ADAM7 if self.interlaced else ((0, 0, 1, 1),)
+        sizes = ((-(-(self.width - x) // dx), -(-(self.height - y) // dy)) for x, y, dx, dy in passes)
+        return sum(
+            height * (1 + (width * self._bits_per_pixel + 7) // 8) for width, height in sizes if width > 0 < height
+        )
 
     def inflate_all(self) -> None:
         """Inflate the pixels and compare their number. Raises ``MediaError``."""
         expected = self.size_raw_bytes
         inflater = zlib.decompressobj()
         try:
-            found = len(inflater.decompress(b"".join(self._compressed), expected + 1))
+            found = len(inflater.decompress(b"".join(self.compressed), expected + 1))
         except zlib.error as error:
             raise MediaError("The PNG file is damaged.") from error
         if found != expected or not inflater.eof:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Literal
 import c2pa
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -167,7 +168,7 @@ def _algorithm(chain_pem: bytes, key_pem: bytes) -> str:
     chain = load_chain(chain_pem)
     try:
         key = load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigurationError("The provenance key is not an unencrypted PEM private key.") from error
     if not _belong_together(chain[0], key):
         raise ConfigurationError("The provenance key does not belong to the first certificate of the chain.")

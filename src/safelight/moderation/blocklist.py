@@ -10,7 +10,6 @@ workspaces = ["kids"]                   # only these; every workspace without it
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import msgspec
 
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.media import Reference
+from safelight.node.operator_files import read_toml
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
@@ -46,8 +46,8 @@ class Blocklist:
     def __init__(self, path: Path) -> None:
         """Read the list. Raises ``ConfigurationError`` naming the file, the rule and the remedy."""
         try:
-            document = msgspec.convert(tomllib.loads(path.read_text()), _Document)
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+            document = msgspec.convert(read_toml(path), _Document)
+        except (OSError, msgspec.ValidationError) as error:
             raise ConfigurationError(f"{path}: {error}. Correct the blocklist and start again.") from None
         self._rules = tuple(_compiled(path, place, rule) for place, rule in enumerate(document.rules))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from safelight.domain.errors import ConfigurationError
 from safelight.node.chain import certificate_expiry, create_local_chain
 from safelight.node.data_folder import FileLock, explained, write_private
+from safelight.node.operator_files import without_mark
 from safelight.node.settings import Settings
 
 CHAIN, KEY, ROOT = "chain.pem", "key.pem", "root.pem"
@@ -42,7 +43,7 @@ def days_left(settings: Settings) -> int:
 def read(path: Path) -> bytes:
     """A file of the chain. Raises ``ConfigurationError`` with the remedy."""
     try:
-        return path.read_bytes()
+        return without_mark(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(
             f"{path}: {error.strerror}. 'safelight provenance init' makes a chain, or set SAFELIGHT_PROVENANCE=off."

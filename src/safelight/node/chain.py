@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
@@ -15,6 +16,7 @@ from safelight.domain.errors import ConfigurationError
 C2PA_CLAIM_SIGNING = ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 """The extended key usage of C2PA claim signers. Source: C2PA 2.2, section 14.5.1."""
 _USAGES = [ExtendedKeyUsageOID.EMAIL_PROTECTION, C2PA_CLAIM_SIGNING]
+_DOCUMENT_SIGNING = ObjectIdentifier("1.3.6.1.5.5.7.3.36")
 _CLOCK_SKEW = timedelta(hours=1)
 
 SignerKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -62,6 +64,30 @@ def create_local_chain(
 def certificate_expiry(chain_pem: bytes) -> datetime:
     """When the first certificate of a chain ends, in UTC. Raises ``ConfigurationError`` if it is no chain."""
     return min(certificate.not_valid_after_utc for certificate in load_chain(chain_pem))
+
+
+def check_signer(chain_pem: bytes, path: Path) -> None:
+    """Raise ``ConfigurationError`` unless a chain is valid now and its first certificate may sign claims.
+
+    ``path``: where it lies.
+    """
+    now, chain = datetime.now(UTC), load_chain(chain_pem)
+    remedy = "Put a new chain and key there, or set SAFELIGHT_PROVENANCE=off."
+    ends, begins = certificate_expiry(chain_pem), max(certificate.not_valid_before_utc for certificate in chain)
+    if ends <= now:
+        raise ConfigurationError(f"The provenance certificate {path} expired on {ends:%Y-%m-%d}. {remedy}")
+    if begins > now:
+        raise ConfigurationError(f"The provenance certificate {path} is valid from {begins:%Y-%m-%d} on. {remedy}")
+    try:
+        usages = set(chain[0].extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+        may_sign = chain[0].extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature
+    except x509.ExtensionNotFound:
+        usages, may_sign = set(), False
+    if not may_sign or not usages & {*_USAGES, _DOCUMENT_SIGNING}:
+        raise ConfigurationError(
+            f"The provenance certificate {path} may not sign claims: it has to allow digitalSignature, and "
+            f"emailProtection, documentSigning or C2PA claim signing. {remedy}"
+        )
 
 
 def load_chain(chain_pem: bytes) -> list[x509.Certificate]:

@@ -54,9 +54,25 @@ def prepare(folder: Path) -> Path:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
             folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        _check_access(folder)
     return folder
+
+
+def usable(folder: Path) -> tuple[Path, bool]:
+    """Its absolute path, and whether it is there; if not, it could be made. Raises ``ConfigurationError``."""
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - as in prepare
+    with explained(folder):
+        exists = folder.exists()
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+        _check_access(nearest)
+    return folder, exists
+
+
+def _check_access(folder: Path) -> None:
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def write_private(path: Path, text: str) -> None:

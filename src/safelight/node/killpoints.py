@@ -23,6 +23,7 @@ KILLPOINTS = (
     "run-after-find",
     "run-after-withdraw",
     "unknown-after-commit",
+    "leave-after-commit",
     "deliver-after-measure",
     "deliver-after-store",
     "settle-before-commit",
@@ -33,9 +34,13 @@ KILLPOINTS = (
     "cancel-after-backend",
     "requeue-before-commit",
     "requeue-after-commit",
+    "chaos-before-record",
+    "chaos-after-record",
     "expire-after-tombstone",
     "expire-after-delete",
     "expire-after-purge",
+    "erase-after-begin",
+    "erase-after-batch",
 )
 
 

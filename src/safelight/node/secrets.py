@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safelight.domain.connections import Secret
 from safelight.domain.errors import ConfigurationError
+from safelight.node.operator_files import read_text
 
 
 def read_secret(secret: Secret, environ: Mapping[str, str] | None = None) -> str:
@@ -21,10 +22,11 @@ def read_secret(secret: Secret, environ: Mapping[str, str] | None = None) -> str
             raise ConfigurationError(f"{secret.reference}: the variable is not set. Set {secret.name} to the key.")
         return value
     try:
-        value = Path(secret.name).read_text("utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ConfigurationError(f"{secret.reference}: {reason}. Put the key into that file.") from None
+        value = read_text(Path(secret.name)).strip()
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{secret.reference}: {error.strerror}. Put the key into that file.") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{secret.source}:{error.message} It has to hold the key, as text.") from None
     if not value:
         raise ConfigurationError(f"{secret.reference}: the file is empty. Put the key into it.")
     return value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,11 +16,23 @@ import msgspec
 from msgspec import Meta
 
 from safelight.domain.errors import ConfigurationError
+from safelight.node import variables
+from safelight.node.operator_files import read_text, read_toml
+from safelight.node.variables import CONFIG, PREFIX
 
-PREFIX = "SAFELIGHT_"
+__all__ = ["EVERY_ADDRESS", "PREFIX", "Settings", "ignored_variables", "load_settings", "setting_names"]
+
 _DURATION = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
 Dollars = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$")]
+_LONGEST_SECONDS = 100 * 365 * 86400  # links and the database know times as far ahead
+_MOST = 1_000_000_000  # what the database counts in
+RenderProcesses = Annotated[int, Meta(ge=1, le=64)]
+Location = Annotated[str, Meta(pattern="^/")]
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared, not bound)
+"""Hosts to listen on that are every address of this machine; and the one among them that leads here from here."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="PostgreSQL 15 or newer; without it an embedded one runs in the data folder."),
     ] = None
-    database_pool_size: Annotated[int, Meta(ge=1, le=200, description="Most database connections of one process.")] = 10
+    database_pool_size: Annotated[int, Meta(ge=2, le=200, description="Most database connections of one process.")] = 10
     media_url: Annotated[
         str | None,
         Meta(
@@ -47,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="The address that download links begin with; without it, the host and port."),
     ] = None
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8484
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8484
     workers: Annotated[int, Meta(ge=1, le=64, description="API processes.")] = 1
     signing_keys: Annotated[
         str | None,
@@ -55,11 +66,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     catalog: Annotated[Path | None, Meta(description="Catalog file in TOML; without it, the one that ships.")] = None
     retention_seconds: Annotated[
-        int, Meta(ge=60, description="How long media is kept after it is made.", extra={"name": "retention"})
+        int,
+        Meta(
+            ge=60,
+            le=_LONGEST_SECONDS,
+            description="How long media is kept after it is made.",
+            extra={"name": "retention"},
+        ),
     ] = 7 * 86400
     retention_max_seconds: Annotated[
         int,
-        Meta(ge=60, description="The longest retention that a request may ask for.", extra={"name": "retention_max"}),
+        Meta(
+            ge=60,
+            le=_LONGEST_SECONDS,
+            description="The longest retention that a request may ask for.",
+            extra={"name": "retention_max"},
+        ),
     ] = 90 * 86400
     provenance: Annotated[
         Literal["on", "off"], Meta(description="Whether each file is signed with a C2PA manifest.")
@@ -85,52 +107,96 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["off", "blocklist", "endpoint"], Meta(description="What checks prompts and pictures before a hold.")
     ] = "off"
     moderation_blocklist: Annotated[Path | None, Meta(description="The blocklist's file, in TOML.")] = None
-    moderation_url: Annotated[str, Meta(description="Base URL of a service that speaks OpenAI's `/moderations`.")] = (
-        "https://api.openai.com/v1"
-    )
+    moderation_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            description="Base URL of a service that speaks OpenAI's `/moderations`.",
+        ),
+    ] = "https://api.openai.com/v1"
     moderation_key: Annotated[str | None, Meta(description="That service's API key.")] = None
     moderation_model: Annotated[str, Meta(description="That service's model.")] = "omni-moderation-latest"
     accel_prefix: Annotated[
-        str | None,
-        Meta(description="Internal nginx location over the media folder; downloads then answer `X-Accel-Redirect`."),
+        Location | None,
+        Meta(
+            description="Internal nginx location over the media folder; downloads then answer `X-Accel-Redirect`.",
+        ),
     ] = None
     download_redirect: Annotated[
         Literal["on", "off"],
         Meta(description="Whether downloads from an object store redirect to it. Plain clients do not follow."),
     ] = "off"
     image_rpm: Annotated[
-        int, Meta(ge=1, description="Image generations a minute, for a workspace without a limit of its own.")
+        int, Meta(ge=1, le=_MOST, description="Image generations a minute, for a workspace without a limit of its own.")
     ] = 600
     video_rpm: Annotated[
-        int, Meta(ge=1, description="Video generations a minute, for a workspace without a limit of its own.")
+        int, Meta(ge=1, le=_MOST, description="Video generations a minute, for a workspace without a limit of its own.")
     ] = 120
     concurrency: Annotated[
         int,
-        Meta(ge=1, description="Generations under way at once, for a workspace without a limit of its own."),
+        Meta(ge=1, le=_MOST, description="Generations under way at once, for a workspace without a limit of its own."),
     ] = 100
     address_concurrency: Annotated[
-        int, Meta(ge=1, description="Requests that one client address may have open in one API process.")
+        int, Meta(ge=1, le=_MOST, description="Requests that one client address may have open in one API process.")
     ] = 500
+    key_waits: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Event streams, polls with `wait`, repeats and bodies on their way that one API key may have "
+            "open in one API process; a workspace has twice as many.",
+        ),
+    ] = 200
+    proxies: Annotated[
+        str | None,
+        Meta(
+            description="Addresses or networks, with commas, of the proxies in front: a request from there is that of "
+            "the client in its `X-Forwarded-For`."
+        ),
+    ] = None
     address_refusals: Annotated[
-        int, Meta(ge=1, description="Wrong API keys that one client address may send a minute to one API process.")
+        int,
+        Meta(
+            ge=1, le=_MOST, description="Wrong API keys that one client address may send a minute to one API process."
+        ),
     ] = 300
     image_deadline_seconds: Annotated[
         int,
-        Meta(ge=1, description="How long an image may take before it fails.", extra={"name": "image_deadline"}),
+        Meta(
+            ge=1,
+            le=_LONGEST_SECONDS,
+            description="How long an image may take before it fails.",
+            extra={"name": "image_deadline"},
+        ),
     ] = 280
     video_deadline_seconds: Annotated[
         int,
-        Meta(ge=1, description="How long a video may take before it fails.", extra={"name": "video_deadline"}),
+        Meta(
+            ge=1,
+            le=_LONGEST_SECONDS,
+            description="How long a video may take before it fails.",
+            extra={"name": "video_deadline"},
+        ),
     ] = 3600
     lease_seconds: Annotated[
-        int, Meta(ge=2, description="How long a silent runner keeps a generation.", extra={"name": "lease"})
-    ] = 30
-    render_processes: Annotated[
         int,
-        Meta(ge=1, le=64, description="Processes of the built-in renderer, in each API process and worker."),
-    ] = 1
+        Meta(
+            ge=2,
+            le=_LONGEST_SECONDS,
+            description="How long a silent runner keeps a generation; half as long once its session with the database "
+            "has ended.",
+            extra={"name": "lease"},
+        ),
+    ] = 10
+    render_processes: Annotated[
+        RenderProcesses | None,
+        Meta(
+            description="Processes of the built-in renderer, in each API process and worker; without it, one for each "
+            "processor and each GiB of memory that this machine or container has, 8 at most."
+        ),
+    ] = None
     worker_concurrency: Annotated[
-        int, Meta(ge=1, description="Videos that one worker has under way on remote backends at once.")
+        int, Meta(ge=1, le=_MOST, description="Videos that one worker has under way on remote backends at once.")
     ] = 2500
     low_balance: Annotated[
         Dollars | None,
@@ -141,7 +207,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     log_format: Annotated[str, Meta(pattern="^(console|json)$", description="How log lines are written.")] = "console"
     shutdown_seconds: Annotated[
-        int, Meta(ge=1, description="Grace for work under way at a stop.", extra={"name": "shutdown"})
+        int, Meta(ge=1, le=86400, description="Grace for work under way at a stop.", extra={"name": "shutdown"})
     ] = 8
 
     @property
@@ -157,8 +223,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """What absolute links begin with, without a slash at the end."""
         if self.public_url:
             return self.public_url.rstrip("/")
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  (compared, not bound)
-        return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self.port}"
+        return _http(EVERY_ADDRESS.get(self.host, self.host), self.port)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as a URL."""
+        return _http(self.host, self.port)
+
+
+def _http(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"
 
 
 def setting_names() -> dict[str, msgspec.inspect.Field]:
@@ -183,32 +257,47 @@ def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None
     names = setting_names()
     values: dict[str, Any] = {}
     where: dict[str, str] = {}
-    path = file or Path(environ.get(f"{PREFIX}CONFIG", "safelight.toml"))
-    explicit = file is not None or f"{PREFIX}CONFIG" in environ
+    path = file or Path(environ.get(CONFIG) or "safelight.toml")
+    explicit = file is not None or bool(environ.get(CONFIG))
     for name, value in _read_file(path, required=explicit).items():
         if name not in names:
-            raise ConfigurationError(f"{path}: there is no setting {name!r}. docs/operating.md lists them all.")
+            near = variables.did_you_mean(name, names)
+            raise ConfigurationError(f"{path}: there is no setting {name!r}. {near}docs/operating.md lists them all.")
         values[names[name].name], where[names[name].name] = value, f"{path}: {name}"
     for name, field in names.items():
         variable = PREFIX + name.upper()
-        if environ.get(variable):
-            values[field.name], where[field.name] = environ[variable], variable
+        value = environ.get(variable, "").strip()
+        if value and not variables.is_of_a_service(variable, value):
+            values[field.name], where[field.name] = value, variable
     for key, value in overrides.items():
         if value is not None:
             values[key], where[key] = value, f"--{key.replace('_', '-')}"
-    return _convert(values, where)
+    settings = _convert(values, where)
+    variables.check_known(environ, names, lambda: _text_of(settings.catalog))
+    _check_together(settings)
+    return settings
+
+
+def ignored_variables(environ: Mapping[str, str]) -> list[str]:
+    """What is to be said of variables that look like settings and are none."""
+    return variables.notes(environ, setting_names())
 
 
 def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return read_toml(path)
     except FileNotFoundError:
         if required:
             raise ConfigurationError(f"There is no settings file {path}.") from None
         return {}
-    except (tomllib.TOMLDecodeError, OSError) as error:
-        raise ConfigurationError(f"{path}: {error}. Correct the file and start again.") from None
+
+
+def _text_of(path: Path | None) -> str:
+    """What a file says; nothing where it cannot be read, which is told where it is needed."""
+    try:
+        return "" if path is None else read_text(path)
+    except (OSError, ConfigurationError):
+        return ""
 
 
 def _convert(values: dict[str, Any], where: dict[str, str]) -> Settings:
@@ -225,15 +314,65 @@ def _convert(values: dict[str, Any], where: dict[str, str]) -> Settings:
 
 
 def _decode(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, (str, Path)):
+    """A path as text. A ``TypeError`` is told as a wrong value."""
+    if kind is Path and isinstance(value, (str, Path)) and "\0" not in str(value):
         return Path(value)
-    raise NotImplementedError
+    raise TypeError("Expected a path")
 
 
 def _seconds(value: Any, where: str) -> int:
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
     match = _DURATION.fullmatch(str(value).strip())
     if match is None:
         raise ConfigurationError(f"{where}: {value!r} is not a duration. Write it as 30s, 5m, 12h or 7d.")
     return int(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+def _check_together(settings: Settings) -> None:
+    """Raise ``ConfigurationError`` for settings that contradict each other."""
+    for contradicts, text in (
+        (
+            settings.retention_seconds > settings.retention_max_seconds,
+            "SAFELIGHT_RETENTION ({retention_seconds}s) is longer than SAFELIGHT_RETENTION_MAX "
+            "({retention_max_seconds}s). Shorten the one, or lengthen the other",
+        ),
+        (
+            settings.lease_seconds >= min(settings.image_deadline_seconds, settings.video_deadline_seconds),
+            "SAFELIGHT_LEASE ({lease_seconds}s) is not shorter than SAFELIGHT_IMAGE_DEADLINE "
+            "({image_deadline_seconds}s) and SAFELIGHT_VIDEO_DEADLINE ({video_deadline_seconds}s): what a lost node "
+            "had begun would fail before another takes it up. Shorten the lease, or lengthen the deadline",
+        ),
+        (
+            settings.moderation == "blocklist" and settings.moderation_blocklist is None,
+            "SAFELIGHT_MODERATION is blocklist, and there is no blocklist. Set SAFELIGHT_MODERATION_BLOCKLIST to its "
+            "file",
+        ),
+        (
+            settings.moderation != "blocklist" and settings.moderation_blocklist is not None,
+            "SAFELIGHT_MODERATION_BLOCKLIST is set, and SAFELIGHT_MODERATION is {moderation}: nothing would be "
+            "checked against it. Set SAFELIGHT_MODERATION to blocklist, or leave the list out",
+        ),
+        (
+            settings.moderation != "endpoint" and settings.moderation_key is not None,
+            "SAFELIGHT_MODERATION_KEY is set, and SAFELIGHT_MODERATION is {moderation}: nobody would be asked. Set "
+            "SAFELIGHT_MODERATION to endpoint, or leave the key out",
+        ),
+        (
+            settings.provenance == "off" and settings.provenance_prompt == "on",
+            "SAFELIGHT_PROVENANCE_PROMPT is on, and SAFELIGHT_PROVENANCE is off: there is no manifest to tell the "
+            "prompt. Set both on, or both off",
+        ),
+        (
+            settings.accel_prefix is not None and not settings.media_store_url.startswith("file:"),
+            "SAFELIGHT_ACCEL_PREFIX is set, and the media is in an object store, from which nginx sends no files. "
+            "Leave one of them out",
+        ),
+        (
+            settings.download_redirect == "on" and settings.media_store_url.startswith("file:"),
+            "SAFELIGHT_DOWNLOAD_REDIRECT is on, and the media is in a folder, which downloads cannot be redirected "
+            "to. Set SAFELIGHT_MEDIA_URL to an object store, or the redirect off",
+        ),
+    ):
+        if contradicts:
+            raise ConfigurationError(f"{text.format(**msgspec.structs.asdict(settings))}.")

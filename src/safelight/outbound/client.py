@@ -13,6 +13,7 @@ import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import aiohttp
@@ -21,9 +22,10 @@ from aiohappyeyeballs import AddrInfoType
 from yarl import URL
 
 import safelight
+from safelight.domain.headers import coding_in
 from safelight.outbound.policy import OutboundPolicy, literal
 from safelight.outbound.resolver import CheckedResolver, Lookup, OutboundRefused, SystemLookup, approved
-from safelight.outbound.urls import Target, UrlRefused, parse_redirect, parse_url
+from safelight.outbound.urls import AddressRefused, Target, UrlRefused, parse_reachable, parse_redirect
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
@@ -92,8 +94,11 @@ class GuardedClient:
         max_connections_per_host: int = 8,
     ) -> None:
         self._policy = policy
-        self._system_lookup = SystemLookup() if lookup is None else None
-        self._resolver = CheckedResolver(policy, lookup or self._system_lookup or SystemLookup())
+        self._system_lookup: SystemLookup | None = None
+        if lookup is None:
+            # A look-up goes on after its request was given up: none is to wait for those that hang.
+            lookup = self._system_lookup = SystemLookup(2 * max_connections)
+        self._resolver = CheckedResolver(policy, lookup)
         self._ssl_context = ssl_context or ssl.create_default_context()
         self._max_connections = max_connections
         self._max_connections_per_host = max_connections_per_host
@@ -139,16 +144,17 @@ class GuardedClient:
         max_bytes: int,
         deadline_seconds: float,
         headers: Mapping[str, str] | None = None,
+        headers_everywhere: Mapping[str, str] | None = None,
         max_redirects: int = 3,
     ) -> AsyncIterator[AnswerStream]:
         """The answer to a GET, of any status, with its body to be read inside the ``async with``.
 
         ``deadline_seconds`` spans everything, redirects and reading included. Each redirect is read and
-        checked as the first URL is; ``headers`` go to the first URL's origin only. A body in any content
-        coding is refused.
+        checked as the first URL is; ``headers`` go to the first URL's origin only, ``headers_everywhere`` along
+        with redirects too. A body in any content coding is refused.
         """
         async with self._exchange(
-            "GET", url, None, headers or {}, max_bytes, deadline_seconds, max_redirects
+            "GET", url, None, headers or {}, max_bytes, deadline_seconds, max_redirects, headers_everywhere or {}
         ) as answer:
             yield answer
 
@@ -169,12 +175,13 @@ class GuardedClient:
         max_bytes: int,
         deadline_seconds: float,
         max_redirects: int,
+        headers_everywhere: Mapping[str, str] = MappingProxyType({}),
     ) -> AsyncIterator[AnswerStream]:
         target = first = self._parsed(url)
         try:
             async with asyncio.timeout(deadline_seconds) as deadline, contextlib.AsyncExitStack() as opened:
                 for followed in range(max_redirects + 1):
-                    sent = headers if target.origin == first.origin else {}
+                    sent = {**(headers if target.origin == first.origin else {}), **headers_everywhere}
                     response = await opened.enter_async_context(self._request(method, target, body, sent))
                     location = response.headers.get("Location")
                     if response.status not in _REDIRECTS or location is None or max_redirects == 0:
@@ -216,7 +223,9 @@ class GuardedClient:
 
     def _parsed(self, url: str) -> Target:
         try:
-            return parse_url(url, self._policy)
+            return parse_reachable(url, self._policy)
+        except AddressRefused:
+            raise OutboundRefused("denied_address", "spelled by the URL") from None
         except UrlRefused as refused:
             raise OutboundRefused("bad_url", str(refused)) from None
 
@@ -255,9 +264,8 @@ def _socket_to_approved(info: AddrInfoType) -> socket.socket:
 
 
 def _check_encoding(headers: Mapping[str, str]) -> None:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise OutboundRefused("encoded", encoding[:40])
+    if coding := coding_in(headers.get("content-encoding")):
+        raise OutboundRefused("encoded", coding[:40])
 
 
 def _translated(error: Exception, target: Target) -> OutboundRefused:

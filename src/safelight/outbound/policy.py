@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.numbers import number_within
 from safelight.outbound.addresses import Address, Network, is_allowed_address
 
 
@@ -42,8 +43,8 @@ class OutboundPolicy(msgspec.Struct, frozen=True):
             host, colon, port = entry.rpartition(":")
             if not colon:
                 hosts.add(_host(entry, entry, setting))
-            elif port.isascii() and port.isdecimal() and 0 < int(port) < 65536:
-                endpoints.add((_host(host, entry, setting), int(port)))
+            elif number := number_within(port, 1, 65535):
+                endpoints.add((_host(host, entry, setting), number))
             else:
                 raise _wrong(entry, setting)
         return cls(frozenset(hosts), frozenset(endpoints), tuple(networks))

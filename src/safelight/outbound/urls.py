@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from safelight.outbound.policy import OutboundPolicy
+from safelight.outbound.policy import OutboundPolicy, literal
 
 MAX_URL_CHARACTERS = 8192
 _SHAPE = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>[^#]*)(?:#.*)?")
@@ -21,6 +21,10 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 class UrlRefused(Exception):
     """The URL is refused; the message is for whoever sent it."""
+
+
+class AddressRefused(UrlRefused):
+    """The URL spells an address that may not be reached."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -72,6 +76,17 @@ def parse_url(url: str, policy: OutboundPolicy) -> Target:
         raise UrlRefused("Only https on port 443 is accepted.")
     rest = shape["rest"]
     return Target(scheme, host, port, rest if rest.startswith("/") else f"/{rest}")
+
+
+def parse_reachable(url: str, policy: OutboundPolicy) -> Target:
+    """As ``parse_url``, and ``AddressRefused`` for a URL that spells an address which may not be reached.
+
+    What a name resolves to is checked when it is asked for, and each time anew.
+    """
+    target = parse_url(url, policy)
+    if literal(target.host) is not None and not policy.allows(target.host, target.port, target.host):
+        raise AddressRefused("The URL's address is not a public one.")
+    return target
 
 
 def parse_redirect(location: str, base: Target, policy: OutboundPolicy) -> Target:

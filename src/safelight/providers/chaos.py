@@ -14,9 +14,10 @@ import os
 import random
 import signal
 import struct
+import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -40,19 +41,19 @@ from safelight.domain.outcomes import (
     Pending,
     PollOutcome,
     Produced,
-    RemoteFile,
     SubmitOutcome,
     Unknown,
 )
 from safelight.domain.ports import Attempt, Host, Provider, ProviderKind
 from safelight.domain.request import Order
+from safelight.node.killpoints import killpoint
+from safelight.providers._bad_downloads import HTML, DownloadServer
 
 CANARY = "canary-7f3a-provider-secret"
 """The key that raw error texts quote, unless the connection has one of its own. It must turn up nowhere."""
 
 _SIDE = 64
 _FPS = 8
-_HTML = b"<!doctype html><title>502 Bad Gateway</title><h1>Bad Gateway</h1>"
 
 
 class Behaviour(StrEnum):
@@ -68,7 +69,9 @@ class Behaviour(StrEnum):
     LOST_ANSWER = "lost_answer"  # the connection broke after the order had been sent
     # What comes is not what was ordered.
     TRUNCATED = "truncated"
-    TRUNCATED_DOWNLOAD = "truncated_download"
+    TRUNCATED_DOWNLOAD = "truncated_download"  # breaks off ``times`` times; the rest can be asked for
+    UNAVAILABLE_DOWNLOAD = "unavailable_download"  # 503, ``times`` times
+    EXPIRED_DOWNLOAD = "expired_download"  # ``times`` addresses are good no more; asked again, it has another
     HTML = "html"
     HTML_DOWNLOAD = "html_download"
     WRONG_TYPE = "wrong_type"  # a picture for a clip, a clip for a picture
@@ -82,7 +85,7 @@ class Behaviour(StrEnum):
     REFUSED_EMPTY = "refused_empty"  # the same, told as a success without media
     REFUSED_BLACK = "refused_black"  # the same, told as a black picture or clip
     RAW_ERROR = "raw_error"  # with a text that quotes a secret
-    FAILS_LATER = "fails_later"  # a job that was taken, and fails
+    FAILS_LATER = "fails_later"  # jobs that were taken, and fail; ``times`` of them, as ``fails_as``
     # It breaks the process that asks.
     CRASH = "crash"
     POISON = "poison"
@@ -101,9 +104,10 @@ _TAKES_NOTHING = {
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Options of a binding. ``rates`` gives each behaviour a share of the orders (0 to 1), drawn by ``seed`` and id.
 
-    ``times``: how often it declines before it behaves, -1 for ever. ``finds``: what it answers when asked for a job of
-    ours; ``later`` cannot tell at first. ``polled``: answer with a job whatever the behaviour. ``poll_seconds``: when
-    it wants to be asked again. ``cancels``: whether it stops a job when asked.
+    ``times``: how often it declines, its jobs fail (``fails_as``) or a download fails, before it behaves, -1 for ever.
+    ``finds``: what it answers when asked for a job of ours; ``later`` cannot tell at first. ``polled``: answer with a
+    job whatever the behaviour. ``poll_seconds``: when it wants to be asked again. ``cancels``: whether it stops a job
+    when asked. ``loses_answer``: whatever the behaviour, it is not heard of.
     """
 
     behaviour: Behaviour = Behaviour.OK
@@ -117,17 +121,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     polled: bool = False
     poll_seconds: float = 0.2
     cancels: bool = False
+    loses_answer: bool = False
+    fails_as: FailureClass = FailureClass.TRANSIENT
 
 
 class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a connection may be told. ``memory`` is a folder below ``chaos/`` in the data folder: connections that share
-    one are one backend."""
+    one are one backend. ``poll_batch``: about how many jobs it answers in one request."""
 
     key: Secret | None = None
     memory: Annotated[str, Meta(pattern="^[a-z0-9-]*$")] = ""
+    poll_batch: Annotated[int, Meta(ge=1)] = 1
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that was taken. ``number`` counts those of a generation from 1; ``attempt_id`` is ours of the order."""
+
     generation_id: str
     type: GenerationType
     seconds: int
@@ -137,12 +146,19 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     cancels: bool
     taken_at: float
     poll_seconds: float = 0.2
+    attempt_id: str = ""
+    number: int = 1
+    retry_after_seconds: float | None = None
+    fails_as: FailureClass = FailureClass.TRANSIENT
+    times: int = 2
 
 
 class Memory:
     """What the backend remembers, on disk before it answers: which orders it was given, and which jobs it took.
 
-    A folder for each generation id: ``calls`` and ``taken`` have a line for each time, ``job`` is the job itself.
+    A folder for each generation id. ``calls`` and ``asked`` have a line for each time. A job is one file (``job-1``),
+    and so is how it ended (``end-1``): there whole, or not at all. Whoever is killed meanwhile leaves no half of one,
+    and of two ends that come at once one is first.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -154,37 +170,68 @@ class Memory:
 
     def taken(self, generation_id: str) -> int:
         """How often it took this order, and would have billed it."""
-        return self._count(generation_id, "taken")
+        return len(list((self._folder / generation_id).glob("job-*")))
 
     def asked(self, generation_id: str) -> int:
         """How often it was asked for a job of this order."""
         return self._count(generation_id, "asked")
 
-    def note(self, generation_id: str, what: Literal["calls", "taken", "asked", "canceled"]) -> None:
+    def note(self, generation_id: str, what: Literal["calls", "asked"]) -> None:
         folder = self._folder / generation_id
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / what).open("ab", buffering=0) as file:
             file.write(f"{time.time():.3f} {os.getpid()}\n".encode())
             os.fsync(file.fileno())
 
-    def take(self, job: _Job) -> None:
-        self.note(job.generation_id, "taken")
-        folder = self._folder / job.generation_id
-        temporary = folder / f"job.{os.getpid()}"
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(job))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / "job")
+    def take(self, job: _Job) -> _Job:
+        """Take a job; it, with its number."""
+        number = self.taken(job.generation_id)
+        while True:
+            number += 1
+            numbered = msgspec.structs.replace(job, number=number)
+            if self._put(job.generation_id, f"job-{number}", msgspec.json.encode(numbered)):
+                return numbered
 
-    def job(self, generation_id: str) -> _Job | None:
+    def job(self, generation_id: str, number: int | None = None) -> _Job | None:
+        """A job of a generation by its number, or the newest."""
+        number = number or self.taken(generation_id)
         try:
-            return msgspec.json.decode((self._folder / generation_id / "job").read_bytes(), type=_Job)
+            return msgspec.json.decode((self._folder / generation_id / f"job-{number}").read_bytes(), type=_Job)
         except FileNotFoundError:
             return None
 
-    def is_canceled(self, generation_id: str) -> bool:
-        return (self._folder / generation_id / "canceled").exists()
+    def find(self, attempt_id: str) -> _Job | None:
+        """The job that it took of an order, by our id of it."""
+        generation_id = generation_of(attempt_id)
+        jobs = (self.job(generation_id, number) for number in range(self.taken(generation_id), 0, -1))
+        return next((job for job in jobs if job is not None and job.attempt_id == attempt_id), None)
+
+    def end(self, job: _Job, how: Literal["over", "canceled"]) -> str:
+        """End a job; how it has ended, now or before."""
+        self._put(job.generation_id, f"end-{job.number}", how.encode())
+        return (self._folder / job.generation_id / f"end-{job.number}").read_text()
+
+    def is_ended(self, job: _Job) -> bool:
+        return (self._folder / job.generation_id / f"end-{job.number}").exists()
+
+    def _put(self, generation_id: str, name: str, data: bytes) -> bool:
+        """Write a file that is there whole and on disk, or not at all. False: it is there already."""
+        folder = self._folder / generation_id
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f"new-{os.getpid()}-{threading.get_ident()}"
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            killpoint("chaos-before-record")
+            os.link(temporary, folder / name)
+            killpoint("chaos-after-record")
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
 
     def _count(self, generation_id: str, what: str) -> int:
         try:
@@ -193,13 +240,19 @@ class Memory:
             return 0
 
 
+def generation_of(attempt_id: str) -> str:
+    """The generation of an order, by our id of that."""
+    return attempt_id.partition(".")[0]
+
+
 class BlindChaosProvider:
     """Takes jobs and can be asked about one only by the handle that it gave."""
 
-    def __init__(self, folder: Path, key: str = CANARY) -> None:
+    def __init__(self, folder: Path, key: str = CANARY, poll_batch: int = 1) -> None:
         self.secrets = (key,)
+        self.poll_batch = poll_batch
         self._memory = Memory(folder)
-        self._files = _FileServer()
+        self._downloads = DownloadServer()
         self._nagging: set[asyncio.Task[None]] = set()
 
     async def submit(self, order: Order, attempt: Attempt[Options]) -> SubmitOutcome:
@@ -212,14 +265,20 @@ class BlindChaosProvider:
             generation_id=order.id,
             type=order.type,
             seconds=order.spec.duration_seconds or 1,
-            behaviour=Behaviour.OK if behaviour in _TAKES_NOTHING else behaviour,
+            behaviour=self._behaviour_of_job(behaviour, order, options),
             job_seconds=options.job_seconds,
             finds=options.finds,
             poll_seconds=options.poll_seconds,
             cancels=options.cancels,
             taken_at=time.time(),
+            attempt_id=attempt.id or order.id,
+            retry_after_seconds=options.retry_after_seconds,
+            fails_as=options.fails_as,
+            times=options.times,
         )
-        await asyncio.to_thread(self._memory.take, job)
+        job = await asyncio.to_thread(self._memory.take, job)
+        if options.loses_answer:
+            return Unknown("the connection broke")
         match behaviour:
             case Behaviour.ACCEPT_THEN_HANG:
                 await asyncio.sleep(options.answer_seconds)
@@ -227,30 +286,37 @@ class BlindChaosProvider:
             case Behaviour.LOST_ANSWER:
                 return Unknown("the connection broke")
             case Behaviour.JOB | Behaviour.FAILS_LATER:
-                return Accepted({"id": order.id})
+                return Accepted(_handle(job))
             case Behaviour.LATE_CALLBACK:
                 self._nag(attempt)
-        return Accepted({"id": order.id}) if options.polled else await self._result(job)
+        return Accepted(_handle(job)) if options.polled else await self._result(job)
 
     async def poll(self, handle: Handle) -> PollOutcome:
-        job = await asyncio.to_thread(self._memory.job, handle["id"])
+        job = await asyncio.to_thread(self._memory.job, handle["id"], handle.get("job"))
         if job is None:
             return Failed(FailureClass.PERMANENT, "there is no such job")
-        if self._memory.is_canceled(job.generation_id):
-            return Failed(FailureClass.CANCELED, "it was canceled")
         elapsed = time.time() - job.taken_at
-        if elapsed < job.job_seconds:
+        if elapsed < job.job_seconds and not self._memory.is_ended(job):
             return Pending(elapsed / job.job_seconds, min(job.poll_seconds, job.job_seconds - elapsed + 0.01))
+        if await asyncio.to_thread(self._memory.end, job, "over") == "canceled":
+            return Failed(FailureClass.CANCELED, "it was canceled")
         if job.behaviour is Behaviour.FAILS_LATER:
-            return Failed(
-                FailureClass.TRANSIENT, answer=Answer(code="worker_lost", words=f"worker lost, key {self.secrets[0]}")
-            )
+            answer = Answer(code="worker_lost", words=f"worker lost, key {self.secrets[0]}")
+            return Failed(job.fails_as, "", job.retry_after_seconds, answer)
         return await self._result(job)
+
+    async def poll_many(self, handles: Sequence[Handle]) -> list[PollOutcome]:
+        return [await self.poll(handle) for handle in handles]
 
     async def close(self) -> None:
         for task in self._nagging:
             task.cancel()
-        await self._files.close()
+        await self._downloads.close()
+
+    def _behaviour_of_job(self, behaviour: Behaviour, order: Order, options: Options) -> Behaviour:
+        if behaviour is Behaviour.FAILS_LATER and 0 <= options.times <= self._memory.taken(order.id):
+            return Behaviour.JOB
+        return Behaviour.OK if behaviour in _TAKES_NOTHING else behaviour
 
     def _decline(self, behaviour: Behaviour, order: Order, options: Options) -> Failed | None:
         """The refusal; None once it has declined often enough."""
@@ -281,7 +347,7 @@ class BlindChaosProvider:
             case Behaviour.TRUNCATED:
                 produced = InlineBytes(file[: len(file) // 2])
             case Behaviour.HTML:
-                produced = InlineBytes(_HTML)
+                produced = InlineBytes(HTML)
             case Behaviour.WRONG_TYPE:
                 other = GenerationType.IMAGE if is_video else GenerationType.VIDEO
                 produced = InlineBytes(await asyncio.to_thread(_media, other, 1))
@@ -292,9 +358,14 @@ class BlindChaosProvider:
             case Behaviour.REFUSED_BLACK:
                 produced = InlineBytes(await asyncio.to_thread(_media, job.type, job.seconds, black=True))
             case (
-                Behaviour.TRUNCATED_DOWNLOAD | Behaviour.HTML_DOWNLOAD | Behaviour.ENDLESS | Behaviour.REDIRECT_PRIVATE
+                Behaviour.TRUNCATED_DOWNLOAD
+                | Behaviour.UNAVAILABLE_DOWNLOAD
+                | Behaviour.EXPIRED_DOWNLOAD
+                | Behaviour.HTML_DOWNLOAD
+                | Behaviour.ENDLESS
+                | Behaviour.REDIRECT_PRIVATE
             ):
-                produced = await self._files.file(job.behaviour, file)
+                produced = await self._downloads.file(job.generation_id, job.behaviour, job.times, file)
         return Completed((produced,))
 
     def _nag(self, attempt: Attempt[Options]) -> None:
@@ -313,79 +384,36 @@ class BlindChaosProvider:
 class ChaosProvider(BlindChaosProvider):
     """The same, and it finds a job by our own id, and stops one, as the job's options say."""
 
-    async def find(self, generation_id: str) -> SubmitOutcome | None:
+    async def find(self, attempt_id: str) -> SubmitOutcome | None:
+        generation_id = generation_of(attempt_id)
         await asyncio.to_thread(self._memory.note, generation_id, "asked")
-        job = await asyncio.to_thread(self._memory.job, generation_id)
+        job = await asyncio.to_thread(self._memory.find, attempt_id)
         if job is None:
             return None
         if job.finds == "no" or (job.finds == "later" and self._memory.asked(generation_id) < 3):
             return Unknown("it cannot tell now")
-        return Accepted({"id": generation_id})
+        return Accepted(_handle(job))
 
     async def cancel(self, handle: Handle) -> bool:
-        job = await asyncio.to_thread(self._memory.job, handle["id"])
+        job = await asyncio.to_thread(self._memory.job, handle["id"], handle.get("job"))
         if job is None or not job.cancels or time.time() - job.taken_at > job.job_seconds:
             return False
-        await asyncio.to_thread(self._memory.note, job.generation_id, "canceled")
-        return True
+        return await asyncio.to_thread(self._memory.end, job, "canceled") == "canceled"
 
 
-def open_with(make: Callable[[Path, str], Provider], settings: Settings, host: Host) -> Provider:
+def _handle(job: _Job) -> Handle:
+    return {"id": job.generation_id, "job": job.number}
+
+
+def open_with(make: Callable[[Path, str, int], Provider], settings: Settings, host: Host) -> Provider:
     """A backend of this family, with its memory in the data folder."""
     key = CANARY if settings.key is None else host.read_secret(settings.key)
-    return make(host.data_dir.absolute() / "chaos" / settings.memory, key)
+    return make(host.data_dir.absolute() / "chaos" / settings.memory, key, settings.poll_batch)
 
 
 KIND = ProviderKind(
     settings=Settings, options=Options, open=lambda settings, host: open_with(ChaosProvider, settings, host)
 )
-
-
-class _FileServer:
-    """Serves files badly, over HTTP on a loopback address, from the first time it is needed."""
-
-    def __init__(self) -> None:
-        self._server: asyncio.Server | None = None
-        self._port = 0
-        self._file = b""
-
-    async def file(self, behaviour: Behaviour, file: bytes) -> RemoteFile:
-        if self._server is None:
-            self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-            self._port = self._server.sockets[0].getsockname()[1]
-        self._file = file
-        place = f"127.0.0.1:{self._port}"
-        return RemoteFile(f"http://{place}/{behaviour.value}", allow=(place,))
-
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = await reader.readuntil(b"\r\n\r\n")
-            await self._send(request.split(b" ", 2)[1].decode().strip("/"), writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the client has had enough
-        finally:
-            writer.close()
-
-    async def _send(self, name: str, writer: asyncio.StreamWriter) -> None:
-        match Behaviour(name):
-            case Behaviour.REDIRECT_PRIVATE:
-                writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/secret\r\nContent-Length: 0\r\n\r\n")
-            case Behaviour.HTML_DOWNLOAD:
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(_HTML)}\r\n\r\n"
-                writer.write(head.encode() + _HTML)
-            case Behaviour.TRUNCATED_DOWNLOAD:
-                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._file)}\r\n\r\n".encode())
-                writer.write(self._file[: len(self._file) // 2])
-            case _:
-                writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-                while True:
-                    writer.write(bytes(256 * 1024))
-                    await writer.drain()
-        await writer.drain()
 
 
 def _answer(order: Order, status: int, code: str, words: str) -> Answer:

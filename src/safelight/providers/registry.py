@@ -86,13 +86,15 @@ class OpenBackends:
     def _open(self, connection: Connection) -> Backend:
         kind = KINDS[connection.kind]
         secrets = _read_secrets(connection, self._host)
-        most = connection.settings.limits.concurrency
+        limits = connection.settings.limits
         return Backend(
             connection=connection.name,
             provider=self._provider(connection, kind),
             options=kind.options,
             secrets=secrets,
-            places=None if most is None else asyncio.Semaphore(most),
+            places=None if limits.concurrency is None else asyncio.Semaphore(limits.concurrency),
+            polls_per_second=limits.polls_per_second,
+            flat_is_refusal=connection.settings.flat_is_refusal,
         )
 
     def _provider(self, connection: Connection, kind: ProviderKind) -> Provider:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import cast
 
 from safelight.domain.errors import InvalidParameter
-from safelight.domain.media import MimeType
+from safelight.domain.media import MimeType, read_mime_type
+from safelight.domain.text import quoted
 
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 """The most bytes a reference image may have, decoded from base64 or fetched."""
 
-_HEAD = re.compile(r"data:(image/(?:png|jpeg|webp));base64,", re.IGNORECASE | re.ASCII)
-_LONGEST_HEAD = len("data:image/jpeg;base64,")
+_HEAD = re.compile(r"data:([^,]*);base64,", re.IGNORECASE | re.ASCII)
+_LONGEST_HEAD = 200  # of a type with parameters, such as ``;charset=utf-8`` or ``;name=...``
 _EXAMPLE = "data:image/png;base64,..."
+_WANTED = "A data URL must be a base64 PNG, JPEG or WebP image"
 
 
 def is_data_url(url: str) -> bool:
@@ -31,9 +32,11 @@ def parse_data_url(url: str, param: str) -> tuple[MimeType, bytes]:
     """
     head = _HEAD.match(url[:_LONGEST_HEAD])
     if head is None:
-        raise InvalidParameter(
-            f"A data URL must be a base64 PNG, JPEG or WebP image: start it with '{_EXAMPLE}'.", param=param
-        )
+        raise InvalidParameter(f"{_WANTED}: start it with '{_EXAMPLE}'.", param=param)
+    mime_type = read_mime_type(head[1])
+    if mime_type is None or not mime_type.startswith("image/"):
+        named = quoted(head[1].partition(";")[0].strip())
+        raise InvalidParameter(f"{_WANTED}, not {named}: start it with '{_EXAMPLE}'.", param=param)
     start = head.end()
     if decoded_size_bytes(url, start) > MAX_IMAGE_BYTES:
         raise InvalidParameter("The image is over the limit of 10 MiB.", param=param)
@@ -42,7 +45,7 @@ def parse_data_url(url: str, param: str) -> tuple[MimeType, bytes]:
         raise InvalidParameter("The data URL is not valid base64 (RFC 4648, padded).", param=param)
     if not data:
         raise InvalidParameter("The data URL holds no image.", param=param)
-    return cast(MimeType, head.group(1).lower()), data
+    return mime_type, data
 
 
 def decoded_size_bytes(url: str, start: int) -> int:

@@ -8,10 +8,11 @@ import ssl
 import structlog
 
 from safelight.domain.errors import InvalidParameter
+from safelight.domain.text import quoted
 from safelight.outbound.client import GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import Lookup, OutboundRefused
-from safelight.outbound.urls import Target, UrlRefused, parse_url
+from safelight.outbound.urls import AddressRefused, Target, UrlRefused, parse_reachable
 from safelight.references.data_url import MAX_IMAGE_BYTES
 
 log = structlog.get_logger(__name__)
@@ -56,32 +57,42 @@ class ReferenceFetcher:
     async def fetch(self, url: str, param: str) -> bytes:
         """The bytes at ``url``, at most 10 MiB. Raises ``InvalidParameter`` naming ``param``.
 
-        Whatever goes wrong on the way (denied, unresolved, refused, late, wrong status) comes to the
-        client in the same words; the reason is in the log, without the query, which may hold a signature.
+        Whatever goes wrong on the way (denied, unresolved, refused, late, wrong status) comes to the client in the
+        same words; the reason is in the log, without the query, which may hold a signature. Only what came with
+        status 200 is told from it: too large, or in a content coding.
         """
         target = self._target(url, param)
         try:
-            async with asyncio.timeout(self._deadline_seconds), self._turns:
-                answer = await self._client.get(
+            async with (
+                asyncio.timeout(self._deadline_seconds),
+                self._turns,
+                self._client.stream(
                     url, headers=_HEADERS, max_bytes=self._max_bytes, deadline_seconds=self._deadline_seconds
-                )
-            if answer.status != 200:
-                raise OutboundRefused("status", str(answer.status), target=target.loggable)
+                ) as answer,
+            ):
+                if answer.status != 200:  # before its body, of which nothing may be told
+                    raise OutboundRefused("status", str(answer.status), target=target.loggable)
+                return await answer.read()
         except TimeoutError:
             refused = OutboundRefused("timeout", target=target.loggable)
         except OutboundRefused as caught:
             refused = caught
-        else:
-            return answer.body
         log.info("reference.not_fetched", reason=refused.reason, detail=refused.detail, target=refused.target)
         if refused.reason == "too_large":
             raise InvalidParameter("The image is over the limit of 10 MiB.", param=param)
+        if refused.reason == "encoded":
+            raise InvalidParameter(
+                f"The image comes in the content coding {quoted(refused.detail)}. Serve it without Content-Encoding.",
+                param=param,
+            )
         raise InvalidParameter(NOT_FETCHED, param=param)
 
     def _target(self, url: str, param: str) -> Target:
         """Where the image is to be fetched from. Raises ``InvalidParameter`` naming ``param``."""
         try:
-            return parse_url(url, self._policy)
+            return parse_reachable(url, self._policy)
+        except AddressRefused:
+            raise InvalidParameter(NOT_FETCHED, param=param) from None  # as for a name that resolves to it
         except UrlRefused as refused:
             raise InvalidParameter(str(refused), param=param) from None
 

@@ -43,6 +43,7 @@ class ReferenceGatherer:
 
     def check(self, images: Sequence[tuple[str, ReferenceRole, str]]) -> None:
         """Refuse what can be refused without fetching or decoding anything. Raises ``InvalidParameter``."""
+        _check_count(images)
         for url, _, param in images:
             if is_data_url(url):
                 parse_data_url(url, param)
@@ -58,8 +59,7 @@ class ReferenceGatherer:
         answer does not depend on which address is fastest. Raises ``InvalidParameter`` and
         ``ServiceUnavailable``.
         """
-        if len(images) > MAX_IMAGES:
-            raise InvalidParameter(f"At most {MAX_IMAGES} images are accepted.", param="images")
+        _check_count(images)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._settled(*image)) for image in images]
         references: list[Reference] = []
@@ -86,3 +86,8 @@ class ReferenceGatherer:
         if looks_like_bare_base64(url):
             raise bare_base64_refused(param)
         return await self._decoder.clean(await self._fetcher.fetch(url, param), None, param)
+
+
+def _check_count(images: Sequence[tuple[str, ReferenceRole, str]]) -> None:
+    if len(images) > MAX_IMAGES:
+        raise InvalidParameter(f"At most {MAX_IMAGES} images are accepted.", param="images")

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from safelight.domain.text import printable_lines
 from safelight.node.settings import Settings
 
 _HIDDEN = "***"
@@ -32,7 +33,8 @@ _SECRET_TEXTS = (
 ACCESS = "safelight.access"
 # None of the texts above fits in it.
 _PLAIN_PATH = re.compile(r"/v2(?:/[a-z]+){1,2}(?:/req-[0-9A-Z]{26}(?:/[0-9]{1,4})?)?", re.ASCII)
-_CHATTY = {"procrastinate": logging.WARNING, "asyncio": logging.WARNING, "psycopg.pool": logging.ERROR}
+_OURS = "safelight"
+_CHATTY = {"psycopg.pool": logging.ERROR, "c2pa": logging.ERROR}  # their warnings come again and again, and help nobody
 
 
 def configure_logging(settings: Settings) -> None:
@@ -62,14 +64,16 @@ def configure_logging(settings: Settings) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 redact,
-                _renderer(settings.log_format),
+                *_renderers(settings.log_format),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    root.setLevel(level)
+    logging.getLogger(_OURS).setLevel(level)
+    # What libraries note of their own work, such as each picture they made, is for those who look for a fault in them.
+    root.setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
     _configure_access_log(settings.log_format)
     for name, least in _CHATTY.items():
         logging.getLogger(name).setLevel(max(level, least) if level > logging.DEBUG else level)
@@ -107,10 +111,15 @@ class _AccessFormatter(logging.Formatter):
         return msgspec.json.encode(line | about).decode()
 
 
-def _renderer(log_format: str) -> Processor:
+def _renderers(log_format: str) -> list[Processor]:
     if log_format == "json":
-        return structlog.processors.JSONRenderer(default=str)
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        return [structlog.processors.JSONRenderer(default=str)]
+    return [_made_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+
+
+def _made_printable(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """A structlog processor: what others wrote must not command the terminal that shows it. JSON escapes by itself."""
+    return {key: printable_lines(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def redact(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:

@@ -6,6 +6,8 @@ import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from safelight.domain.numbers import whole_number
+
 _MINUTE, _HOUR = 60, 3600
 DELAYS_SECONDS = (
     0,
@@ -41,11 +43,12 @@ def next_delay_seconds(attempts: int, retry_after: str | None = None, now: datet
 def _retry_after_seconds(header: str | None, now: datetime) -> float:
     """Seconds from a ``Retry-After`` header (RFC 9110, section 10.2.3); 0 for one that cannot be read."""
     text = (header or "").strip()
-    if text.isascii() and text.isdecimal():
-        return float(text[:9])
+    seconds = whole_number(text)
+    if seconds is not None:
+        return seconds
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one with a number that no calendar has
         return 0.0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - now).total_seconds())

@@ -12,7 +12,7 @@ from safelight.domain.errors import InvalidParameter
 from safelight.outbound.client import GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import Lookup, OutboundRefused
-from safelight.outbound.urls import UrlRefused, parse_url
+from safelight.outbound.urls import UrlRefused, parse_reachable
 from safelight.webhooks.signing import signed_headers
 
 TIMEOUT_SECONDS = 15.0
@@ -45,7 +45,7 @@ Outcome = Taken | NotTaken
 def read_webhook_url(url: str, policy: OutboundPolicy, param: str = "webhook_url") -> str:
     """The address in its one spelling. Raises ``InvalidParameter`` naming ``param``."""
     try:
-        return parse_url(url, policy).url
+        return parse_reachable(url, policy).url
     except UrlRefused as refused:
         raise InvalidParameter(str(refused), param=param) from None
 

@@ -4,5 +4,6 @@ routes                                   every route, and the shape of an error
 wire                                     what goes over the wire, in both directions
 images, videos, models, billing, history  what the routes do
 openapi                                  the API described, from the same structs
+links                                    what can be called after an answer
 examples                                 what its examples are made of
 """

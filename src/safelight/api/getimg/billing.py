@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -17,6 +18,8 @@ from safelight.domain.errors import InvalidParameter, ParameterMissing
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.text import quoted
 from safelight.lifecycle.submit import quote
+
+_LEAP_SECOND = re.compile(r"(:\d\d:)60", re.ASCII)  # RFC 3339 knows it, and Python does not
 
 
 async def balance(request: Request) -> Response:
@@ -53,9 +56,9 @@ async def _quote(request: Request, into: type[wire.GenerationBody]) -> Response:
     services = api_state(request).submitting
     body, _ = await read_body(request, into)
     asked = body.request()
-    spec, price = quote(services, asked)
+    checked = quote(services, principal(request), asked)
     left = await get_balance(principal(request).scope, services.db)
-    return json_response(wire.quote(asked, spec, price, available_nanos=left.available_nanos))
+    return json_response(wire.quote(asked, checked.spec, checked.price, available_nanos=left.available_nanos))
 
 
 def _moment(request: Request, param: str) -> datetime:
@@ -64,7 +67,7 @@ def _moment(request: Request, param: str) -> datetime:
         raise ParameterMissing(f"{param} is missing. Use ISO 8601 with a time zone: 2026-05-02T12:30:00Z.", param=param)
     try:
         # A '+' that was sent unescaped arrives as a blank (URL form encoding).
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
+        moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\g<1>59", text.replace(" ", "+").upper()))
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):  # no date, or one that UTC moves out of the years 1 to 9999

@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight.api.answer import event_stream, json_response, server_sent_comment, server_sent_event
-from safelight.api.auth import ApiState, api_state, principal, query_value
+from safelight.api.auth import ApiState, api_state, principal, query_number, query_value
 from safelight.api.getimg import wire
+from safelight.api.waits import hold
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType, State, WireStatus
 from safelight.domain.ids import is_generation_id
+from safelight.domain.text import quoted
 from safelight.keeping.expire import delete_media
 from safelight.keeping.receipts import receipt
 from safelight.lifecycle.views import GenerationView, follow, list_views, view_of_any_type
@@ -27,12 +29,13 @@ async def list_generations(request: Request) -> Response:
     """The workspace's generations, newest first."""
     type_, status, after = (query_value(request, name) for name in ("type", "status", "after"))
     if type_ is not None and type_ not in list(GenerationType):
-        raise InvalidParameter(f"type {type_!r} is not supported. Use image or video.", param="type")
+        raise InvalidParameter(f"type {quoted(type_)} is not supported. Use image or video.", param="type")
     if status is not None and status not in _STATES:
-        raise InvalidParameter(f"status {status!r} is not supported. Use one of: {', '.join(_STATES)}.", param="status")
+        said = f"status {quoted(status)} is not supported. Use one of: {', '.join(_STATES)}."
+        raise InvalidParameter(said, param="status")
     if after is not None and not is_generation_id(after):
         raise InvalidParameter("after is not an id. Use the id of the last generation you have.", param="after")
-    limit = _limit(query_value(request, "limit", "20"))
+    limit = query_number(request, "limit", 20, least=1, most=MAX_LIMIT)
     found = await list_views(
         api_state(request).viewing,
         principal(request).workspace_id,
@@ -48,6 +51,8 @@ async def list_generations(request: Request) -> Response:
 async def stream_events(request: Request) -> Response:
     """One generation's events, from how it stands to its end."""
     state, workspace_id, generation_id = _named(request)
+    if request.method == "GET":  # HEAD gets no stream, and waits for none
+        hold(request, state.waits.place(principal(request)))
     first = await view_of_any_type(state.viewing, workspace_id, generation_id)
     return event_stream(_events(state, workspace_id, first))
 
@@ -81,9 +86,3 @@ async def _events(state: ApiState, workspace_id: int, first: GenerationView) -> 
             if progress != last_progress:
                 last_progress = progress
                 yield server_sent_event("progress", progress)
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= MAX_LIMIT):
-        raise InvalidParameter(f"limit {text!r} is not supported. Use 1 to {MAX_LIMIT}.", param="limit")
-    return int(text)

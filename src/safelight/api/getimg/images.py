@@ -20,7 +20,7 @@ async def create_image(request: Request) -> Response:
         submission = await read_submission(request, wire.ImageGenerationBody)
         made = await make(request, submission)
         if made.error is not None:
-            return failure_response(request, submission, made, made.error)
+            return failure_response(request, made, made.error)
         return json_response(wire.completed_image(made.view), headers=accepted_headers(made.accepted))
 
     return await with_rate_headers(request, GenerationType.IMAGE, answer)
@@ -30,5 +30,6 @@ async def get_image(request: Request) -> Response:
     """An image generation again, for its own workspace."""
     services, workspace_id = api_state(request).viewing, principal(request).workspace_id
     found = await view(services, workspace_id, request.path_params["id"], GenerationType.IMAGE)
-    await note_seen(services, found)
+    if request.method == "GET":  # HEAD shows nobody anything
+        await note_seen(services, found)
     return json_response(wire.image(found))

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
+from typing import get_args, get_type_hints
 
 import msgspec
 
 from safelight import __version__
 from safelight.api.errors import STATUS_OF_KIND
-from safelight.api.getimg import wire
+from safelight.api.getimg import links, wire
 from safelight.api.getimg.examples import BODIES, VALUES
-from safelight.api.reference import Description, Document
+from safelight.api.reference import Description
+from safelight.api.schemas import REF, Document, schemas_of
 from safelight.domain import errors
 
 _ID = "^req-[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 _WAIT = "Seconds to wait for the end before answering."
-_REF = "#/components/schemas/{name}"
 
 _KEYED = (errors.InvalidApiKey, errors.RateLimited, errors.ServiceUnavailable, errors.InternalError)
-_BODY = (errors.InvalidParameter, errors.ParameterMissing, errors.RequestTooLarge, errors.RequestTimeout)
+_BODY = (
+    errors.InvalidParameter,
+    errors.ParameterMissing,
+    errors.RequestTooLarge,
+    errors.RequestTimeout,
+    errors.UnsupportedCoding,
+)
 _SUBMIT = (
     errors.QuotaExceeded,
     errors.RateLimited,
@@ -49,14 +55,14 @@ _RATE_HEADERS = {
 }
 
 
-def describe() -> Description:
+def describe(public_url: str) -> Description:
     """The document, and the examples that go with it."""
-    return Description(document=document(), values=VALUES, bodies=BODIES)
+    return Description(document=document(public_url), values=VALUES, bodies=BODIES)
 
 
 @functools.cache
-def document() -> Document:
-    """The whole document."""
+def document(public_url: str = "/") -> Document:
+    """The whole document, of the API at an address."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -66,6 +72,7 @@ def document() -> Document:
             "and billed to the last digit.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": public_url}],
         "tags": [
             {"name": "Images", "description": "Made while you wait."},
             {"name": "Videos", "description": "Accepted at once, polled to completion."},
@@ -114,7 +121,7 @@ def _create_image() -> Document:
         "Answers with the finished image. The work goes on if the client leaves.",
         body=wire.ImageGenerationBody,
         parameters=_submission_headers(),
-        answers={"200": _answer("The image.", wire.CompletedImage, rate=True)},
+        answers={"200": _answer("The image.", wire.CompletedImage, rate=True, then=links.IMAGE)},
         failures=(*_KEYED, *_BODY, *_SUBMIT, errors.GenerationFailed, errors.GenerationUnknown),
     )
 
@@ -139,7 +146,11 @@ def _create_video() -> Document:
         "Answers at once; poll the id for the video.",
         body=wire.VideoGenerationBody,
         parameters=_submission_headers(),
-        answers={"202": _answer("Accepted: it is on record, and survives a crash.", wire.PendingGeneration, rate=True)},
+        answers={
+            "202": _answer(
+                "Accepted: it is on record, and survives a crash.", wire.PendingGeneration, rate=True, then=links.VIDEO
+            )
+        },
         failures=(*_KEYED, *_BODY, *_SUBMIT),
     )
 
@@ -193,7 +204,7 @@ def _list_generations() -> Document:
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "How many."),
             _query("after", {"type": "string", "pattern": _ID}, "The id of the last generation you have."),
         ],
-        answers={"200": _answer("One page.", wire.GenerationList)},
+        answers={"200": _answer("One page.", wire.GenerationList, then=links.LIST)},
         failures=(*_KEYED, errors.InvalidParameter),
     )
 
@@ -208,7 +219,7 @@ def _stream_events() -> Document:
         answers={},
         failures=(*_KEYED, errors.NotFound),
     )
-    stream = {"description": "The events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    stream = {"description": "The events.", "content": {"text/event-stream": {}}}
     return {**operation, "responses": {"200": stream, **operation["responses"]}}
 
 
@@ -340,7 +351,7 @@ def _healthz() -> Document:
         "tags": ["Health"],
         "summary": "Is the process alive?",
         "security": [],
-        "responses": {"200": answer},
+        "responses": {"200": answer, **_failures((errors.RateLimited,))},
     }
 
 
@@ -355,6 +366,7 @@ def _readyz() -> Document:
         "responses": {
             "200": {"description": "All is there.", "content": body},
             "503": {"description": "Something is away; `checks` tells what.", "content": body},
+            **_failures((errors.RateLimited,)),
         },
     }
 
@@ -398,16 +410,26 @@ def _failures(failures: tuple[type[errors.SafelightError], ...]) -> Document:
     }
 
 
-def _answer(description: str, *bodies: type[msgspec.Struct], rate: bool = False) -> Document:
-    answer: Document = {"description": description}
+def _answer(
+    description: str, *bodies: type[msgspec.Struct], rate: bool = False, then: Document | None = None
+) -> Document:
+    """An answer, with the rate limit in its headers, and with the calls that go on from it."""
+    answer: Document = {"description": description} | ({"links": then} if then else {})
     if bodies:
         refs = [_ref(body) for body in bodies]
-        answer["content"] = _json(refs[0] if len(refs) == 1 else {"oneOf": refs})
+        answer["content"] = _json(refs[0] if len(refs) == 1 else _by_status(bodies))
     if rate:
         answer["headers"] = {
             name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
         }
     return answer
+
+
+def _by_status(bodies: Iterable[type[msgspec.Struct]]) -> Document:
+    """One of several answers, told apart by their status."""
+    by_status = {get_args(get_type_hints(body)["status"])[0]: _ref(body)["$ref"] for body in bodies}
+    discriminator = {"propertyName": "status", "mapping": by_status}
+    return {"oneOf": [{"$ref": ref} for ref in by_status.values()], "discriminator": discriminator}
 
 
 def _submission_headers() -> list[Document]:
@@ -443,7 +465,7 @@ def _json(schema: Document) -> Document:
 
 
 def _ref(kind: type[msgspec.Struct]) -> Document:
-    return {"$ref": _REF.format(name=kind.__name__)}
+    return {"$ref": REF.format(name=kind.__name__)}
 
 
 def _schemas() -> Document:
@@ -463,16 +485,4 @@ def _schemas() -> Document:
         wire.Quote,
         wire.ErrorBody,
     )
-    _, schemas = msgspec.json.schema_components(kinds, schema_hook=_schema_hook, ref_template=_REF)
-    for schema in schemas.values():
-        for amount in schema.get("properties", {}).values():
-            if amount.get("format") == "decimal":  # amounts go out as JSON numbers, exact to the last digit
-                amount.pop("format")
-                amount["type"] = "number"
-    return schemas
-
-
-def _schema_hook(kind: type) -> Document:
-    if kind is Decimal:
-        return {"type": "number"}
-    raise NotImplementedError
+    return schemas_of(kinds)

@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight.api.answer import json_response
-from safelight.api.auth import api_state, principal, query_value
+from safelight.api.auth import api_state, principal, query_number
+from safelight.api.departure import while_there
 from safelight.api.getimg import wire
 from safelight.api.submission import accept, accepted_headers, rate_headers, read_submission, with_rate_headers
-from safelight.domain.errors import InvalidParameter
+from safelight.api.waits import hold
 from safelight.domain.generations import GenerationType
 from safelight.lifecycle.cancel import Cancellation, cancel
 from safelight.lifecycle.views import note_seen, view_after
@@ -32,10 +33,17 @@ async def get_video(request: Request) -> Response:
     """How a video stands; with ``wait``, once it has ended or the wait is over."""
 
     async def answer() -> Response:
-        services, workspace_id = api_state(request).viewing, principal(request).workspace_id
-        video_id, wait_seconds = request.path_params["id"], _wait_seconds(request)
-        found = await view_after(services, workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
-        await note_seen(services, found)
+        state, sender = api_state(request), principal(request)
+        services, video_id, is_head = state.viewing, request.path_params["id"], request.method == "HEAD"
+        wait_seconds = query_number(request, "wait", 0, least=0, most=MAX_WAIT_SECONDS, unit=" seconds")
+        if is_head:  # it tells of no end that would be worth waiting for, and shows nobody any
+            wait_seconds = 0
+        if wait_seconds:
+            hold(request, state.waits.place(sender))
+        looking = view_after(services, sender.workspace_id, video_id, GenerationType.VIDEO, wait_seconds)
+        found = await (while_there(request, looking) if wait_seconds else looking)
+        if not is_head:
+            await note_seen(services, found)
         return json_response(wire.video(found), headers=rate_headers(found.window))
 
     return await with_rate_headers(request, GenerationType.VIDEO, answer)
@@ -49,10 +57,3 @@ async def cancel_video(request: Request) -> Response:
         wire.CanceledVideo(id=found.id, status=found.state.on_the_wire, cancellation=became.value),
         status=202 if became is Cancellation.REQUESTED else 200,
     )
-
-
-def _wait_seconds(request: Request) -> float:
-    text = query_value(request, "wait", "0")
-    if not (text.isascii() and text.isdecimal() and int(text[:6]) <= MAX_WAIT_SECONDS):
-        raise InvalidParameter(f"wait {text!r} is not supported. Use 0 to {MAX_WAIT_SECONDS} seconds.", param="wait")
-    return float(text)

@@ -16,6 +16,7 @@ from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.pricing import Price
 from safelight.domain.request import Request, Spec
+from safelight.domain.text import BLANKS
 from safelight.keeping.receipts import Receipt
 from safelight.lifecycle.views import GenerationView, MediaView
 
@@ -32,8 +33,8 @@ Prompt = Annotated[
     Meta(
         min_length=1,
         max_length=4096,
-        description="What to make; without NUL.",
-        extra_json_schema={"pattern": r"^[^\x00]*$"},
+        description="What to make; not blank, and without NUL.",
+        extra_json_schema={"pattern": rf"^[^\x00]*[^{BLANKS}][^\x00]*$"},
     ),
 ]
 ModelId = Annotated[str, Meta(min_length=1, max_length=100, description="A model's id, as /v2/models lists it.")]
@@ -54,28 +55,32 @@ Store = Annotated[
 
 
 class GenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What every request for a generation takes. A field's name is that of ``domain.request.Request``."""
+    """What every request for a generation takes. A field's name is that of ``domain.request.Request``.
+
+    What need not be given may be null, here and in all that a body holds: clients write the fields they leave out so.
+    """
 
     type: ClassVar[GenerationType]
 
     model: ModelId
     prompt: Prompt
-    aspect_ratio: Ratio | msgspec.UnsetType = msgspec.UNSET
-    resolution: Resolution | msgspec.UnsetType = msgspec.UNSET
-    retention_seconds: Retention | msgspec.UnsetType = msgspec.UNSET
-    store: Store = True
-    webhook_url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
+    aspect_ratio: Ratio | None = None
+    resolution: Resolution | None = None
+    retention_seconds: Retention | None = None
+    store: Store | None = None
+    webhook_url: WebhookUrl | None = None
 
     def request(self) -> Request:
-        """The same by the domain's names; what was not sent is not given."""
-        return msgspec.convert({"type": self.type, **msgspec.to_builtins(self)}, Request)
+        """The same by the domain's names; what is null is not given."""
+        given = {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
+        return msgspec.convert({"type": self.type, **given}, Request)
 
 
 class ImageReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A reference image of an image request."""
 
     url: Url
-    role: Literal["reference_image"] | msgspec.UnsetType = msgspec.UNSET
+    role: Literal["reference_image"] | None = None
 
 
 class ImageGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=True):
@@ -83,8 +88,8 @@ class ImageGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=Tr
 
     type = GenerationType.IMAGE
 
-    output_format: Annotated[ImageFormat, Meta(description="The file's format.")] = "jpeg"
-    images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] = []
+    output_format: Annotated[ImageFormat, Meta(description="The file's format; jpeg by default.")] | None = None
+    images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] | None = None
 
 
 class VideoReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -99,11 +104,9 @@ class VideoGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=Tr
 
     type = GenerationType.VIDEO
 
-    duration: (
-        Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | msgspec.UnsetType
-    ) = msgspec.UNSET
-    sound: Annotated[bool, Meta(description="Whether the video has sound.")] = False
-    images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with their roles.")] = []
+    duration: Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | None = None
+    sound: Annotated[bool, Meta(description="Whether the video has sound; false by default.")] | None = None
+    images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with roles.")] | None = None
 
 
 class ImageFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +162,17 @@ class CompletedVideo(msgspec.Struct, frozen=True, kw_only=True):
 class PendingGeneration(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     status: Literal["pending"]
+    queue_position: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="While it waits for its turn: about its place in the queue, from 1; 201 is all beyond 200. "
+                "Absent once work on it has begun.",
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class GenerationError(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,23 +205,34 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     progress: float
 
 
-class ListedGeneration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A generation as the list and the events show it; fields that do not apply are left out."""
+class ListedImage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="image"):
+    """An image generation as the list and the events show it; fields that do not apply are left out."""
 
     id: str
-    type: Literal["image", "video"]
     status: Literal["pending", "completed", "failed"]
     model: str
     created_at: str
-    data: Annotated[list[Any] | None, Meta(description="As in the image's or the video's own answer.")] = None
-    usage: Usage | None = None
-    error: GenerationError | None = None
+    data: list[ImageFile] | msgspec.UnsetType = msgspec.UNSET
+    usage: Usage | msgspec.UnsetType = msgspec.UNSET
+    error: GenerationError | msgspec.UnsetType = msgspec.UNSET
+
+
+class ListedVideo(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="video"):
+    """A video generation as the list and the events show it; fields that do not apply are left out."""
+
+    id: str
+    status: Literal["pending", "completed", "failed"]
+    model: str
+    created_at: str
+    data: list[VideoFile] | msgspec.UnsetType = msgspec.UNSET
+    usage: Usage | msgspec.UnsetType = msgspec.UNSET
+    error: GenerationError | msgspec.UnsetType = msgspec.UNSET
 
 
 class GenerationList(msgspec.Struct, frozen=True, kw_only=True):
     """Newest first. Where `has_more`, ask again with `after` = the last id."""
 
-    data: list[ListedGeneration]
+    data: list[ListedImage | ListedVideo]
     has_more: bool
 
 
@@ -343,22 +368,16 @@ def video(view: GenerationView) -> PendingGeneration | FailedGeneration | Comple
     return CompletedVideo(id=view.id, status="completed", model=view.model, data=files, usage=_usage(view))
 
 
-def listed(view: GenerationView) -> ListedGeneration:
-    answer = video(view) if view.type is GenerationType.VIDEO else image(view)
-    item = ListedGeneration(
-        id=view.id,
-        type=view.type.value,
-        status=answer.status,
-        model=view.model,
-        created_at=iso_milliseconds(view.created_at),
-    )
-    match answer:
+def listed(view: GenerationView) -> ListedImage | ListedVideo:
+    """A generation as the list and the events show it."""
+    facts: dict[str, Any] = {"id": view.id, "model": view.model, "created_at": iso_milliseconds(view.created_at)}
+    match answer := video(view) if view.type is GenerationType.VIDEO else image(view):
         case CompletedImage() | CompletedVideo():
-            return msgspec.structs.replace(item, data=[*answer.data], usage=answer.usage)
+            facts |= {"data": answer.data, "usage": answer.usage}
         case FailedGeneration():
-            return msgspec.structs.replace(item, error=answer.error)
-        case PendingGeneration():
-            return item
+            facts["error"] = answer.error
+    kind = ListedVideo if view.type is GenerationType.VIDEO else ListedImage
+    return kind(status=answer.status, **facts)
 
 
 def quote(request: Request, spec: Spec, price: Price, *, available_nanos: int) -> Quote:
@@ -419,7 +438,8 @@ def iso_milliseconds(moment: datetime) -> str:
 
 def _unfinished(view: GenerationView) -> PendingGeneration | FailedGeneration:
     if view.state.on_the_wire == "pending":
-        return PendingGeneration(id=view.id, status="pending")
+        place = msgspec.UNSET if view.queue_position is None else view.queue_position
+        return PendingGeneration(id=view.id, status="pending", queue_position=place)
     error = GenerationError(code=view.error_code or "", message=view.error_message or "")
     return FailedGeneration(id=view.id, status="failed", error=error)
 

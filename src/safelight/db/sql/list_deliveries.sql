@@ -1,13 +1,23 @@
--- Deliveries, newest first.
+-- Deliveries of given endpoints in given states, newest first. Each endpoint and state is a walk of its own down the index.
 select d.id, d.event_id, v.type, v.generation_id, w.name as workspace, d.endpoint_id, coalesce(d.url, e.url) as url,
        d.state::text as state, d.attempts, d.last_status, d.last_error, d.created_at, d.last_attempt_at, d.ended_at,
        case when d.state = 'pending' then d.next_attempt_at end as next_attempt_at
-from deliveries d
+from (
+    select newest.id
+    from webhook_endpoints e
+    cross join unnest(%(states)s::delivery_state[]) as wanted (state)
+    cross join lateral (
+        select d.id from deliveries d where d.endpoint_id = e.id and d.state = wanted.state order by d.id desc limit %(most)s
+    ) newest
+    where e.workspace_id between coalesce(%(workspace_id)s::bigint, 0) and coalesce(%(workspace_id)s::bigint, 9223372036854775807)
+      and e.id between coalesce(%(endpoint_id)s::bigint, 0) and coalesce(%(endpoint_id)s::bigint, 9223372036854775807)
+    order by newest.id desc limit %(most)s
+) page
+cross join lateral (
+    select * from deliveries d where d.id = page.id limit 1 -- each by its key, however many the planner expects
+) d
 join events v on v.id = d.event_id
 join webhook_endpoints e on e.id = d.endpoint_id
 join workspaces w on w.id = e.workspace_id
-where (%(workspace_id)s::bigint is null or e.workspace_id = %(workspace_id)s)
-  and (%(endpoint_id)s::bigint is null or d.endpoint_id = %(endpoint_id)s)
-  and (%(state)s::text is null or d.state = %(state)s::delivery_state)
-order by d.id desc
-limit %(most)s;
+where w.erased_at is null
+order by d.id desc;

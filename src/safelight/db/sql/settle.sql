@@ -16,7 +16,7 @@ with ended as (
             then date_trunc('second', now()) + make_interval(secs => retention_seconds) end
     where id = %(id)s and run_token = %(run_token)s and state in ('running', 'unknown')
     returning id, type, workspace_id, api_key_id, held_nanos, charged_nanos, charged_thousandths,
-        created_at, finished_at, deletes_at
+        created_at, submitted_at, finished_at, deletes_at
 ), account as (
     update accounts a set
         held_nanos = a.held_nanos - e.held_nanos,
@@ -28,6 +28,13 @@ with ended as (
     update api_keys k set spent_nanos = k.spent_nanos - (e.held_nanos - e.charged_nanos)
     from ended e join account using (workspace_id) -- the account is locked first, as `submit` does it
     where k.id = e.api_key_id and k.spend_cap_nanos is not null and e.held_nanos > e.charged_nanos
+), freed as (
+    -- A failure of ours uses up no idempotency key, unless a backend may hold the job: then none is to be given another.
+    delete from idempotency_keys k
+    using ended e join account using (workspace_id) -- likewise
+    where k.workspace_id = e.workspace_id and k.generation_id = e.id
+      and k.created_at = e.created_at -- written in one transaction; there is an index by time
+      and %(frees_key)s and (e.submitted_at is null or not %(may_be_made)s)
 ), settlement as (
     insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos, revenue_nanos)
     select workspace_id, 'settle', id, held_nanos - charged_nanos, -held_nanos, charged_nanos from ended

@@ -1,0 +1,32 @@
+"""Trying again for as long as there is time: pauses that grow, and differ, so that many do not come back at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+from safelight.domain.errors import SafelightError
+
+_PAUSES_SECONDS = (0.2, 1.0, 2.0, 4.0, 8.0, 15.0)
+
+
+class Pauses:
+    """The pauses between tries at one thing. ``until`` is when the time is up, by the monotonic clock."""
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self.count = 0
+
+    async def next(self, error: SafelightError, at_least_seconds: float = 0.0) -> None:
+        """Wait before the next try. Raises ``error``, why the last one came to nothing, where the time is up before."""
+        pause = _PAUSES_SECONDS[min(self.count, len(_PAUSES_SECONDS) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311
+        pause = max(pause, at_least_seconds)
+        if time.monotonic() + pause >= self.until:
+            raise error
+        self.count += 1
+        await asyncio.sleep(pause)
+
+    def begin_anew(self) -> None:
+        """Something came of the last try: the next pause is short again."""
+        self.count = 0

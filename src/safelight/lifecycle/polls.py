@@ -1,0 +1,139 @@
+"""Asking backends about jobs, for all runs of one process: at each connection's pace, in turn, many at once if it can.
+
+A connection is asked no oftener than its limit says (``polls_per_second``), however many jobs are under way with it.
+Who waits stands in line: workspaces take turns, so that one with a thousand jobs delays another's only job by a place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+
+import msgspec
+
+from safelight.domain.outcomes import Handle, PollOutcome, SubmitOutcome
+from safelight.domain.ports import Backend, BatchPollable, Findable, Pollable
+
+_CALL_SECONDS = 60.0
+_LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.2, 60.0
+_PAUSES_SECONDS = (0.5, 1, 2, 3, 5)
+
+
+class Polls:
+    """The lines before the connections of one process."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, _Line] = {}
+
+    async def poll(self, backend: Backend, workspace_id: int, handle: Handle) -> PollOutcome:
+        """Ask a ``Pollable`` backend about a job, once it is that workspace's turn."""
+        provider = backend.provider
+        if isinstance(provider, BatchPollable):
+            answer = await self._line(backend).stand(workspace_id, handle)
+            assert answer is not None
+            return answer
+        assert isinstance(provider, Pollable)
+        await self._line(backend).stand(workspace_id)
+        async with asyncio.timeout(_CALL_SECONDS):
+            return await provider.poll(handle)
+
+    async def find(self, backend: Backend, workspace_id: int, attempt_id: str) -> SubmitOutcome | None:
+        """Ask a ``Findable`` backend whether it has a job, likewise."""
+        assert isinstance(backend.provider, Findable)
+        await self._line(backend).stand(workspace_id)
+        async with asyncio.timeout(_CALL_SECONDS):
+            return await backend.provider.find(attempt_id)
+
+    def _line(self, backend: Backend) -> _Line:
+        if backend.connection not in self._lines:
+            self._lines[backend.connection] = _Line(backend)
+        return self._lines[backend.connection]
+
+
+def pause_seconds(asked_for: float | None, count: int) -> float:
+    """How long a job is left alone after it was asked about ``count`` times before.
+
+    What the backend asks for is kept to within bounds, and never undercut; where it asks for nothing, it is up to five
+    seconds. Both more or less, so that many runs do not ask at once.
+    """
+    if asked_for is None or asked_for != asked_for:  # not a number
+        return _PAUSES_SECONDS[min(count, len(_PAUSES_SECONDS) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311
+    return min(max(asked_for, _LEAST_PAUSE_SECONDS), _MOST_PAUSE_SECONDS) * random.uniform(1, 1.25)  # noqa: S311
+
+
+class _Waiting(msgspec.Struct):
+    """One that stands in line: with a handle it waits for what comes of its job, without one for its turn alone."""
+
+    handle: Handle | None
+    answer: asyncio.Future[PollOutcome | None]
+
+
+class _Line:
+    """The line before one connection. It moves by itself while anybody stands in it."""
+
+    def __init__(self, backend: Backend) -> None:
+        provider = backend.provider
+        self._provider = provider if isinstance(provider, BatchPollable) else None
+        self._at_once = provider.poll_batch if isinstance(provider, BatchPollable) else 1
+        self._pause_seconds = 1 / backend.polls_per_second
+        self._waiting: dict[int, deque[_Waiting]] = {}  # by workspace, in the order of their turns
+        self._open_again_at = 0.0
+        self._moving: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
+
+    async def stand(self, workspace_id: int, handle: Handle | None = None) -> PollOutcome | None:
+        waiting = _Waiting(handle, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(workspace_id, deque()).append(waiting)
+        if self._moving is None or self._moving.done():
+            self._moving = asyncio.create_task(self._move(), name="polls")
+        return await waiting.answer
+
+    async def _move(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            if (pause := self._open_again_at - loop.time()) > 0:
+                await asyncio.sleep(pause)
+            if not (called := self._call()):
+                continue
+            self._open_again_at = loop.time() + self._pause_seconds
+            if called[0].handle is None:
+                called[0].answer.set_result(None)
+            else:
+                asking = asyncio.create_task(self._ask(called), name="poll")
+                self._asking.add(asking)
+                asking.add_done_callback(self._asking.discard)
+
+    def _call(self) -> list[_Waiting]:
+        """Those whose turn it is: one, or as many as one request may ask about."""
+        called: list[_Waiting] = []
+        while self._waiting and len(called) < self._at_once:
+            workspace_id, line = next(iter(self._waiting.items()))
+            if called and line[0].handle is None:
+                break
+            del self._waiting[workspace_id]
+            waiting = line.popleft()
+            if line:
+                self._waiting[workspace_id] = line
+            if waiting.answer.done():  # who waited has left
+                continue
+            called.append(waiting)
+            if waiting.handle is None:
+                break
+        return called
+
+    async def _ask(self, called: list[_Waiting]) -> None:
+        assert self._provider is not None
+        handles = [waiting.handle for waiting in called if waiting.handle is not None]
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                outcomes = await self._provider.poll_many(handles)
+            answers = list(zip(called, outcomes, strict=True))
+        except Exception as error:
+            for waiting in called:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+            return
+        for waiting, outcome in answers:
+            if not waiting.answer.done():
+                waiting.answer.set_result(outcome)

@@ -1,0 +1,146 @@
+"""The same start everywhere: whoever runs it, wherever its folder lies, whatever the environment holds."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from safelight.cli import up
+from safelight.cli.options import notes
+from safelight.node.settings import Settings
+from tests.support.server import COMMAND, PATIENCE_SECONDS, Server, clean_environment, eventually
+
+NOBODY_KNOWN = 4711  # no user of any system that runs these tests
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+
+
+def make_key(folder: Path, *before: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A command that makes the data folder and its database, and uses it."""
+    environment = clean_environment(env)
+    del environment["HOME"]
+    return subprocess.run(
+        [*before, COMMAND, "keys", "create", "--plain", "--data-dir", str(folder)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS * 2,
+        cwd="/",
+    )
+
+
+@only_root
+def test_a_user_without_a_name_or_a_home(server_folder: Path) -> None:
+    """As in a container that was given a number for its user. It may read the interpreter, wherever that lies."""
+    os.chown(server_folder, NOBODY_KNOWN, NOBODY_KNOWN)
+    user = ["setpriv", f"--reuid={NOBODY_KNOWN}", f"--regid={NOBODY_KNOWN}", "--clear-groups"]
+    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    done = make_key(server_folder / "data", *user, *reading)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("sk_")
+    assert {path.stat().st_uid for path in (server_folder / "data").rglob("*")} == {NOBODY_KNOWN}
+
+
+@only_root
+def test_root_in_a_closed_folder_opens_it_to_nobody(server_folder: Path) -> None:
+    closed = server_folder / "closed"
+    below = closed / "below"
+    below.mkdir(parents=True)
+    for folder in (closed, below):
+        folder.chmod(0o700)
+    server_folder.chmod(0o700)
+    done = make_key(below / "data")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("sk_") and not done.stderr
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (server_folder, closed, below)} == {0o700}
+
+
+def listening(*arguments: str, folder: Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], Path]:
+    log = folder / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [COMMAND, *arguments, "--data-dir", str(folder / "data")],
+            env=clean_environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+        )
+    return process, log
+
+
+@pytest.mark.database
+def test_serve_in_a_pod_takes_a_free_port_and_says_where_it_listens(server_folder: Path, database_url: str) -> None:
+    env = {
+        "SAFELIGHT_DATABASE_URL": database_url,
+        "SAFELIGHT_LOG_LEVEL": "error",
+        "SAFELIGHT_PORT": "tcp://10.0.0.1:8484",
+        "SAFELIGHT_PORT_8484_TCP": "tcp://10.0.0.1:8484",
+        "SAFELIGHT_PORT_8484_TCP_ADDR": "10.0.0.1",
+        "SAFELIGHT_SERVICE_HOST": "10.0.0.1",
+        "SAFELIGHT_SERVICE_PORT": "8484",
+    }
+    process, log = listening("serve", "--port", "0", folder=server_folder, env=env)
+    try:
+        said = re.compile(r"^Safelight \S+ listens on (http://127\.0\.0\.1:[1-9]\d+)\. ", re.M)
+        eventually(lambda: bool(said.search(log.read_text())) or process.poll() is not None, "where it listens")
+        found = said.search(log.read_text())
+        assert found is not None, log.read_text()
+        assert "safelight: SAFELIGHT_PORT is ignored: tcp://10.0.0.1:8484 is what Kubernetes sets" in log.read_text()
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"{found[1]}/healthz", timeout=10).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        eventually(answers, "an answer there")
+        assert len(log.read_text().splitlines()) == 2
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_the_front_door_leads_to_the_reference(server: Server) -> None:
+    for method in ("GET", "HEAD"):
+        answer = httpx.request(method, f"{server.base_url}/")
+        assert (answer.status_code, answer.headers["location"], answer.content) == (307, "docs", b"")
+        assert httpx.request(method, f"{server.base_url}/", follow_redirects=True).status_code == 200
+    for path in ("/docs", "/openapi.json"):
+        whole, head = httpx.get(f"{server.base_url}{path}"), httpx.head(f"{server.base_url}{path}")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == whole.headers["content-length"] == str(len(whole.content))
+        assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_a_new_key_is_shown_to_a_person_and_kept_from_logs(
+    stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = stream()
+    monkeypatch.setattr(sys, "stdout", out)
+    up._print_summary(Settings(data_dir=Path("/var/lib/safelight")), "sk_secret", True)
+    assert ("sk_secret" in out.getvalue()) == out.isatty()
+    assert "/var/lib/safelight/api-key" in out.getvalue()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_links_that_lead_nowhere_from_elsewhere_are_told(host: str) -> None:
+    (note,) = notes(Settings(host=host))
+    assert "Set SAFELIGHT_PUBLIC_URL" in note and Settings(host=host).base_url in note
+    assert not notes(Settings(host=host, public_url="https://media.example.com"))
+    assert not notes(Settings(host="10.0.0.7"))

@@ -1,0 +1,2 @@
+-- What the newest check of the books found.
+select problems from books_check;

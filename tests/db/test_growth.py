@@ -1,0 +1,106 @@
+"""No statement's work grows with what is kept: each finds its rows by an index, however large the tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bench.kept import keep
+from safelight.db import pool
+from safelight.db.pool import statement
+from tests.support.postgres import TestDatabases
+
+pytestmark = pytest.mark.database
+
+STATEMENTS = sorted(path.stem for path in (Path(pool.__file__).parent / "sql").glob("*.sql"))
+# These hold one row a workspace, a key or an endpoint, or one in all: what is kept does not make them grow.
+OF_BOUNDED_SIZE = {
+    "accounts",
+    "alembic_version",
+    "api_keys",
+    "books_check",
+    "books_close",
+    "books_closed_accounts",
+    "procrastinate_jobs",  # only what waits
+    "webhook_endpoints",
+    "workspaces",
+}
+# Their rows leave them with time, or as soon as something ends: they are read whole.
+OF_BOUNDED_INDEXES = {"generations_under_way", "deliveries_waiting", "deliveries_due"}
+# The newest number of a table is the first entry of its index.
+NEWEST = {("close_books", "transfers_pkey"), ("open_books_close", "transfers_pkey")}
+WHOLE = {"books_drift", "books_statement", "books_usage", "reopen_books"}
+"""These are to read everything."""
+
+
+@pytest.fixture(scope="module")
+def connection(databases: TestDatabases) -> Iterator[psycopg.Connection[Any]]:
+    """Plans are made as for tables of any size: a table is read through only where nothing else will do."""
+    url = databases.create()
+    keep(url, 10_000)
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as made:
+        made.execute("set plan_cache_mode = force_generic_plan")
+        made.execute("set enable_seqscan = off")
+        yield made
+
+
+def plan_of(connection: psycopg.Connection[Any], text: str) -> dict[str, Any]:
+    """How PostgreSQL would run it, whatever the parameters are."""
+    names: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    numbered_text = re.sub(r"%\((\w+)\)s", numbered, text.rstrip("; \n")).replace("%%", "%")
+    values = f"({', '.join(['null'] * len(names))})" if names else ""
+    connection.execute(f"prepare asked as {numbered_text}".encode())
+    try:
+        row = connection.execute(f"explain (format json) execute asked{values}".encode()).fetchone()
+    finally:
+        connection.execute("deallocate asked")
+    assert row is not None
+    plan: dict[str, Any] = row[0][0]["Plan"]
+    return plan
+
+
+def read_through(name: str, node: dict[str, Any]) -> Iterator[str]:
+    """The tables and indexes that the plan reads from end to end."""
+    kind, table, index = node["Node Type"], node.get("Relation Name"), node.get("Index Name")
+    is_whole = kind == "Seq Scan" or (kind.endswith("Scan") and index is not None and "Index Cond" not in node)
+    is_bounded = table in OF_BOUNDED_SIZE or index in OF_BOUNDED_INDEXES or (name, index) in NEWEST
+    if is_whole and not is_bounded:
+        yield f"{kind} {table} {index}"
+    for child in node.get("Plans", ()):
+        yield from read_through(name, child)
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if not name.startswith("listen_")])
+def test_it_reads_no_table_through(connection: psycopg.Connection[Any], name: str) -> None:
+    found = list(read_through(name, plan_of(connection, statement(name))))
+    assert bool(found) is (name in WHOLE), found
+
+
+def test_a_list_walks_down_the_index_of_its_type_and_state(connection: psycopg.Connection[Any]) -> None:
+    def indexes(node: dict[str, Any]) -> set[str]:
+        own = {node["Index Name"]} if "Index Name" in node else set()
+        return own.union(*map(indexes, node.get("Plans", ())))
+
+    used = indexes(plan_of(connection, statement("list_generations")))
+    assert used == {"generations_by_status", "generations_pkey", "media_pkey"}, "no walk down all of a workspace's"
+
+
+def test_one_that_reads_a_table_through_is_found(connection: psycopg.Connection[Any]) -> None:
+    for text in (
+        "select id from generations where model = %(model)s",
+        "select id from transfers where workspace_id = %(id)s or reason = %(reason)s",
+        "select * from deliveries where endpoint_id = %(id)s or %(id)s is null",
+        "select * from generations order by id desc limit 1000",
+    ):
+        assert list(read_through("", plan_of(connection, text))), text

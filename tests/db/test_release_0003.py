@@ -1,0 +1,57 @@
+"""The release before works on a database at 0004: its statements, frozen, are sent to it as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bench.kept import LARGE, keep
+from tests.db.test_growth import plan_of
+from tests.support.postgres import TestDatabases
+
+pytestmark = pytest.mark.database
+
+FROZEN = sorted((Path(__file__).parent / "release_0003").glob("*.sql"))
+
+
+@pytest.fixture(scope="module")
+def connection(databases: TestDatabases) -> Iterator[psycopg.Connection[Any]]:
+    url = databases.create()
+    keep(url, 2_000)
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None, options="-c TimeZone=UTC") as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FROZEN if not path.stem.startswith("listen_")], ids=lambda path: path.stem
+)
+def test_its_statements_are_understood(connection: psycopg.Connection[Any], path: Path) -> None:
+    """A column, a table or a function that it names and that is gone would be an error."""
+    assert plan_of(connection, text_of(path.stem))
+
+
+def test_its_books_balance_beside_a_close(connection: psycopg.Connection[Any]) -> None:
+    for name in ("books_drift", "books_usage"):
+        assert connection.execute(text_of(name).encode()).fetchall() == []
+
+
+def test_what_it_erases_is_erased(connection: psycopg.Connection[Any]) -> None:
+    ((workspace_id,),) = connection.execute("select id from workspaces where name = %s", [LARGE]).fetchall()
+    with connection.transaction(force_rollback=True):
+        for name in ("expire_workspace", "erase_workspace"):
+            connection.execute(text_of(name).encode(), {"workspace_id": workspace_id})
+        left = "select count(*) from generations where workspace_id = %s and request is not null"
+        assert connection.execute(left, [workspace_id]).fetchall() == [(0,)]
+        being_erased = "select erased_up_to from workspaces where id = %s"
+        assert connection.execute(being_erased, [workspace_id]).fetchall() == [(None,)], (
+            "nothing is left to this release"
+        )
+
+
+def text_of(name: str) -> str:
+    lines = (line.strip() for line in (FROZEN[0].parent / f"{name}.sql").read_text().splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("--"))

@@ -1,0 +1,228 @@
+"""How often a connection is asked about jobs, who is asked about next, and how long a job is left alone: by counts."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from safelight.domain.connections import ConnectionLimits, NoOptions
+from safelight.domain.outcomes import Accepted, Handle, Pending, PollOutcome, SubmitOutcome
+from safelight.domain.ports import Backend
+from safelight.lifecycle.polls import Polls, pause_seconds
+from tests.lifecycle.virtual import in_virtual_time
+
+JOBS = 2500
+MINUTE = 60.0
+
+
+class Vendor:
+    """Notes each request, and the jobs that it was about."""
+
+    def __init__(self, poll_after_seconds: float | None = 1.0) -> None:
+        self.requests: list[tuple[float, list[int]]] = []
+        self.poll_after_seconds = poll_after_seconds
+
+    def _asked(self, jobs: list[int]) -> None:
+        self.requests.append((asyncio.get_running_loop().time(), jobs))
+
+    async def submit(self, order: object, attempt: object) -> SubmitOutcome:
+        raise NotImplementedError
+
+    async def close(self) -> None: ...
+
+    async def poll(self, handle: Handle) -> PollOutcome:
+        self._asked([handle["job"]])
+        return Pending(poll_after_seconds=self.poll_after_seconds)
+
+    async def find(self, attempt_id: str) -> SubmitOutcome | None:
+        self._asked([-1])
+        return Accepted({"job": attempt_id})
+
+    @property
+    def by_job(self) -> Counter[int]:
+        return Counter(job for _, jobs in self.requests for job in jobs)
+
+
+class BatchVendor(Vendor):
+    """The same, for many jobs in one request. ``breaks``: what it does instead of answering."""
+
+    poll_batch = 100
+
+    def __init__(self, breaks: Exception | None = None, answers: int | None = None) -> None:
+        super().__init__()
+        self.breaks, self.answers = breaks, answers
+
+    async def poll_many(self, handles: Sequence[Handle]) -> list[PollOutcome]:
+        self._asked([handle["job"] for handle in handles])
+        await asyncio.sleep(0.5)
+        if self.breaks is not None:
+            raise self.breaks
+        return [Pending(handle["job"] / JOBS) for handle in handles][: self.answers]
+
+
+def backend(provider: Vendor, connection: str = "vendor", **limits: float) -> Backend:
+    return Backend(connection=connection, provider=provider, options=NoOptions, **limits)
+
+
+async def wait_for(polls: Polls, asked: Backend, workspace_id: int, job: int) -> None:
+    """As a run does, for ever."""
+    for count in range(1_000_000):
+        outcome = await polls.poll(asked, workspace_id, {"job": job})
+        assert isinstance(outcome, Pending)
+        await asyncio.sleep(pause_seconds(outcome.poll_after_seconds, count))
+
+
+async def under_way(seconds: float, *waits: tuple[Backend, int, int]) -> None:
+    """So many jobs (backend, workspace, job) are waited for, for so long."""
+    polls = Polls()
+    tasks = [asyncio.create_task(wait_for(polls, *wait)) for wait in waits]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        assert not task.done(), task
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("limits", "rate", "jobs"),
+    [({}, 10, JOBS), ({"polls_per_second": 50.0}, 50, 200), ({"polls_per_second": 0.5}, 0.5, 9)],
+)
+def test_many_jobs_ask_no_oftener_than_the_limit(limits: dict[str, float], rate: float, jobs: int) -> None:
+    vendor = Vendor()
+    asked = backend(vendor, **limits)
+    in_virtual_time(under_way(MINUTE, *((asked, 1, job) for job in range(jobs))))
+    assert len(vendor.requests) == pytest.approx(MINUTE * rate, abs=2)
+    moments = [moment for moment, _ in vendor.requests]
+    assert all(later - earlier >= 0.999 / rate for earlier, later in itertools.pairwise(moments))
+    counts = [vendor.by_job[job] for job in range(jobs)]
+    assert max(counts) - min(counts) <= 2, "each job is asked about as often as any other, by a hair"
+
+
+def test_one_request_asks_about_many_jobs_where_a_backend_can() -> None:
+    vendor = BatchVendor()
+    asked = backend(vendor)
+    in_virtual_time(under_way(10, *((asked, 1, job) for job in range(JOBS))))
+    assert len(vendor.requests) <= 10 * 10 + 1
+    assert max(len(jobs) for _, jobs in vendor.requests) == 100
+    assert min(vendor.by_job[job] for job in range(JOBS)) >= 2, "one by one it would be once in 250 s"
+
+
+def test_a_crowd_of_one_workspace_delays_another_by_one_place() -> None:
+    vendor = Vendor()
+    asked = backend(vendor)
+    crowd = [(asked, 1, job) for job in range(JOBS)]
+    in_virtual_time(under_way(MINUTE, *crowd, (asked, 2, 9999)))
+    moments = [moment for moment, jobs in vendor.requests if jobs == [9999]]
+    # It asks again after 1 to 1.25 s, and then waits for the request before it and its own.
+    assert max(later - earlier for earlier, later in itertools.pairwise(moments)) <= 1.25 + 0.21
+    assert vendor.by_job[0] >= 1
+
+
+def test_connections_have_a_pace_each() -> None:
+    one, other = Vendor(), Vendor()
+    waits = [(backend(vendor, name), 1, job) for vendor, name in ((one, "a"), (other, "b")) for job in range(100)]
+    in_virtual_time(under_way(MINUTE, *waits))
+    assert len(one.requests) == pytest.approx(600, abs=2) and len(other.requests) == pytest.approx(600, abs=2)
+
+
+def test_looking_for_jobs_is_asking_too() -> None:
+    vendor = BatchVendor()
+
+    async def look() -> None:
+        polls = Polls()
+        found = await asyncio.gather(*(polls.find(backend(vendor), 1, f"req-{n}") for n in range(100)))
+        assert {each.handle["job"] for each in found if isinstance(each, Accepted)} == {f"req-{n}" for n in range(100)}
+        assert asyncio.get_running_loop().time() >= 9.8
+
+    in_virtual_time(look())
+    assert len(vendor.requests) == 100
+
+
+def test_answers_go_to_who_asked_and_who_left_is_not_asked_for() -> None:
+    vendor = BatchVendor()
+
+    async def ask() -> None:
+        polls, asked = Polls(), backend(vendor)
+        tasks = [asyncio.create_task(polls.poll(asked, job % 3, {"job": job})) for job in range(90)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        answers = await asyncio.gather(*tasks[1::2])
+        assert [answer.progress for answer in answers if isinstance(answer, Pending)] == [
+            job / JOBS for job in range(1, 90, 2)
+        ]
+        assert isinstance(await polls.poll(asked, 1, {"job": 7}), Pending), "and the line goes on"
+
+    in_virtual_time(ask())
+    assert all(job % 2 for job in vendor.by_job)
+
+
+@pytest.mark.parametrize(
+    "vendor", [BatchVendor(breaks=OSError("gone")), BatchVendor(answers=3)], ids=["breaks", "short"]
+)
+def test_a_request_that_goes_wrong_is_told_to_all_it_was_for(vendor: BatchVendor) -> None:
+    async def ask() -> None:
+        polls, asked = Polls(), backend(vendor)
+        for _ in range(2):
+            calls = (polls.poll(asked, 1, {"job": job}) for job in range(50))
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(answer, OSError | ValueError) for answer in answers)
+
+    in_virtual_time(ask())
+
+
+def test_a_backend_that_does_not_answer_is_given_up_and_holds_up_nobody() -> None:
+    class Silent(Vendor):
+        async def poll(self, handle: Handle) -> PollOutcome:
+            if handle["job"] == 0:
+                await asyncio.Event().wait()
+            return await super().poll(handle)
+
+    async def ask() -> None:
+        polls, asked = Polls(), backend(Silent())
+        silent = asyncio.create_task(polls.poll(asked, 1, {"job": 0}))
+        assert isinstance(await polls.poll(asked, 1, {"job": 1}), Pending)
+        with pytest.raises(TimeoutError):
+            await silent
+
+    in_virtual_time(ask())
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "least", "most"),
+    [
+        (0.0, 0.2, 0.25),
+        (-5.0, 0.2, 0.25),
+        (1e-9, 0.2, 0.25),
+        (5.0, 5.0, 6.25),
+        (1e9, 60.0, 75.0),
+        (math.inf, 60.0, 75.0),
+        (-math.inf, 0.2, 0.25),
+        (None, 0.25, 0.75),
+        (math.nan, 0.25, 0.75),
+    ],
+)
+def test_what_a_backend_asks_for_is_kept_within_bounds_and_jittered(
+    asked_for: float | None, least: float, most: float
+) -> None:
+    pauses = [pause_seconds(asked_for, 0) for _ in range(500)]
+    assert least <= min(pauses) and max(pauses) <= most
+    assert len({round(pause, 6) for pause in pauses}) > 100
+
+
+def test_without_a_wish_a_job_is_asked_about_ever_more_seldom() -> None:
+    assert max(pause_seconds(None, 0) for _ in range(100)) < min(pause_seconds(None, 3) for _ in range(100))
+    assert min(pause_seconds(None, 10**6) for _ in range(100)) >= 2.5
+
+
+def test_the_limit_is_of_the_catalog() -> None:
+    assert ConnectionLimits().polls_per_second == 10
+    for wrong in (0, -1, 1e9, "fast"):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({"polls_per_second": wrong}, ConnectionLimits)
