@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from tests.support.postgres import open_database
 from tests.support.server import safelight
 from tests.support.tenants import Tenant, make_tenant, make_tenant_at
 
-TODAY = datetime.now(UTC).date()
+TODAY = datetime.now(UTC).date()  # the day this began: for what is planted and read by its date
 READS: tuple[Callable[..., Awaitable[list[Any]]], ...] = (list_usage, list_refusals)
 
 
@@ -92,20 +93,28 @@ def usage_json(url: str, *arguments: str) -> Any:
     return json.loads(usage(url, "--json", *arguments))
 
 
+def a_day_that_stays() -> date:
+    """Today, where the next minute is of today too: the command counts its days back from its own clock."""
+    left = datetime.combine(datetime.now(UTC).date() + timedelta(days=1), datetime.min.time(), UTC) - datetime.now(UTC)
+    if left < timedelta(minutes=1):
+        time.sleep(left.total_seconds() + 1)
+    return datetime.now(UTC).date()
+
+
 @pytest.mark.database
 def test_the_command_tells_what_was_used_and_what_was_refused(fresh_database_url: str) -> None:
-    url = fresh_database_url
+    url, today = fresh_database_url, a_day_that_stays()
     studio, other = make_tenant_at(url, "studio"), make_tenant_at(url, "other")
     assert usage(url).count("Nothing.") == 2
-    plant(url, studio, TODAY, key_id=studio.key_id)
-    plant(url, studio, TODAY - timedelta(days=29))
-    plant(url, studio, TODAY - timedelta(days=30))
-    plant(url, other, TODAY)
+    plant(url, studio, today, key_id=studio.key_id)
+    plant(url, studio, today - timedelta(days=29))
+    plant(url, studio, today - timedelta(days=30))
+    plant(url, other, today)
 
     told = usage_json(url, "--workspace", "studio")
-    assert [row["date"] for row in told["used"]] == [str(TODAY), str(TODAY - timedelta(days=29))]
+    assert [row["date"] for row in told["used"]] == [str(today), str(today - timedelta(days=29))]
     assert told["used"][0] == {
-        "date": str(TODAY),
+        "date": str(today),
         "workspace": "studio",
         "type": "video",
         "model": "clip",
@@ -117,7 +126,7 @@ def test_the_command_tells_what_was_used_and_what_was_refused(fresh_database_url
     }
     assert told["used"][1]["key"] is None
     assert told["refused"][0] == {
-        "date": str(TODAY),
+        "date": str(today),
         "workspace": "studio",
         "type": "image",
         "model": "still",
