@@ -48,6 +48,15 @@ def test_nothing_to_see(tmp_path: Path, suffix: str, pixels: np.ndarray) -> None
     assert is_blacked_out(save(of(pixels), tmp_path / f"picture.{suffix}"))
 
 
+@pytest.mark.parametrize(
+    ("lowest", "highest", "blank"), [(0, 12, True), (0, 13, False), (120, 130, True), (120, 131, False)]
+)
+def test_how_far_compression_may_lift_nothing(tmp_path: Path, lowest: int, highest: int, blank: bool) -> None:
+    pixels = filled(lowest, lowest, lowest)
+    pixels[100, 100] = highest
+    assert is_blacked_out(save(of(pixels), tmp_path / "picture.png")) is blank
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("pixels", [night(), starry()], ids=["night", "one star"])
 def test_a_dark_picture_is_a_picture(tmp_path: Path, suffix: str, pixels: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """The format that was asked for is the format that is delivered."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,27 @@ def test_orientation_is_applied_and_metadata_left_behind(tmp_path: Path, given: 
     assert (turned[:3] - expected).abs().avg() < 3
 
 
+# As TIFF 6.0 has it: 2 to 4 are the picture mirrored, half-turned, and both; 5 to 8 the four with its sides exchanged.
+RIGHTED: dict[int, Callable[[pyvips.Image], pyvips.Image]] = {
+    2: lambda image: image.fliphor(),
+    3: lambda image: image.rot180(),
+    4: lambda image: image.flipver(),
+    5: lambda image: image.rot90().fliphor(),
+    6: lambda image: image.rot90(),
+    7: lambda image: image.rot90().flipver(),
+    8: lambda image: image.rot270(),
+}
+
+
+@pytest.mark.parametrize("orientation", RIGHTED)
+def test_every_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+    image = smooth().copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    source, target = save(image, tmp_path / "given.png"), tmp_path / "target"
+    assert convert_image(source, target, "png")
+    assert (load(target) - RIGHTED[orientation](smooth())).abs().max() == 0
+
+
 def test_transparency_becomes_white_in_a_jpeg(tmp_path: Path) -> None:
     clear = smooth().bandjoin(0).copy(interpretation="srgb")
     source, target = save(clear, tmp_path / "given.png"), tmp_path / "target"
@@ -100,6 +122,13 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     source, target = save(printed, tmp_path / "given.jpg"), tmp_path / "target"
     assert load(source).bands == 4
     assert convert_image(source, target, "png")
+    assert (load(target).bands, load(target).interpretation) == (3, "srgb")
+
+
+def test_cmyk_is_not_left_so_in_a_jpeg(tmp_path: Path) -> None:
+    printed = smooth().icc_transform("cmyk", input_profile="srgb")
+    source, target = save(printed, tmp_path / "given.jpg"), tmp_path / "target"
+    assert convert_image(source, target, "jpeg")
     assert (load(target).bands, load(target).interpretation) == (3, "srgb")
 
 

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import msgspec
 import pytest
 import pyvips
@@ -40,7 +41,10 @@ def test_kinds_of_png(tmp_path: Path, options: dict[str, object], alpha: bool, w
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
-@pytest.mark.parametrize(("orientation", "size"), [(1, (64, 48)), (3, (64, 48)), (6, (48, 64)), (8, (48, 64))])
+@pytest.mark.parametrize(
+    ("orientation", "size"),
+    [*((number, (64, 48)) for number in range(1, 5)), *((number, (48, 64)) for number in range(5, 9))],
+)
 def test_size_is_as_displayed(tmp_path: Path, suffix: str, orientation: int, size: tuple[int, int]) -> None:
     image = picture().copy()
     image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
@@ -77,6 +81,11 @@ def test_pixels_are_capped_before_they_are_decoded(
     path = save(picture(), tmp_path / f"picture.{suffix}")
     with pytest.raises(MediaError, match="64x48"):
         measure(path)
+
+
+def test_loaders_unfit_for_strangers_files_stay_shut(tmp_path: Path) -> None:
+    with pytest.raises(pyvips.Error, match="blocked"):
+        pyvips.Image.vipsload(str(save(picture(), tmp_path / "picture.v")))
 
 
 def test_a_file_replaced_under_its_name_is_measured_anew(tmp_path: Path) -> None:
@@ -174,6 +183,18 @@ def test_samples_outside_the_file(tmp_path: Path) -> None:
         measure(path)
 
 
+def test_frames_that_are_announced_and_not_there(tmp_path: Path) -> None:
+    """Whole boxes and whole frames, but the index knows of more."""
+    path = write_clip(tmp_path / "clip.mp4")
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    data, last = path.read_bytes(), packets[len(packets) // 2]
+    at, end = data.index(b"mdat") - 4, last.pos + last.size
+    path.write_bytes(data[:at] + (end - at).to_bytes(4) + data[at + 4 : end])
+    with pytest.raises(MediaError, match="lacks frames"):
+        measure(path)
+
+
 @pytest.mark.parametrize("end", ["first", "last"])
 def test_an_end_that_does_not_decode(tmp_path: Path, end: str) -> None:
     path = write_clip(tmp_path / "clip.mp4", size=(320, 192))
@@ -183,6 +204,24 @@ def test_an_end_that_does_not_decode(tmp_path: Path, end: str) -> None:
     data[spoiled] = bytes(len(data[spoiled]))
     path.write_bytes(data)
     with pytest.raises(MediaError):
+        measure(path)
+
+
+def test_a_clip_of_too_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 96 * 64 - 1)
+    path = write_clip(tmp_path / "clip.mp4", frames=2)
+    with pytest.raises(MediaError, match="96x64"):
+        measure(path)
+
+
+def test_a_clip_for_a_decoder_that_may_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("mpeg2video", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame(96, 64, "yuv420p")))
+        container.mux(stream.encode(None))
+    with pytest.raises(MediaError, match="not supported"):
         measure(path)
 
 

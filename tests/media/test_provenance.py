@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,12 @@ def test_the_prompt_is_told_only_when_given(tmp_path: Path, chain: Chain, signer
     assert verify(silent, chain[0]).prompt is None
     told = sign(signer, source, tmp_path / "told", prompt='a fox, "quoted" – ünïcode 🦊')
     assert verify(told, chain[0]).prompt == 'a fox, "quoted" – ünïcode 🦊'
+
+
+def test_the_time_is_told_in_utc(tmp_path: Path, chain: Chain, signer: ProvenanceSigner) -> None:
+    elsewhere = CREATED_AT.astimezone(timezone(timedelta(hours=9)))
+    target = sign(signer, make(tmp_path, "png"), tmp_path / "signed", created_at=elsewhere)
+    assert verify(target, chain[0]).created_at == "2026-03-01T12:30:00Z"
 
 
 def test_a_procedure_is_no_trained_model(tmp_path: Path, chain: Chain, signer: ProvenanceSigner) -> None:

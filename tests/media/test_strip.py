@@ -142,6 +142,17 @@ def test_further_tracks_stay_behind(tmp_path: Path) -> None:
     assert frames(tmp_path / "bare.mp4") == frames(plain)
 
 
+def test_a_second_track_of_pictures_stays_behind(tmp_path: Path) -> None:
+    shown, _ = write_clip(tmp_path / "shown.mp4", sound=True), write_clip(tmp_path / "other.mp4", rotation=180)
+    inputs, maps = ["-i", "shown.mp4", "-i", "other.mp4"], ["-map", "0", "-map", "1"]
+    command = ["ffmpeg", "-v", "error", "-y", *inputs, *maps, "-c", "copy", "both.mp4"]
+    subprocess.run(command, cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    strip_clip(tmp_path / "both.mp4", tmp_path / "bare.mp4")
+    told = ffprobe(tmp_path / "bare.mp4", "-show_streams")
+    assert [stream["codec_type"] for stream in told["streams"]] == ["video", "audio"]  # type: ignore[union-attr,index]
+    assert frames(tmp_path / "bare.mp4") == frames(shown)
+
+
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
 def test_nothing_is_carried_into_another_format(
@@ -219,10 +230,44 @@ def test_pixels_beyond_the_picture_go(tmp_path: Path) -> None:
     head, *middle, end = plants._png_chunks(source.read_bytes())
     raw = zlib.decompress(b"".join(chunk[8:-4] for chunk in middle if chunk[4:8] == b"IDAT"))
     more = plants._png_chunk(b"IDAT", zlib.compress(raw + b"\0" + CANARY.ljust(64 * 3), 0))
+    text = plants._png_chunk(b"tEXt", b"parameters\0" + CANARY)
     shown = pixels(source)
-    source.write_bytes(source.read_bytes()[:8] + head + more + end)
+    source.write_bytes(source.read_bytes()[:8] + head + text + more + end)
     assert strip_picture(source, target, "image/png")
     assert CANARY not in target.read_bytes()
+    assert CANARY.decode() not in told_by(target)
+    assert np.array_equal(pixels(target), shown)
+
+
+def test_a_picture_of_fewer_pixels_than_it_announces_is_told(tmp_path: Path) -> None:
+    source, target = save(picture(), tmp_path / "picture.png", compression=0, keep="none"), tmp_path / "bare"
+    head, *_, end = plants._png_chunks(source.read_bytes())
+    fewer = plants._png_chunk(b"IDAT", zlib.compress(bytes((1 + 64 * 3) * 20)))
+    source.write_bytes(source.read_bytes()[:8] + head + fewer + end)
+    with pytest.raises(MediaError):
+        strip_picture(source, target, "image/png")
+    assert not target.exists()
+
+
+def test_a_chunk_of_colours_is_taken_once(tmp_path: Path) -> None:
+    """A second one is heeded by nobody, and may hold words of the length of colours."""
+    source, target = save(picture(), tmp_path / "picture.png", keep="none"), tmp_path / "bare"
+    data = source.read_bytes()
+    first, second = (plants._png_chunk(b"tRNS", body) for body in (bytes(6), CANARY))
+    source.write_bytes(data[:33] + first + second + data[33:])
+    assert strip_picture(source, target, "image/png")
+    assert first in target.read_bytes()
+    assert CANARY not in target.read_bytes()
+    assert strip_picture(target, tmp_path / "again", "image/png") is False
+
+
+def test_a_gamma_beside_a_profile_goes_with_it(tmp_path: Path) -> None:
+    """Whoever knew the profile passed it over; alone it would make the picture darker."""
+    source, target = plants.with_profile(tmp_path, "png", "srgb"), tmp_path / "bare"
+    shown, data = pixels(source), source.read_bytes()
+    source.write_bytes(data[:33] + plants._png_chunk(b"gAMA", (100_000).to_bytes(4)) + data[33:])
+    assert strip_picture(source, target, "image/png")
+    assert b"gAMA" not in target.read_bytes()
     assert np.array_equal(pixels(target), shown)
 
 
@@ -246,6 +291,27 @@ def test_a_jpeg_in_four_colours_shows_as_before(tmp_path: Path) -> None:
     assert CANARY not in target.read_bytes()
 
 
+def test_a_jpeg_of_adobes_shows_as_before(tmp_path: Path) -> None:
+    """Without JFIF's segment, as Photoshop writes it: only Adobe's says that these are not red, green and blue."""
+    source, target = save(picture(90, 70), tmp_path / "adobe.jpg", keep="none"), tmp_path / "bare"
+    data, shown = source.read_bytes(), pixels(source)
+    assert b"JFIF" not in data
+    adobe = plants._segment(0xEE, b"Adobe\0\x64\0\0\0\0\1" + CANARY)
+    source.write_bytes(data[:2] + adobe + data[2:])
+    assert strip_picture(source, target, "image/jpeg")
+    assert np.array_equal(pixels(target), shown)
+    assert CANARY not in target.read_bytes()
+
+
+def test_a_jpeg_with_restart_intervals_shows_as_before(tmp_path: Path) -> None:
+    source, target = tmp_path / "restarts.jpg", tmp_path / "bare"
+    Image.fromarray(picture(90, 70).numpy()).save(source, restart_marker_blocks=3, comment=CANARY)
+    assert b"\xff\xdd\0\4\0\3" in source.read_bytes()
+    assert strip_picture(source, target, "image/jpeg")
+    assert np.array_equal(pixels(target), pixels(source))
+    assert CANARY not in target.read_bytes()
+
+
 @pytest.mark.parametrize("mime_type", ["image/png", "image/jpeg", "image/webp"])
 @pytest.mark.parametrize("size_bytes", [0, 3, 12, 25, 40, 0.5])
 def test_a_picture_cut_off_is_told(tmp_path: Path, mime_type: MimeType, size_bytes: float) -> None:
@@ -263,3 +329,20 @@ def test_a_clip_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(MediaError):
         strip_clip(tmp_path / "page.mp4", tmp_path / "bare.mp4")
     assert not (tmp_path / "bare.mp4").exists()
+
+
+def test_a_clip_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
+    source, target = write_clip(tmp_path / "clip.mp4", sound=True), tmp_path / "bare.mp4"
+    target.symlink_to("/dev/full")
+    with pytest.raises(MediaError):
+        strip_clip(source, target)
+    assert not target.is_symlink()
+
+
+def test_a_player_may_begin_before_it_has_the_whole_clip(tmp_path: Path) -> None:
+    source, target = write_clip(tmp_path / "clip.mp4", sound=True, movflags=""), tmp_path / "bare.mp4"
+    data = source.read_bytes()
+    assert data.index(b"mdat") < data.index(b"moov")
+    strip_clip(source, target)
+    data = target.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")

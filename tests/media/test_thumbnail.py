@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import pyvips
 
 from safelight.domain.errors import MediaError
+from safelight.media import pictures
 from safelight.media.measure import measure
 from safelight.media.thumbnail import write_thumbnail
+from tests.media import plants
 from tests.media.media_files import moving, picture, save, write_clip
 
+MATRIX_UNSPECIFIED = 2  # ITU-T H.273, table 4
 CORNERS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
 
 
@@ -55,6 +59,42 @@ def test_orientation_of_a_picture(tmp_path: Path) -> None:
     facts = measure(tmp_path / "target")
     assert (facts.width, facts.height) == (50, 100)
     assert corners(tmp_path / "target") == [2, 0, 3, 1]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_colours_of_another_profile_become_srgb(tmp_path: Path, suffix: str) -> None:
+    source = plants.with_profile(tmp_path, suffix, "p3")
+    stored = pyvips.Image.new_from_file(str(source))
+    as_meant = stored.icc_transform("srgb", embedded=True)
+    write_thumbnail(source, tmp_path / "target")
+    assert (pyvips.Image.new_from_file(str(tmp_path / "target")) - as_meant).abs().avg() < 2.5
+    assert (stored - as_meant).abs().avg() > 5
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_pixels_are_capped_before_they_are_decoded(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 64 * 48 - 1)
+    with pytest.raises(MediaError, match="64x48"):
+        write_thumbnail(save(picture(), tmp_path / f"picture.{suffix}"), tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize(("size", "matrix"), [((1280, 720), "ITU709"), ((640, 360), "ITU601")])
+def test_colours_of_a_clip_that_does_not_say_its_matrix(tmp_path: Path, size: tuple[int, int], matrix: str) -> None:
+    """Players take BT.709 for HD and BT.601 for less; the other one would be off by 20 levels."""
+    with av.open(str(tmp_path / "clip.mp4"), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        pixels = np.full((size[1], size[0], 3), (200, 30, 90), np.uint8)
+        frame = av.VideoFrame.from_ndarray(pixels).reformat(format="yuv420p", dst_colorspace=matrix)
+        frame.colorspace = MATRIX_UNSPECIFIED
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    write_thumbnail(tmp_path / "clip.mp4", tmp_path / "target")
+    shown = pyvips.Image.new_from_file(str(tmp_path / "target")).getpoint(20, 20)
+    assert shown == pytest.approx([200, 30, 90], abs=5)
 
 
 @pytest.mark.parametrize(

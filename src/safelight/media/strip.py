@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyvips
+
 from safelight.domain.errors import MediaError
 from safelight.domain.media import MimeType
 from safelight.media.pictures import PngFacts, open_picture
@@ -44,13 +46,21 @@ def strip_picture(source: Path, target: Path, mime_type: MimeType) -> bool:
     data = source.read_bytes()
     pieces = list(_STRIPPERS[mime_type](data))
     if not pieces:  # more pixels than it shows: written anew, none changed
-        open_picture(source, mime_type).pngsave(str(target), keep="none")
+        _write_anew(source, target)
         return True
     if sum(map(len, pieces)) == len(data) and all(piece == data[at:end] for piece, at, end in _placed(pieces)):
         return False
     with target.open("wb") as file:
         file.writelines(pieces)
     return True
+
+
+def _write_anew(source: Path, target: Path) -> None:
+    try:
+        open_picture(source, "image/png").pngsave(str(target), keep="none")
+    except pyvips.Error as error:
+        target.unlink(missing_ok=True)
+        raise MediaError("The PNG file is damaged.") from error
 
 
 def _placed(pieces: list[Piece]) -> Iterator[tuple[Piece, int, int]]:
