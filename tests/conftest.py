@@ -23,7 +23,10 @@ def databases() -> Iterator[postgres.TestDatabases]:
 
 @pytest.fixture(scope="session")
 def database_url(databases: postgres.TestDatabases) -> str:
-    """One migrated database for all tests of this worker. It fills as they go; take a new workspace each."""
+    """One migrated database for all tests of this worker, with no server on it.
+
+    It fills as they go; take a new workspace each.
+    """
     return databases.create()
 
 

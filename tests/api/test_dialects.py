@@ -33,8 +33,9 @@ MOST_REFUSALS = 5
 class House:
     """An app in this process. ``rich`` and ``poor`` are the headers of two workspaces."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, **settings: str) -> None:
         self._database_url = database_url
+        self._settings = settings
         self.rich: dict[str, str] = {}
         self.poor: dict[str, str] = {}
         self.state: ApiState
@@ -47,7 +48,7 @@ class House:
     @asynccontextmanager
     async def open_state(self) -> AsyncIterator[ApiState]:
         with open_folder() as folder:
-            async with open_studio(self._database_url, folder) as studio:
+            async with open_studio(self._database_url, folder, **self._settings) as studio:
                 parts, runner = studio.parts, Runner(studio.parts.running)
                 for headers, usd in ((self.rich, "10"), (self.poor, "0.01")):
                     sender = await studio.workspace(usd)

@@ -32,7 +32,8 @@ PICTURE = "data:image/png;base64," + base64.b64encode(files.png()).decode()
 
 @pytest.fixture(scope="module")
 async def opened(database_url: str) -> AsyncIterator[tuple[House, httpx.AsyncClient]]:
-    house = House(database_url)
+    # An image waits for its store until its deadline.
+    house = House(database_url, SAFELIGHT_IMAGE_DEADLINE="3s", SAFELIGHT_LEASE="2s")
     app = make_app(house.open_state, (GETIMG, planted.DIALECT), most_open=100, most_refusals=1000)
     async with served(app) as client:
         yield house, client

@@ -152,13 +152,13 @@ def test_a_cause_is_told_in_the_same_line(
 
 @pytest.mark.database
 def test_an_address_that_is_taken_is_told_with_who_has_it(
-    folder: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, fresh_database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         environ = {
             "SAFELIGHT_CONFIG": "/dev/null",
-            "SAFELIGHT_DATABASE_URL": database_url,
+            "SAFELIGHT_DATABASE_URL": fresh_database_url,
             "SAFELIGHT_DATA_DIR": str(folder / "data"),
             "SAFELIGHT_PORT": str(port),
         }
@@ -187,11 +187,11 @@ def test_a_database_that_is_behind_stops_all_but_up(
 
 
 def test_doctor_makes_nothing_and_finds_nothing_wrong_before_the_first_start(
-    folder: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, fresh_database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environ = {
         "SAFELIGHT_CONFIG": "/dev/null",
-        "SAFELIGHT_DATABASE_URL": database_url,
+        "SAFELIGHT_DATABASE_URL": fresh_database_url,
         "SAFELIGHT_DATA_DIR": str(folder / "data"),
         "SAFELIGHT_PORT": str(free_port()),
     }

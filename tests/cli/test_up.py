@@ -57,7 +57,7 @@ def test_first_start_makes_everything_and_the_second_keeps_it(fresh_server: Star
     assert serves(first)
     assert first_of(first, "serve") and first_of(first, "worker") and first_of(first, "postgres")
     assert first.stop(signal.SIGTERM) == 0
-    assert "Traceback" not in first.log
+    assert "Traceback" not in first.log, first.log
 
     second = fresh_server(data_dir=first.data_dir).wait_until_ready()
     assert key not in summary(second)
@@ -65,7 +65,7 @@ def test_first_start_makes_everything_and_the_second_keeps_it(fresh_server: Star
     assert (second.data_dir / "signing-keys").read_text() == signing_keys
     assert serves(second)
     assert second.stop(signal.SIGINT) == 0
-    assert "Traceback" not in second.log
+    assert "Traceback" not in second.log, second.log
 
 
 def test_a_deep_folder_with_an_odd_name_and_a_curl_line_that_can_be_pasted(

@@ -126,6 +126,7 @@ def get_under_way(old: ReleaseBefore, by: Sender, capped: Sender) -> dict[str, W
     looked_at = made["unknown with a handle, to be looked at"]
     old.ask(looked_at, 1, HANDLE)
     assert old.write("record_unknown", looked_at, counts=0, first_look_seconds=0)
+    old.connection.execute("update generations set wake_at = now() where id = %s", [looked_at.id])  # due from now on
     old.ask(made["running and not wanted"], 0, HANDLE)
     old.ask(made["handed back"], 1, HANDLE)
     assert old.row("hand_back", id=made["handed back"].id, run_token=made["handed back"].token)

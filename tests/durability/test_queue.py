@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -158,3 +159,24 @@ async def test_a_worker_frozen_after_a_statement_keeps_nobody_from_the_queue(dat
             assert row == ("15s",)
     finally:
         await frozen.close_async()
+
+
+async def test_a_worker_ends_though_a_cancellation_was_lost(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one may be that comes while Procrastinate takes a connection from its pool."""
+    begun: list[str] = []
+
+    async def serve(_: App, *, name: str, **__: Any) -> None:
+        begun.append(name)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(App, "run_worker_async", serve)
+    stop = asyncio.Event()
+    worker = asyncio.create_task(run_worker(load_settings(deploy(*MODELS).env), stop))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(begun) < 3:
+            await asyncio.sleep(0.05)
+        stop.set()
+        await worker
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("queue ")]

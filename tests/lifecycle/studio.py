@@ -56,8 +56,8 @@ def _submission(sender: Principal, request: Request) -> Submission:
 
 
 @contextlib.asynccontextmanager
-async def open_studio(database_url: str, folder: Path) -> AsyncIterator[Studio]:
-    """A studio whose moderation refuses what is ``forbidden``."""
+async def open_studio(database_url: str, folder: Path, **settings: str) -> AsyncIterator[Studio]:
+    """A studio whose moderation refuses what is ``forbidden``. ``settings`` are environment variables."""
     blocklist = folder / "blocklist.toml"
     blocklist.write_text('[[rules]]\ncategory = "forbidden"\nterms = ["forbidden"]\n')
     environment = {
@@ -66,6 +66,7 @@ async def open_studio(database_url: str, folder: Path) -> AsyncIterator[Studio]:
         "SAFELIGHT_PROVENANCE": "off",
         "SAFELIGHT_MODERATION": "blocklist",
         "SAFELIGHT_MODERATION_BLOCKLIST": str(blocklist),
+        **settings,
     }
     async with open_parts(load_settings(environment)) as parts:
         yield Studio(parts)

@@ -12,7 +12,14 @@ from safelight.accounts.books import check_books
 from safelight.db.pool import Database
 from safelight.domain.scope import OPERATOR
 from tests.money.shop import Shop, settings_environment
+from tests.support.postgres import TestDatabases
 from tests.support.server import Server, free_port
+
+
+@pytest.fixture(scope="session")
+def database_url(databases: TestDatabases) -> str:
+    """One for all tests here: the installation's worker takes whatever work it finds, other tests' as well."""
+    return databases.create()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -47,9 +47,16 @@ def statement(name: str) -> str:
 
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, IdleInTransactionSessionTimeout, PoolTimeout)
 _PATIENCE_SECONDS = 3.5
+_PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.7
 _LOOK_AGAIN_SECONDS = 0.2
 _WORTH_ANOTHER_READ_SECONDS = 1.0
+
+
+def _cancellations() -> int:
+    """How often the running task was asked to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 class NotConnected(ServiceUnavailable):
@@ -123,14 +130,18 @@ class Database:
     async def _sound_connection(self) -> Session:
         """One that stands: sessions may have died while they lay idle. The caller gives it back."""
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        cancellations = _cancellations()
         if self._away is None or await self._is_there():
             while (left := give_up_at - time.monotonic()) > 0:
                 try:
                     connection = await self._pool.getconn(timeout=min(left, 1.0))  # each turn tries to connect anew
                 except _AWAY:
+                    await asyncio.sleep(_PAUSE_SECONDS)  # a pool that is closed refuses at once
                     continue
                 sound = False
                 try:
+                    if _cancellations() > cancellations:
+                        raise asyncio.CancelledError  # came as the connection did, and the pool lost it
                     sound = await is_sound(connection, max(give_up_at - time.monotonic(), 0))
                 finally:
                     if not sound:

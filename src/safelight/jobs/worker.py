@@ -24,7 +24,7 @@ from safelight.telemetry.exceptions import without_message
 log = structlog.get_logger()
 
 _PAUSE_SECONDS = 0.5
-_STOP_SECONDS = 5.0
+_CANCELLATIONS, _CANCELLATION_SECONDS = 3, 2.0
 
 
 class Queue(msgspec.Struct, frozen=True):
@@ -78,9 +78,18 @@ async def work(queues: Sequence[Queue], parts: WorkerParts, stop: asyncio.Event,
     with contextlib.suppress(ServiceUnavailable):
         await reconcile(parts.running)  # what an earlier worker left is not to wait for the clock
     await stop.wait()
-    for worker in workers:
-        worker.cancel()
-    await asyncio.wait(workers, timeout=_STOP_SECONDS)
+    await _cancel(workers)
+
+
+async def _cancel(workers: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until each has ended: a database pool that is about to hand out a connection may lose a cancellation."""
+    pending: set[asyncio.Task[None]] = set(workers)
+    for _ in range(_CANCELLATIONS):
+        for worker in pending:
+            worker.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCELLATION_SECONDS)
+        if not pending:
+            return
 
 
 async def _serve(queue: Queue, context: dict[str, object], stop: asyncio.Event, heartbeat_seconds: float) -> None:
