@@ -103,6 +103,14 @@ def test_a_list_walks_down_the_index_of_its_type_and_state(kept: psycopg.Connect
     assert used == {"generations_by_status", "generations_pkey", "media_pkey"}, "no walk down all of a workspace's"
 
 
+def test_a_page_of_a_days_files_is_read_in_order_and_no_more(kept: psycopg.Connection[Any]) -> None:
+    def kinds(node: dict[str, Any]) -> list[tuple[str, str | None]]:
+        own = (node["Node Type"], node.get("Index Name"))
+        return [own, *(kind for child in node.get("Plans", ()) for kind in kinds(child))]
+
+    assert kinds(plan_of(kept, statement("list_keys_of_day"))) == [("Limit", None), ("Index Scan", "media_pkey")]
+
+
 def test_one_that_reads_a_table_through_is_found(kept: psycopg.Connection[Any]) -> None:
     for text in (
         "select id from generations where model = %(model)s",

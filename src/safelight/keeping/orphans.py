@@ -77,9 +77,9 @@ async def _missing(services: KeepingServices, day: datetime) -> AsyncIterator[st
     while page := await services.db.all(
         "list_keys_of_day", {"last": last, "after_id": after_id, "after_index": after_index}, tuple
     ):
-        keys = [key for _, _, key in page]
+        keys = [key for _, _, key, is_kept in page if is_kept]
         present = await services.store.present(keys)
         for key in keys:
             if key not in present:
                 yield key
-        after_id, after_index, _ = page[-1]
+        after_id, after_index, _, _ = page[-1]
