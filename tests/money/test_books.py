@@ -25,7 +25,7 @@ async def test_readiness_tells_of_drift_until_it_is_mended(
     async with open_database(fresh_database_url) as db:
         await make_tenant(db, "studio", usd="1")
         await asyncio.to_thread(server.wait_until_ready)
-        for drift, status, told in ((1, 503, "available of studio has drifted"), (-1, 200, "ok")):
+        for drift, status, told in ((1, 503, "1 out of balance: run 'safelight books'"), (-1, 200, "ok")):
             with psycopg.connect(fresh_database_url, autocommit=True) as connection:
                 connection.execute("update accounts set available_nanos = available_nanos + %s", (drift,))
             await check_and_record_books(OPERATOR, db)
