@@ -53,6 +53,8 @@ class Copy:
             if name and (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
+        packages = Path("tests", "generators", "node_modules")
+        (folder / packages).symlink_to(ROOT / packages)
         self._make_environment()
 
     def run(self, *tests: str, workers: int = 0) -> tuple[int, str]:
