@@ -72,6 +72,14 @@ def test_a_wrong_signature_tells_nothing(house: House, planted: Planted) -> None
     assert all(each == told[0] for each in told)
 
 
+@pytest.mark.parametrize("index", ["00", "+0", "0.0", "0e0", "%30%30", "٠"])
+def test_a_file_has_one_spelling_however_well_it_is_signed(house: House, planted: Planted, index: str) -> None:
+    path, _, query = house.link(planted.id, 0, int(time.time()) + 1000).partition("?")
+    path = path.removeprefix(house.server.base_url)
+    assert path.endswith("/0") and house.get(f"{path}?{query}").status_code == 200
+    assert house.get(f"{path[:-1]}{index}?{query}").status_code == 403
+
+
 def test_only_the_exact_query_is_good(house: House, planted: Planted) -> None:
     path, _, query = planted.url.partition("?")
     exp, sig = query.split("&")

@@ -11,6 +11,6 @@ BODIES_BYTES = 1024 * 1024
 
 if __name__ == "__main__":
     serve._SILENCE_MILLISECONDS = 1500
-    bodies.PAUSE_SECONDS = 1.5
+    bodies.PAUSE_SECONDS, bodies.BODY_SECONDS = 1.5, 4.0
     waits.BodyMemory.__init__.__defaults__ = (BODIES_BYTES,)
     sys.exit(main())

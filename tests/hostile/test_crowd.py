@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from tests.hostile.impatient import BODIES_BYTES
@@ -62,6 +63,11 @@ class House:
 
     def another_key(self, tenant: Tenant) -> Tenant:
         return on_database(self._database_url, lambda db: another_key(db, tenant.name))
+
+    def in_flight(self, tenant: Tenant) -> int:
+        with psycopg.connect(self._database_url) as connection:
+            row = connection.execute("select in_flight from accounts where workspace_id = %s", [tenant.id]).fetchone()
+        return int(row[0]) if row else 0
 
     def video(self, tenant: Tenant) -> str:
         answer = self.ask(VIDEOS, tenant, body={"model": "video", "prompt": "x"})
@@ -280,6 +286,33 @@ def test_a_body_that_stops_arriving_is_given_up(house: House) -> None:
     with house.send(IMAGES, tenant, body=b'{"prompt": "', Content_Length="1000") as begun:
         answer = begun.answer()
     assert (answer.status, answer.error["code"]) == (408, "request_timeout")
+
+
+def test_a_body_that_drips_is_given_up(house: House) -> None:
+    with house.send(IMAGES, house.tenant(), body=b'{"prompt": "', Content_Length="1000") as begun:
+        for _ in range(900):
+            if select.select([begun.connection], [], [], 0.1)[0]:
+                break
+            begun.connection.sendall(b"x")
+        answer = begun.answer()
+    assert (answer.status, answer.error["code"]) == (408, "request_timeout")
+
+
+def test_a_body_takes_no_memory_while_its_image_is_made(house: House) -> None:
+    tenant = house.tenant()
+    body = json.dumps({"model": "image", "prompt": "x"}).encode() + b" " * (BODIES_BYTES * 2 // 5)
+
+    def begin(path: str) -> Open:
+        return house.send(path, tenant, body=body, Content_Length=str(len(body)))
+
+    def is_taken() -> bool:
+        with begin(f"{IMAGES}/quote") as asked:
+            return asked.answer().status == 200
+
+    with begin(IMAGES) as making:
+        eventually(lambda: house.in_flight(tenant) == 1, "it is accepted")
+        eventually(is_taken, "there is room for another body")
+        assert not making.is_answered()
 
 
 def test_bodies_on_their_way_are_bounded_by_memory_which_they_give_back(house: House) -> None:

@@ -21,6 +21,8 @@ from safelight.wiring import Parts, open_parts
 from tests.money.shop import settings_environment
 from tests.support.tenants import make_tenant
 
+_CLIP = Request(type=GenerationType.VIDEO, model="clip", prompt="a hill")
+
 
 class Studio:
     """What the tests ask for. ``rows`` looks into the database."""
@@ -40,9 +42,8 @@ class Studio:
         request = Request(**{"type": GenerationType.IMAGE, "model": "still", "prompt": "a hill", **fields})
         return await make_image(self.parts.submitting, self.parts.viewing, self._runner, _submission(sender, request))
 
-    async def submit_video(self, sender: Principal) -> str:
+    async def submit_video(self, sender: Principal, request: Request = _CLIP) -> str:
         """A video that waits, as no worker runs; its id."""
-        request = Request(type=GenerationType.VIDEO, model="clip", prompt="a hill")
         return (await submit(self.parts.submitting, _submission(sender, request))).id
 
     async def rows(self, query: str, *params: object) -> list[tuple[Any, ...]]:

@@ -1,0 +1,40 @@
+"""Credit is what the operator gives or takes back: never nothing, and never more than is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from safelight.accounts.credit import add_credit, credit_history
+from safelight.domain.errors import InvalidParameter, NotFound
+from safelight.domain.scope import OPERATOR
+from tests.support.postgres import open_database
+from tests.support.tenants import make_tenant
+
+pytestmark = pytest.mark.database
+
+
+async def test_what_would_be_no_credit_is_refused_and_changes_nothing(database_url: str) -> None:
+    async with open_database(database_url) as db:
+        tenant = await make_tenant(db, usd="1")
+        before = await credit_history(tenant.scope, db)
+        for amount_nanos, says in ((0, "is zero"), (-1_000_000_001, "cannot go below zero"), (2**63 - 1, "range")):
+            with pytest.raises(InvalidParameter, match=says):
+                await add_credit(OPERATOR, db, to=tenant.scope, amount_nanos=amount_nanos, reason="a test")
+        assert await credit_history(tenant.scope, db) == before
+        assert await add_credit(OPERATOR, db, to=tenant.scope, amount_nanos=-1_000_000_000, reason="taken back") == 0
+
+
+@pytest.mark.parametrize("reason", ["", " ", "two\nlines", "\x1b[31m", "x" * 1001])
+async def test_a_reason_is_a_line(database_url: str, reason: str) -> None:
+    async with open_database(database_url) as db:
+        tenant = await make_tenant(db)
+        with pytest.raises(InvalidParameter):
+            await add_credit(OPERATOR, db, to=tenant.scope, amount_nanos=1, reason=reason)
+
+
+async def test_of_a_workspace_that_is_not_there(database_url: str) -> None:
+    async with open_database(database_url) as db:
+        tenant = await make_tenant(db)
+        gone = type(tenant.scope)(workspace_id=2**62)
+        with pytest.raises(NotFound):
+            await add_credit(OPERATOR, db, to=gone, amount_nanos=1, reason="a test")
