@@ -43,7 +43,7 @@ test: $(VENV)/.installed-npm
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m pytest $(ARGS)
 
-# Makes small wrong changes, one at a time, and tells which of them no test notices. Half an hour on two processors.
+# Makes small wrong changes, one at a time, and tells which of them no test notices. An hour on two processors; ONLY names an area.
 mutants: $(VENV)/.installed-npm
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m tests.mutants $(if $(ONLY),--only $(ONLY))
