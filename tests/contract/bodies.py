@@ -145,7 +145,7 @@ REFERENCES = [
     _picture("nothing in it", "holds no image", "data:image/png;base64,"),
     _picture("no picture in it", "", data_url(b"these are words, and no picture")),
     _picture("another type than it says", "", data_url(png(), "image/jpeg")),
-    _picture("cut off", "", data_url(png()[:60])),
+    _picture("cut off picture", "", data_url(png()[:60])),
     _picture("one byte too many", "10 MiB", data_url(b"\0" * (10 * 1024 * 1024 + 1))),
     _picture("plain http", "https", "http://pictures.example/a.png"),
     _picture("another scheme", "", "ftp://pictures.example/a.png"),
