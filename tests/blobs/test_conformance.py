@@ -216,6 +216,8 @@ async def test_a_presigned_link_needs_no_key_and_has_the_type(store: BlobStore, 
             assert answer.headers["Content-Type"] == "image/png"
         async with session.get(link, headers={"Range": "bytes=1-3"}) as answer:
             assert (answer.status, await answer.read()) == (206, b"ont")
+        async with session.head(await store.presigned_url("a/b", 60, method="HEAD")) as answer:
+            assert (answer.status, answer.headers["Content-Length"]) == (200, "7")
         async with session.get(link.replace("Signature=", "Signature=0")) as answer:
             assert answer.status == 403
     for seconds in (0, 8 * 24 * 3600):

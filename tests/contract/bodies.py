@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import zlib
 from typing import Any
 
 import msgspec
@@ -143,7 +145,7 @@ REFERENCES = [
     _picture("nothing in it", "holds no image", "data:image/png;base64,"),
     _picture("no picture in it", "", data_url(b"these are words, and no picture")),
     _picture("another type than it says", "", data_url(png(), "image/jpeg")),
-    _picture("cut off", "", data_url(png()[:60])),
+    _picture("cut off picture", "", data_url(png()[:60])),
     _picture("one byte too many", "10 MiB", data_url(b"\0" * (10 * 1024 * 1024 + 1))),
     _picture("plain http", "https", "http://pictures.example/a.png"),
     _picture("another scheme", "", "ftp://pictures.example/a.png"),
@@ -171,6 +173,9 @@ DOCUMENTS = [
     _raw("UTF-16 of the other order without a mark", json.dumps(_IMAGE).encode("utf-16-be"), "is UTF-16"),
     _raw("UTF-32", json.dumps(_IMAGE).encode("utf-32"), "is UTF-32"),
     _raw("UTF-32 without a mark", json.dumps(_IMAGE).encode("utf-32-be"), "is UTF-32"),
+    _raw("gzip that does not say so", gzip.compress(json.dumps(_IMAGE).encode()), "is compressed (gzip)"),
+    _raw("zstd that does not say so", b"\x28\xb5\x2f\xfd" + json.dumps(_IMAGE).encode(), "is compressed (zstd)"),
+    _raw("deflate that does not say so", zlib.compress(json.dumps(_IMAGE).encode()), "is compressed (deflate)"),
     _raw("Latin-1", json.dumps({**_IMAGE, "prompt": "é"}, ensure_ascii=False).encode("latin-1"), "UTF-8"),
     _raw("a byte order mark and nothing else", b"\xef\xbb\xbf", "body is empty"),
     _raw("NaN", _with(', "duration": NaN'), "NaN is not a JSON number"),

@@ -25,6 +25,15 @@ def test_a_bad_request_is_refused(case: Case, http: httpx.Client, account: Accou
     assert accounts.traces(account) == before
 
 
+@pytest.mark.parametrize("case", [*FIELDS, *REFERENCES, *DOCUMENTS], ids=lambda case: case.name)
+def test_a_quote_refuses_it_in_the_same_words(case: Case, http: httpx.Client) -> None:
+    quoted = http.post(f"{case.path}/quote", content=case.body)
+    if case.name == "cut off picture":
+        assert quoted.status_code == 200, "only decoding tells"
+    else:
+        assert (quoted.status_code, quoted.json()) == (400, http.post(case.path, content=case.body).json())
+
+
 @pytest.mark.parametrize("path", [IMAGES, VIDEOS])
 def test_the_content_type_does_not_matter_and_the_body_does(path: str, http: httpx.Client) -> None:
     model = "noop-image" if path == IMAGES else "noop-video"

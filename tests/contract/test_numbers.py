@@ -44,6 +44,28 @@ def test_a_wait_with_zeros_before_it(http: httpx.Client) -> None:
     assert http.get(f"{VIDEOS}/{slow}?wait=0000000001").json()["status"] == "pending"
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v2/generations?limit=1&limit=100", "limit"),
+        ("/v2/generations?limit=1&%6cimit=100", "limit"),
+        ("/v2/generations?type=image&type=image", "type"),
+        ("/v2/generations?status=failed&status=", "status"),
+        (f"/v2/generations?after={UNKNOWN}&after={UNKNOWN}", "after"),
+        (f"{VIDEOS}/{UNKNOWN}?wait=0&wait=3600", "wait"),
+        ("/v2/models?type=image&type=video", "type"),
+        ("/v2/billing/costs?start=2026-05-01T00:00:00Z&end=2026-05-02T00:00:00Z&start=2026-04-01T00:00:00Z", "start"),
+        ("/v2/billing/costs?start=2026-05-01T00:00:00Z&end=2026-05-02T00:00:00Z&end=", "end"),
+    ],
+)
+def test_a_parameter_that_is_given_twice(path: str, name: str, http: httpx.Client) -> None:
+    """As a name of a body, or a header: which of the two is checked, and which used, depends on the reader."""
+    answer = http.get(path)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_parameter", name)
+    assert error["message"] == f"{name} is given twice. Send it once."
+
+
 @pytest.mark.parametrize("text", ["x" * 5000, "\x1b[31m"])
 @pytest.mark.parametrize("name", ["type", "status", "after"])
 def test_what_was_sent_is_repeated_shortly(name: str, text: str, http: httpx.Client) -> None:

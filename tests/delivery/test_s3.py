@@ -78,6 +78,9 @@ def test_a_redirect_to_the_bucket(bucket_house: House) -> None:
         assert urlsplit(answer.headers["location"]).netloc in house.env["SAFELIGHT_MEDIA_URL"]
         followed = httpx.get(answer.headers["location"])
         assert followed.content == content and followed.headers["content-type"] == "image/jpeg"
+        headed = redirecting.anonymous.head(path_of(made["data"][0]["url"]), follow_redirects=True)
+        assert (headed.status_code, headed.url.netloc, headed.content) == (200, followed.url.netloc, b"")
+        assert headed.headers["content-length"] == str(len(content))
         assert redirecting.get(path_of(once["data"][0]["url"])).status_code == 200
         etag = house.get(made["data"][0]["url"]).headers["etag"]
         for name in ("if_match", "if_range"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -65,6 +66,20 @@ async def test_pictures_are_sent_as_data_urls() -> None:
     assert seen[0][1]["input"][0]["image_url"]["url"] == "data:image/png;base64,iVBORw=="
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "with a byte order mark"])
+async def test_an_answer_that_comes_in_pieces(mark: bytes) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for piece in (mark, b'{"results": [{"flagged": true, "cat', b'egories": {"violence": true}}', b"]}"):
+            await answer.write(piece)
+            await asyncio.sleep(0.05)
+        return answer
+
+    async with service(handler) as moderator:
+        assert await moderator.check_prompt("x", "default") == "violence"
+
+
 async def _breaks(_: web.Request) -> web.Response:
     raise web.HTTPInternalServerError(text="secret words")
 
@@ -81,7 +96,18 @@ async def _answers_nothing(_: web.Request) -> web.Response:
     return web.Response(text=json.dumps({"results": None}))
 
 
-@pytest.mark.parametrize("handler", [_breaks, _babbles, _redirects, _answers_nothing])
+async def _checks_nothing(_: web.Request) -> web.Response:
+    return web.json_response({"results": []})
+
+
+async def _never_ends(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    while True:
+        await answer.write(b" " * 65536)
+
+
+@pytest.mark.parametrize("handler", [_breaks, _babbles, _redirects, _answers_nothing, _checks_nothing, _never_ends])
 async def test_while_the_service_does_not_answer_nothing_is_let_through(handler: Handler) -> None:
     async with service(handler) as moderator:
         with pytest.raises(ServiceUnavailable) as away:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,25 @@ async def test_a_failure_that_passes(server: Server, get: Get, failure: bytes) -
     server.scripts["/a"] = in_turn(server, failure, failure, failure, WHOLE)
     assert await get() == FILE
     assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("written", ["a number", "a number with zeros", "a date"])
+async def test_a_server_that_says_when(server: Server, get: Get, written: str) -> None:
+    """In either of the two ways that RFC 9110, section 10.2.3, has for it."""
+    date = formatdate(time.time() + 2, usegmt=True)  # cut to the second
+    field = {"a number": "1", "a number with zeros": "0" * 5000 + "1", "a date": date}[written]
+    server.scripts["/a"] = in_turn(server, answer(status="503 Service Unavailable", retry_after=field), WHOLE)
+    began = time.monotonic()
+    assert await get() == FILE
+    assert 0.9 < time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("field", ["9" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT"])
+async def test_a_server_that_says_not_before_the_time_is_up(server: Server, get: Get, field: str) -> None:
+    server.scripts["/a"] = answer(status="503 Service Unavailable", retry_after=field)
+    with pytest.raises(MediaError, match="HTTP 503"):
+        await get()
+    assert len(server.requests) == 1
 
 
 async def test_a_server_that_is_not_there_yet(server: Server, get: Get) -> None:

@@ -78,8 +78,11 @@ def query_value(request: Request, name: str, default: str) -> str: ...
 
 
 def query_value(request: Request, name: str, default: str | None = None) -> str | None:
-    """A parameter of the query, the first of several with one name."""
-    return next(iter(request.query_params.getlist(name)), default)
+    """A parameter of the query. Raises ``InvalidParameter`` where it is given twice: readers differ on which counts."""
+    given = request.query_params.getlist(name)
+    if len(given) > 1:
+        raise InvalidParameter(f"{name} is given twice. Send it once.", param=name)
+    return given[0] if given else default
 
 
 def query_number(request: Request, name: str, default: int, *, least: int, most: int, unit: str = "") -> int:

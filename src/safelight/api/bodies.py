@@ -30,10 +30,14 @@ T = TypeVar("T")
 _LARGE_AT_ONCE = asyncio.Semaphore(2)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # How a document of another encoding begins: with a byte order mark, or its first character, which is ASCII (RFC 4627,
-# section 3). UTF-32 goes first, as its mark begins like that of UTF-16.
+# section 3). UTF-32 goes first, as its mark begins like that of UTF-16. And how one begins that is compressed and does
+# not say so (RFC 1952, 8878 and 1950).
 _OTHER_ENCODINGS = (
     ("UTF-32", re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|\0\0\0[^\0]|[^\0]\0\0\0")),
     ("UTF-16", re.compile(rb"\xff\xfe|\xfe\xff|\0[^\0]|[^\0]\0")),
+    ("compressed (gzip)", re.compile(rb"\x1f\x8b")),
+    ("compressed (zstd)", re.compile(rb"\x28\xb5\x2f\xfd")),
+    ("compressed (deflate)", re.compile(rb"\x78[\x01\x5e\x9c\xda]")),
 )
 
 

@@ -214,7 +214,11 @@ class _Sending:
             return True
         if self._state.redirects and isinstance(self._store, PresignedStore):
             seconds = max(1, self._found.deletes_at_unix - int(time.time()))
-            link = await self._store.presigned_url(self._found.key, min(seconds, _LONGEST_REDIRECT_SECONDS))
+            link = await self._store.presigned_url(
+                self._found.key,
+                min(seconds, _LONGEST_REDIRECT_SECONDS),
+                method="HEAD" if self._is_head else "GET",  # which whoever follows asks with (RFC 9110, 15.4.8)
+            )
             fields = {b"location": link.encode(), b"content-length": b"0", b"cache-control": b"no-store"}
             await self._without_bytes(307, fields)
             return True

@@ -26,7 +26,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from safelight.blobs.checks import check_key, check_prefix, check_range, is_key
 from safelight.domain.errors import ServiceUnavailable
-from safelight.domain.ports import BlobFacts
+from safelight.domain.ports import BlobFacts, ReadMethod
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -179,13 +179,15 @@ class RemoteStore:
                 raise ServiceUnavailable(detail="The object store gave back other bytes than were written.")
             await obstore.delete_async(self._bucket, key)
 
-    async def presigned_url(self, key: str, expires_seconds: int) -> str:
-        """The store's own link to GET the object, good for 1 second to 7 days. Raises
-        ``ServiceUnavailable``."""
+    async def presigned_url(self, key: str, expires_seconds: int, *, method: ReadMethod = "GET") -> str:
+        """The store's own link to the object, good for 1 second to 7 days. The method is part of what is signed.
+
+        Raises ``ServiceUnavailable``.
+        """
         if not 1 <= expires_seconds <= _LONGEST_LINK_SECONDS:
             raise ValueError(f"a presigned link lives 1 to {_LONGEST_LINK_SECONDS} seconds, not {expires_seconds}")
         with self._store_errors():
-            return await obstore.sign_async(self._bucket, "GET", check_key(key), timedelta(seconds=expires_seconds))
+            return await obstore.sign_async(self._bucket, method, check_key(key), timedelta(seconds=expires_seconds))
 
     async def close(self) -> None:
         """Nothing to do: connections end when the store is dropped."""

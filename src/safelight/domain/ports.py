@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -225,9 +225,12 @@ class BlobStore(Protocol):
     async def close(self) -> None: ...
 
 
+ReadMethod = Literal["GET", "HEAD"]
+
+
 @runtime_checkable
 class PresignedStore(Protocol):
     """A store that can hand out its own links, good without any key of ours."""
 
-    async def presigned_url(self, key: str, expires_seconds: int) -> str:
-        """A link to GET the object within ``expires_seconds``. The object need not exist."""
+    async def presigned_url(self, key: str, expires_seconds: int, *, method: ReadMethod = "GET") -> str:
+        """A link to the object for one method, good within ``expires_seconds``. The object need not exist."""

@@ -12,6 +12,7 @@ import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from io import RawIOBase
 from pathlib import Path
 
@@ -19,6 +20,8 @@ import msgspec
 import structlog
 
 from safelight.domain.errors import MediaError, ServiceUnavailable
+from safelight.domain.headers import retry_after_seconds
+from safelight.domain.numbers import whole_number
 from safelight.domain.outcomes import RemoteFile
 from safelight.lifecycle.pauses import Pauses
 from safelight.outbound.client import AnswerStream, GuardedClient
@@ -36,7 +39,7 @@ _MAX_RETRY_AFTER_SECONDS = 60.0
 _MAX_FRESH = 3
 _GETS_BETTER = frozenset({408, 425, 429})
 _PASSING: frozenset[Reason] = frozenset({"unresolved", "unreachable", "tls", "timeout", "broken_answer"})
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
 
 
 class _Received(msgspec.Struct):
@@ -53,7 +56,7 @@ class _Refused(Exception):
     def __init__(self, status: int, retry_after: str | None) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
-        self.retry_after_seconds = float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
+        self.retry_after_seconds = retry_after_seconds(retry_after, datetime.now(UTC))
 
 
 class _Broken(Exception):
@@ -172,9 +175,8 @@ def _begin(answer: AnswerStream, received: _Received, *, is_rest: bool) -> None:
         raise _Broken(f"HTTP {answer.status} for the rest of a file that is another one now")
     if answer.status != 200:
         raise _Refused(answer.status, answer.headers.get("retry-after"))
-    length = answer.headers.get("content-length", "")
     received.size_bytes = 0
-    received.total_bytes = int(length) if length.isdecimal() else None
+    received.total_bytes = whole_number(answer.headers.get("content-length", ""))
     received.tag = _tag(answer.headers)
 
 

@@ -74,7 +74,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 def quote(services: SubmitServices, principal: Principal, request: Request) -> Checked:
     """The request as it would be accepted, and its exact price. Refuses what ``submit`` refuses without asking anybody.
 
-    What lies behind an image's URL, and what the content check says of the prompt, is left to the generation.
+    What lies behind an image's URL or its first bytes, and what the content check says, is left to the generation.
     """
     checked = _checked(services, principal, request)
     services.references.check(_images(request))

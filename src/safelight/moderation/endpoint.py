@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+from codecs import BOM_UTF8
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
 import msgspec
@@ -25,7 +26,7 @@ class _Result(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    results: list[_Result]
+    results: Annotated[list[_Result], msgspec.Meta(min_length=1)]  # none: nothing was checked
 
 
 class ModerationEndpoint:
@@ -61,8 +62,8 @@ class ModerationEndpoint:
             async with self._session.post(
                 self._url, json=body, headers=self._headers, allow_redirects=False
             ) as response:
-                raw = await response.content.read(_MAX_ANSWER_BYTES)
                 response.raise_for_status()
+                raw = await _read(response.content)
             answer = msgspec.json.decode(raw, type=_Answer)
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             log.error("the moderation service did not answer", reason=type(error).__name__)
@@ -73,3 +74,13 @@ class ModerationEndpoint:
             if result.flagged:
                 return next((name for name, hit in result.categories.items() if hit), "flagged")
         return None
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """The whole answer, in however many pieces it comes, without a byte order mark; cut where it is too long."""
+    raw = bytearray()
+    async for piece in content.iter_any():
+        raw += piece
+        if len(raw) > _MAX_ANSWER_BYTES:
+            break
+    return bytes(raw[:_MAX_ANSWER_BYTES]).removeprefix(BOM_UTF8)

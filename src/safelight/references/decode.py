@@ -166,17 +166,21 @@ class FencedDecoder:
         ``declared`` is the type the sender named, if any. Raises ``InvalidParameter`` naming ``param`` for
         what is refused, and ``ServiceUnavailable`` when too much waits already.
         """
+        self.check(data, declared, param)
         try:
-            header = read_header(data)
-            if declared is not None and declared != header.mime_type:
-                raise InvalidParameter(
-                    f"The image is declared as {declared} but its content is {header.mime_type}.", param=param
-                )
             async with self._place(len(data)):
                 return _checked(await self._decode(data))
         except Refused as refused:
-            log.info("reference.refused", param=param, reason=refused.reason, detail=refused.detail)
-            raise InvalidParameter(_message(refused), param=param) from None
+            raise _told(refused, param) from None
+
+    def check(self, data: bytes, declared: str | None, param: str) -> None:
+        """Refuse what shows in the first bytes already. Raises ``InvalidParameter`` naming ``param``."""
+        try:
+            found = read_header(data).mime_type
+        except Refused as refused:
+            raise _told(refused, param) from None
+        if declared is not None and declared != found:
+            raise InvalidParameter(f"The image is declared as {declared} but its content is {found}.", param=param)
 
     async def close(self) -> None:
         """End every worker. Images that are being decoded are refused."""
@@ -274,10 +278,13 @@ def _environment() -> dict[str, str]:
     return ours | {name: os.environ[name] for name in kept if name in os.environ}
 
 
-def _message(refused: Refused) -> str:
+def _told(refused: Refused, param: str) -> InvalidParameter:
+    """What the client is told; the log has the reason."""
+    log.info("reference.refused", param=param, reason=refused.reason, detail=refused.detail)
+    message = _MESSAGES[refused.reason]
     if refused.reason == "unsupported_type" and refused.detail:
-        return f"{refused.detail} is not accepted. {_TAKEN}"
-    return _MESSAGES[refused.reason]
+        message = f"{refused.detail} is not accepted. {_TAKEN}"
+    return InvalidParameter(message, param=param)
 
 
 def _checked(payload: bytes) -> tuple[MimeType, bytes]:

@@ -31,6 +31,8 @@ class Fetcher(Protocol):
 class Decoder(Protocol):
     """Makes a clean file of a stranger's bytes."""
 
+    def check(self, data: bytes, declared: str | None, param: str) -> None: ...
+
     async def clean(self, data: bytes, declared: str | None, param: str) -> tuple[MimeType, bytes]: ...
 
 
@@ -46,7 +48,8 @@ class ReferenceGatherer:
         _check_count(images)
         for url, _, param in images:
             if is_data_url(url):
-                parse_data_url(url, param)
+                declared, data = parse_data_url(url, param)
+                self._decoder.check(data, declared, param)
             elif looks_like_bare_base64(url):
                 raise bare_base64_refused(param)
             else:
