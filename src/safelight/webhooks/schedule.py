@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
-from safelight.domain.numbers import whole_number
+from safelight.domain.headers import retry_after_seconds
 
 _MINUTE, _HOUR = 60, 3600
 DELAYS_SECONDS = (
@@ -36,19 +35,5 @@ def next_delay_seconds(attempts: int, retry_after: str | None = None, now: datet
     """
     if attempts >= len(DELAYS_SECONDS):
         return None
-    asked = min(_retry_after_seconds(retry_after, now or datetime.now(UTC)), MAX_RETRY_AFTER_SECONDS)
+    asked = min(retry_after_seconds(retry_after, now or datetime.now(UTC)), MAX_RETRY_AFTER_SECONDS)
     return max(DELAYS_SECONDS[attempts], asked) * (1 + _JITTER * _random.random())
-
-
-def _retry_after_seconds(header: str | None, now: datetime) -> float:
-    """Seconds from a ``Retry-After`` header (RFC 9110, section 10.2.3); 0 for one that cannot be read."""
-    text = (header or "").strip()
-    seconds = whole_number(text)
-    if seconds is not None:
-        return seconds
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # no date, or one with a number that no calendar has
-        return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
