@@ -264,6 +264,16 @@ async def test_a_file_that_is_there_a_little_later(server: Server, get: Get) -> 
     assert await get(fresh=fresh) == FILE
 
 
+async def test_the_last_of_the_time_is_tried_too(server: Server, get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause that would end after it is cut short, unless the server asked for it."""
+    monkeypatch.setattr(pauses, "_PAUSES_SECONDS", (0.01, 60))
+    server.scripts["/a"] = in_turn(server, AWAY, AWAY, AWAY, WHOLE)
+    assert await get(seconds=2) == FILE
+    server.scripts["/a"] = in_turn(server, answer(status="503 Service Unavailable", retry_after="2"), WHOLE)
+    with pytest.raises(MediaError, match="503"):
+        await get(seconds=2)
+
+
 @pytest.mark.parametrize("is_date", [False, True], ids=["seconds", "date"])
 @pytest.mark.parametrize("status", ["503 Service Unavailable", "429 Too Many Requests"])
 async def test_a_pause_that_is_asked_for_is_kept_to(server: Server, get: Get, status: str, is_date: bool) -> None:
