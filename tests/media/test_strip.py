@@ -291,11 +291,11 @@ def test_a_chunk_of_colours_is_taken_once(tmp_path: Path) -> None:
     """A second one is heeded by nobody, and may hold words of the length of colours."""
     source, target = save(picture(), tmp_path / "picture.png", keep="none"), tmp_path / "bare"
     data = source.read_bytes()
-    first, second = (plants._png_chunk(b"tRNS", body) for body in (bytes(6), CANARY))
+    first, second = (plants._png_chunk(b"tRNS", body) for body in (bytes(6), CANARY[:6]))
     source.write_bytes(data[:33] + first + second + data[33:])
     assert strip_picture(source, target, "image/png")
     assert first in target.read_bytes()
-    assert CANARY not in target.read_bytes()
+    assert second not in target.read_bytes()
     assert strip_picture(target, tmp_path / "again", "image/png") is False
 
 
