@@ -33,6 +33,8 @@ CASES: dict[str, tuple[tuple[tuple[str, Mapping[str, object]], ...], str | None,
     "auth": ((("chaos", as_("auth")), OTHER), "generation_failed", 1, 0),
     "policy": ((("chaos", as_("content_policy")), OTHER), "content_policy_violation", 1, 0),
     "bad-input": ((("chaos", as_("bad_input")), OTHER), "invalid_parameter", 1, 0),
+    # Nobody had asked it to: that is a failure of its own, and a client may try again.
+    "gave-up": ((("chaos", as_("canceled")), OTHER), "generation_failed", 1, 0),
     # Its answer was lost: that a job of ours failed, found later, does not say that there is no other.
     "was-unknown": ((("chaos", as_("transient", loses_answer=True)), OTHER), "generation_failed", 1, 0),
     # It asks for a pause that ends after the deadline.
@@ -83,7 +85,7 @@ def test_a_video_whose_job_fails(site: Deployment, api: Process, videos: dict[st
     assert row["handle"] is not None or other, "the last job stays on record"
 
 
-@pytest.mark.parametrize("name", ["again", "next", "for-ever", "policy"])
+@pytest.mark.parametrize("name", ["again", "next", "for-ever", "policy", "gave-up"])
 def test_an_image_whose_job_fails(site: Deployment, api: Process, name: str) -> None:
     _, code, first, other = CASES[name]
     answer = site.image(api, f"image-{name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import secrets
 import time
 import uuid
@@ -26,7 +27,9 @@ from safelight.domain.outcomes import (
     InlineBytes,
     Pending,
     PollOutcome,
+    RemoteFile,
     SubmitOutcome,
+    Unknown,
 )
 from safelight.domain.ports import Attempt, Backend
 from safelight.domain.request import Order, Request
@@ -41,6 +44,7 @@ from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.submit import Submission, submit
 from safelight.providers.noop import Options, mp4
 from tests.lifecycle.studio import Studio
+from tests.outbound.servers import Server, answer
 
 pytestmark = pytest.mark.database
 
@@ -244,6 +248,41 @@ async def test_what_was_refused_is_off_the_record_at_once(
     assert [(row["submitted_at"], row["handle"]) for row in seen] == [(None, None)] * len(seen)
     assert {row["tries"] for row in seen} == {1, 2}
     assert stub.orders == [stage.id, f"{stage.id}.1", f"{stage.id}.2"], "each order has an id of its own"
+
+
+@pytest.mark.parametrize("at_first", [Unknown(), Pending()], ids=["unknown", "pending"])
+async def test_a_backend_that_does_not_say_now_where_its_file_is_is_asked_again(
+    stage: Stage, leases: Leases, at_first: PollOutcome
+) -> None:
+    """The job is done, and its file's address good no more: what was made is not given up for one lost answer."""
+    server, clip = Server({}), mp4(5)
+    await server.listen("127.0.0.1")
+    server.scripts |= {"/old": answer(status="403 Forbidden"), "/new": answer(clip)}
+    old, new = (
+        Completed((RemoteFile(f"http://127.0.0.1:{server.port}/{name}", {}, (f"127.0.0.1:{server.port}",)),))
+        for name in ("old", "new")
+    )
+    stub = Stub(Accepted({"job": 1}))
+    said = [old, at_first, new]
+
+    async def poll(handle: Handle) -> PollOutcome:
+        return said.pop(0)
+
+    stub.poll = poll  # type: ignore[method-assign]
+    try:
+        await run.run(stage.services(stub), leases, await stage.claimed())
+    finally:
+        await server.close()
+    assert (await stage.row())["state"] == "completed"
+    assert server.paths() == ["/old", "/new"]
+
+
+@pytest.mark.parametrize(("told", "kept"), [(math.nan, 0), (-1, 0), (math.inf, 1), (-math.inf, 0), (7, 1), (0.5, 0.5)])
+async def test_progress_is_between_nothing_and_all(stage: Stage, leases: Leases, told: float, kept: float) -> None:
+    async with leases.held(await stage.claimed()):
+        leases.note_progress(stage.id, told)
+        await leases._record_progress()
+    assert ((await stage.row())["progress"] or 0) == kept
 
 
 async def test_a_wish_to_cancel_is_heard_of_before_the_lease_is_renewed(stage: Stage) -> None:

@@ -102,3 +102,10 @@ async def test_a_binding_that_only_others_can_ask() -> None:
 
 async def test_the_same_binding_twice_is_two_turns() -> None:
     assert await asked(turns_of(A, A)) == "a" * 2 * MAX_ROUNDS
+
+
+async def test_a_pause_of_more_seconds_than_any_clock_has_ends_the_binding() -> None:
+    """An adapter may pass on whatever digits a header had."""
+    assert await asked(turns_of(A, B), Failed(FailureClass.TRANSIENT, retry_after_seconds=10**400)) == "ab"
+    assert await asked(turns_of(A), Failed(FailureClass.TRANSIENT, retry_after_seconds=math.inf)) == "a"
+    assert await asked(turns_of(A), Failed(FailureClass.TRANSIENT, retry_after_seconds=math.nan)) == "a" * MAX_ROUNDS

@@ -49,6 +49,13 @@ def png(folder: Path, *, interlace: bool = False, alpha: bool = False, keep: str
     return path
 
 
+def among_first(path: Path, *chunks: tuple[bytes, bytes]) -> Path:
+    """A PNG file with more chunks behind its header."""
+    data = path.read_bytes()
+    path.write_bytes(data[:33] + b"".join(_png_chunk(name, body) for name, body in chunks) + data[33:])
+    return path
+
+
 def _png_chunks(data: bytes) -> list[bytes]:
     chunks, at = [], 8
     while at < len(data):
@@ -109,6 +116,17 @@ def webp(folder: Path, *, alpha: bool = False, lossless: bool = False) -> Path:
         ]
     )
     path.write_bytes(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body + CANARY)
+    return path
+
+
+def one_frame_of_an_animation(folder: Path) -> Path:
+    """A WebP file that is an animation, of a single frame."""
+    pixels = save(picture(90, 70), folder / "still.webp", lossless=True, keep="none").read_bytes()[12:]
+    size = (89).to_bytes(3, "little") + (69).to_bytes(3, "little")
+    frame = _riff(b"ANMF", bytes(6) + size + (100).to_bytes(3, "little") + b"\0" + pixels)
+    body = _riff(b"VP8X", b"\2\0\0\0" + size) + _riff(b"ANIM", bytes(6)) + frame + _riff(b"XMP ", _xmp())
+    path = folder / "animation.webp"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body)
     return path
 
 
@@ -205,6 +223,38 @@ def _into(box: bytes, path: tuple[bytes, ...], planted: bytes) -> bytes:
         at = end
     assert is_found
     return _box(box[4:8], b"".join(pieces))
+
+
+def tags_first(data: bytes) -> bytes:
+    """A clip whose index is at its end, with the tags in it, covers too, before the tracks."""
+    at = data.index(b"moov") - 4
+    index = data[at:]
+    tags_at = index.rindex(b"udta") - 4
+    tags = index[tags_at : tags_at + int.from_bytes(index[tags_at : tags_at + 4])]
+    assert tags_at + len(tags) == len(index)
+    head = 8 + int.from_bytes(index[8:12])
+    return data[:at] + index[:head] + tags + index[head:tags_at]
+
+
+def with_edits(source: Path, target: Path, *parts: tuple[float, float]) -> Path:
+    """A clip whose index is at its end, with the video's edit list anew: ``(begins, lasts)`` of each part, in seconds.
+
+    A part that begins at -1 shows nothing.
+    """
+    data = source.read_bytes()
+    at, list_at = data.index(b"moov") - 4, data.index(b"elst") - 4
+    size_bytes = int.from_bytes(data[list_at : list_at + 4])
+    first, scale = struct.unpack_from(">i", data, list_at + 20)[0], 12288  # FFmpeg's time scale for 24 frames a second
+    times = [-1 if begins < 0 else first + int(begins * scale) for begins, _ in parts]
+    rows = [struct.pack(">Iihh", int(1000 * part[1]), time, 1, 0) for part, time in zip(parts, times, strict=True)]
+    edits = _box(b"elst", struct.pack(">II", 0, len(rows)) + b"".join(rows))
+    index = bytearray(data[at:list_at] + edits + data[list_at + size_bytes :])
+    for name in (b"moov", b"trak", b"edts"):
+        box_at = index.index(name) - 4
+        grown = int.from_bytes(index[box_at : box_at + 4]) + len(edits) - size_bytes
+        index[box_at : box_at + 4] = struct.pack(">I", grown)
+    target.write_bytes(data[:at] + index)
+    return target
 
 
 def _box(name: bytes, body: bytes) -> bytes:

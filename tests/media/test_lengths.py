@@ -14,6 +14,7 @@ import pytest
 from safelight.domain.media import MediaFacts
 from safelight.media.measure import measure
 from safelight.media.remux import strip_clip
+from tests.media import plants
 from tests.media.media_files import write_clip
 
 FRAME = 1 / 24
@@ -122,3 +123,47 @@ def test_sound_of_another_length_does_not_count(tmp_path: Path, plain: Path, sec
 
 def test_a_clip_in_fragments(tmp_path: Path, plain: Path) -> None:
     check(ffmpeg(tmp_path, "-i", plain.name, "-c", "copy", "-movflags", "frag_keyframe+empty_moov"), 3.0, 72)
+
+
+@pytest.mark.parametrize(
+    ("parts", "seconds", "frames"),
+    [
+        ([(0, 1), (2, 1)], 2.0, 48),
+        ([(0, 1), (0, 1)], 2.0, 48),
+        ([(2, 1), (0, 1)], 2.0, 48),
+    ],
+    ids=["two parts", "one part twice", "the end first"],
+)
+def test_a_clip_of_several_parts(tmp_path: Path, parts: list[tuple[float, float]], seconds: float, frames: int) -> None:
+    """An edit list that leads back, or over what is hidden, to a key frame."""
+    write_clip(tmp_path / "plain.mp4", frames=72, sound=True, movflags="")
+    check(plants.with_edits(tmp_path / "plain.mp4", tmp_path / "parts.mp4", *parts), seconds, frames)
+
+
+@pytest.mark.parametrize(
+    "parts", [[(0.3, 0.7), (1.7, 0.6), (0.2, 0.4)], [(0, 1), (-1, 0.5), (1.2, 1)]], ids=["three", "with a gap"]
+)
+def test_a_clip_of_parts_that_begin_anywhere(tmp_path: Path, parts: list[tuple[float, float]]) -> None:
+    """Frames that are hidden, and that others need, are in the stripped file: what is announced is what is there."""
+    write_clip(tmp_path / "plain.mp4", frames=72, sound=True, movflags="")
+    source, bare = plants.with_edits(tmp_path / "plain.mp4", tmp_path / "parts.mp4", *parts), tmp_path / "bare.mp4"
+    strip_clip(source, bare)
+    first, last, _ = shown_by_ffprobe(bare)
+    assert measure(bare).duration_seconds == pytest.approx(last - first + FRAME, abs=0.002)
+    assert measure(source).duration_seconds <= (measure(bare).duration_seconds or 0) <= 3.0  # type: ignore[operator]
+
+
+def test_a_clip_whose_frames_are_refreshed_bit_by_bit(tmp_path: Path, plain: Path) -> None:
+    """From its last key frame on, the picture is whole only after the clip's end."""
+    refreshed = ffmpeg(tmp_path, "-i", plain.name, "-c:v", "libx264", "-x264-params",
+                       "intra-refresh=1:bframes=0:keyint=10")  # fmt: skip
+    check(refreshed, 3.0, 72)
+
+
+def test_sound_whose_times_stand_still(tmp_path: Path, plain: Path) -> None:
+    """Fragments of a frame each, as some writers cut them: every second block of sound has the time of the first."""
+    fragments = ffmpeg(tmp_path, "-i", plain.name, "-c", "copy", "-movflags", "frag_every_frame+empty_moov")
+    check(fragments, 3.0, 72)
+    with av.open(str(fragments)) as given, av.open(str(tmp_path / "bare.mp4")) as bare:
+        before, after = ([bytes(one) for one in file.demux(audio=0) if one.size] for file in (given, bare))
+    assert after == before

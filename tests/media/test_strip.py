@@ -142,6 +142,35 @@ def test_further_tracks_stay_behind(tmp_path: Path) -> None:
     assert frames(tmp_path / "bare.mp4") == frames(plain)
 
 
+@pytest.mark.parametrize("is_cover", [True, False], ids=["cover", "track"])
+def test_a_picture_before_the_clip_stays_behind(tmp_path: Path, is_cover: bool) -> None:
+    """A cover that the index names before the tracks, or a track of one picture that is the first."""
+    plain, source = write_clip(tmp_path / "plain.mp4", sound=True), tmp_path / "more.mp4"
+    save(picture(), tmp_path / "cover.jpg")
+    maps = ["-map", "1", "-map", "0", "-c", "copy"]
+    shown = ["-disposition:v:0", "attached_pic"] if is_cover else ["-disposition:v:0", "0"]
+    command = ["ffmpeg", "-v", "error", "-y", "-i", plain.name, "-i", "cover.jpg", *maps, *shown, source.name]
+    subprocess.run(command, cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    if is_cover:
+        source.write_bytes(plants.tags_first(source.read_bytes()))
+    with av.open(str(source)) as container:
+        assert container.streams.video[0].codec_context.name == "mjpeg"
+    strip_clip(source, tmp_path / "bare.mp4")
+    told = ffprobe(tmp_path / "bare.mp4", "-show_streams")
+    assert [stream["codec_type"] for stream in told["streams"]] == ["video", "audio"]  # type: ignore[union-attr,index]
+    assert frames(tmp_path / "bare.mp4") == frames(plain)
+    assert measure(source) == measure(tmp_path / "bare.mp4") == measure(plain)
+
+
+def test_sound_that_is_an_experiment_to_the_library_is_kept(tmp_path: Path) -> None:
+    source = tmp_path / "sound.mp4"
+    write_clip(tmp_path / "plain.mp4", sound=True)
+    command = ["ffmpeg", "-v", "error", "-y", "-i", "plain.mp4", "-c:v", "copy", "-c:a", "truehd", "-strict", "-2"]
+    subprocess.run([*command, source.name], cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    strip_clip(source, tmp_path / "bare.mp4")
+    assert sound(tmp_path / "bare.mp4") == sound(source)
+
+
 def test_a_second_track_of_pictures_stays_behind(tmp_path: Path) -> None:
     shown, _ = write_clip(tmp_path / "shown.mp4", sound=True), write_clip(tmp_path / "other.mp4", rotation=180)
     inputs, maps = ["-i", "shown.mp4", "-i", "other.mp4"], ["-map", "0", "-map", "1"]
@@ -214,6 +243,15 @@ def test_an_animated_webp_becomes_its_first_frame(tmp_path: Path) -> None:
         assert np.abs(np.asarray(image.convert("RGB")).astype(int) - np.asarray(stills[0])).max() < 6
 
 
+def test_an_animation_of_one_frame_becomes_that(tmp_path: Path) -> None:
+    source, target = plants.one_frame_of_an_animation(tmp_path), tmp_path / "still"
+    assert CANARY in source.read_bytes()
+    assert convert_image(source, target, "webp")
+    assert CANARY not in target.read_bytes()
+    assert (measure(target).width, measure(target).height) == (90, 70)
+    assert strip_picture(target, tmp_path / "again", "image/webp") is False
+
+
 def test_an_animated_png_becomes_its_first_frame(tmp_path: Path) -> None:
     source, target = tmp_path / "moving.png", tmp_path / "still"
     stills = [Image.fromarray(picture(64, 48, seed=seed).numpy()) for seed in (1, 2)]
@@ -253,12 +291,29 @@ def test_a_chunk_of_colours_is_taken_once(tmp_path: Path) -> None:
     """A second one is heeded by nobody, and may hold words of the length of colours."""
     source, target = save(picture(), tmp_path / "picture.png", keep="none"), tmp_path / "bare"
     data = source.read_bytes()
-    first, second = (plants._png_chunk(b"tRNS", body) for body in (bytes(6), CANARY))
+    first, second = (plants._png_chunk(b"tRNS", body) for body in (bytes(6), CANARY[:6]))
     source.write_bytes(data[:33] + first + second + data[33:])
     assert strip_picture(source, target, "image/png")
     assert first in target.read_bytes()
-    assert CANARY not in target.read_bytes()
+    assert second not in target.read_bytes()
     assert strip_picture(target, tmp_path / "again", "image/png") is False
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("name", [b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"cICP"])
+def test_a_chunk_of_colours_of_another_length_is_none(tmp_path: Path, name: bytes, alpha: bool) -> None:
+    """No decoder heeds it, and some take the file for damaged; whatever its length, it may be words."""
+    plain = save(picture(alpha=alpha), tmp_path / "picture.png", keep="none")
+    bare = tmp_path / "plainly-bare"
+    strip_picture(plain, bare, "image/png")
+    for size_bytes in (1, 3, 5, 12, 27, 30, 256):
+        source = plants.among_first(
+            save(picture(alpha=alpha), tmp_path / "told.png", keep="none"), (name, (CANARY * 9)[:size_bytes])
+        )
+        if (name, size_bytes) == (b"sRGB", 1):
+            continue
+        assert strip_picture(source, tmp_path / "bare", "image/png"), size_bytes
+        assert (tmp_path / "bare").read_bytes() == (bare if bare.exists() else plain).read_bytes(), size_bytes
 
 
 def test_a_gamma_beside_a_profile_goes_with_it(tmp_path: Path) -> None:

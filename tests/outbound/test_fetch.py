@@ -6,7 +6,8 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime, formatdate
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,65 @@ async def test_a_backend_that_cannot_say_now_is_asked_again(server: Server, get:
 
     assert await get(fresh=fresh) == FILE
     assert len(calls) == 3
+
+
+async def test_a_file_that_is_there_a_little_later(server: Server, get: Get) -> None:
+    """The backend has no other address, and says that the file lies there: its store is only behind."""
+    server.scripts["/a"] = in_turn(server, answer(status="404 Not Found"), answer(status="403 Forbidden"), WHOLE)
+
+    async def fresh() -> RemoteFile:
+        return at(server, "/a")
+
+    assert await get(fresh=fresh) == FILE
+
+
+async def test_the_last_of_the_time_is_tried_too(server: Server, get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause that would end after it is cut short, unless the server asked for it."""
+    monkeypatch.setattr(pauses, "_PAUSES_SECONDS", (0.01, 60))
+    server.scripts["/a"] = in_turn(server, AWAY, AWAY, AWAY, WHOLE)
+    assert await get(seconds=2) == FILE
+    server.scripts["/a"] = in_turn(server, answer(status="503 Service Unavailable", retry_after="2"), WHOLE)
+    with pytest.raises(MediaError, match="503"):
+        await get(seconds=2)
+
+
+@pytest.mark.parametrize("is_date", [False, True], ids=["seconds", "date"])
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "429 Too Many Requests"])
+async def test_a_pause_that_is_asked_for_is_kept_to(server: Server, get: Get, status: str, is_date: bool) -> None:
+    begun = time.time()
+    wished = format_datetime(datetime.fromtimestamp(begun + 2, UTC), usegmt=True) if is_date else "2"
+    server.scripts["/a"] = in_turn(server, answer(status=status, retry_after=wished), WHOLE)
+    assert await get() == FILE
+    assert time.time() - begun >= (1 if is_date else 2)  # a date has no fraction of a second
+
+
+@pytest.mark.parametrize("wished", ["-1", "NaN", "inf", "soon", "", "Sat, 99 May 2026 12:00:00 GMT"])
+async def test_a_pause_that_is_none_is_ours(server: Server, get: Get, wished: str) -> None:
+    server.scripts["/a"] = in_turn(server, answer(status="503 Service Unavailable", retry_after=wished), WHOLE)
+    assert await get(seconds=5) == FILE
+
+
+def drip(head: bytes, body: bytes, pieces: int) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
+    async def play(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        for place in range(pieces):
+            writer.write(body[place * len(body) // pieces : (place + 1) * len(body) // pieces])
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    return play
+
+
+@pytest.mark.parametrize("ranges", ["", "bytes", "none"])
+async def test_what_comes_slowly_comes_whole(
+    server: Server, get: Get, monkeypatch: pytest.MonkeyPatch, ranges: str
+) -> None:
+    """A server that cannot send the rest alone is not left in the middle: it would begin anew for ever."""
+    monkeypatch.setattr(module, "_TRY_SECONDS", 0.3)
+    whole = answer(FILE, etag=TAG, accept_ranges=ranges)
+    server.scripts["/a"] = in_turn(server, drip(cut(whole, 0), FILE, 20), rest if ranges == "bytes" else whole)
+    assert await get() == FILE
+    assert len(server.requests) == (2 if ranges == "bytes" else 1)
 
 
 async def test_it_ends_when_the_time_is_up(server: Server, get: Get) -> None:

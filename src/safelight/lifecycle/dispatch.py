@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from safelight.db.outage import through_outage
 from safelight.domain.catalog import Binding
-from safelight.domain.errors import ConfigurationError, ServiceUnavailable
+from safelight.domain.errors import ConfigurationError, MediaError, ServiceUnavailable
 from safelight.domain.media import Reference
 from safelight.domain.outcomes import (
     Accepted,
@@ -129,10 +129,15 @@ class Dispatch:
         return f"{self._claim.id}.{self._tries}" if self._tries else self._claim.id
 
     async def made_again(self) -> tuple[Produced, ...] | None:
-        """What the job made, asked for once more: addresses may be fresh ones. None if there is no job to ask about."""
+        """What the job made, asked for once more: addresses may be fresh ones. None if there is no job to ask about.
+
+        Raises ``MediaError`` where the backend does not say now.
+        """
         if self._handle is None or not isinstance(self.provider, Pollable):
             return None
         outcome = await self._services.polls.poll(self._asked.backend, self._claim.workspace_id, self._handle)
+        if isinstance(outcome, Pending | Unknown):
+            raise MediaError("The backend does not say now what its job made.")
         return outcome.media if isinstance(outcome, Completed) else None
 
     def report(self, outcome: Failed | Unknown | Elsewhere) -> Report | None:

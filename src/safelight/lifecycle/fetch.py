@@ -34,6 +34,7 @@ FreshAddress = Callable[[], Awaitable[RemoteFile | None]]
 """Asks the backend where the file lies now. None: it does not say anything else."""
 
 _TRY_SECONDS = 600.0
+"""How long one try lasts at most, where the rest can be asked for; else what came slowly would never come whole."""
 _SILENT_SECONDS = 60.0
 _MAX_RETRY_AFTER_SECONDS = 60.0
 _MAX_FRESH = 3
@@ -113,7 +114,10 @@ async def _from_address(
 
 
 async def _exchanged(item: RemoteFile, fresh: FreshAddress | None, error: MediaError, pauses: Pauses) -> RemoteFile:
-    """Where the file lies now. Raises ``error`` where there is no other place to look."""
+    """Where the file lies now, if only by the backend's word: what has just been made is late in some stores.
+
+    Raises ``error`` where the backend says of no place, or has said so often enough.
+    """
     while fresh is not None:
         try:
             found = await fresh()
@@ -121,9 +125,9 @@ async def _exchanged(item: RemoteFile, fresh: FreshAddress | None, error: MediaE
             log.warning("the backend could not be asked for a fresh address", error=type(broke).__name__)
             await pauses.next(error)
             continue
-        if found is not None and found != item:
-            return found
-        break
+        if found is None:
+            break
+        return found
     raise error
 
 
@@ -140,22 +144,23 @@ async def _try(
             client.stream(
                 item.url,
                 max_bytes=max_bytes,
-                deadline_seconds=max(min(_TRY_SECONDS, seconds), 0.1),
+                deadline_seconds=max(seconds, 0.1),
                 headers=item.headers,
                 headers_everywhere=rest,
             ) as answer,
         ):
             _begin(answer, received, is_rest=bool(rest))
             loop = asyncio.get_running_loop()
+            ends_at = loop.time() + (_TRY_SECONDS if _can_be_resumed(answer, received) else seconds)
             with await asyncio.to_thread(_opened, target, received.size_bytes) as file:
                 async for chunk in answer.chunks():
-                    silence.reschedule(loop.time() + _SILENT_SECONDS)
+                    silence.reschedule(min(loop.time() + _SILENT_SECONDS, ends_at))
                     if received.size_bytes + len(chunk) > max_bytes:
                         raise OutboundRefused("too_large", f"over {max_bytes} bytes")
                     await asyncio.to_thread(_write, file, chunk)
                     received.size_bytes += len(chunk)
     except TimeoutError:
-        raise OutboundRefused("timeout", f"silent for {_SILENT_SECONDS} s") from None
+        raise OutboundRefused("timeout", f"silent for {_SILENT_SECONDS} s, or not done in {_TRY_SECONDS} s") from None
     if received.total_bytes not in (None, received.size_bytes):
         raise _Broken(f"{received.size_bytes} bytes came of {received.total_bytes}")
 
@@ -178,6 +183,13 @@ def _begin(answer: AnswerStream, received: _Received, *, is_rest: bool) -> None:
     received.size_bytes = 0
     received.total_bytes = whole_number(answer.headers.get("content-length", ""))
     received.tag = _tag(answer.headers)
+
+
+def _can_be_resumed(answer: AnswerStream, received: _Received) -> bool:
+    """Whether the server sends the rest of a file alone (RFC 9110, 14.3), as far as it says or shows."""
+    return received.tag is not None and (
+        answer.status == 206 or answer.headers.get("accept-ranges", "").strip().lower() == "bytes"
+    )
 
 
 def _tag(headers: Mapping[str, str]) -> str | None:

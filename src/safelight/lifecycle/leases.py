@@ -78,7 +78,7 @@ class Leases:
     def note_progress(self, generation_id: str, fraction: float) -> None:
         """Remember how far a run is (0 to 1); it is on record within a second."""
         if held := self._held.get(generation_id):
-            held.progress = max(0.0, min(1.0, fraction))
+            held.progress = min(1.0, max(0.0, fraction))  # in this order, what is no number is none of the way
 
     def ask_to_cancel(self, generation_id: str) -> None:
         """Pass a client's wish on to the run, if it is one of ours."""

@@ -9,6 +9,7 @@ import time
 from safelight.domain.errors import SafelightError
 
 _PAUSES_SECONDS = (0.2, 1.0, 2.0, 4.0, 8.0, 15.0)
+_LEAST_SECONDS = 0.2
 
 
 class Pauses:
@@ -19,10 +20,14 @@ class Pauses:
         self.count = 0
 
     async def next(self, error: SafelightError, at_least_seconds: float = 0.0) -> None:
-        """Wait before the next try. Raises ``error``, why the last one came to nothing, where the time is up before."""
+        """Wait before the next try. Raises ``error``, why the last one came to nothing, where the time is up before.
+
+        Towards the end pauses grow short again: the time that is left is for trying. ``at_least_seconds`` is kept to.
+        """
+        left = self.until - time.monotonic()
         pause = _PAUSES_SECONDS[min(self.count, len(_PAUSES_SECONDS) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311
-        pause = max(pause, at_least_seconds)
-        if time.monotonic() + pause >= self.until:
+        pause = max(min(pause, left / 2), at_least_seconds)
+        if left < _LEAST_SECONDS or pause >= left:
             raise error
         self.count += 1
         await asyncio.sleep(pause)

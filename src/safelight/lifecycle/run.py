@@ -123,7 +123,7 @@ class _Run:
         if isinstance(outcome, Elsewhere):
             await self._leave_to_others(outcome, cancel_asked)
         else:
-            await self._end(outcome)
+            await self._end(outcome, is_cancel_asked=cancel_asked.is_set())
 
     async def _stop_when_asked(self, cancel_asked: asyncio.Event) -> bool:
         await cancel_asked.wait()
@@ -132,11 +132,11 @@ class _Run:
         await asyncio.Event().wait()  # it cannot be stopped: the work decides
         return False
 
-    async def _end(self, outcome: Completed | Failed | Unknown) -> None:
+    async def _end(self, outcome: Completed | Failed | Unknown, *, is_cancel_asked: bool) -> None:
         match outcome:
             case Completed():
                 await self._complete(outcome)
-            case Failed(FailureClass.CANCELED):
+            case Failed(FailureClass.CANCELED) if is_cancel_asked:
                 await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
             case Failed():
                 report = self._dispatch.report(outcome)

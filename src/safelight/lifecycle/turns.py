@@ -20,7 +20,7 @@ MAX_TRIES = 12
 """How many orders of one generation may come to nothing, whichever backends and runners had them ..."""
 
 _BACKOFF_SECONDS = (1, 4, 15, 60)
-_LEAST_PAUSE_SECONDS = 0.05
+_LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.05, 1e9
 _WORTH_ANOTHER_ROUND = (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED)
 
 
@@ -103,5 +103,5 @@ class Turns:
 def _pause_seconds(failure: Failed, asked: int) -> float:
     wished = failure.retry_after_seconds
     if wished is not None and wished > 0:  # so not of a number that is none
-        return wished
+        return min(wished, _MOST_PAUSE_SECONDS)
     return _BACKOFF_SECONDS[asked] * random.uniform(0.5, 1.5)  # noqa: S311  (not a secret)

@@ -64,22 +64,27 @@ def _read_box(file: BinaryIO, at: int, size_bytes: int) -> tuple[int, bytes]:
 def open_clip(path: Path, **options: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """An MP4 file and its first video stream, ready to decode. FFmpeg's errors become ``MediaError``.
 
-    ``options`` are the demuxer's own.
+    A cover is a stream of pictures too, and may come first. ``options`` are the demuxer's own.
     """
     try:
         with av.open(str(path), format="mp4", options=options) as container:
             if not container.streams.video:
                 raise MediaError("The MP4 file has no video stream.")
-            stream = container.streams.video[0]
-            context = stream.codec_context
-            if context is None or context.codec.name not in VIDEO_CODECS:
+            stream = next(filter(_is_supported, container.streams.video), None)
+            if stream is None:
                 raise MediaError("The MP4 file's video is in a format that is not supported.")
+            context = stream.codec_context
             check_pixels(context.width, context.height)
             context.thread_type = "AUTO"
             context.thread_count = _DECODER_THREADS
             yield container, stream
     except (av.FFmpegError, EOFError) as error:
         raise MediaError("The MP4 file cannot be decoded.") from error
+
+
+def _is_supported(stream: VideoStream) -> bool:
+    context = stream.codec_context
+    return context is not None and context.codec.name in VIDEO_CODECS
 
 
 def frame_at(container: InputContainer, stream: VideoStream, fraction: float) -> VideoFrame:

@@ -153,10 +153,12 @@ def _decode_ends(container: InputContainer, stream: VideoStream, packets: _Packe
     first = next((frame for frame in container.decode(stream)), None)
     if first is None or first.is_corrupt:
         raise MediaError("The MP4 file's first frame does not decode.")
-    last = _decode_last(container, stream, packets.last_key(), packets.last)
-    if last is None or last.is_corrupt or last.pts is None or last.pts < packets.last:
-        raise MediaError("The MP4 file's last frame does not decode.")
-    return first
+    # A clip that is refreshed bit by bit calls frames keys from which it is whole some frames later only.
+    for key in (packets.last_key(), packets.start):
+        last = _decode_last(container, stream, key, packets.last)
+        if last is not None and not last.is_corrupt and last.pts is not None and last.pts >= packets.last:
+            return first
+    raise MediaError("The MP4 file's last frame does not decode.")
 
 
 def _decode_last(container: InputContainer, stream: VideoStream, key: int, shown: int) -> VideoFrame | None:

@@ -58,8 +58,8 @@ def is_upright(image: Any) -> bool:
 
 
 def is_animated(image: Any) -> bool:
-    """Whether a picture has more than its first frame, as a WebP can."""
-    return bool(image.get_typeof("n-pages") != 0 and image.get("n-pages") > 1)
+    """Whether a picture lies in the frames of an animation, if only in one, as a WebP can."""
+    return bool(image.get_typeof("n-pages") != 0)
 
 
 def displayed_size(image: Any) -> tuple[int, int]:

@@ -33,7 +33,8 @@ _LATE_PACKETS = 256
 
 # Bit-exact: no name and version of the library. The index goes in front, so that a player may begin at once. Edit lists
 # count in the movie's own time scale: its usual thousandths would move frames.
-_OPTIONS = {"movflags": "faststart", "fflags": "+bitexact", "movie_timescale": "90000"}
+# What FFmpeg calls an experiment, such as TrueHD in MP4, came as MP4 already.
+_OPTIONS = {"movflags": "faststart", "fflags": "+bitexact", "movie_timescale": "90000", "strict": "experimental"}
 
 
 def strip_clip(source: Path, target: Path) -> None:
@@ -56,9 +57,10 @@ def _copy(container: InputContainer, video: VideoStream, output: OutputContainer
     streams = [video, *container.streams.audio]
     outputs = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in streams}
     clean = _cleaner(video, outputs[video.index])
-    for packet in _shown(container.demux(*streams), video.index):
+    for packet in _forward(_shown(container.demux(*streams))):
+        stream = outputs[packet.stream_index]
         for kept in clean(packet) if packet.stream_index == video.index else (packet,):
-            kept.stream = outputs[packet.stream_index]
+            kept.stream = stream
             output.mux(kept)
 
 
@@ -123,19 +125,43 @@ def _blank_user_data(data: bytes) -> bytes:
     return _MPEG4_USER_DATA.sub(lambda found: found[0][:4].ljust(len(found[0])), data)
 
 
-def _shown(packets: Iterable[Packet[Any]], video: int) -> Iterable[Packet[Any]]:
-    """Packets up to the last video frame that the file's edit list shows; the new file's shows all after its start."""
-    late: deque[Packet[Any]] = deque()
+def _shown(packets: Iterable[Packet[Any]]) -> Iterable[Packet[Any]]:
+    """Packets up to the last that the file's edit list shows, or plays; the new file's shows all after its start.
+
+    Of those that it hides, what is needed for what follows is decoded before it; what was hidden at the end of one
+    part is as late as the next part, or later.
+    """
+    hidden: dict[int, deque[Packet[Any]]] = {}
     for packet in packets:
-        if packet.dts is None or packet.size == 0:
+        if packet.dts is None or packet.pts is None or packet.size == 0:
             continue
-        if packet.stream_index != video:
-            yield packet
-        elif packet.is_discard:
+        late = hidden.setdefault(packet.stream_index, deque())
+        if packet.is_discard:
             late.append(packet)
             if len(late) > _LATE_PACKETS:
                 yield late.popleft()
         else:
-            yield from late
+            yield from (one for one in late if _times(one)[0] < packet.dts)
             late.clear()
             yield packet
+
+
+def _forward(packets: Iterable[Packet[Any]]) -> Iterable[Packet[Any]]:
+    """Each packet of a track later than the one before it: an edit list can lead back, to frames that others need."""
+    last: dict[int, tuple[int, int]] = {}
+    for packet in packets:
+        dts, pts = _times(packet)
+        before, lasts = last.get(packet.stream_index, (dts - 1, 1))
+        if dts <= before:
+            later = before + lasts - dts
+            dts, pts = dts + later, pts + later
+            packet.dts, packet.pts = dts, pts
+        last[packet.stream_index] = dts, packet.duration or 1
+        yield packet
+
+
+def _times(packet: Packet[Any]) -> tuple[int, int]:
+    """When a packet that has both is decoded, and shown or played."""
+    assert packet.dts is not None
+    assert packet.pts is not None
+    return packet.dts, packet.pts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyvips
@@ -20,8 +20,11 @@ from safelight.media.pictures import PngFacts, open_picture
 
 Piece = bytes | memoryview
 
-# The PNG chunks that change how pixels look, each with the greatest length of its content.
-_PNG_COLOURS = {b"PLTE": 768, b"tRNS": 256, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
+# The PNG chunks that change how pixels look, each with the lengths that its content may have.
+_PNG_COLOURS: dict[bytes, Sequence[int]] = {b"gAMA": (4,), b"cHRM": (32,), b"sRGB": (1,), b"cICP": (4,)}
+_PNG_CLEAR: dict[int, Sequence[int]] = {0: (2,), 2: (6,), 3: range(1, 257)}
+"""The same of what tells which colours are clear, by colour type. Others have a channel for that."""
+_PNG_PALETTE, _PNG_PALETTE_BYTES = 3, range(3, 769, 3)
 _PNG_OF_A_PROFILE = (b"gAMA", b"cHRM", b"sRGB")
 _INFLATED_AT_ONCE = 64 * 1024
 
@@ -73,11 +76,11 @@ def _placed(pieces: list[Piece]) -> Iterator[tuple[Piece, int, int]]:
 def _png(data: bytes) -> Iterator[Piece]:
     """Source: PNG specification (W3C, third edition), section 11. Nothing comes where the pixels are too many."""
     facts = PngFacts(data)
-    unseen = dict(_PNG_COLOURS)
-    if data[25] != 3:  # of colour type 3 alone it is the palette; else a mere suggestion
-        del unseen[b"PLTE"]
+    unseen = {**_PNG_COLOURS, b"tRNS": _PNG_CLEAR.get(data[25], ())}
+    if data[25] == _PNG_PALETTE:  # of other colour types it is a mere suggestion
+        unseen[b"PLTE"] = _PNG_PALETTE_BYTES
     if b"iCCP" in facts.names:  # it went before these, and they need not agree with sRGB
-        unseen = {name: most for name, most in unseen.items() if name not in _PNG_OF_A_PROFILE}
+        unseen = {name: lengths for name, lengths in unseen.items() if name not in _PNG_OF_A_PROFILE}
     end, is_whole = _inflated(facts.compressed, facts.size_raw_bytes)
     if not is_whole:
         return
@@ -92,7 +95,7 @@ def _png(data: bytes) -> Iterator[Piece]:
                 yield _chunk(name, chunk[8 : 8 + kept])
         elif name in (b"IHDR", b"IEND"):
             yield chunk if len(chunk) == (25 if name == b"IHDR" else 12) else _chunk(name, b"")
-        elif len(chunk) - 12 <= unseen.pop(name, -1):
+        elif len(chunk) - 12 in unseen.pop(name, ()):
             yield chunk
 
 
