@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,11 @@ class Studio:
         tenant = await make_tenant(self.db, usd=usd, **limits)
         return await Authenticator(self.db).authenticate(f"Bearer {tenant.key}")
 
-    async def make(self, sender: Principal, **fields: Any) -> Made:
+    async def make(self, sender: Principal, *, has_left: Callable[[], bool] = lambda: False, **fields: Any) -> Made:
         """An image, to its end. Raises what refuses the request."""
         request = Request(**{"type": GenerationType.IMAGE, "model": "still", "prompt": "a hill", **fields})
-        return await make_image(self.parts.submitting, self.parts.viewing, self._runner, _submission(sender, request))
+        asked = _submission(sender, request)
+        return await make_image(self.parts.submitting, self.parts.viewing, self._runner, asked, has_left=has_left)
 
     async def submit_video(self, sender: Principal, request: Request = _CLIP) -> str:
         """A video that waits, as no worker runs; its id."""
