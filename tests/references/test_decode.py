@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.domain.errors import InvalidParameter
+from safelight.references import clean
 from safelight.references.clean import MAX_CLEAN_BYTES, strip_png, webp_is_lossless
 from safelight.references.decode import FencedDecoder
 from safelight.references.headers import Refused, read_header
@@ -337,3 +339,33 @@ def test_the_serving_process_imports_no_decoder() -> None:
         "sys.exit('pyvips' in sys.modules or 'numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", [b"acTL", b"fcTL", b"fdAT"])
+def test_each_sign_of_an_animation_is_one(kind: bytes) -> None:
+    with pytest.raises(Refused, match="animated"):
+        strip_png(files.with_chunks(files.png(), files.chunk(kind, bytes(26))))
+
+
+def test_a_profile_stays_unless_it_is_a_bomb_or_none() -> None:
+    sound = files.png(files.plain().icc_transform("p3", input_profile="srgb"), keep="icc")
+    assert b"iCCP" in strip_png(sound)
+    whole = zlib.compress(bytes(100))
+    for body in (
+        b"Bomb\0\0" + files.deflated_zeros(64 << 20),
+        b"Cut\0\0" + whole[:-6],
+        b"None\0\0no stream at all",
+        b"No end of the name",
+        b"n" * 80 + b"\0\0" + whole,
+    ):
+        assert b"iCCP" not in strip_png(files.with_chunks(files.png(), files.chunk(b"iCCP", body)))
+
+
+def test_what_becomes_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = files.png()
+    _, cleaned = clean.clean(data)
+    monkeypatch.setattr(clean, "MAX_CLEAN_BYTES", len(cleaned))
+    assert clean.clean(data) == ("image/png", cleaned)
+    monkeypatch.setattr(clean, "MAX_CLEAN_BYTES", len(cleaned) - 1)
+    with pytest.raises(Refused, match="too_large_clean"):
+        clean.clean(data)
