@@ -45,6 +45,6 @@ def read(path: Path) -> bytes:
     try:
         return without_mark(path.read_bytes())
     except OSError as error:
-        raise ConfigurationError(
-            f"{path}: {error.strerror}. 'safelight provenance init' makes a chain, or set SAFELIGHT_PROVENANCE=off."
-        ) from None
+        is_none = isinstance(error, FileNotFoundError)
+        remedy = "'safelight provenance init' makes a chain" if is_none else "Let this user read it as a file"
+        raise ConfigurationError(f"{path}: {error.strerror}. {remedy}, or set SAFELIGHT_PROVENANCE=off.") from None
