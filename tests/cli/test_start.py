@@ -213,3 +213,19 @@ def test_an_interrupt_while_modules_are_imported_shows_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+@only_root
+@pytest.mark.parametrize("words", ["doctor", "migrate", "up --port 0", "keys create", "provenance init"])
+def test_a_folder_that_is_mounted_read_only(words: str, server_folder: Path) -> None:
+    """By root, whom no mode of a folder keeps out."""
+    folder = server_folder / "data"
+    folder.mkdir()
+    mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", mount, "sh", str(folder), COMMAND, *words.split()]
+    env = clean_environment({"SAFELIGHT_DATA_DIR": str(folder)})
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd="/")
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip("this root may not mount")
+    assert done.returncode == 1
+    assert "is on a read-only file system. Mount it writable" in done.stdout + done.stderr

@@ -16,14 +16,15 @@ CHAIN, KEY, ROOT = "chain.pem", "key.pem", "root.pem"
 
 def init_provenance(folder: Path) -> bool:
     """Make a root and a signing certificate of our own in ``folder``. False if there is a chain already."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with explained(folder), FileLock(folder / ".lock").held():
-        if (folder / CHAIN).exists():
-            return False
-        root, chain, key = create_local_chain("Safelight")
-        write_private(folder / KEY, key.decode())
-        write_private(folder / ROOT, root.decode())
-        write_private(folder / CHAIN, chain.decode())  # last: a chain that is there is whole
+    with explained(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(folder / ".lock").held():
+            if (folder / CHAIN).exists():
+                return False
+            root, chain, key = create_local_chain("Safelight")
+            write_private(folder / KEY, key.decode())
+            write_private(folder / ROOT, root.decode())
+            write_private(folder / CHAIN, chain.decode())  # last: a chain that is there is whole
     return True
 
 
