@@ -174,3 +174,14 @@ def test_values_are_printed_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     written = capsys.readouterr().out
     assert json.loads(written) == value
     assert all(character == "\n" or character.isprintable() for character in written)
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["table", "json"])
+def test_doctor_shows_settings_escaped(
+    as_json: list[str], monkeypatch: pytest.MonkeyPatch, ran: Callable[..., tuple[int, str, str]]
+) -> None:
+    monkeypatch.setenv("SAFELIGHT_CATALOG", f"/{ESCAPES}\nsecond")
+    monkeypatch.setenv("SAFELIGHT_REFERENCES_ALLOW", f"{ESCAPES}x")
+    status, out, _ = ran("doctor", *as_json)
+    assert status == 1 and "There is no catalog" in out
+    assert not set(out) & {"\x1b", "\x07", "\x9b", "\u202e"} and "\nsecond" not in out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,14 @@ from typing import Any
 import pytest
 
 from safelight import wiring
+from safelight.cli.options import as_environment, notes
 from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.domain.connections import Secret
 from safelight.domain.errors import ConfigurationError
 from safelight.moderation.blocklist import Blocklist
 from safelight.node.certificates import init_provenance, provenance_pair
 from safelight.node.secrets import read_secret
-from safelight.node.settings import Settings, ignored_variables, load_settings
+from safelight.node.settings import EVERY_ADDRESS, Settings, ignored_variables, load_settings, setting_names
 
 SHIPPED = Path(__file__).parents[2] / "src/safelight/catalog.toml"
 KEY = f"k1:{bytes(range(32)).hex()}"
@@ -196,3 +199,79 @@ def test_files_that_are_no_utf_8(content: bytes, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=f"{path}: it is not UTF-8 text") as caught:
             read()
         assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["8484.0", "1e3", "8_484", "+8484", "0x10", "-1", "\u0668\u0664", "9" * 5000])
+@pytest.mark.parametrize("name", ["PORT", "KEY_WAITS", "RENDER_PROCESSES"])
+def test_numbers_are_read_as_on_the_command_line(name: str, text: str) -> None:
+    assert re.search(rf"^SAFELIGHT_{name}: it is a whole number from \d+ to \d+\. ", refused(**{name: text}))
+
+
+def in_file(tmp_path: Path, text: str) -> Settings:
+    file = tmp_path / "safelight.toml"
+    file.write_text(text)
+    return load_settings({"SAFELIGHT_CONFIG": str(file)})
+
+
+def test_numbers_of_the_file(tmp_path: Path) -> None:
+    assert in_file(tmp_path, "port = 9000\nworkers = '002'\n") == load(PORT="9000", WORKERS="2")
+    for value in ("8484.0", "true", "'1e3'"):
+        with pytest.raises(ConfigurationError, match="port: it is a whole number"):
+            in_file(tmp_path, f"port = {value}\n")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\\t"])
+def test_a_blank_in_the_file_is_none_as_in_the_environment(blank: str, tmp_path: Path) -> None:
+    names = [name for name in setting_names() if name != "data_dir"]
+    assert in_file(tmp_path, "".join(f'{name} = "{blank}"\n' for name in names)) == load()
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"PROVENANCE": "true"}, "it is one of off, on."),
+        ({"LOG_LEVEL": "DEBUG"}, "it is one of debug, error, info, warning."),
+        ({"LOW_BALANCE": "1e3"}, "it is text such as 5 or 0.50."),
+        ({"MODERATION": "endpoint", "MODERATION_URL": "https://u:hunter2@h"}, "it is text such as https://"),
+        ({"MODERATION": "endpoint", "MODERATION_URL": "http://h:x"}, "it is text such as https://"),
+        ({"MODERATION": "endpoint", "MODERATION_KEY": "hunter2\nB: c"}, "it is text such as sk-"),
+        ({"MODERATION": "endpoint", "MODERATION_KEY": "hunter2ü"}, "it is text such as sk-"),
+        ({"ACCEL_PREFIX": "/x\r\nA: b"}, "it is text such as /media-files."),
+    ],
+)
+def test_a_refusal_says_what_is_wanted_and_repeats_no_secret(variables: dict[str, str], told: str) -> None:
+    message = refused(**variables)
+    assert message.startswith(f"SAFELIGHT_{[*variables][-1]}: {told}")
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("*", "0.0.0.0"),
+        ("0", "0.0.0.0"),
+        ("127.1", "127.0.0.1"),
+        ("::0", "::"),
+        ("0:0:0:0:0:0:0:0", "::"),
+        ("[::1]", "::1"),
+        ("localhost", "localhost"),
+        ("media-1.internal", "media-1.internal"),
+    ],
+)
+def test_a_host_in_any_of_its_spellings(text: str, host: str) -> None:
+    assert load(HOST=text).host == host
+    assert len(notes(load(HOST=text))) == (host in EVERY_ADDRESS)
+
+
+@pytest.mark.parametrize(
+    "text", ["http://x", "127.0.0.1:80", "a b", "\x1b[2J", "x" * 300, "224.0.0.1", "ff02::1", "a/b"]
+)
+def test_what_is_no_host(text: str) -> None:
+    assert refused(HOST=text).startswith("SAFELIGHT_HOST: ")
+
+
+@pytest.mark.parametrize("end", [" ", "\n", "\t ", "\udcff", " x", "'\""])
+def test_a_folder_keeps_its_name_on_its_way_to_a_child(end: str, tmp_path: Path) -> None:
+    settings = load_settings(NO_FILE, data_dir=Path(f"{tmp_path}/data{end}"), catalog=Path(f"{tmp_path}/c{end}"))
+    given = json.loads(json.dumps(as_environment(settings)))
+    assert load_settings(NO_FILE | given) == settings

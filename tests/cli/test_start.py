@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -144,3 +145,87 @@ def test_links_that_lead_nowhere_from_elsewhere_are_told(host: str) -> None:
     assert "Set SAFELIGHT_PUBLIC_URL" in note and Settings(host=host).base_url in note
     assert not notes(Settings(host=host, public_url="https://media.example.com"))
     assert not notes(Settings(host="10.0.0.7"))
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("host", ["localhost", "*"])
+def test_a_host_by_name_is_listened_on(host: str, server_folder: Path, database_url: str) -> None:
+    env = {"SAFELIGHT_DATABASE_URL": database_url, "SAFELIGHT_LOG_LEVEL": "error"}
+    process, log = listening("serve", "--port", "0", "--host", host, folder=server_folder, env=env)
+    try:
+        place = re.compile(r"(http://(?:localhost|127\.0\.0\.1):\d+)/docs")
+
+        def answers() -> bool:
+            assert process.poll() is None, log.read_text()
+            found = place.search(log.read_text())
+            try:
+                return found is not None and httpx.get(f"{found[1]}/healthz", timeout=10).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        eventually(answers, "an answer there")
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+@pytest.mark.parametrize("words", ["doctor", "keys --help", "--version", "keys list"])
+def test_closed_streams_lead_nowhere(words: str, closed: str, server_folder: Path) -> None:
+    """What a command opens does not take their numbers, and nothing written for one goes to another."""
+    line = f'exec "$0" {words} {closed}'
+    env = clean_environment({"SAFELIGHT_DATA_DIR": str(server_folder / "data")})
+    done = subprocess.run(["sh", "-c", line, COMMAND], env=env, capture_output=True, text=True, check=False, cwd="/")
+    is_unready = words in ("doctor", "keys list")  # there is no database
+    assert done.returncode == is_unready
+    assert "fault of Safelight" not in done.stderr and "Traceback" not in done.stderr
+    if words == "keys list":
+        assert not done.stdout
+        assert done.stderr.startswith("safelight: There is no database") == ("2" not in closed)
+
+
+@pytest.mark.parametrize("words", ["--help", "keys create --help", "--version", "doctor", "provenance show"])
+def test_a_reader_that_has_had_enough(words: str, server_folder: Path) -> None:
+    env = clean_environment({"SAFELIGHT_DATA_DIR": str(server_folder / "data")})
+    subprocess.run([COMMAND, "provenance", "init"], env=env, check=True, capture_output=True, cwd="/")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [COMMAND, *words.split()], env=env, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, cwd="/"
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_while_modules_are_imported_shows_nothing() -> None:
+    """A terminal's Ctrl-C, whenever it comes after the entry was read."""
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'cyclopts': os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from safelight.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+@only_root
+@pytest.mark.parametrize("words", ["doctor", "migrate", "up --port 0", "keys create", "provenance init"])
+def test_a_folder_that_is_mounted_read_only(words: str, server_folder: Path) -> None:
+    """By root, whom no mode of a folder keeps out."""
+    folder = server_folder / "data"
+    folder.mkdir()
+    mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", mount, "sh", str(folder), COMMAND, *words.split()]
+    env = clean_environment({"SAFELIGHT_DATA_DIR": str(folder)})
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd="/")
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip("this root may not mount")
+    assert done.returncode == 1
+    assert "is on a read-only file system. Mount it writable" in done.stdout + done.stderr

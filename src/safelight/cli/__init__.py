@@ -44,6 +44,7 @@ _TERMINATED = 143
 def main() -> None:
     """The console script."""
     close_to_others()
+    open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what this terminal cannot write
     signal.signal(signal.SIGTERM, _leave)  # in order, so that a database started for this command is stopped
@@ -52,9 +53,10 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit status. Expected trouble is one line on stderr."""
-    app = make_app()
     try:
+        app = make_app()
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except SafelightError as error:
         return fail(str(error))
     except CycloptsError as error:
@@ -62,12 +64,21 @@ def run(arguments: list[str]) -> int:
         return fail(f"{message} 'safelight {_command_of(app, arguments)}--help' says more.", _MISUSE)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        return _leave_to_nobody()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # as tables and help texts tell it
+            return _leave_to_nobody()
+        raise
     except Exception as error:
         return fail_unforeseen(error)
     return result if isinstance(result, int) else 0
+
+
+def _leave_to_nobody() -> int:
+    """The reader of our output, such as head, has had enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def fail_unforeseen(error: Exception, status: int = 1) -> int:
@@ -95,6 +106,17 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 def close_to_others() -> None:
     """What this process and its children write is not for other users, whatever the shell's umask permits."""
     os.umask(os.umask(0o077) | 0o027)
+
+
+def open_streams() -> None:
+    """What was closed of the three standard streams leads nowhere: what is opened next would take its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def fail(message: str, status: int = 1) -> int:

@@ -59,7 +59,10 @@ def _signing_keys(settings: Settings) -> str:
     if found is None:
         return _MADE_LATER
     keys, source = found
-    LinkSigner(keys, settings.base_url)
+    try:
+        LinkSigner(keys, settings.base_url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"SAFELIGHT_PUBLIC_URL: {error.message}") from None
     return f"{len(keys)} from {source}, signing with {keys[0].id!r}"
 
 

@@ -22,7 +22,7 @@ from safelight import __version__, wiring
 from safelight.cli.checks import CONFIGURATION, media_store, room, without_secrets
 from safelight.cli.database import database_url, shown, work_on
 from safelight.cli.options import AsJson, DataDir, notes
-from safelight.cli.show import console, print_json
+from safelight.cli.show import cell, console, print_json
 from safelight.cli.tcp_port import check_port, is_ours
 from safelight.db.migrate import revision_of
 from safelight.db.pool import Database
@@ -127,8 +127,8 @@ def _work_under_way(settings: Settings, url: str) -> str:
 def _address(settings: Settings) -> str:
     if is_ours(settings):
         return f"{settings.address}, where a server of this data folder listens"
-    port = check_port(settings)
-    return f"{settings.host}:{port} is free; nothing runs there"
+    check_port(settings)
+    return f"{settings.address.removeprefix('http://')} is free; nothing runs there"
 
 
 def _disk(settings: Settings) -> str:
@@ -168,10 +168,10 @@ def _print(settings: dict[str, Any], checks: list[Check], noted: list[str]) -> N
     out = console()
     out.print(Text(f"Safelight {__version__}", style="bold"))
     for name, value in settings.items():
-        out.print(Text(f"  {name:<21}", style="dim") + Text("-" if value is None else str(value)))
+        out.print(Text(f"  {name:<21}", style="dim") + Text(cell(value)))
     out.print()
     for check in checks:
         mark = Text(" ok      ", style="green") if check.ok else Text(" problem ", style="bold red")
-        out.print(mark + Text(f"{check.name:<13}", style="bold") + Text(check.detail))
+        out.print(mark + Text(f"{check.name:<13}", style="bold") + Text(cell(check.detail)))
     for note in noted:
-        out.print(Text(" note    ", style="yellow") + Text(note))
+        out.print(Text(" note    ", style="yellow") + Text(cell(note)))

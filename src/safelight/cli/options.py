@@ -66,6 +66,8 @@ def as_environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, field.name)
         if isinstance(value, Path):
             value = os.path.abspath(value)  # noqa: PTH100 - links stay as they are
+            if value[-1:].isspace():
+                value += "/"  # blanks at the end of a variable are nothing
         if value is not None:
             unit = "s" if field.name.endswith("_seconds") else ""
             variables[PREFIX + name.upper()] = f"{value}{unit}"

@@ -19,7 +19,7 @@ from safelight import __version__, wiring
 from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
 from safelight.cli.options import DataDir, Host, Port, Workers, as_environment, load_to_start
-from safelight.cli.tcp_port import check_port, claim
+from safelight.cli.tcp_port import claim, listening_address
 from safelight.domain.errors import ConfigurationError
 from safelight.node.connections import make_room
 from safelight.node.memory import give_large_buffers_back
@@ -68,7 +68,7 @@ def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -
     require(settings)
     if not is_again:
         require_surroundings(settings)
-    check_port(settings)
+    address, _ = listening_address(settings)
     claimed = claim(settings)
     if is_alone:
         print(
@@ -77,7 +77,7 @@ def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -
     room = make_room()
     server = _Server(
         f"{__name__}:make_app",
-        address=settings.host,
+        address=address,
         port=settings.port,
         interface=Interfaces.ASGI,
         workers=settings.workers,

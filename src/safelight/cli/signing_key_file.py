@@ -21,17 +21,16 @@ def read_signing_keys(settings: Settings) -> tuple[tuple[SigningKey, ...], str] 
 
     Raises ``ConfigurationError`` where they are no keys.
     """
-    if settings.signing_keys:
-        return parse_signing_keys(settings.signing_keys), "SAFELIGHT_SIGNING_KEYS"
     path = settings.data_dir / "signing-keys"
+    source = "SAFELIGHT_SIGNING_KEYS" if settings.signing_keys else str(path)
     try:
-        return parse_signing_keys(read_text(path)), str(path)
+        return parse_signing_keys(settings.signing_keys or read_text(path)), source
     except FileNotFoundError:
         return None
     except ConfigurationError as error:
-        if error.message.startswith(str(path)):
+        if error.message.startswith(source):
             raise
-        raise ConfigurationError(f"{path}: {error.message}") from None
+        raise ConfigurationError(f"{source}: {error.message}") from None
 
 
 def ensure_signing_keys(settings: Settings) -> tuple[SigningKey, ...]:

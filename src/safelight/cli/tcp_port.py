@@ -24,14 +24,19 @@ def with_port(settings: Settings) -> Settings:
 
 def check_port(settings: Settings) -> int:
     """The port, that can be listened on; raises ``ConfigurationError`` with the remedy where it cannot."""
-    place = f"{settings.host}:{settings.port}"
+    return listening_address(settings)[1]
+
+
+def listening_address(settings: Settings) -> tuple[str, int]:
+    """The address by number, that the host's name stands for, and the port. Raises as ``check_port`` does."""
+    place = settings.address.removeprefix("http://")
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            return int(probe.getsockname()[1])
+            return str(address[0]), int(probe.getsockname()[1])
     except (socket.gaierror, UnicodeError):
         raise ConfigurationError(f"The host {settings.host!r} is not known. Use an address of this machine.") from None
     except OSError as error:

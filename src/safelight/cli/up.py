@@ -30,6 +30,7 @@ from safelight.cli.supervisor import AlreadyExplained, Child
 from safelight.cli.tcp_port import check_port
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.text import printable
 from safelight.node.data_folder import FileLock, explained, prepare
 from safelight.node.settings import Settings
 
@@ -155,11 +156,11 @@ def _print_summary(settings: Settings, new_key: str | None, play_credit: bool) -
     console.print()
     console.print(Text(f"Safelight {__version__} is ready.", style="bold green"))
     for name, value in rows:
-        console.print(Text(f"  {name:<6}", style="dim") + Text(value))
+        console.print(Text(f"  {name:<6}", style="dim") + Text(printable(value)))
     if new_key is not None and console.is_terminal:
         console.print(Text("\nYour API key, shown this once: ") + Text(new_key, style="bold"))
     elif new_key is not None:  # a log keeps what it is given
-        console.print(Text(f"\nA new API key is in {key_file}, and shown nowhere else."))
+        console.print(Text(f"\nA new API key is in {printable(key_file)}, and shown nowhere else."))
     if play_credit:
         console.print(f"The workspace {DEFAULT_WORKSPACE!r} has play money to start with.")
     console.print(Text("\nTry it:\n", style="bold"))

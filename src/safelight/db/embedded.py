@@ -400,7 +400,7 @@ def _may_pass(path: Path, account: _Account) -> bool:
 
 def _pid_file_lines(cluster: Path) -> list[str]:
     try:
-        return (cluster / "postmaster.pid").read_text().splitlines()
+        return (cluster / "postmaster.pid").read_text(errors="surrogateescape").splitlines()  # it names the folder
     except OSError:
         return []
 

@@ -47,7 +47,9 @@ class Blocklist:
         """Read the list. Raises ``ConfigurationError`` naming the file, the rule and the remedy."""
         try:
             document = msgspec.convert(read_toml(path), _Document)
-        except (OSError, msgspec.ValidationError) as error:
+        except FileNotFoundError:
+            raise ConfigurationError(f"There is no blocklist {path}. Correct SAFELIGHT_MODERATION_BLOCKLIST.") from None
+        except msgspec.ValidationError as error:
             raise ConfigurationError(f"{path}: {error}. Correct the blocklist and start again.") from None
         self._rules = tuple(_compiled(path, place, rule) for place, rule in enumerate(document.rules))
 

@@ -16,14 +16,15 @@ CHAIN, KEY, ROOT = "chain.pem", "key.pem", "root.pem"
 
 def init_provenance(folder: Path) -> bool:
     """Make a root and a signing certificate of our own in ``folder``. False if there is a chain already."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with explained(folder), FileLock(folder / ".lock").held():
-        if (folder / CHAIN).exists():
-            return False
-        root, chain, key = create_local_chain("Safelight")
-        write_private(folder / KEY, key.decode())
-        write_private(folder / ROOT, root.decode())
-        write_private(folder / CHAIN, chain.decode())  # last: a chain that is there is whole
+    with explained(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(folder / ".lock").held():
+            if (folder / CHAIN).exists():
+                return False
+            root, chain, key = create_local_chain("Safelight")
+            write_private(folder / KEY, key.decode())
+            write_private(folder / ROOT, root.decode())
+            write_private(folder / CHAIN, chain.decode())  # last: a chain that is there is whole
     return True
 
 
@@ -45,6 +46,6 @@ def read(path: Path) -> bytes:
     try:
         return without_mark(path.read_bytes())
     except OSError as error:
-        raise ConfigurationError(
-            f"{path}: {error.strerror}. 'safelight provenance init' makes a chain, or set SAFELIGHT_PROVENANCE=off."
-        ) from None
+        is_none = isinstance(error, FileNotFoundError)
+        remedy = "'safelight provenance init' makes a chain" if is_none else "Let this user read it as a file"
+        raise ConfigurationError(f"{path}: {error.strerror}. {remedy}, or set SAFELIGHT_PROVENANCE=off.") from None

@@ -19,8 +19,11 @@ def read_text(path: Path) -> str:
         return path.read_text("utf-8-sig")
     except FileNotFoundError:
         raise
+    except IsADirectoryError:
+        raise ConfigurationError(f"{path}: it is a folder. Name a file.") from None
     except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}. Let this user read it.") from None
+        remedy = "Let this user read it" if isinstance(error, PermissionError) else "Correct its path"
+        raise ConfigurationError(f"{path}: {error.strerror}. {remedy}.") from None
     except ValueError:  # not UTF-8, or no path at all
         raise ConfigurationError(f"{path}: it is not UTF-8 text. Save it as UTF-8.") from None
 

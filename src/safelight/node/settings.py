@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,18 +16,21 @@ import msgspec
 from msgspec import Meta
 
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.numbers import number_within
 from safelight.node import variables
+from safelight.node.hosts import read_host
 from safelight.node.operator_files import read_text, read_toml
 from safelight.node.variables import CONFIG, PREFIX
 
 __all__ = ["EVERY_ADDRESS", "PREFIX", "Settings", "ignored_variables", "load_settings", "setting_names"]
 
 _DURATION = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
-Dollars = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$")]
+Dollars = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?\Z")]
 _LONGEST_SECONDS = 100 * 365 * 86400  # links and the database know times as far ahead
 _MOST = 1_000_000_000  # what the database counts in
 RenderProcesses = Annotated[int, Meta(ge=1, le=64)]
-Location = Annotated[str, Meta(pattern="^/")]
+Location = Annotated[str, Meta(pattern=r"^/[!-~]*\Z")]
+Secret = Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -110,16 +113,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     moderation_url: Annotated[
         str,
         Meta(
-            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            pattern=r"^https?://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[!-~]*)?\Z",
+            examples=["https://api.openai.com/v1"],
             description="Base URL of a service that speaks OpenAI's `/moderations`.",
         ),
     ] = "https://api.openai.com/v1"
-    moderation_key: Annotated[str | None, Meta(description="That service's API key.")] = None
+    moderation_key: Annotated[Secret | None, Meta(description="That service's API key.", examples=["sk-abc123"])] = None
     moderation_model: Annotated[str, Meta(description="That service's model.")] = "omni-moderation-latest"
     accel_prefix: Annotated[
         Location | None,
         Meta(
             description="Internal nginx location over the media folder; downloads then answer `X-Accel-Redirect`.",
+            examples=["/media-files"],
         ),
     ] = None
     download_redirect: Annotated[
@@ -143,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=1,
+            le=_MOST,
             description="Event streams, polls with `wait`, repeats and bodies on their way that one API key may have "
             "open in one API process; a workspace has twice as many.",
         ),
@@ -200,12 +206,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 2500
     low_balance: Annotated[
         Dollars | None,
-        Meta(description="Dollars: a balance that falls below them is told to webhooks. Without it, none is."),
+        Meta(
+            description="Dollars: a balance that falls below them is told to webhooks. Without it, none is.",
+            examples=["5", "0.50"],
+        ),
     ] = None
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$", description="Least severe log line.")] = (
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="Least severe log line.")] = (
         "info"
     )
-    log_format: Annotated[str, Meta(pattern="^(console|json)$", description="How log lines are written.")] = "console"
+    log_format: Annotated[Literal["console", "json"], Meta(description="How log lines are written.")] = "console"
     shutdown_seconds: Annotated[
         int, Meta(ge=1, le=86400, description="Grace for work under way at a stop.", extra={"name": "shutdown"})
     ] = 8
@@ -263,7 +272,9 @@ def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None
         if name not in names:
             near = variables.did_you_mean(name, names)
             raise ConfigurationError(f"{path}: there is no setting {name!r}. {near}docs/operating.md lists them all.")
-        values[names[name].name], where[names[name].name] = value, f"{path}: {name}"
+        given = value.strip() if isinstance(value, str) else value
+        if given != "":  # a blank is none, as in the environment
+            values[names[name].name], where[names[name].name] = given, f"{path}: {name}"
     for name, field in names.items():
         variable = PREFIX + name.upper()
         value = environ.get(variable, "").strip()
@@ -273,6 +284,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None
         if value is not None:
             values[key], where[key] = value, f"--{key.replace('_', '-')}"
     settings = _convert(values, where)
+    settings = msgspec.structs.replace(settings, data_dir=Path(os.path.normpath(settings.data_dir)))
     variables.check_known(environ, names, lambda: _text_of(settings.catalog))
     _check_together(settings)
     return settings
@@ -301,16 +313,58 @@ def _text_of(path: Path | None) -> str:
 
 
 def _convert(values: dict[str, Any], where: dict[str, str]) -> Settings:
-    prepared = {
-        key: _seconds(value, where[key]) if key.endswith("_seconds") else value for key, value in values.items()
-    }
-    for key, value in prepared.items():
+    prepared = {}
+    for field in setting_names().values():
+        if (key := field.name) not in values:
+            continue
+        value = values[key]
+        if key.endswith("_seconds"):
+            value = _seconds(value, where[key])
+        elif key == "host" and isinstance(value, str):
+            value = read_host(value, where[key])
+        elif isinstance(value, str) and (bounds := _bounds(field)):
+            number = number_within(value, *bounds)
+            value = value if number is None else number  # text is refused below
         try:
-            msgspec.convert({key: value}, Settings, strict=False, dec_hook=_decode)
-        except msgspec.ValidationError as error:
-            what = str(error).partition(" - at ")[0]
-            raise ConfigurationError(f"{where[key]}: {what}. Correct it and start again.") from None
-    return msgspec.convert(prepared, Settings, strict=False, dec_hook=_decode)
+            msgspec.convert({key: value}, Settings, dec_hook=_decode)
+        except msgspec.ValidationError:
+            raise ConfigurationError(f"{where[key]}: {_wanted(field)} Correct it and start again.") from None
+        prepared[key] = value
+    return msgspec.convert(prepared, Settings, dec_hook=_decode)
+
+
+def _kinds(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
+    """What a field takes, without its notes."""
+    match kind:
+        case msgspec.inspect.Metadata(type=inner):
+            yield from _kinds(inner)
+        case msgspec.inspect.UnionType(types=several):
+            for each in several:
+                yield from _kinds(each)
+        case _:
+            yield kind
+
+
+def _bounds(field: msgspec.inspect.Field) -> tuple[int, int] | None:
+    """The least and the most of a field that takes a whole number."""
+    for kind in _kinds(field.type):
+        if isinstance(kind, msgspec.inspect.IntType) and kind.ge is not None and kind.le is not None:
+            return kind.ge, kind.le
+    return None
+
+
+def _wanted(field: msgspec.inspect.Field) -> str:
+    """What a value of the field looks like. The value is not repeated: it may be a secret in the wrong place."""
+    if bounds := _bounds(field):
+        unit = "s" if field.name.endswith("_seconds") else ""
+        return f"it is a {'time' if unit else 'whole number'} from {bounds[0]}{unit} to {bounds[1]}{unit}."
+    for kind in _kinds(field.type):
+        if isinstance(kind, msgspec.inspect.LiteralType):
+            return f"it is one of {', '.join(map(str, kind.values))}."
+        if isinstance(kind, msgspec.inspect.CustomType):
+            return "it is a path."
+    notes = field.type.extra_json_schema if isinstance(field.type, msgspec.inspect.Metadata) else None
+    return f"it is text{' such as ' + ' or '.join(notes['examples']) if notes and 'examples' in notes else ''}."
 
 
 def _decode(kind: type, value: Any) -> Any:

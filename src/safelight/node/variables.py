@@ -49,7 +49,7 @@ def check_known(environ: Mapping[str, str], names: Collection[str], catalog_text
         if is_of_a_service(variable, environ[variable].strip()):
             continue
         if re.search(rf"\benv:{re.escape(variable)}\b", catalog_text()) is None:
-            near = did_you_mean(variable.removeprefix(PREFIX).lower(), names, as_written=_written)
+            near = did_you_mean(variable.removeprefix(PREFIX).lower(), {*names, "config"}, as_written=_written)
             raise ConfigurationError(f"There is no setting {variable}. {near}{_PAGE}")
 
 
