@@ -345,6 +345,17 @@ async def test_there_is_no_place_beyond_the_limits(studio: Studio) -> None:
         await image(studio, hurried)
 
 
+async def test_images_and_videos_have_windows_of_their_own(studio: Studio, sender: Principal) -> None:
+    async def used() -> tuple[Any, ...]:
+        query = "select image_window_used, video_window_used from accounts where workspace_id = %s"
+        return (await studio.rows(query, sender.workspace_id))[0]
+
+    await image(studio, sender)
+    assert await used() == (1, 0)
+    await queued_video(studio, sender)
+    assert await used() == (1, 1)
+
+
 async def test_a_cap_is_its_own_keys(studio: Studio, sender: Principal) -> None:
     stranger = await studio.workspace()
     caps = "update api_keys set spend_cap_nanos = 100, spent_nanos = 60 where id = any(%s)"

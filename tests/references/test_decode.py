@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.domain.errors import InvalidParameter
-from safelight.references import clean
+from safelight.references import clean, decode
 from safelight.references.clean import MAX_CLEAN_BYTES, strip_png, webp_is_lossless
 from safelight.references.decode import FencedDecoder
 from safelight.references.headers import Refused, read_header
@@ -369,3 +369,10 @@ def test_what_becomes_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(clean, "MAX_CLEAN_BYTES", len(cleaned) - 1)
     with pytest.raises(Refused, match="too_large_clean"):
         clean.clean(data)
+
+
+@pytest.mark.parametrize("named", [b"image/jpeg", b"image/png; x=1", b"", b"text/html", b"\xff"])
+def test_a_worker_that_names_another_type_is_not_believed(named: bytes) -> None:
+    assert decode._checked(b"image/png\n" + files.png()) == ("image/png", files.png())
+    with pytest.raises(Refused):
+        decode._checked(named + b"\n" + files.png())
