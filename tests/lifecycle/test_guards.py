@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -145,6 +146,17 @@ async def test_it_is_taken_from_nobody_whose_lease_holds(studio: Studio, sender:
     taken = await run.claim(studio.parts.running, claim.id)
     assert taken and (taken.id, taken.attempts) == (claim.id, 2)
     assert await settle.fail(studio.db, claim, GenerationFailed()) is None, "the first runner is not live any more"
+
+
+async def test_who_waits_hears_at_once_that_a_video_ended(studio: Studio, sender: Principal) -> None:
+    generation_id = await queued_video(studio, sender)
+    claim = await run.claim(studio.parts.running, generation_id)
+    assert claim
+    async with await psycopg.AsyncConnection.connect(studio.db.url, autocommit=True) as listening:
+        await listening.execute("listen safelight")
+        assert await settle.fail(studio.db, claim, GenerationFailed())
+        heard = [notification.payload async for notification in listening.notifies(timeout=1)]
+    assert f"changed:{generation_id}" in heard
 
 
 async def test_what_has_ended_is_nobodys_to_take(studio: Studio, sender: Principal) -> None:
