@@ -148,6 +148,14 @@ async def test_it_is_taken_from_nobody_whose_lease_holds(studio: Studio, sender:
     assert await settle.fail(studio.db, claim, GenerationFailed()) is None, "the first runner is not live any more"
 
 
+@pytest.mark.parametrize("counts", [0, 1])
+async def test_a_mere_look_is_no_lost_runner(studio: Studio, sender: Principal, counts: int) -> None:
+    claim = await image(studio, sender)
+    params = {"id": claim.id, "run_token": claim.run_token, "report": None, "first_look_seconds": 0, "counts": counts}
+    assert await studio.db.run("record_unknown", params) == 1
+    assert await studio.rows("select attempts from generations where id = %s", claim.id) == [(counts,)]
+
+
 async def test_who_waits_hears_at_once_that_a_video_ended(studio: Studio, sender: Principal) -> None:
     generation_id = await queued_video(studio, sender)
     claim = await run.claim(studio.parts.running, generation_id)

@@ -217,6 +217,15 @@ async def test_a_lease_that_is_lost_ends_its_run(stage: Stage, leases: Leases) -
     assert await stage.row() == before
 
 
+async def test_a_wish_to_cancel_that_nobody_heard_of_is_found_at_the_renewal(stage: Stage, leases: Leases) -> None:
+    async with leases.held(await stage.claimed()) as asked:
+        await leases._renew()
+        assert not asked.is_set()
+        await stage.studio.rows("update generations set cancel_requested_at = now() where id = %s", stage.id)
+        await leases._renew()
+        assert asked.is_set()
+
+
 async def test_an_end_that_comes_too_late_changes_nothing(stage: Stage, leases: Leases) -> None:
     """Nobody has told the run yet that its lease is lost: what it would write last is refused by the row."""
     claim, stub = await stage.claimed(), Stub(Completed((InlineBytes(mp4(5)),)))
