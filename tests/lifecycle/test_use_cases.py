@@ -10,7 +10,7 @@ from safelight.domain.pricing import Price
 from safelight.keeping.download import file_of
 from safelight.keeping.expire import delete_media
 from safelight.lifecycle.cancel import cancel
-from safelight.lifecycle.views import detail, follow, view_of_any_type
+from safelight.lifecycle.views import detail, follow, list_views, view_of_any_type
 from tests.lifecycle.studio import Studio
 
 pytestmark = pytest.mark.database
@@ -137,3 +137,14 @@ async def test_a_video_that_waits_is_told_its_place_in_the_queue(studio: Studio)
     made = (await studio.make(owner)).view
     seen = await view_of_any_type(studio.parts.viewing, owner.workspace_id, made.id)
     assert seen.queue_position is None
+
+
+async def test_pages_of_a_list_follow_each_other(studio: Studio) -> None:
+    owner = await studio.workspace()
+    made = [(await studio.make(owner)).view.id for _ in range(5)]
+    shown: list[list[str]] = []
+    while not shown or shown[-1]:
+        after = shown[-1][-1] if shown else None
+        page = await list_views(studio.parts.viewing, owner.workspace_id, type_=None, states=None, after=after, limit=2)
+        shown.append([each.id for each in page])
+    assert shown == [made[:2:-1], made[2:0:-1], made[:1], []]

@@ -366,3 +366,24 @@ async def test_the_lease_outlasts_an_attempt(world: World, receiver: Receiver) -
         assert lease == 60
         receiver.released.set()
         await attempt
+
+
+async def test_an_endpoint_that_was_disabled_meanwhile_is_told_nothing(world: World, receiver: Receiver) -> None:
+    await world.endpoint(receiver.url)
+    await world.end()
+    await world.rows("update webhook_endpoints set disabled_at = now(), disabled_reason = 'a test'")
+    assert await world.deliver() == 1
+    assert receiver.received == []
+    assert await world.one("select state::text, last_error from deliveries") == ("failed", "endpoint_disabled")
+
+
+async def test_what_is_heard_of_an_attempt_that_was_given_up_changes_nothing(world: World, receiver: Receiver) -> None:
+    """Another attempt is under way since."""
+    await world.endpoint(receiver.url)
+    await world.end()
+    await world.rows("update deliveries set attempts = 2, next_attempt_at = now() + interval '1 min'")
+    said = {"state": "delivered", "status": 204, "error": None, "delay_seconds": None}
+    (id_,) = await world.one("select id from deliveries")
+    assert await world.db.run("record_delivery", {"id": id_, "attempts": 1, **said}) == 0
+    assert await world.one("select state::text, last_status from deliveries") == ("pending", None)
+    assert await world.db.run("record_delivery", {"id": id_, "attempts": 2, **said}) == 1
