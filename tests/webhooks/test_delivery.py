@@ -268,6 +268,17 @@ async def test_one_that_hangs_is_given_up_and_tried_again(world: World, receiver
     assert await world.one("select state::text, last_error from deliveries") == ("pending", "timeout")
 
 
+async def test_an_attempt_that_ended_makes_room_for_the_next(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.endpoint(receiver.url)
+    await world.end(count=5)
+    monkeypatch.setattr("safelight.lifecycle.notify._POLL_SECONDS", 3600.0)  # by itself it would not look again
+    async with world.delivery(lane_slots=1) as delivery:
+        delivery.start()
+        await until(lambda: len(receiver.received) == 5)
+
+
 async def test_a_notification_wakes_a_worker(world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.endpoint(receiver.url, "generation.failed")
     monkeypatch.setattr("safelight.lifecycle.notify._POLL_SECONDS", 3600.0)  # by itself it would not look again
