@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from safelight.domain.generations import GenerationType
 from safelight.domain.object_keys import thumbnail_key
 from safelight.domain.request import ImageInput, Request
+from safelight.keeping import orphans
 from safelight.keeping.download import file_of
 from safelight.keeping.orphans import Findings, sweep_orphans
 from safelight.lifecycle.cancel import cancel
@@ -40,7 +41,11 @@ async def look(studio: Studio, days: set[str], *, older_than: timedelta = timede
     )
 
 
-async def test_what_belongs_to_something_stays_and_the_rest_goes(fresh_database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [1, 1000])
+async def test_what_belongs_to_something_stays_and_the_rest_goes(
+    fresh_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(orphans, "_BATCH", batch)  # a thumbnail may come without its original
     async with open_studio(fresh_database_url, tmp_path) as studio:
         owner, store = await studio.workspace(), studio.parts.keeping.store
         made, deleted, lost = [(await studio.make(owner)).view.id for _ in range(3)]

@@ -294,6 +294,8 @@ def test_a_body_that_drips_is_given_up(house: House) -> None:
             if select.select([begun.connection], [], [], 0.1)[0]:
                 break
             begun.connection.sendall(b"x")
+        else:
+            pytest.fail("it may drip for as long as it likes")
         answer = begun.answer()
     assert (answer.status, answer.error["code"]) == (408, "request_timeout")
 

@@ -300,6 +300,17 @@ async def test_only_its_own_workspace_cancels_it_while_it_is_under_way(studio: S
     assert await row(studio, over.id) == before
 
 
+async def test_only_its_own_workspace_deletes_its_media(studio: Studio, sender: Principal) -> None:
+    stranger, made = await studio.workspace(), (await studio.make(sender)).view.id
+    files = "select deletes_at, tombstoned_at from media where generation_id = %s"
+    before = await studio.rows(files, made), await row(studio, made)
+    params = {"id": made, "workspace_id": stranger.workspace_id}
+    assert await studio.db.all("tombstone_generation", params, tuple) == []
+    assert (await studio.rows(files, made), await row(studio, made)) == before
+    params["workspace_id"] = sender.workspace_id
+    assert [found[0] for found in await studio.db.all("tombstone_generation", params, tuple)] == [made]
+
+
 async def test_keys_are_forgotten_after_a_day(studio: Studio, sender: Principal) -> None:
     for key in ("old", "young"):
         await image(studio, sender, idempotency_key=key)

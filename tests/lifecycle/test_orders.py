@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from safelight.domain.errors import QuotaExceeded
+from safelight.domain.errors import GenerationFailed, QuotaExceeded, SafelightError
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Accepted, Failed, FailureClass
 from safelight.domain.request import ImageInput
@@ -109,9 +109,14 @@ async def test_an_order_that_was_canceled_meanwhile_is_not_given(
     assert stub.orders == []
 
 
-async def test_pictures_of_a_request_that_is_refused_are_not_kept(studio: Studio) -> None:
+@pytest.mark.parametrize(
+    ("usd", "has_left", "refusal"), [("0.01", False, QuotaExceeded), ("10", True, GenerationFailed)]
+)
+async def test_pictures_of_a_request_that_is_refused_are_not_kept(
+    studio: Studio, usd: str, has_left: bool, refusal: type[SafelightError]
+) -> None:
     store = studio.parts.keeping.store
-    poor, before = await studio.workspace("0.01"), {facts.key async for facts in store.walk("inputs")}
+    sender, before = await studio.workspace(usd), {facts.key async for facts in store.walk("inputs")}
     picture = ImageInput(url="data:image/png;base64," + base64.b64encode(files.png()).decode())
     kept: list[str] = []
     put = store.put
@@ -122,8 +127,8 @@ async def test_pictures_of_a_request_that_is_refused_are_not_kept(studio: Studio
 
     store.put = noted  # type: ignore[method-assign]
     try:
-        with pytest.raises(QuotaExceeded):
-            await studio.make(poor, images=(picture, picture))
+        with pytest.raises(refusal):
+            await studio.make(sender, images=(picture, picture), has_left=lambda: has_left)
     finally:
         store.put = put  # type: ignore[method-assign]
     assert len(kept) == 2, "they were there"
