@@ -47,10 +47,17 @@ def newest_transfer(connection: Connection) -> object:
 
 
 async def close(db: Database) -> Books:
-    """Check until the books are closed: the first time it is noted how far that goes. The check after that."""
-    for _ in range(2):
-        assert (await check_and_record_books(OPERATOR, db)).balances
-    return await check_books_since_close(OPERATOR, db)
+    """Check until the books are closed up to the newest transfer, which waits for all that the server has under way."""
+    async with db.connection() as connection:
+        row = await (await connection.execute("select max(id) from transfers")).fetchone()
+    assert row
+    async with asyncio.timeout(60):
+        while True:
+            assert (await check_and_record_books(OPERATOR, db)).balances
+            books = await check_books_since_close(OPERATOR, db)
+            if books.closed_up_to == row[0]:
+                return books
+            await asyncio.sleep(0.05)
 
 
 async def test_a_check_goes_on_from_the_last_close(connection: Connection, db: Database) -> None:
