@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from safelight.db.embedded import EmbeddedPostgres
+from safelight.db.migrate import migrate
 from tests.durability.deployment import Deployment, Model, Nursery
 from tests.support.postgres import TestDatabases
 from tests.support.server import open_folder
@@ -19,6 +21,16 @@ def nursery() -> Iterator[Nursery]:
     started = Nursery()
     yield started
     started.close()
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[EmbeddedPostgres]:
+    """A server of a file's own, to be stopped, frozen and started again."""
+    with open_folder() as folder:
+        server = EmbeddedPostgres(folder / "server")
+        with server as url:
+            migrate(url)
+            yield server
 
 
 @pytest.fixture

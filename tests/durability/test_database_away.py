@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -20,7 +20,6 @@ from safelight.api.auth import ApiState
 from safelight.api.getimg.routes import DIALECT
 from safelight.db import sessions
 from safelight.db.embedded import EmbeddedPostgres
-from safelight.db.migrate import migrate
 from safelight.domain.generations import GenerationType
 from safelight.domain.request import Request
 from safelight.lifecycle.leases import Leases
@@ -145,15 +144,6 @@ class Site:
             ).fetchone()
         assert row is not None
         return row
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[EmbeddedPostgres]:
-    with open_folder() as folder:
-        server = EmbeddedPostgres(folder / "server")
-        with server as url:
-            migrate(url)
-            yield server
 
 
 @pytest.fixture

@@ -6,17 +6,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import pytest
 
 from safelight.db.embedded import EmbeddedPostgres
-from safelight.db.migrate import migrate
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Deployment, Model, Process
-from tests.support.server import PATIENCE_SECONDS, eventually, open_folder
+from tests.support.server import PATIENCE_SECONDS, eventually
 
 RESTARTS = (signal.SIGINT, signal.SIGQUIT, signal.SIGINT, signal.SIGQUIT)
 SECONDS_BETWEEN = 5
@@ -25,15 +22,6 @@ MODELS = (
     Model("video", "video", ("chaos", {"behaviour": "job", "job_seconds": 1})),
     Model("image", "image", ("chaos", {})),
 )
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[EmbeddedPostgres]:
-    with open_folder() as folder:
-        server = EmbeddedPostgres(folder / "server")
-        with server as url:
-            migrate(url)
-            yield server
 
 
 def restart(database: EmbeddedPostgres, number: int) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from safelight.db.embedded import EmbeddedPostgres
-from safelight.db.migrate import migrate
 from tests.durability.conftest import Deploy
 from tests.durability.deployment import Deployment, Model, standing_still
-from tests.support.server import eventually, open_folder
+from tests.support.server import eventually
 
 MODELS = (
     Model("video", "video", ("chaos", {"behaviour": "job", "job_seconds": 3})),
@@ -24,15 +22,6 @@ MODELS = (
     Model("image", "image", ("chaos", {"behaviour": "job", "job_seconds": 3})),
 )
 IMAGE = {"model": "image", "prompt": "a slope"}
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[EmbeddedPostgres]:
-    with open_folder() as folder:
-        server = EmbeddedPostgres(folder / "server")
-        with server as url:
-            migrate(url)
-            yield server
 
 
 def under_way(site: Deployment, generation_id: str) -> None:
@@ -121,4 +110,4 @@ def test_a_database_that_is_away_costs_nobody_the_work(deploy: Deploy, database:
         assert site.ended(api, generation_id)["status"] == "completed"
         assert site.row(generation_id)["attempts"] == 1, "nobody took it over"
         site.check_one_end(generation_id)
-    assert not any("queued again" in worker.log for worker in workers)
+    assert not any("queued again" in worker.log for worker in workers), [w.log for w in workers]

@@ -61,13 +61,6 @@ async def image(studio: Studio, sender: Principal, **more: Any) -> Claim:
     return claim
 
 
-async def queued_video(studio: Studio, sender: Principal) -> str:
-    """One that waits for a worker, its job on the queue."""
-    request = Request(type=GenerationType.VIDEO, model="clip", prompt="a hill")
-    digest = hashlib.sha256(secrets.token_bytes(8)).digest()
-    return (await submit(studio.parts.submitting, Submission(principal=sender, request=request, body_sha256=digest))).id
-
-
 async def ended(studio: Studio, sender: Principal) -> Claim:
     claim = await image(studio, sender)
     assert await settle.fail(studio.db, claim, GenerationFailed())
@@ -157,7 +150,7 @@ async def test_a_mere_look_is_no_lost_runner(studio: Studio, sender: Principal, 
 
 
 async def test_who_waits_hears_at_once_that_a_video_ended(studio: Studio, sender: Principal) -> None:
-    generation_id = await queued_video(studio, sender)
+    generation_id = await studio.submit_video(sender)
     claim = await run.claim(studio.parts.running, generation_id)
     assert claim
     async with await psycopg.AsyncConnection.connect(studio.db.url, autocommit=True) as listening:
@@ -178,7 +171,7 @@ async def test_what_has_ended_is_nobodys_to_take(studio: Studio, sender: Princip
 
 
 async def test_what_waits_is_not_claimed_by_two(studio: Studio, sender: Principal) -> None:
-    generation_id = await queued_video(studio, sender)
+    generation_id = await studio.submit_video(sender)
     claims = await asyncio.gather(*(run.claim(studio.parts.running, generation_id) for _ in range(8)))
     assert sum(claim is not None for claim in claims) == 1
 
@@ -220,7 +213,7 @@ async def test_it_looks_at_what_is_unknown_when_it_is_time(studio: Studio, sende
 
 
 async def test_it_leaves_alone_what_has_its_job_on_the_queue(studio: Studio, sender: Principal) -> None:
-    one, other = await queued_video(studio, sender), await queued_video(studio, sender)
+    one, other = await studio.submit_video(sender), await studio.submit_video(sender)
     assert not {one, other} & await requeued(studio)
     for change_of_job in ("status = 'doing'", "status = 'todo', task_name = 'sweep'"):
         await studio.rows(f"update procrastinate_jobs set {change_of_job} where args ->> 'generation_id' = %s", one)
@@ -243,7 +236,7 @@ async def test_it_waits_for_nobody(studio: Studio, sender: Principal, other_db: 
 
 async def test_only_what_is_overdue_and_nobodys_is_failed(studio: Studio, sender: Principal) -> None:
     held, silent, early = [await image(studio, sender) for _ in range(3)]
-    waiting = await queued_video(studio, sender)
+    waiting = await studio.submit_video(sender)
     for generation_id in (held.id, silent.id, waiting):
         await change(studio, generation_id, "deadline = now() - interval '1 s'")
     for claim in (silent, early):
@@ -383,7 +376,7 @@ async def test_images_and_videos_have_windows_of_their_own(studio: Studio, sende
 
     await image(studio, sender)
     assert await used() == (1, 0)
-    await queued_video(studio, sender)
+    await studio.submit_video(sender)
     assert await used() == (1, 1)
 
 

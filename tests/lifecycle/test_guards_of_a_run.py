@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
-import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -32,7 +30,7 @@ from safelight.domain.outcomes import (
     Unknown,
 )
 from safelight.domain.ports import Attempt, Backend
-from safelight.domain.request import Order, Request
+from safelight.domain.request import Order
 from safelight.domain.scope import Principal
 from safelight.lifecycle import leases as leases_module
 from safelight.lifecycle import run, turns
@@ -41,7 +39,6 @@ from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import RunServices
-from safelight.lifecycle.submit import Submission, submit
 from safelight.providers.noop import Options, mp4
 from tests.lifecycle.studio import Studio
 from tests.outbound.servers import Server, answer
@@ -115,12 +112,7 @@ class Stage:
 @pytest.fixture
 async def stage(studio: Studio) -> Stage:
     owner = await studio.workspace()
-    request = Request(type=GenerationType.VIDEO, model="clip", prompt="a hill")
-    body_sha256 = hashlib.sha256(secrets.token_bytes(8)).digest()
-    accepted = await submit(
-        studio.parts.submitting, Submission(principal=owner, request=request, body_sha256=body_sha256)
-    )
-    return Stage(studio, owner, accepted.id)
+    return Stage(studio, owner, await studio.submit_video(owner))
 
 
 @pytest.fixture
