@@ -27,17 +27,32 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to serve a model: a connection by name, the backend's own name for the model, and options of its kind."""
+    """One way to serve a model: a connection by name, the backend's own name for the model, and options of its kind.
+
+    ``sizes``: the backend's own word for a resolution and ratio, where pixels do not say it. ``provider_options``: what
+    a request may pass through, by name. ``costs``: nano-dollars that a unit costs us, by resolution; None: any other.
+    """
 
     connection: str
     upstream_model: str
     options: msgspec.Struct
+    sizes: dict[str, dict[str, str]] = {}
+    provider_options: tuple[str, ...] = ()
+    costs: dict[str | None, int] = {}
+
+    def size_word(self, resolution: str, aspect_ratio: str) -> str | None:
+        return self.sizes.get(resolution, {}).get(aspect_ratio)
+
+    def cost_nanos(self, resolution: str) -> int | None:
+        """What a unit at this resolution costs us, if it is stated."""
+        return self.costs.get(resolution, self.costs.get(None))
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A catalog entry. The first value of each list is the default. ``sizes`` maps resolution and ratio to pixels.
 
     ``deadline_seconds``: how long a generation may take; None: as long as the setting of its type says.
+    ``provider_options``: what a request may pass through, as each of the bindings takes it.
     """
 
     id: str
@@ -53,6 +68,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     rates: tuple[Rate, ...]
     bindings: tuple[Binding, ...]
     deadline_seconds: int | None = None
+    supports_seed: bool = False
+    supports_negative_prompt: bool = False
+
+    @property
+    def provider_options(self) -> tuple[str, ...]:
+        first, *others = self.bindings
+        return tuple(name for name in first.provider_options if all(name in each.provider_options for each in others))
 
 
 class Catalog(msgspec.Struct, frozen=True):

@@ -37,12 +37,15 @@ class _RateDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class _BindingDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """``provider`` is an older word for ``connection``."""
+    """``provider`` is an older word for ``connection``. ``cost``: of a unit, or by resolution."""
 
     connection: str | None = None
     provider: str | None = None
     model: str | None = None
     options: dict[str, Any] = {}
+    sizes: dict[str, dict[str, str]] = {}
+    provider_options: list[str] = []
+    cost: str | dict[str, str] | None = None
 
 
 class _ModelDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -58,6 +61,8 @@ class _ModelDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     durations: list[int] = []
     references: dict[ReferenceRole, int] = {}
     supports_sound: bool = False
+    supports_seed: bool = False
+    supports_negative_prompt: bool = False
     deadline_seconds: int | None = None
 
 
@@ -117,6 +122,8 @@ class _EntryReader:
             rates=self.rates(),
             bindings=self.bindings(),
             deadline_seconds=self.deadline_seconds(),
+            supports_seed=entry.supports_seed,
+            supports_negative_prompt=entry.supports_negative_prompt,
         )
 
     def created_at(self) -> datetime:
@@ -190,14 +197,7 @@ class _EntryReader:
         rates = []
         for position, rate in enumerate(self.entry.rates):
             key = f"rates[{position}]"
-            try:
-                price = parse_usd(rate.unit_price)
-            except ValueError as error:
-                raise self.error(f"{key}.unit_price", str(error), "use a decimal string") from None
-            if price % 1000:  # so that a price times thousandths of a second stays whole nano-dollars
-                raise self.error(f"{key}.unit_price", f"{rate.unit_price!r} is too fine", "use at most 6 decimals")
-            if price > _MAX_UNIT_PRICE_NANOS:
-                raise self.error(f"{key}.unit_price", f"{rate.unit_price!r} is too much", "use at most 1000000")
+            price = self.price(f"{key}.unit_price", rate.unit_price)
             if rate.resolution is not None and rate.resolution not in self.entry.resolutions:
                 raise self.error(f"{key}.resolution", f"{rate.resolution!r} is not listed", "use a listed one")
             if rate.sound != "not_applicable" and not self.entry.supports_sound:
@@ -233,4 +233,46 @@ class _EntryReader:
             connection=connection.name,
             upstream_model=entry.model or self.entry.id,
             options=self.connections.options(connection, entry.options, f"{self.where}.{key}.options"),
+            sizes=self.size_words(f"{key}.sizes", entry.sizes),
+            provider_options=self.passed_on(f"{key}.provider_options", entry.provider_options),
+            costs=self.costs(f"{key}.cost", entry.cost),
         )
+
+    def size_words(self, key: str, sizes: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        for resolution, words in sizes.items():
+            self.check_listed(f'{key}."{resolution}"', resolution, self.entry.resolutions)
+            for ratio, word in words.items():
+                self.check_listed(f'{key}."{resolution}"."{ratio}"', ratio, self.entry.aspect_ratios)
+                if not word.strip():
+                    raise self.error(f'{key}."{resolution}"."{ratio}"', "it is empty", "give the backend's own word")
+        return sizes
+
+    def check_listed(self, key: str, value: str, listed: list[str]) -> None:
+        if value not in listed:
+            raise self.error(key, f"{value!r} is not listed", f"use one of: {', '.join(listed)}")
+
+    def passed_on(self, key: str, names: list[str]) -> tuple[str, ...]:
+        if len(set(names)) != len(names) or not all(names):
+            raise self.error(key, "it repeats a name, or one is empty", "list each name once")
+        return tuple(names)
+
+    def costs(self, key: str, cost: str | dict[str, str] | None) -> dict[str | None, int]:
+        if cost is None:
+            return {}
+        if isinstance(cost, str):
+            return {None: self.price(key, cost)}
+        for resolution in cost:
+            self.check_listed(f'{key}."{resolution}"', resolution, self.entry.resolutions)
+        return {resolution: self.price(f'{key}."{resolution}"', price) for resolution, price in cost.items()}
+
+    def price(self, key: str, text: str) -> int:
+        """Nano-dollars of a unit."""
+        try:
+            price = parse_usd(text)
+        except ValueError as error:
+            raise self.error(key, str(error), "use a decimal string") from None
+        if price % 1000:  # so that a price times thousandths of a second stays whole nano-dollars
+            raise self.error(key, f"{text!r} is too fine", "use at most 6 decimals")
+        if price > _MAX_UNIT_PRICE_NANOS:
+            raise self.error(key, f"{text!r} is too much", "use at most 1000000")
+        return price

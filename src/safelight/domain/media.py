@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Literal
 
 import msgspec
@@ -64,3 +65,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     role: ReferenceRole
     mime_type: MimeType
     data: bytes
+
+    def data_url(self) -> str:
+        """The image itself as an address (RFC 2397)."""
+        return f"data:{self.mime_type};base64,{base64.b64encode(self.data).decode()}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -10,34 +11,53 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from safelight.domain.catalog import Binding, Model
 from safelight.domain.connections import DEFAULT_POLLS_PER_SECOND, ConnectionSettings, NoOptions, Secret
+from safelight.domain.generations import GenerationType
 from safelight.domain.media import Reference
-from safelight.domain.outcomes import Handle, PollOutcome, SubmitOutcome
+from safelight.domain.outcomes import Cancellation, Finding, FindOutcome, Handle, PollOutcome, SubmitOutcome
 from safelight.domain.request import Order
 
 Options = TypeVar("Options", bound=msgspec.Struct)
 
 
-class Attempt(msgspec.Struct, Generic[Options], frozen=True, kw_only=True):
-    """One submission of an order to a backend.
+class Job(msgspec.Struct, Generic[Options], frozen=True, kw_only=True):
+    """All that a call about one order may know, the same after a restart: it is rebuilt from the row.
 
-    ``id`` is what the backend may know it by: an order that is given again, as it came to nothing, has another.
-    ``upstream_model`` and ``options`` come from the catalog's binding; the options are of the kind's own type.
-    ``workdir`` is an empty folder that lives as long as the attempt. ``progress`` may be called with 0 to 1 at any
-    pace, from the event loop's thread.
+    ``id`` is what the backend may know the order by: one that is given again, as it came to nothing, has another. The
+    generation's own is ``generation_id``. ``upstream_model``, ``options`` and ``size_word`` (the backend's own word for
+    the size that is asked for, where the catalog has one) are the binding's. ``submitted_at``: when the order was about
+    to be given. ``workdir`` is an empty folder that lives as long as the run. ``progress`` may be called with 0 to 1 at
+    any pace, from the event loop's thread. ``reference_url`` makes a link to a reference image by its index, good for
+    an hour, for a backend that can reach this service. ``callback_url``: where it may tell that something happened (see
+    ``Hintable``).
     """
 
-    id: str = ""
+    id: str
+    generation_id: str
+    type: GenerationType
     upstream_model: str
     options: Options
+    submitted_at: datetime
     workdir: Path
     progress: Callable[[float], None]
+    reference_url: Callable[[int], str]
+    size_word: str | None = None
+    callback_url: str
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key for a backend that takes one order by it once: a UUID that is always the same for this order."""
+        return str(uuid.uuid5(_IDEMPOTENCY, self.id))
+
+
+_IDEMPOTENCY = uuid.UUID("0f9f2e1c-5a63-4d3f-9d0a-3c6f0c5a7d11")
 
 
 class Provider(Protocol):
-    """A backend that makes media. ``submit`` is called at most once for an attempt whose intent is on record."""
+    """A backend that makes media. ``submit`` is called at most once for an order whose intent is on record."""
 
-    async def submit(self, order: Order, attempt: Attempt[Any]) -> SubmitOutcome: ...
+    async def submit(self, order: Order, job: Job[Any]) -> SubmitOutcome: ...
 
     async def close(self) -> None: ...
 
@@ -46,7 +66,14 @@ class Provider(Protocol):
 class Pollable(Protocol):
     """A backend whose jobs outlive the call that started them."""
 
-    async def poll(self, handle: Handle) -> PollOutcome: ...
+    async def poll(self, handle: Handle, job: Job[Any]) -> PollOutcome: ...
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A job that is asked about, and the handle that its backend gave."""
+
+    handle: Handle
+    job: Job[Any]
 
 
 @runtime_checkable
@@ -55,24 +82,59 @@ class BatchPollable(Protocol):
 
     poll_batch: int
 
-    async def poll_many(self, handles: Sequence[Handle]) -> Sequence[PollOutcome]: ...
+    async def poll_many(self, asked: Sequence[Asked]) -> Sequence[PollOutcome]: ...
 
 
 @runtime_checkable
 class Cancelable(Protocol):
-    """A backend that can be asked to stop a job. True: it certainly stopped and made nothing."""
+    """A backend that can be asked to stop a job."""
 
-    async def cancel(self, handle: Handle) -> bool: ...
+    async def cancel(self, handle: Handle, job: Job[Any]) -> Cancellation: ...
 
 
 @runtime_checkable
 class Findable(Protocol):
-    """A backend that finds a job by our own id of it, ``Attempt.id``.
+    """A backend that finds a job by our own id of it, ``Job.id``, or by what else a job tells."""
 
-    None: it certainly never took the job. Unknown: it cannot tell now; ask again later.
+    async def find(self, job: Job[Any]) -> FindOutcome: ...
+
+
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that a backend made to a ``callback_url``. ``job_id`` is that of the address.
+
+    Names of ``headers`` are in lower case.
     """
 
-    async def find(self, attempt_id: str) -> SubmitOutcome | None: ...
+    job_id: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@runtime_checkable
+class Hintable(Protocol):
+    """A backend that tells that something happened to a job.
+
+    Its word is never taken for it: it only makes the next question come sooner, if ``hint`` finds that it is one.
+    """
+
+    def hint(self, callback: Callback) -> bool: ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A backend that can be looked at: whether it is there, takes our key, has the model and makes its sizes.
+
+    Nothing is ordered, and nothing is paid. Every trouble is a finding, none is raised.
+    """
+
+    async def check(self, model: Model, binding: Binding) -> Sequence[Finding]: ...
+
+
+@runtime_checkable
+class Sizeless(Protocol):
+    """A backend that makes one size whatever is ordered, so that another size than that is nothing to tell."""
+
+    is_sizeless: bool
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,9 +11,10 @@ from safelight.domain.catalog import Model
 from safelight.domain.errors import InvalidParameter, ParameterMissing
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, MimeType, Reference, ReferenceRole
-from safelight.domain.text import is_blank, quoted
+from safelight.domain.text import cut, is_blank, quoted
 
 MAX_PROMPT_CHARACTERS = 4096
+MAX_PROVIDER_OPTIONS_BYTES = 16 * 1024
 
 T = TypeVar("T", str, int)
 
@@ -36,6 +37,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     output_format: ImageFormat | None = None
     duration: int | None = None
     sound: bool | None = None
+    seed: int | None = None
+    negative_prompt: str | None = None
+    provider_options: dict[str, Any] | None = None
     images: tuple[ImageInput, ...] = ()
     retention_seconds: int | None = None
     store: bool = True
@@ -50,8 +54,11 @@ class StoredReference(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
-class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with its defaults filled in, as it is kept with the generation. ``width`` and ``height`` are pixels."""
+class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request with its defaults filled in, as it is kept with the generation. ``width`` and ``height`` are pixels.
+
+    ``seed`` and ``negative_prompt`` are None where none was given; ``provider_options`` go to the backend as they came.
+    """
 
     prompt: str
     aspect_ratio: str
@@ -61,6 +68,9 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     output_format: ImageFormat | None = None
     duration_seconds: int | None = None
     sound: bool | None = None
+    seed: int | None = None
+    negative_prompt: str | None = None
+    provider_options: dict[str, Any] = {}
     references: tuple[StoredReference, ...] = ()
 
 
@@ -97,6 +107,9 @@ def resolve(request: Request, model: Model) -> Spec:
         output_format=(request.output_format or "jpeg") if is_image else None,
         duration_seconds=None if is_image else _choose("duration", request.duration, model.durations),
         sound=None if is_image else _sound(request, model),
+        seed=_seed(request, model),
+        negative_prompt=_negative_prompt(request, model),
+        provider_options=_provider_options(request, model),
     )
 
 
@@ -128,6 +141,53 @@ def _sound(request: Request, model: Model) -> bool | None:
     if request.sound:
         raise InvalidParameter(f"{model.id} makes no sound. Leave sound out, or set it to false.", param="sound")
     return None
+
+
+def _seed(request: Request, model: Model) -> int | None:
+    if request.seed is None or model.supports_seed:
+        return request.seed
+    raise InvalidParameter(f"{model.id} takes no seed. Leave it out.", param="seed")
+
+
+def _negative_prompt(request: Request, model: Model) -> str | None:
+    negative = request.negative_prompt
+    if negative is None or is_blank(negative):
+        return None
+    if not model.supports_negative_prompt:
+        raise InvalidParameter(
+            f"{model.id} takes no negative prompt. Leave it out, or say in the prompt what to avoid.",
+            param="negative_prompt",
+        )
+    if len(negative) > MAX_PROMPT_CHARACTERS or "\0" in negative:
+        raise InvalidParameter(
+            f"negative_prompt has up to {MAX_PROMPT_CHARACTERS} characters, and no NUL.", param="negative_prompt"
+        )
+    return negative
+
+
+def _provider_options(request: Request, model: Model) -> dict[str, Any]:
+    given = request.provider_options or {}
+    for name in given:
+        if name not in model.provider_options:
+            known = ", ".join(model.provider_options) or "none"
+            raise InvalidParameter(
+                f"{model.id} does not pass {quoted(name)} on. It passes: {known}.",
+                param=f"provider_options.{cut(name)}",
+            )
+    if _has_nul(given):
+        raise InvalidParameter("provider_options have a NUL character. Remove it.", param="provider_options")
+    if len(msgspec.json.encode(given)) > MAX_PROVIDER_OPTIONS_BYTES:
+        raise InvalidParameter(
+            f"provider_options are over {MAX_PROVIDER_OPTIONS_BYTES} bytes as JSON. Send less.",
+            param="provider_options",
+        )
+    return given
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_nul, (*value, *value.values())))
+    return "\0" in value if isinstance(value, str) else isinstance(value, list) and any(map(_has_nul, value))
 
 
 def _check_images(request: Request, model: Model) -> None:

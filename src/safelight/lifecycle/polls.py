@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from typing import Any
 
 import msgspec
 
-from safelight.domain.outcomes import Handle, PollOutcome, SubmitOutcome
-from safelight.domain.ports import Backend, BatchPollable, Findable, Pollable
+from safelight.domain.outcomes import FindOutcome, PollOutcome
+from safelight.domain.ports import Asked, Backend, BatchPollable, Findable, Job, Pollable
 
 _CALL_SECONDS = 60.0
 _LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.2, 60.0
@@ -26,24 +27,24 @@ class Polls:
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
 
-    async def poll(self, backend: Backend, workspace_id: int, handle: Handle) -> PollOutcome:
+    async def poll(self, backend: Backend, workspace_id: int, asked: Asked) -> PollOutcome:
         """Ask a ``Pollable`` backend about a job, once it is that workspace's turn."""
         provider = backend.provider
         if isinstance(provider, BatchPollable):
-            answer = await self._line(backend).stand(workspace_id, handle)
+            answer = await self._line(backend).stand(workspace_id, asked)
             assert answer is not None
             return answer
         assert isinstance(provider, Pollable)
         await self._line(backend).stand(workspace_id)
         async with asyncio.timeout(_CALL_SECONDS):
-            return await provider.poll(handle)
+            return await provider.poll(asked.handle, asked.job)
 
-    async def find(self, backend: Backend, workspace_id: int, attempt_id: str) -> SubmitOutcome | None:
+    async def find(self, backend: Backend, workspace_id: int, job: Job[Any]) -> FindOutcome:
         """Ask a ``Findable`` backend whether it has a job, likewise."""
         assert isinstance(backend.provider, Findable)
         await self._line(backend).stand(workspace_id)
         async with asyncio.timeout(_CALL_SECONDS):
-            return await backend.provider.find(attempt_id)
+            return await backend.provider.find(job)
 
     def _line(self, backend: Backend) -> _Line:
         if backend.connection not in self._lines:
@@ -63,9 +64,9 @@ def pause_seconds(asked_for: float | None, count: int) -> float:
 
 
 class _Waiting(msgspec.Struct):
-    """One that stands in line: with a handle it waits for what comes of its job, without one for its turn alone."""
+    """One that stands in line: with a job it waits for what comes of that, without one for its turn alone."""
 
-    handle: Handle | None
+    asked: Asked | None
     answer: asyncio.Future[PollOutcome | None]
 
 
@@ -82,8 +83,8 @@ class _Line:
         self._moving: asyncio.Task[None] | None = None
         self._asking: set[asyncio.Task[None]] = set()
 
-    async def stand(self, workspace_id: int, handle: Handle | None = None) -> PollOutcome | None:
-        waiting = _Waiting(handle, asyncio.get_running_loop().create_future())
+    async def stand(self, workspace_id: int, asked: Asked | None = None) -> PollOutcome | None:
+        waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(workspace_id, deque()).append(waiting)
         if self._moving is None or self._moving.done():
             self._moving = asyncio.create_task(self._move(), name="polls")
@@ -97,7 +98,7 @@ class _Line:
             if not (called := self._call()):
                 continue
             self._open_again_at = loop.time() + self._pause_seconds
-            if called[0].handle is None:
+            if called[0].asked is None:
                 called[0].answer.set_result(None)
             else:
                 asking = asyncio.create_task(self._ask(called), name="poll")
@@ -109,7 +110,7 @@ class _Line:
         called: list[_Waiting] = []
         while self._waiting and len(called) < self._at_once:
             workspace_id, line = next(iter(self._waiting.items()))
-            if called and line[0].handle is None:
+            if called and line[0].asked is None:
                 break
             del self._waiting[workspace_id]
             waiting = line.popleft()
@@ -118,16 +119,16 @@ class _Line:
             if waiting.answer.done():  # who waited has left
                 continue
             called.append(waiting)
-            if waiting.handle is None:
+            if waiting.asked is None:
                 break
         return called
 
     async def _ask(self, called: list[_Waiting]) -> None:
         assert self._provider is not None
-        handles = [waiting.handle for waiting in called if waiting.handle is not None]
+        asked = [waiting.asked for waiting in called if waiting.asked is not None]
         try:
             async with asyncio.timeout(_CALL_SECONDS):
-                outcomes = await self._provider.poll_many(handles)
+                outcomes = await self._provider.poll_many(asked)
             answers = list(zip(called, outcomes, strict=True))
         except Exception as error:
             for waiting in called:

@@ -50,7 +50,7 @@ def target_on_record(backends: Backends, claim: Claim, bindings: Sequence[Bindin
             backend = backends.open(intent.connection)
             options = msgspec.convert(intent.options, backend.options)
             binding = Binding(connection=intent.connection, upstream_model=intent.upstream_model, options=options)
-            return Target(binding, backend)
+            return Target(_of_today(binding, bindings), backend)
         if claim.binding_place < len(bindings):
             binding = bindings[claim.binding_place]
             return Target(binding, backends.open(binding.connection))
@@ -59,3 +59,16 @@ def target_on_record(backends: Backends, claim: Claim, bindings: Sequence[Bindin
     except msgspec.ValidationError as error:
         return Absent(f"the options on record are not options of connection {intent and intent.connection}: {error}")
     return Absent("nothing tells which backend was asked")
+
+
+def _of_today(binding: Binding, bindings: Sequence[Binding]) -> Binding:
+    """The binding as the catalog has it now, with its sizes and costs, if it is still there."""
+
+    def is_same(other: Binding) -> bool:
+        return (other.connection, other.upstream_model, other.options) == (
+            binding.connection,
+            binding.upstream_model,
+            binding.options,
+        )
+
+    return next(filter(is_same, bindings), binding)

@@ -24,11 +24,18 @@ from yarl import URL
 import safelight
 from safelight.domain.headers import coding_in
 from safelight.outbound.policy import OutboundPolicy, literal
-from safelight.outbound.resolver import CheckedResolver, Lookup, OutboundRefused, SystemLookup, approved
+from safelight.outbound.resolver import CheckedResolver, Lookup, OutboundRefused, Reason, SystemLookup, approved
 from safelight.outbound.urls import AddressRefused, Target, UrlRefused, parse_reachable, parse_redirect
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
+_CONNECT_SECONDS = 15.0
+
+Body = bytes | aiohttp.FormData | None
+NEVER_SENT: frozenset[Reason] = frozenset({"bad_url", "denied_address", "unresolved", "unreachable", "tls"})
+"""Reasons for which a request certainly never went out."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -81,7 +88,8 @@ class GuardedClient:
     """Makes requests within ``policy``. Every method raises ``OutboundRefused`` and nothing else of its own.
 
     ``lookup`` resolves names (default: the system's), ``ssl_context`` verifies servers (default: the system's
-    authorities, and no way to turn it off here). Belongs to one event loop.
+    authorities, and no way to turn it off here). A connection is kept for the next request for ``keep_alive_seconds``.
+    Belongs to one event loop.
     """
 
     def __init__(
@@ -92,6 +100,7 @@ class GuardedClient:
         ssl_context: ssl.SSLContext | None = None,
         max_connections: int = 64,
         max_connections_per_host: int = 8,
+        keep_alive_seconds: float = 0,
     ) -> None:
         self._policy = policy
         self._system_lookup: SystemLookup | None = None
@@ -102,6 +111,7 @@ class GuardedClient:
         self._ssl_context = ssl_context or ssl.create_default_context()
         self._max_connections = max_connections
         self._max_connections_per_host = max_connections_per_host
+        self._keep_alive_seconds = keep_alive_seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def get(
@@ -136,6 +146,23 @@ class GuardedClient:
         async with self._exchange("POST", url, body, headers, max_bytes, deadline_seconds, 0) as answer:
             return Answer(answer.status, answer.headers, await answer.read_start())
 
+    async def send(
+        self,
+        method: Method,
+        url: str,
+        body: Body = None,
+        *,
+        headers: Mapping[str, str],
+        deadline_seconds: float,
+        max_bytes: int,
+    ) -> Answer:
+        """The answer to any request, held in memory. Follows no redirect.
+
+        A refusal for one of ``NEVER_SENT`` tells that the request never went out; after any other it may have.
+        """
+        async with self._exchange(method, url, body, headers, max_bytes, deadline_seconds, 0) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
     @contextlib.asynccontextmanager
     async def stream(
         self,
@@ -168,9 +195,9 @@ class GuardedClient:
     @contextlib.asynccontextmanager
     async def _exchange(
         self,
-        method: Literal["GET", "POST"],
+        method: Method,
         url: str,
-        body: bytes | None,
+        body: Body,
         headers: Mapping[str, str],
         max_bytes: int,
         deadline_seconds: float,
@@ -194,6 +221,8 @@ class GuardedClient:
         except OutboundRefused as refused:
             refused.target = refused.target or target.loggable
             raise
+        except aiohttp.ConnectionTimeoutError as error:
+            raise OutboundRefused("unreachable", f"not within {_CONNECT_SECONDS} s", target=target.loggable) from error
         except TimeoutError as error:
             if not deadline.expired():
                 raise
@@ -203,7 +232,7 @@ class GuardedClient:
 
     @contextlib.asynccontextmanager
     async def _request(
-        self, method: str, target: Target, body: bytes | None, headers: Mapping[str, str]
+        self, method: str, target: Target, body: Body, headers: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = URL(target.url, encoded=True)
         if (url.raw_host, url.port, url.scheme) != (target.host, target.port, target.scheme):
@@ -243,7 +272,8 @@ class GuardedClient:
                 ssl=self._ssl_context,
                 limit=self._max_connections,
                 limit_per_host=self._max_connections_per_host,
-                force_close=True,
+                force_close=not self._keep_alive_seconds,
+                keepalive_timeout=self._keep_alive_seconds or None,
                 socket_factory=_socket_to_approved,
             )
             self._session = aiohttp.ClientSession(
@@ -251,7 +281,7 @@ class GuardedClient:
                 trust_env=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(),
+                timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS),
             )
         return self._session
 
@@ -274,10 +304,8 @@ def _translated(error: Exception, target: Target) -> OutboundRefused:
     query = target.path.partition("?")[2]
     detail = f"{type(error).__name__}: {said.replace(query, '') if query else said}"[:300]
     where = target.loggable
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+    if isinstance(error, aiohttp.ClientSSLError):
         return OutboundRefused("tls", detail, target=where)
     if isinstance(error, aiohttp.ClientConnectorError):
         return OutboundRefused("unreachable", detail, target=where)
-    if isinstance(error, aiohttp.ClientError):
-        return OutboundRefused("broken_answer", detail, target=where)
-    return OutboundRefused("unreachable", detail, target=where)
+    return OutboundRefused("broken_answer", detail, target=where)

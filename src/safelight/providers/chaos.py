@@ -33,18 +33,23 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import (
     Accepted,
     Answer,
+    Cancellation,
+    CannotTell,
     Completed,
     Failed,
     FailureClass,
+    FindOutcome,
+    Found,
     Handle,
     InlineBytes,
+    NeverTaken,
     Pending,
     PollOutcome,
     Produced,
     SubmitOutcome,
     Unknown,
 )
-from safelight.domain.ports import Attempt, Host, Provider, ProviderKind
+from safelight.domain.ports import Asked, Host, Job, Provider, ProviderKind
 from safelight.domain.request import Order
 from safelight.node.killpoints import killpoint
 from safelight.providers._bad_downloads import HTML, DownloadServer
@@ -248,6 +253,8 @@ def generation_of(attempt_id: str) -> str:
 class BlindChaosProvider:
     """Takes jobs and can be asked about one only by the handle that it gave."""
 
+    is_sizeless = True
+
     def __init__(self, folder: Path, key: str = CANARY, poll_batch: int = 1) -> None:
         self.secrets = (key,)
         self.poll_batch = poll_batch
@@ -255,13 +262,13 @@ class BlindChaosProvider:
         self._downloads = DownloadServer()
         self._nagging: set[asyncio.Task[None]] = set()
 
-    async def submit(self, order: Order, attempt: Attempt[Options]) -> SubmitOutcome:
-        options = attempt.options
+    async def submit(self, order: Order, job: Job[Options]) -> SubmitOutcome:
+        options = job.options
         behaviour = _drawn(order, options)
         await asyncio.to_thread(self._memory.note, order.id, "calls")
         if behaviour in _TAKES_NOTHING and (declined := self._decline(behaviour, order, options)):
             return declined
-        job = _Job(
+        taken = _Job(
             generation_id=order.id,
             type=order.type,
             seconds=order.spec.duration_seconds or 1,
@@ -271,12 +278,12 @@ class BlindChaosProvider:
             poll_seconds=options.poll_seconds,
             cancels=options.cancels,
             taken_at=time.time(),
-            attempt_id=attempt.id or order.id,
+            attempt_id=job.id,
             retry_after_seconds=options.retry_after_seconds,
             fails_as=options.fails_as,
             times=options.times,
         )
-        job = await asyncio.to_thread(self._memory.take, job)
+        taken = await asyncio.to_thread(self._memory.take, taken)
         if options.loses_answer:
             return Unknown("the connection broke")
         match behaviour:
@@ -286,27 +293,27 @@ class BlindChaosProvider:
             case Behaviour.LOST_ANSWER:
                 return Unknown("the connection broke")
             case Behaviour.JOB | Behaviour.FAILS_LATER:
-                return Accepted(_handle(job))
+                return Accepted(_handle(taken))
             case Behaviour.LATE_CALLBACK:
-                self._nag(attempt)
-        return Accepted(_handle(job)) if options.polled else await self._result(job)
+                self._nag(job)
+        return Accepted(_handle(taken)) if options.polled else await self._result(taken)
 
-    async def poll(self, handle: Handle) -> PollOutcome:
-        job = await asyncio.to_thread(self._memory.job, handle["id"], handle.get("job"))
-        if job is None:
+    async def poll(self, handle: Handle, job: Job[Options]) -> PollOutcome:
+        taken = await asyncio.to_thread(self._memory.job, handle["id"], handle.get("job"))
+        if taken is None:
             return Failed(FailureClass.PERMANENT, "there is no such job")
-        elapsed = time.time() - job.taken_at
-        if elapsed < job.job_seconds and not self._memory.is_ended(job):
-            return Pending(elapsed / job.job_seconds, min(job.poll_seconds, job.job_seconds - elapsed + 0.01))
-        if await asyncio.to_thread(self._memory.end, job, "over") == "canceled":
+        elapsed = time.time() - taken.taken_at
+        if elapsed < taken.job_seconds and not self._memory.is_ended(taken):
+            return Pending(elapsed / taken.job_seconds, min(taken.poll_seconds, taken.job_seconds - elapsed + 0.01))
+        if await asyncio.to_thread(self._memory.end, taken, "over") == "canceled":
             return Failed(FailureClass.CANCELED, "it was canceled")
-        if job.behaviour is Behaviour.FAILS_LATER:
+        if taken.behaviour is Behaviour.FAILS_LATER:
             answer = Answer(code="worker_lost", words=f"worker lost, key {self.secrets[0]}")
-            return Failed(job.fails_as, "", job.retry_after_seconds, answer)
-        return await self._result(job)
+            return Failed(taken.fails_as, "", taken.retry_after_seconds, answer)
+        return await self._result(taken)
 
-    async def poll_many(self, handles: Sequence[Handle]) -> list[PollOutcome]:
-        return [await self.poll(handle) for handle in handles]
+    async def poll_many(self, asked: Sequence[Asked]) -> list[PollOutcome]:
+        return [await self.poll(each.handle, each.job) for each in asked]
 
     async def close(self) -> None:
         for task in self._nagging:
@@ -368,12 +375,12 @@ class BlindChaosProvider:
                 produced = await self._downloads.file(job.generation_id, job.behaviour, job.times, file)
         return Completed((produced,))
 
-    def _nag(self, attempt: Attempt[Options]) -> None:
+    def _nag(self, job: Job[Options]) -> None:
         """Go on telling of progress, whatever has become of the job."""
 
         async def tell() -> None:
             for count in range(100):
-                attempt.progress((count % 10) / 10)
+                job.progress((count % 10) / 10)
                 await asyncio.sleep(0.05)
 
         task = asyncio.create_task(tell())
@@ -384,21 +391,23 @@ class BlindChaosProvider:
 class ChaosProvider(BlindChaosProvider):
     """The same, and it finds a job by our own id, and stops one, as the job's options say."""
 
-    async def find(self, attempt_id: str) -> SubmitOutcome | None:
-        generation_id = generation_of(attempt_id)
+    async def find(self, job: Job[Options]) -> FindOutcome:
+        generation_id = generation_of(job.id)
         await asyncio.to_thread(self._memory.note, generation_id, "asked")
-        job = await asyncio.to_thread(self._memory.find, attempt_id)
-        if job is None:
-            return None
-        if job.finds == "no" or (job.finds == "later" and self._memory.asked(generation_id) < 3):
-            return Unknown("it cannot tell now")
-        return Accepted(_handle(job))
+        taken = await asyncio.to_thread(self._memory.find, job.id)
+        if taken is None:
+            return NeverTaken()
+        if taken.finds == "no" or (taken.finds == "later" and self._memory.asked(generation_id) < 3):
+            return CannotTell("it cannot tell now")
+        return Found(Accepted(_handle(taken)))
 
-    async def cancel(self, handle: Handle) -> bool:
-        job = await asyncio.to_thread(self._memory.job, handle["id"], handle.get("job"))
-        if job is None or not job.cancels or time.time() - job.taken_at > job.job_seconds:
-            return False
-        return await asyncio.to_thread(self._memory.end, job, "canceled") == "canceled"
+    async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
+        taken = await asyncio.to_thread(self._memory.job, handle["id"], handle.get("job"))
+        if taken is None or not taken.cancels or time.time() - taken.taken_at > taken.job_seconds:
+            return Cancellation.TOO_LATE
+        if await asyncio.to_thread(self._memory.end, taken, "canceled") != "canceled":
+            return Cancellation.TOO_LATE
+        return Cancellation.FREE
 
 
 def _handle(job: _Job) -> Handle:

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Completed, Failed, FailureClass, InlineBytes, SubmitOutcome
-from safelight.domain.ports import Attempt, ProviderKind
+from safelight.domain.ports import Job, ProviderKind
 from safelight.domain.request import Order
 
 
@@ -36,9 +36,10 @@ class NoopProvider:
 
     repeatable = True
     is_algorithmic = True
+    is_sizeless = True
 
-    async def submit(self, order: Order, attempt: Attempt[Options]) -> SubmitOutcome:
-        options = attempt.options
+    async def submit(self, order: Order, job: Job[Options]) -> SubmitOutcome:
+        options = job.options
         if options.delay_seconds:
             await asyncio.sleep(options.delay_seconds)
         if options.fails_with is not None:

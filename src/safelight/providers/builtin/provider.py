@@ -21,8 +21,8 @@ from msgspec import Meta
 
 from safelight.domain.connections import ConnectionSettings
 from safelight.domain.generations import GenerationType
-from safelight.domain.outcomes import Completed, Failed, FailureClass, LocalFile, SubmitOutcome
-from safelight.domain.ports import Attempt, Host, ProviderKind
+from safelight.domain.outcomes import Answer, Completed, Failed, FailureClass, LocalFile, SubmitOutcome
+from safelight.domain.ports import Job, Host, ProviderKind
 from safelight.domain.request import Order
 from safelight.providers.builtin.spec import ImageSpec, ReferenceImage, VideoSpec
 
@@ -34,7 +34,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of a binding. ``seed``: another whole number, other pictures."""
+    """Options of a binding. ``seed``: the one that is used where a request names none."""
 
     seed: int = 0
 
@@ -57,23 +57,24 @@ class BuiltinProvider:
         self._busy = 0
         self._idle_timer: asyncio.TimerHandle | None = None
 
-    async def submit(self, order: Order, attempt: Attempt[Options]) -> SubmitOutcome:
+    async def submit(self, order: Order, job: Job[Options]) -> SubmitOutcome:
         """Render the order into the work folder."""
-        path = attempt.workdir / "rendered"
+        path = job.workdir / "rendered"
+        seed = job.options.seed if order.spec.seed is None else order.spec.seed
         try:
             with self._in_use():
-                await self._render(order, attempt, path)
+                await self._render(order, job, seed, path)
         except BrokenProcessPool:
             self._drop_pool()
             return Failed(FailureClass.TRANSIENT, "a renderer process died")
         except ValueError as error:
             return Failed(FailureClass.BAD_INPUT, str(error))
-        return Completed((LocalFile(path),))
+        return Completed((LocalFile(path),), Answer(seed=seed))
 
     async def close(self) -> None:
         self._drop_pool()
 
-    async def _render(self, order: Order, attempt: Attempt[Options], path: Path) -> None:
+    async def _render(self, order: Order, job: Job[Options], seed: int, path: Path) -> None:
         loop = asyncio.get_running_loop()
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
@@ -82,16 +83,16 @@ class BuiltinProvider:
                 initializer=_prepare_process,
                 initargs=(os.getpid(),),
             )
-        progress_path = attempt.workdir / "progress"
-        job = loop.run_in_executor(self._pool, _render, order, attempt.options.seed, path, progress_path)
+        progress_path = job.workdir / "progress"
+        rendering = loop.run_in_executor(self._pool, _render, order, seed, path, progress_path)
         async with contextlib.AsyncExitStack() as stack:
             if order.type is GenerationType.VIDEO:
-                watch = asyncio.create_task(_watch(progress_path, attempt.progress))
+                watch = asyncio.create_task(_watch(progress_path, job.progress))
                 stack.callback(watch.cancel)
             try:
-                await job
+                await rendering
             except asyncio.CancelledError:
-                if not job.cancel():
+                if not rendering.cancel():
                     self._drop_pool(kill=True)  # a process that renders cannot be asked to stop
                 raise
 

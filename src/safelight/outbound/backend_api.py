@@ -1,0 +1,187 @@
+"""Requests to a backend's HTTP API: as the connection says, with its key, and with what is certain of each told apart.
+
+Whether a request that got no answer ever went out decides whether an order may be given again, so it is a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import aiohttp
+import msgspec
+
+from safelight.domain.connections import HttpConnectionSettings
+from safelight.domain.errors import ConfigurationError
+from safelight.domain.headers import retry_after_seconds
+from safelight.domain.outcomes import Answer, Failed, FailureClass, RemoteFile, Unknown
+from safelight.outbound.client import NEVER_SENT, Body, GuardedClient, Method
+from safelight.outbound.policy import OutboundPolicy
+from safelight.outbound.resolver import OutboundRefused
+
+DEADLINE_SECONDS = 60.0
+MAX_BYTES = 192 * 1024 * 1024
+"""Room for an image of 128 MiB as base64."""
+
+_KEEP_ALIVE_SECONDS = 3.0
+"""Less than servers keep a silent connection (5 s is common), so that an order meets none that is being closed."""
+_MAX_CONNECTIONS = 512
+_REQUEST_IDS = ("x-request-id", "request-id", "x-fal-request-id", "cf-ray")
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer, of any status. Names of ``headers`` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def content_type(self) -> str:
+        """The media type alone, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return None
+
+    def retry_after_seconds(self) -> float | None:
+        """What it asks to be left alone for (``retry-after-ms`` and ``Retry-After``), if it does."""
+        milliseconds = self.headers.get("retry-after-ms", "")
+        if milliseconds.isascii() and milliseconds.isdecimal():
+            return int(milliseconds[:12]) / 1000
+        return retry_after_seconds(self.headers.get("retry-after"), datetime.now(UTC)) or None
+
+    def answer(self, *, code: str | None = None, words: str | None = None) -> Answer:
+        """What was said, for the operator; the body's own text where no ``words`` are given and it is an error."""
+        if words is None and not self.is_ok:
+            words = self.body[:4096].decode("utf-8", "replace")
+        request_id = next((self.headers[name] for name in _REQUEST_IDS if name in self.headers), None)
+        return Answer(status=self.status, code=code, request_id=request_id, words=words)
+
+
+class NotSent(msgspec.Struct, frozen=True):
+    """The request certainly never went out."""
+
+    detail: str
+
+    def failed(self) -> Failed:
+        return Failed(FailureClass.TRANSIENT, self.detail)
+
+
+class NoReply(msgspec.Struct, frozen=True):
+    """The request may have gone out, and no whole answer came."""
+
+    detail: str
+
+    def unknown(self) -> Unknown:
+        return Unknown(self.detail)
+
+
+Exchange = Reply | NotSent | NoReply
+
+
+class BackendApi:
+    """The API behind a connection's ``base_url``. Belongs to one event loop.
+
+    ``headers`` carry the key: they go to the origin of ``base_url`` and to no other. Raises ``ConfigurationError``.
+    """
+
+    def __init__(self, settings: HttpConnectionSettings, headers: Mapping[str, str]) -> None:
+        for name, value in headers.items():
+            if not value.isascii() or not value.isprintable():
+                raise ConfigurationError(f"the key makes no {name} header; it has a line break or a foreign character.")
+        self.base_url = settings.base_url.rstrip("/")
+        parts = urlsplit(self.base_url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        self.allow = (f"{host}:{port}", *settings.allow)
+        """Its own address, which the operator wrote, and what else the connection may reach."""
+        self._headers = dict(headers)
+        self._origin = _origin(self.base_url)
+        policy = OutboundPolicy.parse(self.allow, setting="allow")
+        self._client = GuardedClient(
+            policy,
+            max_connections=_MAX_CONNECTIONS,
+            max_connections_per_host=_MAX_CONNECTIONS,
+            keep_alive_seconds=_KEEP_ALIVE_SECONDS,
+        )
+
+    def url(self, path: str) -> str:
+        """The address of a path behind ``base_url`` (``/images``), or an absolute one as it is."""
+        return path if "://" in path else f"{self.base_url}/{path.lstrip('/')}"
+
+    def file(self, url: str, *, with_key: bool = False) -> RemoteFile:
+        """Media at an address that an answer told, relative ones behind the API's origin."""
+        absolute = urljoin(f"{self.base_url}/", url)
+        is_ours = with_key and _origin(absolute) == self._origin
+        return RemoteFile(absolute, headers=self._headers if is_ours else {}, allow=self.allow)
+
+    async def call(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: object = msgspec.UNSET,
+        form: aiohttp.FormData | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        max_bytes: int = MAX_BYTES,
+    ) -> Exchange:
+        """Make one request, and never a second. ``json`` or ``form`` is the body."""
+        url = self.url(path) + (f"?{urlencode(query)}" if query else "")
+        sent = {"Accept": "*/*", **(self._headers if _origin(url) == self._origin else {}), **(headers or {})}
+        body: Body = form
+        if json is not msgspec.UNSET:
+            body, sent["Content-Type"] = msgspec.json.encode(json), "application/json"
+        try:
+            answer = await self._client.send(
+                method, url, body, headers=sent, deadline_seconds=deadline_seconds, max_bytes=max_bytes
+            )
+        except OutboundRefused as refused:
+            return NotSent(str(refused)) if refused.reason in NEVER_SENT else NoReply(str(refused))
+        return Reply(answer.status, answer.headers, answer.body)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def failure_of(reply: Reply, answer: Answer | None = None) -> Failed | Unknown:
+    """What an answer other than 2xx to an order comes to, by its status alone (RFC 9110, section 15).
+
+    A gateway that gave up waiting says nothing of the server behind it, and neither does a bare 500: unknown.
+    """
+    said, status = answer or reply.answer(), reply.status
+    wait = reply.retry_after_seconds()
+    match status:
+        case 401 | 403 | 407:
+            return Failed(FailureClass.AUTH, answer=said)
+        case 402:
+            return Failed(FailureClass.QUOTA, answer=said)
+        case 429:
+            return Failed(FailureClass.RATE_LIMITED, "", wait, said)
+        case 404 | 405 | 410 | 501:
+            return Failed(FailureClass.PERMANENT, answer=said)
+        case 425 | 503:
+            return Failed(FailureClass.TRANSIENT, "", wait, said)
+        case 500 if reply.json() is not None:
+            return Failed(FailureClass.TRANSIENT, "", wait, said)
+        case _ if 400 <= status < 500 and status not in (408, 409, 499):
+            return Failed(FailureClass.BAD_INPUT, answer=said)
+        case _:
+            return Unknown(f"HTTP {status} says nothing of the order", said)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
