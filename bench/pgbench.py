@@ -70,6 +70,9 @@ _EXPRESSIONS: Mapping[str, str] = {
     "unseen": "false",
     "frees_key": "false",
     "may_be_made": "false",
+    "cost_nanos": "null::bigint",
+    "seed": "null::bigint",
+    "loss": "null::jsonb",
     "media": f"replace(:media::text, 'ID', {_ID})::jsonb",
 }
 _SPEC = {

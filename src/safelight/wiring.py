@@ -41,6 +41,7 @@ from safelight.jobs.worker import Queue, opened, work
 from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.lifecycle.links import BackendLinks
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
 from safelight.lifecycle.polls import Polls
 from safelight.lifecycle.presence import Presence
@@ -199,6 +200,7 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
                 limits=limits,
                 work_dir=keeping.work_dir,
                 media_threads=keeping.media_threads,
+                links=BackendLinks(keeping.signer),
             ),
             viewing=ViewServices(db=keeping.db, signer=keeping.signer, changes=changes, limits=limits),
             keeping=keeping,

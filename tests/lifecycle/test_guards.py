@@ -30,7 +30,7 @@ SILENCE = 1000.0
 LIVE_ONLY: dict[str, dict[str, Any]] = {
     "record_handle": {"handle": Jsonb({"job": 1})},
     "record_intent": {"connection": "noop", "upstream_model": "m", "binding_options": Jsonb({}), "binding": 3},
-    "withdraw_intent": {"report": None, "tries": 1},
+    "withdraw_intent": {"report": None, "loss": None, "tries": 1},
     "record_unknown": {"report": None, "counts": 1, "first_look_seconds": 5},
     "hand_back": {},
     "leave_to_others": {"report": Jsonb({"outcome": "left", "detail": "no such model"})},
@@ -105,11 +105,23 @@ async def test_only_live_runners_renew_and_tell_of_progress(studio: Studio, send
     before = await row(studio, one.id), await row(studio, other.id)
     wrong = {"ids": [one.id, other.id], "run_tokens": [other.run_token, uuid.uuid4()]}
     assert await studio.db.all("renew_leases", {**wrong, "lease_seconds": 99}, tuple) == []
-    assert await studio.db.all("record_progress", {**wrong, "progress": [0.5, 0.5]}, tuple) == []
+    assert (
+        await studio.db.all(
+            "record_progress", {**wrong, "progress": [0.5, 0.5], "stages": [None, None], "places": [None, None]}, tuple
+        )
+        == []
+    )
     assert (await row(studio, one.id), await row(studio, other.id)) == before
     right = {"ids": [one.id], "run_tokens": [one.run_token]}
     assert await studio.db.all("renew_leases", {**right, "lease_seconds": 99}, tuple) == [(one.id, False)]
-    assert len(await studio.db.all("record_progress", {**right, "progress": [0.5]}, tuple)) == 1
+    assert (
+        len(
+            await studio.db.all(
+                "record_progress", {**right, "progress": [0.5], "stages": ["queued"], "places": [3]}, tuple
+            )
+        )
+        == 1
+    )
     assert await row(studio, other.id) == before[1]
 
 

@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import (
     Accepted,
+    Cancellation,
     Completed,
     Failed,
     FailureClass,
@@ -29,7 +30,7 @@ from safelight.domain.outcomes import (
     SubmitOutcome,
     Unknown,
 )
-from safelight.domain.ports import Attempt, Backend
+from safelight.domain.ports import Backend, Job
 from safelight.domain.request import Order
 from safelight.domain.scope import Principal
 from safelight.lifecycle import leases as leases_module
@@ -52,6 +53,7 @@ PATIENCE_SECONDS = 60
 class Stub:
     """A backend that answers as it is told, and notes who asked."""
 
+    is_sizeless = True
     is_algorithmic = True  # its grey clips are what was ordered
 
     def __init__(self, *answers: SubmitOutcome, polled: PollOutcome | None = None, stops: bool = False) -> None:
@@ -61,17 +63,17 @@ class Stub:
         self.orders: list[str] = []
         self.on_submit: Callable[[], Any] = lambda: None
 
-    async def submit(self, order: Order, attempt: Attempt[Any]) -> SubmitOutcome:
-        self.orders.append(attempt.id)
+    async def submit(self, order: Order, job: Job[Any]) -> SubmitOutcome:
+        self.orders.append(job.id)
         await asyncio.sleep(0)
         self.on_submit()
         return self.answers.pop(0)
 
-    async def poll(self, handle: Handle) -> PollOutcome:
+    async def poll(self, handle: Handle, job: Job[Any]) -> PollOutcome:
         return self.polled
 
-    async def cancel(self, handle: Handle) -> bool:
-        return self.stops
+    async def cancel(self, handle: Handle, job: Job[Any]) -> Cancellation:
+        return Cancellation.FREE if self.stops else Cancellation.ASKED
 
     async def close(self) -> None: ...
 
@@ -130,7 +132,7 @@ WRITES: dict[str, dict[str, object]] = {
         "binding": 0,
     },
     "record_handle": {"handle": Jsonb({"job": 1})},
-    "withdraw_intent": {"report": None, "tries": 1},
+    "withdraw_intent": {"report": None, "loss": None, "tries": 1},
     "record_unknown": {"counts": 1, "first_look_seconds": 1.0, "report": None},
     "leave_to_others": {"report": Jsonb({"outcome": "left", "detail": "why"})},
     "hand_back": {},
@@ -144,9 +146,12 @@ WRITES: dict[str, dict[str, object]] = {
         "report": None,
         "frees_key": False,
         "may_be_made": False,
+        "cost_nanos": None,
+        "seed": None,
+        "loss": None,
         "media": Jsonb([]),
     },
-    "record_progress": {"progress": [0.5]},
+    "record_progress": {"progress": [0.5], "stages": [None], "places": [None]},
     "renew_leases": {"lease_seconds": 1000},
 }
 OF_MANY = ("record_progress", "renew_leases")
@@ -266,7 +271,7 @@ async def test_a_backend_that_does_not_say_now_where_its_file_is_is_asked_again(
     stub = Stub(Accepted({"job": 1}))
     said = [old, at_first, new]
 
-    async def poll(handle: Handle) -> PollOutcome:
+    async def poll(handle: Handle, job: Job[Any]) -> PollOutcome:
         return said.pop(0)
 
     stub.poll = poll  # type: ignore[method-assign]

@@ -7,15 +7,19 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from safelight.domain.connections import ConnectionLimits, NoOptions
-from safelight.domain.outcomes import Accepted, Handle, Pending, PollOutcome, SubmitOutcome
-from safelight.domain.ports import Backend
+from safelight.domain.generations import GenerationType
+from safelight.domain.outcomes import Accepted, FindOutcome, Found, Handle, Pending, PollOutcome, SubmitOutcome
+from safelight.domain.ports import Asked, Backend, Job
 from safelight.lifecycle.polls import Polls, pause_seconds
 from tests.lifecycle.virtual import in_virtual_time
+from tests.support.jobs import a_job
 
 JOBS = 2500
 MINUTE = 60.0
@@ -36,13 +40,13 @@ class Vendor:
 
     async def close(self) -> None: ...
 
-    async def poll(self, handle: Handle) -> PollOutcome:
+    async def poll(self, handle: Handle, job: Job[Any]) -> PollOutcome:
         self._asked([handle["job"]])
         return Pending(poll_after_seconds=self.poll_after_seconds)
 
-    async def find(self, attempt_id: str) -> SubmitOutcome | None:
+    async def find(self, job: Job[Any]) -> FindOutcome:
         self._asked([-1])
-        return Accepted({"job": attempt_id})
+        return Found(Accepted({"job": job.id}))
 
     @property
     def by_job(self) -> Counter[int]:
@@ -58,12 +62,17 @@ class BatchVendor(Vendor):
         super().__init__()
         self.breaks, self.answers = breaks, answers
 
-    async def poll_many(self, handles: Sequence[Handle]) -> list[PollOutcome]:
-        self._asked([handle["job"] for handle in handles])
+    async def poll_many(self, asked: Sequence[Asked]) -> list[PollOutcome]:
+        self._asked([each.handle["job"] for each in asked])
         await asyncio.sleep(0.5)
         if self.breaks is not None:
             raise self.breaks
-        return [Pending(handle["job"] / JOBS) for handle in handles][: self.answers]
+        return [Pending(each.handle["job"] / JOBS) for each in asked][: self.answers]
+
+
+def about(number: int) -> Asked:
+    """One of the jobs, as a run asks about it."""
+    return Asked({"job": number}, a_job(Path(), NoOptions(), id_=f"req-{number}", type_=GenerationType.VIDEO))
 
 
 def backend(provider: Vendor, connection: str = "vendor", **limits: float) -> Backend:
@@ -73,7 +82,7 @@ def backend(provider: Vendor, connection: str = "vendor", **limits: float) -> Ba
 async def wait_for(polls: Polls, asked: Backend, workspace_id: int, job: int) -> None:
     """As a run does, for ever."""
     for count in range(1_000_000):
-        outcome = await polls.poll(asked, workspace_id, {"job": job})
+        outcome = await polls.poll(asked, workspace_id, about(job))
         assert isinstance(outcome, Pending)
         await asyncio.sleep(pause_seconds(outcome.poll_after_seconds, count))
 
@@ -136,8 +145,8 @@ def test_looking_for_jobs_is_asking_too() -> None:
 
     async def look() -> None:
         polls = Polls()
-        found = await asyncio.gather(*(polls.find(backend(vendor), 1, f"req-{n}") for n in range(100)))
-        assert {each.handle["job"] for each in found if isinstance(each, Accepted)} == {f"req-{n}" for n in range(100)}
+        found = await asyncio.gather(*(polls.find(backend(vendor), 1, about(n).job) for n in range(100)))
+        assert found == [Found(Accepted({"job": f"req-{n}"})) for n in range(100)]
         assert asyncio.get_running_loop().time() >= 9.8
 
     in_virtual_time(look())
@@ -149,7 +158,7 @@ def test_answers_go_to_who_asked_and_who_left_is_not_asked_for() -> None:
 
     async def ask() -> None:
         polls, asked = Polls(), backend(vendor)
-        tasks = [asyncio.create_task(polls.poll(asked, job % 3, {"job": job})) for job in range(90)]
+        tasks = [asyncio.create_task(polls.poll(asked, job % 3, about(job))) for job in range(90)]
         await asyncio.sleep(0)
         for task in tasks[::2]:
             task.cancel()
@@ -157,7 +166,7 @@ def test_answers_go_to_who_asked_and_who_left_is_not_asked_for() -> None:
         assert [answer.progress for answer in answers if isinstance(answer, Pending)] == [
             job / JOBS for job in range(1, 90, 2)
         ]
-        assert isinstance(await polls.poll(asked, 1, {"job": 7}), Pending), "and the line goes on"
+        assert isinstance(await polls.poll(asked, 1, about(7)), Pending), "and the line goes on"
 
     in_virtual_time(ask())
     assert all(job % 2 for job in vendor.by_job)
@@ -170,7 +179,7 @@ def test_a_request_that_goes_wrong_is_told_to_all_it_was_for(vendor: BatchVendor
     async def ask() -> None:
         polls, asked = Polls(), backend(vendor)
         for _ in range(2):
-            calls = (polls.poll(asked, 1, {"job": job}) for job in range(50))
+            calls = (polls.poll(asked, 1, about(job)) for job in range(50))
             answers = await asyncio.gather(*calls, return_exceptions=True)
             assert all(isinstance(answer, OSError | ValueError) for answer in answers)
 
@@ -179,15 +188,15 @@ def test_a_request_that_goes_wrong_is_told_to_all_it_was_for(vendor: BatchVendor
 
 def test_a_backend_that_does_not_answer_is_given_up_and_holds_up_nobody() -> None:
     class Silent(Vendor):
-        async def poll(self, handle: Handle) -> PollOutcome:
+        async def poll(self, handle: Handle, job: Job[Any]) -> PollOutcome:
             if handle["job"] == 0:
                 await asyncio.Event().wait()
-            return await super().poll(handle)
+            return await super().poll(handle, job)
 
     async def ask() -> None:
         polls, asked = Polls(), backend(Silent())
-        silent = asyncio.create_task(polls.poll(asked, 1, {"job": 0}))
-        assert isinstance(await polls.poll(asked, 1, {"job": 1}), Pending)
+        silent = asyncio.create_task(polls.poll(asked, 1, about(0)))
+        assert isinstance(await polls.poll(asked, 1, about(1)), Pending)
         with pytest.raises(TimeoutError):
             await silent
 

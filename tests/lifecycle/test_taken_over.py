@@ -149,7 +149,7 @@ async def test_what_may_have_been_made_keeps_its_key(studio: Studio, withdrawn: 
     claim = (await accepted(studio, sender, "k")).claim
     assert claim
     if withdrawn:
-        params = {"id": claim.id, "run_token": claim.run_token, "report": None, "tries": 1}
+        params = {"id": claim.id, "run_token": claim.run_token, "report": None, "loss": None, "tries": 1}
         assert await studio.db.run("withdraw_intent", params) == 1
     assert await settle.fail(studio.db, claim, GenerationFailed(), may_be_made=True)
     assert await is_free(studio, sender, "k") is withdrawn

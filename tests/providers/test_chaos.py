@@ -14,35 +14,33 @@ import msgspec
 import pytest
 
 from safelight.domain.generations import GenerationType
-from safelight.domain.outcomes import Accepted, Completed, Failed, FailureClass, InlineBytes, Pending, Unknown
-from safelight.domain.ports import Attempt, BatchPollable, Cancelable, Findable, Pollable, Repeatable
-from safelight.domain.request import Order, Spec
+from safelight.domain.outcomes import (
+    Accepted,
+    Cancellation,
+    Completed,
+    Failed,
+    FailureClass,
+    Found,
+    InlineBytes,
+    NeverTaken,
+    Pending,
+    Unknown,
+)
+from safelight.domain.ports import Asked, BatchPollable, Cancelable, Findable, Job, Pollable, Repeatable
+from safelight.domain.request import Order
 from safelight.media.blackout import is_blacked_out
 from safelight.media.measure import measure
 from safelight.node.killpoints import KILLPOINTS
 from safelight.providers.chaos import Behaviour, BlindChaosProvider, ChaosProvider, Memory, Options
+from tests.support.jobs import a_job, an_order
 
 
 def order(id_: str = "req-1", type_: GenerationType = GenerationType.VIDEO) -> Order:
-    return Order(
-        id=id_,
-        type=type_,
-        model="m",
-        spec=Spec(
-            prompt="p",
-            aspect_ratio="1:1",
-            resolution="480p",
-            width=64,
-            height=64,
-            duration_seconds=2 if type_ is GenerationType.VIDEO else None,
-        ),
-    )
+    return an_order(type_, id_)
 
 
-def attempt(folder: Path, id_: str = "req-1", **options: object) -> Attempt[Options]:
-    return Attempt(
-        id=id_, upstream_model="m", options=msgspec.convert(options, Options), workdir=folder, progress=lambda _: None
-    )
+def job(folder: Path, id_: str = "req-1", **options: object) -> Job[Options]:
+    return a_job(folder, msgspec.convert(options, Options), id_=id_, type_=GenerationType.VIDEO)
 
 
 def test_what_each_of_the_two_can_do(tmp_path: Path) -> None:
@@ -57,7 +55,7 @@ def test_what_each_of_the_two_can_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("type_", GenerationType)
 async def test_good_media_is_good_and_black_media_is_black(tmp_path: Path, type_: GenerationType) -> None:
     for behaviour, is_black in (("ok", False), ("refused_black", True)):
-        outcome = await ChaosProvider(tmp_path).submit(order(type_=type_), attempt(tmp_path, behaviour=behaviour))
+        outcome = await ChaosProvider(tmp_path).submit(order(type_=type_), job(tmp_path, behaviour=behaviour))
         assert isinstance(outcome, Completed) and isinstance(outcome.media[0], InlineBytes)
         path = tmp_path / behaviour
         path.write_bytes(outcome.media[0].data)
@@ -66,20 +64,20 @@ async def test_good_media_is_good_and_black_media_is_black(tmp_path: Path, type_
 
 
 async def test_another_process_finds_what_this_one_took(tmp_path: Path) -> None:
-    outcome = await ChaosProvider(tmp_path).submit(order(), attempt(tmp_path, behaviour="lost_answer"))
+    outcome = await ChaosProvider(tmp_path).submit(order(), job(tmp_path, behaviour="lost_answer"))
     assert isinstance(outcome, Unknown)
     later = ChaosProvider(tmp_path)
-    found = await later.find("req-1")
-    assert isinstance(found, Accepted)
-    assert isinstance(await later.poll(found.handle), Completed | Pending)
-    assert await later.find("req-2") is None
+    found = await later.find(job(tmp_path))
+    assert isinstance(found, Found) and isinstance(found.outcome, Accepted)
+    assert isinstance(await later.poll(found.outcome.handle, job(tmp_path)), Completed | Pending)
+    assert await later.find(job(tmp_path, "req-2")) == NeverTaken()
     memory = Memory(tmp_path)
     assert (memory.calls("req-1"), memory.taken("req-1"), memory.asked("req-1")) == (1, 1, 1)
 
 
 async def test_it_declines_so_many_times(tmp_path: Path) -> None:
     provider = ChaosProvider(tmp_path)
-    asked = attempt(tmp_path, behaviour="rate_limited", times=2, retry_after_seconds=7)
+    asked = job(tmp_path, behaviour="rate_limited", times=2, retry_after_seconds=7)
     for _ in range(2):
         outcome = await provider.submit(order(), asked)
         assert isinstance(outcome, Failed)
@@ -91,11 +89,12 @@ async def test_it_declines_so_many_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cancels", [True, False])
 async def test_it_stops_a_job_or_does_not(tmp_path: Path, cancels: bool) -> None:
     provider = ChaosProvider(tmp_path)
-    outcome = await provider.submit(order(), attempt(tmp_path, behaviour="job", job_seconds=60, cancels=cancels))
+    outcome = await provider.submit(order(), job(tmp_path, behaviour="job", job_seconds=60, cancels=cancels))
     assert isinstance(outcome, Accepted)
-    assert isinstance(await provider.poll(outcome.handle), Pending)
-    assert await provider.cancel(outcome.handle) is cancels
-    polled = await provider.poll(outcome.handle)
+    assert isinstance(await provider.poll(outcome.handle, job(tmp_path)), Pending)
+    answered = await provider.cancel(outcome.handle, job(tmp_path))
+    assert answered is (Cancellation.FREE if cancels else Cancellation.TOO_LATE)
+    polled = await provider.poll(outcome.handle, job(tmp_path))
     assert isinstance(polled, Failed if cancels else Pending)
 
 
@@ -104,7 +103,7 @@ async def test_a_seed_draws_the_same_mix_each_time(tmp_path: Path) -> None:
 
     async def drawn(seed: int) -> list[str]:
         provider = ChaosProvider(tmp_path / str(seed))
-        options = attempt(tmp_path, seed=seed, rates=rates)
+        options = job(tmp_path, seed=seed, rates=rates)
         outcomes = [await provider.submit(order(f"req-{n}"), options) for n in range(60)]
         return [repr(outcome)[:40] for outcome in outcomes]
 
@@ -118,16 +117,16 @@ async def test_a_seed_draws_the_same_mix_each_time(tmp_path: Path) -> None:
 async def test_options_are_checked(tmp_path: Path) -> None:
     for options in ({"behaviour": "nonsense"}, {"unknown": 1}):
         with pytest.raises(msgspec.ValidationError):
-            await ChaosProvider(tmp_path).submit(order(), attempt(tmp_path, **options))
+            await ChaosProvider(tmp_path).submit(order(), job(tmp_path, **options))
     assert Behaviour("poison") and Behaviour("crash")
 
 
 ORDER = """
 import asyncio, sys
 from pathlib import Path
-from tests.providers.test_chaos import ChaosProvider, attempt, order
+from tests.providers.test_chaos import ChaosProvider, job, order
 folder = Path(sys.argv[1])
-asyncio.run(ChaosProvider(folder).submit(order(), attempt(folder, behaviour="lost_answer")))
+asyncio.run(ChaosProvider(folder).submit(order(), job(folder, behaviour="lost_answer")))
 """
 
 
@@ -147,34 +146,34 @@ async def test_a_backend_that_is_killed_as_it_takes_an_order_took_it_or_did_not(
     assert died.returncode == -signal.SIGKILL
     memory, provider = Memory(tmp_path), ChaosProvider(tmp_path)
     assert memory.taken("req-1") == taken
-    found = await provider.find("req-1")
-    assert (found is not None) == bool(taken)
-    if found is None:
-        await provider.submit(order(), attempt(tmp_path, behaviour="lost_answer"))
+    found = await provider.find(job(tmp_path))
+    assert isinstance(found, Found) == bool(taken)
+    if found == NeverTaken():
+        await provider.submit(order(), job(tmp_path, behaviour="lost_answer"))
     assert memory.taken("req-1") == 1
 
 
 async def test_each_order_is_counted_and_found_by_its_own_id(tmp_path: Path) -> None:
     provider, memory = ChaosProvider(tmp_path), Memory(tmp_path)
     options = {"behaviour": "fails_later", "times": 1, "job_seconds": 0, "retry_after_seconds": 3}
-    first = await provider.submit(order(), attempt(tmp_path, **options))
+    first = await provider.submit(order(), job(tmp_path, **options))
     assert isinstance(first, Accepted)
-    failed = await provider.poll(first.handle)
+    failed = await provider.poll(first.handle, job(tmp_path))
     assert isinstance(failed, Failed)
     assert (failed.reason, failed.retry_after_seconds) == (FailureClass.TRANSIENT, 3)
-    assert await provider.find("req-1.1") is None, "the second order was not given yet"
-    second = await provider.submit(order(), attempt(tmp_path, "req-1.1", **options))
+    assert await provider.find(job(tmp_path, "req-1.1")) == NeverTaken(), "the second order was not given yet"
+    second = await provider.submit(order(), job(tmp_path, "req-1.1", **options))
     assert isinstance(second, Accepted) and second != first
-    assert await provider.find("req-1.1") == second
-    assert await provider.find("req-1") == first
-    answers = await provider.poll_many([first.handle, second.handle])
+    assert await provider.find(job(tmp_path, "req-1.1")) == Found(second)
+    assert await provider.find(job(tmp_path)) == Found(first)
+    answers = await provider.poll_many([Asked(each.handle, job(tmp_path)) for each in (first, second)])
     assert [type(answer) for answer in answers] == [Failed, Completed]
     assert (memory.calls("req-1"), memory.taken("req-1")) == (2, 2)
 
 
 async def test_orders_that_come_at_once_are_all_counted(tmp_path: Path) -> None:
     provider = ChaosProvider(tmp_path)
-    asked = attempt(tmp_path, behaviour="job", job_seconds=60)
+    asked = job(tmp_path, behaviour="job", job_seconds=60)
     outcomes = await asyncio.gather(*(provider.submit(order(), asked) for _ in range(20)))
     handles = [outcome.handle["job"] for outcome in outcomes if isinstance(outcome, Accepted)]
     assert sorted(handles) == list(range(1, 21))
@@ -184,10 +183,10 @@ async def test_orders_that_come_at_once_are_all_counted(tmp_path: Path) -> None:
 async def test_a_job_has_one_end(tmp_path: Path) -> None:
     """Canceled or over: whichever was first, whoever asks."""
     provider, memory = ChaosProvider(tmp_path), Memory(tmp_path)
-    outcome = await provider.submit(order(), attempt(tmp_path, behaviour="job", job_seconds=60, cancels=True))
+    outcome = await provider.submit(order(), job(tmp_path, behaviour="job", job_seconds=60, cancels=True))
     assert isinstance(outcome, Accepted)
-    job = memory.job("req-1")
-    assert job is not None
-    ends = {await asyncio.to_thread(memory.end, job, how) for how in ("over", "canceled", "over")}
+    taken = memory.job("req-1")
+    assert taken is not None
+    ends = {await asyncio.to_thread(memory.end, taken, how) for how in ("over", "canceled", "over")}
     assert ends == {"over"}
-    assert await provider.cancel(outcome.handle) is False, "it was over already"
+    assert await provider.cancel(outcome.handle, job(tmp_path)) is Cancellation.TOO_LATE

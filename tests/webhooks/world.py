@@ -147,6 +147,9 @@ class World:
             "media": "[]",
             "frees_key": False,
             "may_be_made": False,
+            "cost_nanos": None,
+            "seed": None,
+            "loss": None,
         }
 
     async def settle_and_roll_back(self, claim: Claim) -> None:

@@ -68,8 +68,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a backend said beside the outcome, as it said it: HTTP status, its own code, its id of the request, words.
 
-    ``cost_nanos``: what it says that it charges, in nano-dollars. ``is_billed``: whether it charges for a failure (None:
-    it does not say). ``seed``: the one that was used. ``revised_prompt``: the prompt that was used in place of ours.
+    ``cost_nanos``: what it says that it charges, in nano-dollars. ``is_billed``: whether it charges for a failure, if
+    it says so. ``seed``: the one that was used. ``revised_prompt``: the prompt that was used in place of ours.
     """
 
     status: int | None = None
@@ -139,8 +139,8 @@ class Unknown(msgspec.Struct, frozen=True):
 class Cancellation(StrEnum):
     """What a backend answers to a wish to cancel.
 
-    ``FREE``: it stopped, made nothing and charges nothing. ``BILLED``: likewise, but it charges. ``ASKED``: it may stop,
-    and asking about the job tells. ``TOO_LATE``: it does not stop, or is done.
+    ``FREE``: it stopped, made nothing and charges nothing. ``BILLED``: likewise, but it charges. ``ASKED``: it may
+    stop, and asking about the job tells. ``TOO_LATE``: it does not stop, or is done.
     """
 
     FREE = "free"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from safelight.domain.catalog import BillableUnit, Model, Rate
+from safelight.domain.catalog import BillableUnit, Binding, Model, Rate
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.outcomes import Answer
+
+THOUSANDTHS = 1000
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,5 +45,13 @@ def charge_for(price: Price, delivered_thousandths: int) -> tuple[int, int]:
     ``delivered_thousandths`` is the measured quantity: 3.2 s is 3200, one image 1000. A clip shorter than ordered
     is charged for what it is; a longer one for what was ordered. Exact, as unit prices are whole micro-dollars.
     """
-    charged = min(delivered_thousandths, price.quantity * 1000)
-    return price.unit_price_nanos * charged // 1000, charged
+    charged = min(delivered_thousandths, price.quantity * THOUSANDTHS)
+    return price.unit_price_nanos * charged // THOUSANDTHS, charged
+
+
+def cost_of(binding: Binding, answer: Answer, resolution: str, thousandths: int) -> int | None:
+    """Nano-dollars that so much of a unit costs us: as the backend says, or as the catalog does; None: neither does."""
+    if answer.cost_nanos is not None:
+        return answer.cost_nanos
+    unit_nanos = binding.cost_nanos(resolution)
+    return None if unit_nanos is None else unit_nanos * thousandths // THOUSANDTHS

@@ -187,6 +187,7 @@ def _claim(new: NewGeneration, ready: Ready) -> Claim | None:
         ),
         binding_place=0,
         was_submitted=False,
+        submitted_at=None,
         is_intent_recorded=True,
         handle=None,
         is_unknown=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -27,11 +28,12 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner needs to go on where the last one stopped.
 
-    ``was_submitted``: an earlier runner was about to call the backend, or did. ``intent``: which one; None where it was
-    never said, or by a node of the release before, which knew a binding by its place in the catalog alone
-    (``binding_place``). ``is_intent_recorded``: this runner's own call is on record already. ``handle``: the job that
-    the backend gave. ``attempts``: this runner and those that were lost before it. ``tries``: orders of it that came to
-    nothing, as backends said. ``claimed_at``: when, by this machine's monotonic clock.
+    ``was_submitted``: an earlier runner was about to call the backend, or did, at ``submitted_at``. ``intent``:
+    which one; None where it was never said, or by a node of the release before, which knew a binding by its place
+    in the catalog alone (``binding_place``). ``is_intent_recorded``: this runner's own call is on record already.
+    ``handle``: the job that the backend gave. ``attempts``: this runner and those that were lost before it.
+    ``tries``: orders of it that came to nothing, as backends said. ``claimed_at``: when, by this machine's
+    monotonic clock.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     intent: Intent | None
     binding_place: int
     was_submitted: bool
+    submitted_at: datetime | None
     is_intent_recorded: bool
     handle: Handle | None
     is_unknown: bool
@@ -65,6 +68,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     attempts: int
     was_submitted: bool
+    submitted_at: datetime | None
     connection: str | None
     upstream_model: str | None
     binding_options: dict[str, Any] | None
@@ -93,6 +97,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             intent=self._intent(),
             binding_place=self.binding,
             was_submitted=self.was_submitted,
+            submitted_at=self.submitted_at,
             is_intent_recorded=False,
             handle=self.handle,
             is_unknown=self.state == "unknown",

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
@@ -19,24 +22,33 @@ from safelight.domain.catalog import Binding
 from safelight.domain.errors import ConfigurationError, MediaError, ServiceUnavailable
 from safelight.domain.media import Reference
 from safelight.domain.outcomes import (
+    NOTHING_SAID,
     Accepted,
+    Answer,
+    Cancellation,
+    CannotTell,
     Completed,
     Failed,
     FailureClass,
+    Found,
     Handle,
+    NeverTaken,
     Pending,
     Produced,
     Report,
     SubmitOutcome,
     Unknown,
 )
-from safelight.domain.ports import Attempt, Backend, Cancelable, Findable, Pollable, Provider
+from safelight.domain.ports import Asked, Backend, Cancelable, Findable, Job, Pollable, Provider
+from safelight.domain.pricing import cost_of
 from safelight.domain.request import Order
+from safelight.lifecycle.bills import Loss, loss_of
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.polls import pause_seconds
 from safelight.lifecycle.reports import log_fields, report_of
 from safelight.lifecycle.services import RunServices
+from safelight.lifecycle.settle import StoredFile, delivered_thousandths
 from safelight.lifecycle.targets import Absent, Elsewhere, Target, target_on_record
 from safelight.lifecycle.turns import Turns
 from safelight.node.killpoints import killpoint
@@ -81,7 +93,9 @@ class Dispatch:
             ends_at=claim.claimed_at + claim.remaining_seconds,
         )
         self._tries = claim.tries
+        self._submitted_at = claim.submitted_at or datetime.now(UTC)
         self._reported: Failed | None = None
+        self._is_stop_billed = False
         self.was_asked = False
         """Whether this runner gave a backend the order."""
         self._is_stopped = False
@@ -112,8 +126,11 @@ class Dispatch:
             return False
         while self._may_hold_job and not self._asked.is_repeatable:
             self._moved.clear()
-            if self._handle is not None and await self._cancel(self._handle):
-                return True
+            if self._handle is not None:
+                answered = await self._cancel(self._handle)
+                self._is_stop_billed = answered is Cancellation.BILLED
+                if answered in (Cancellation.FREE, Cancellation.BILLED):
+                    return True
             await self._moved.wait()
         self._is_stopped = True
         return True
@@ -124,9 +141,28 @@ class Dispatch:
             await self._cancel(self._handle)
 
     @property
-    def _attempt_id(self) -> str:
+    def _job_id(self) -> str:
         """What the backend may know this order by: no two orders of a generation share it."""
         return f"{self._claim.id}.{self._tries}" if self._tries else self._claim.id
+
+    @property
+    def _job(self) -> Job[Any]:
+        """The order that the backend has, or is to be given, as a call may know it."""
+        claim, binding, job_id = self._claim, self._asked.binding, self._job_id
+        links = self._services.links
+        return Job(
+            id=job_id,
+            generation_id=claim.id,
+            type=claim.type,
+            upstream_model=binding.upstream_model,
+            options=binding.options,
+            submitted_at=self._submitted_at,
+            workdir=self._workdir,
+            progress=lambda fraction: self._leases.note_progress(claim.id, fraction),
+            reference_url=lambda index: links.reference(claim.id, index),
+            size_word=binding.size_word(claim.spec.resolution, claim.spec.aspect_ratio),
+            callback_url=links.callback(binding.connection, job_id),
+        )
 
     async def made_again(self) -> tuple[Produced, ...] | None:
         """What the job made, asked for once more: addresses may be fresh ones. None if there is no job to ask about.
@@ -135,7 +171,8 @@ class Dispatch:
         """
         if self._handle is None or not isinstance(self.provider, Pollable):
             return None
-        outcome = await self._services.polls.poll(self._asked.backend, self._claim.workspace_id, self._handle)
+        asked = Asked(self._handle, self._job)
+        outcome = await self._services.polls.poll(self._asked.backend, self._claim.workspace_id, asked)
         if isinstance(outcome, Pending | Unknown):
             raise MediaError("The backend does not say now what its job made.")
         return outcome.media if isinstance(outcome, Completed) else None
@@ -149,6 +186,36 @@ class Dispatch:
     def report_undelivered(self, why: str) -> Report:
         """That what the backend made could not be kept."""
         return report_of("undelivered", self._asked.binding, self._asked.backend, detail=why)
+
+    def report_canceled(self) -> Report | None:
+        """That the backend stopped at our wish, and bills it all the same; None: there is nothing to tell."""
+        if not self._is_stop_billed:
+            return None
+        return report_of("canceled", self._asked.binding, self._asked.backend, answer=Answer(is_billed=True))
+
+    def report_completed(self, completed: Completed, detail: str) -> Report | None:
+        """What the backend said of what it made, and what is to be told of that; None: nothing."""
+        said = completed.answer
+        if not detail and msgspec.structs.replace(said, seed=None, status=None) == NOTHING_SAID:
+            return None
+        return report_of("completed", self._asked.binding, self._asked.backend, detail=detail, answer=said)
+
+    @property
+    def is_order_on_record(self) -> bool:
+        """Whether an order is on record that a backend may have."""
+        return self._may_hold_job
+
+    def cost_nanos(self, answer: Answer, files: tuple[StoredFile, ...]) -> int | None:
+        """What the files cost us, as far as anybody says."""
+        claim = self._claim
+        return cost_of(self._asked.binding, answer, claim.spec.resolution, delivered_thousandths(claim, files))
+
+    def loss(self, answer: Answer, reason: str, *, is_billed: bool = False) -> Loss | None:
+        """What the last order costs us, as nobody is charged for it; ``is_billed``: it was made, or may have been."""
+        if self._target is None or (is_billed and self._asked.is_repeatable):
+            return None
+        is_billed = is_billed or self._is_stop_billed
+        return loss_of(self._claim, self._asked.binding, answer, reason, is_billed=is_billed)
 
     @property
     def _asked(self) -> Target:
@@ -177,20 +244,20 @@ class Dispatch:
             return Unknown(detail)
         return Failed(FailureClass.PERMANENT, detail)
 
-    async def _cancel(self, handle: Handle) -> bool:
+    async def _cancel(self, handle: Handle) -> Cancellation:
         provider = self.provider
         if not isinstance(provider, Cancelable):
-            return False
+            return Cancellation.TOO_LATE
         try:
             async with asyncio.timeout(_CANCEL_SECONDS):
-                is_stopped = await provider.cancel(handle)
+                answered = await provider.cancel(handle, self._job)
         except TimeoutError:
-            return False
+            return Cancellation.ASKED
         except Exception as error:
             log.error("provider broke in cancel", id=self._claim.id, **without_message(error))
-            return False
+            return Cancellation.ASKED
         killpoint("cancel-after-backend")
-        return is_stopped
+        return answered
 
     async def _seen_through(self, outcome: Outcome | None) -> Outcome | Elsewhere:
         """Go on from what came of the last order, if any: ask each binding in turn until one makes it."""
@@ -265,20 +332,12 @@ class Dispatch:
 
     async def _call(self, order: Order) -> SubmitOutcome:
         """The one call that may cost money. Nothing stands between the check of the lease and it."""
-        binding = self._asked.binding
-        attempt = Attempt(
-            id=self._attempt_id,
-            upstream_model=binding.upstream_model,
-            options=binding.options,
-            workdir=self._workdir,
-            progress=lambda fraction: self._leases.note_progress(self._claim.id, fraction),
-        )
         if self._is_stopped:
             await asyncio.Event().wait()  # canceled meanwhile: the run is being ended
         self._leases.check(self._claim)
         self._may_hold_job = self.was_asked = True
         try:
-            outcome = await self.provider.submit(order, attempt)
+            outcome = await self.provider.submit(order, self._job)
         except Exception as error:
             # It says nothing of the backend, and so nothing to the breaker: its other models go on as ever.
             log.error("provider broke in submit", id=self._claim.id, **without_message(error))
@@ -312,7 +371,9 @@ class Dispatch:
         for count in itertools.count():
             asked: float | None = None
             try:
-                outcome = await self._services.polls.poll(self._asked.backend, self._claim.workspace_id, handle)
+                outcome = await self._services.polls.poll(
+                    self._asked.backend, self._claim.workspace_id, Asked(handle, self._job)
+                )
             except Exception as error:
                 log.error("provider broke in poll", id=self._claim.id, **without_message(error))
                 failures += 1
@@ -326,6 +387,7 @@ class Dispatch:
                         return outcome
                     case Pending(progress):
                         asked = outcome.poll_after_seconds
+                        self._leases.note_stage(self._claim.id, outcome.stage, outcome.place)
                         if progress is not None:
                             self._leases.note_progress(self._claim.id, progress)
             await asyncio.sleep(pause_seconds(asked, count))
@@ -336,16 +398,16 @@ class Dispatch:
         provider = self.provider
         if not isinstance(provider, Findable):
             return Unknown("the backend cannot be asked for a job by our id")
-        answer = await self._services.polls.find(self._asked.backend, self._claim.workspace_id, self._attempt_id)
+        found = await self._services.polls.find(self._asked.backend, self._claim.workspace_id, self._job)
         killpoint("run-after-find")
-        match answer:
-            case Accepted(handle):
-                return await self._accepted(handle)
-            case None:
+        match found:
+            case Found(outcome):
+                return await self._accepted(outcome.handle) if isinstance(outcome, Accepted) else outcome
+            case NeverTaken():
                 await self._withdraw_intent()
                 return None
-            case Completed() | Failed() | Unknown():
-                return answer
+            case CannotTell(detail, said):
+                return Unknown(detail, said)
 
     async def _record_intent(self) -> None:
         binding = self._asked.binding
@@ -359,6 +421,7 @@ class Dispatch:
             binding=self._bindings.index(binding) if binding in self._bindings else 0,
         )
         self._intent = binding
+        self._submitted_at = datetime.now(UTC)
         killpoint("run-after-intent")
 
     async def _withdraw_order(self, failure: Failed) -> None:
@@ -368,10 +431,11 @@ class Dispatch:
         log.warning(word, id=self._claim.id, **log_fields(report))
         self._reported = failure
         self._tries += 1
-        await self._withdraw_intent(report)
+        await self._withdraw_intent(report, self.loss(failure.answer, "failed"))
 
-    async def _withdraw_intent(self, report: Report | None = None) -> None:
-        await self._record("withdraw_intent", report=report and Jsonb(report), tries=self._tries)
+    async def _withdraw_intent(self, report: Report | None = None, loss: Loss | None = None) -> None:
+        values = {"report": report and Jsonb(report), "loss": loss and Jsonb(loss), "tries": self._tries}
+        await self._record("withdraw_intent", **values)
         killpoint("run-after-withdraw")
         self._intent, self._handle, self._may_hold_job, self._was_unknown = None, None, False, False
         self._moved.set()

@@ -12,6 +12,7 @@ import structlog
 
 from safelight.db.pool import Database
 from safelight.domain.errors import ServiceUnavailable
+from safelight.domain.outcomes import Stage
 from safelight.lifecycle.claims import Claim
 from safelight.telemetry.exceptions import without_message
 
@@ -19,6 +20,7 @@ log = structlog.get_logger()
 
 _TICK_SECONDS = 1.0
 _LEAST_PAUSE_SECONDS = 0.1
+_MAX_PLACE = 2**31 - 1
 _RENEWALS = 5
 """In the length of a lease: so many in a row may be missed, but for one."""
 
@@ -33,7 +35,18 @@ class _Held(msgspec.Struct):
     cancel_asked: asyncio.Event
     renewed_at: float
     progress: float = 0.0
-    recorded: float = 0.0
+    stage: Stage | None = None
+    place: int | None = None
+    recorded: tuple[float, Stage | None, int | None] = (0.0, None, None)
+
+    @property
+    def standing(self) -> tuple[float, Stage | None, int | None]:
+        return self.progress, self.stage, self.place
+
+    @property
+    def has_moved(self) -> bool:
+        progress, *where = self.recorded
+        return self.progress - progress >= 0.01 or where != [self.stage, self.place]
 
 
 class Leases:
@@ -80,6 +93,11 @@ class Leases:
         if held := self._held.get(generation_id):
             held.progress = min(1.0, max(0.0, fraction))  # in this order, what is no number is none of the way
 
+    def note_stage(self, generation_id: str, stage: Stage | None, place: int | None) -> None:
+        """Remember where a job stands at its backend, and its place in the queue there; on record likewise."""
+        if held := self._held.get(generation_id):
+            held.stage, held.place = stage, None if place is None else min(max(place, 0), _MAX_PLACE)
+
     def ask_to_cancel(self, generation_id: str) -> None:
         """Pass a client's wish on to the run, if it is one of ours."""
         if held := self._held.get(generation_id):
@@ -108,15 +126,17 @@ class Leases:
                 log.error("leases not renewed", **without_message(error))
 
     async def _record_progress(self) -> None:
-        moved = [held for held in self._held.values() if held.progress - held.recorded >= 0.01]
+        moved = [held for held in self._held.values() if held.has_moved]
         if not moved:
             return
         for held in moved:
-            held.recorded = held.progress
+            held.recorded = held.standing
         params = {
             "ids": [held.claim.id for held in moved],
             "run_tokens": [held.claim.run_token for held in moved],
             "progress": [held.progress for held in moved],
+            "stages": [held.stage for held in moved],
+            "places": [held.place for held in moved],
         }
         await self._db.run("record_progress", params, limit_seconds=self._limit_seconds)
 

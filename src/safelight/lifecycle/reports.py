@@ -1,18 +1,20 @@
-"""Why a run did not go on, told to the operator: kept on the row, and in one line of the log. Never to a client."""
+"""What came of a run's orders, told to the operator: kept on the row, and in one line of the log. Never to a client."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 
+import msgspec
+
 from safelight.domain.catalog import Binding
-from safelight.domain.outcomes import Answer, FailureClass, Report
+from safelight.domain.money import format_usd
+from safelight.domain.outcomes import NOTHING_SAID, Answer, FailureClass, Report, Usage
 from safelight.domain.ports import Backend
 from safelight.domain.text import first_bytes, without_secrets
 
 MAX_WORDS_BYTES = 2048
 _MAX_NAME_BYTES = 200
-_NOTHING_SAID = Answer()
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -23,7 +25,7 @@ def report_of(
     *,
     reason: FailureClass | None = None,
     detail: str = "",
-    answer: Answer = _NOTHING_SAID,
+    answer: Answer = NOTHING_SAID,
 ) -> Report:
     """A report as it may be kept: cleared of every secret of the connection, and cut."""
     secrets = backend.every_secret() if backend else ()
@@ -43,14 +45,39 @@ def report_of(
         code=cleared(answer.code, _MAX_NAME_BYTES),
         request_id=cleared(answer.request_id, _MAX_NAME_BYTES),
         words=cleared(answer.words, MAX_WORDS_BYTES),
+        usage=_bounded(answer.usage, secrets),
+        cost=None if answer.cost_nanos is None else format_usd(answer.cost_nanos),
+        is_billed=answer.is_billed,
+        seed=answer.seed,
+        revised_prompt=cleared(answer.revised_prompt, MAX_WORDS_BYTES),
     )
+
+
+def _bounded(usage: Usage | None, secrets: tuple[str, ...]) -> Usage | None:
+    """The usage as it may be kept: without its raw form where that is long, or holds what is secret."""
+    if usage is None:
+        return None
+    raw = msgspec.json.encode(usage.raw).decode()
+    is_kept = len(raw) <= MAX_WORDS_BYTES and without_secrets(raw, secrets) == raw and "\\u0000" not in raw
+    return usage if is_kept else msgspec.structs.replace(usage, raw={})
 
 
 def log_fields(report: Report | None) -> dict[str, object]:
     """A report as fields of one log line; those that are not there are left out."""
     if report is None:
         return {}
-    names = ("connection", "upstream_model", "reason", "detail", "status", "code", "request_id", "words")
+    names = (
+        "connection",
+        "upstream_model",
+        "reason",
+        "detail",
+        "status",
+        "code",
+        "request_id",
+        "words",
+        "cost",
+        "is_billed",
+    )
     fields = {name: getattr(report, name) for name in names}
     return {
         name: " ".join(value.split()) if isinstance(value, str) else value

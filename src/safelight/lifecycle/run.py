@@ -28,17 +28,18 @@ from safelight.domain.errors import (
     ServiceUnavailable,
 )
 from safelight.domain.generations import GenerationType, State
-from safelight.domain.outcomes import Completed, Failed, FailureClass, Report, Unknown
-from safelight.domain.ports import Provider, Repeatable
+from safelight.domain.outcomes import NOTHING_SAID, Answer, Completed, Failed, FailureClass, Report, Unknown
+from safelight.domain.ports import Provider, Repeatable, Sizeless
 from safelight.lifecycle import settle
+from safelight.lifecycle.bills import Loss, loss_of
 from safelight.lifecycle.claims import Claim, ClaimedRow
 from safelight.lifecycle.deliver import deliver
 from safelight.lifecycle.dispatch import MAX_ATTEMPTS, Dispatch
 from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
-from safelight.lifecycle.settle import MadeImage
-from safelight.lifecycle.targets import Elsewhere
+from safelight.lifecycle.settle import MadeImage, StoredFile
+from safelight.lifecycle.targets import Elsewhere, Target, target_on_record
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
 
@@ -46,6 +47,8 @@ log = structlog.get_logger()
 
 _DELIVERY_GRACE_SECONDS = 60.0
 _HANGING_SECONDS = 10.0
+_SEEDS = 2**63
+"""Those that a row has room for: larger ones are not told."""
 
 
 async def claim(services: RunServices, generation_id: str) -> Claim | None:
@@ -106,7 +109,7 @@ class _Run:
             async with asyncio.timeout(max(self._claim.remaining_seconds, 0)):
                 await asyncio.wait((work, stopper), return_when=asyncio.FIRST_COMPLETED)
                 if not work.done() and stopper.done() and stopper.result():
-                    await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
+                    await self._fail_canceled()
                     return
                 outcome = await work
         except TimeoutError:
@@ -114,7 +117,9 @@ class _Run:
             work.cancel()
             await self._dispatch.abandon()
             report = self._dispatch.report(Failed(FailureClass.PERMANENT, "the deadline passed"))
-            await self._fail(GenerationFailed(), report=report, may_be_made=self._is_asked_once())
+            may_be_made = self._is_asked_once()
+            loss = self._dispatch.loss(NOTHING_SAID, "unknown", is_billed=True) if may_be_made else None
+            await self._fail(GenerationFailed(), report=report, may_be_made=may_be_made, loss=loss)
             return
         finally:
             work.cancel()
@@ -137,7 +142,7 @@ class _Run:
             case Completed():
                 await self._complete(outcome)
             case Failed(FailureClass.CANCELED) if is_cancel_asked:
-                await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
+                await self._fail_canceled(outcome.answer)
             case Failed():
                 report = self._dispatch.report(outcome)
                 log.warning(
@@ -145,7 +150,9 @@ class _Run:
                 )
                 given_up = self._claim.attempts > MAX_ATTEMPTS  # that is no word of the backend's
                 may_be_made = given_up and self._is_asked_once()
-                await self._fail(_error_of(outcome), report=report, may_be_made=may_be_made)
+                # An order that was declined, or whose job made nothing, is off the record, with what it cost.
+                loss = self._dispatch.loss(outcome.answer, "failed") if self._dispatch.is_order_on_record else None
+                await self._fail(_error_of(outcome), report=report, may_be_made=may_be_made, loss=loss)
             case Unknown():
                 await self._record_unknown(outcome)
 
@@ -166,19 +173,54 @@ class _Run:
         except SafelightError as error:
             report = self._dispatch.report_undelivered(str(error))
             log.warning("delivery failed", id=claim.id, error=error.code, **log_fields(report))
-            await self._fail(_as_client_sees(error), report=report)
+            is_billed = not isinstance(error, ContentPolicyViolation)
+            loss = self._dispatch.loss(outcome.answer, "undelivered", is_billed=is_billed)
+            await self._fail(_as_client_sees(error), report=report, loss=loss)
             return
         except Exception as error:
             log.error("delivery broke", id=claim.id, **without_message(error))
             broke = "delivery broke: {error} at {at}".format(**without_message(error))
-            await self._fail(GenerationFailed(), report=self._dispatch.report_undelivered(broke))
+            loss = self._dispatch.loss(outcome.answer, "undelivered", is_billed=True)
+            await self._fail(GenerationFailed(), report=self._dispatch.report_undelivered(broke), loss=loss)
             return
-        unseen = self._is_unseen()
-        settled = await through_outage(lambda: settle.complete(self._services.db, claim, files, unseen=unseen))
+        await self._settle(outcome, files)
+
+    async def _settle(self, outcome: Completed, files: tuple[StoredFile, ...]) -> None:
+        claim, unseen = self._claim, self._is_unseen()
+        difference = self._difference_in_size(files)
+        report = self._dispatch.report_completed(outcome, difference)
+        if difference:
+            log.warning("the backend made another size than was ordered", id=claim.id, **log_fields(report))
+        seed = claim.spec.seed if outcome.answer.seed is None else outcome.answer.seed
+        seed = seed if seed is not None and abs(seed) < _SEEDS else None
+        complete = partial(
+            settle.complete,
+            self._services.db,
+            claim,
+            files,
+            unseen=unseen,
+            report=report,
+            cost_nanos=self._dispatch.cost_nanos(outcome.answer, files),
+            seed=seed,
+        )
+        settled = await through_outage(complete)
         if settled is None:
             raise LeaseLost
         if claim.type is GenerationType.IMAGE:
-            self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen)
+            self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen, seed=seed)
+
+    def _difference_in_size(self, files: tuple[StoredFile, ...]) -> str:
+        """What was delivered where that is not what was asked for; empty where it is, or the backend has one size."""
+        spec, provider = self._claim.spec, self._dispatch.provider
+        if isinstance(provider, Sizeless) and provider.is_sizeless:
+            return ""
+        sizes = {(file.facts.width, file.facts.height) for file in files} - {(spec.width, spec.height)}
+        delivered = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
+        return f"asked for {spec.width}x{spec.height}, and got {delivered}" if delivered else ""
+
+    async def _fail_canceled(self, answer: Answer = NOTHING_SAID) -> None:
+        report, loss = self._dispatch.report_canceled(), self._dispatch.loss(answer, "canceled")
+        await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED, report=report, loss=loss)
 
     async def _fail(
         self,
@@ -187,10 +229,18 @@ class _Run:
         report: Report | None = None,
         *,
         may_be_made: bool = False,
+        loss: Loss | None = None,
     ) -> None:
-        db, claim, unseen = self._services.db, self._claim, self._is_unseen()
         fail = partial(
-            settle.fail, db, claim, error, state=state, unseen=unseen, report=report, may_be_made=may_be_made
+            settle.fail,
+            self._services.db,
+            self._claim,
+            error,
+            state=state,
+            unseen=self._is_unseen(),
+            report=report,
+            may_be_made=may_be_made,
+            loss=loss,
         )
         if await through_outage(fail) is None:
             raise LeaseLost
@@ -233,6 +283,15 @@ def was_asked_once(services: RunServices, claim: Claim) -> bool:
         with contextlib.suppress(ConfigurationError):
             return not _repeats_freely(services.backends.open(claim.intent.connection).provider)
     return claim.was_submitted
+
+
+def loss_of_unknown(services: RunServices, claim: Claim) -> Loss | None:
+    """What an order costs us that an earlier runner gave, and whose outcome was never known."""
+    model = services.catalog.models.get(claim.model)
+    target = target_on_record(services.backends, claim, model.bindings if model else ())
+    if not isinstance(target, Target):
+        return None
+    return loss_of(claim, target.binding, NOTHING_SAID, "unknown", is_billed=True)
 
 
 def _repeats_freely(provider: Provider) -> bool:

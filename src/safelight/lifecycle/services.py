@@ -17,6 +17,7 @@ from safelight.domain.ports import Backends, BlobStore, Moderator
 from safelight.domain.signing import LinkSigner
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.changes import Changes
+from safelight.lifecycle.links import BackendLinks
 from safelight.lifecycle.polls import Polls
 from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
@@ -104,6 +105,7 @@ class RunServices(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     work_dir: Path
     media_threads: Executor
+    links: BackendLinks
 
 
 class ViewServices(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,8 @@ from safelight.domain.errors import SafelightError
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.media import MediaFacts
 from safelight.domain.outcomes import Report
-from safelight.domain.pricing import charge_for
+from safelight.domain.pricing import THOUSANDTHS, charge_for
+from safelight.lifecycle.bills import Loss
 from safelight.lifecycle.claims import Claim
 from safelight.node.killpoints import killpoint
 
@@ -49,12 +50,23 @@ class MadeImage(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[StoredFile, ...]
     settled: Settled
     unseen: bool
+    seed: int | None = None
 
 
 async def complete(
-    db: Database, claim: Claim, files: tuple[StoredFile, ...], *, unseen: bool = False
+    db: Database,
+    claim: Claim,
+    files: tuple[StoredFile, ...],
+    *,
+    unseen: bool = False,
+    report: Report | None = None,
+    cost_nanos: int | None = None,
+    seed: int | None = None,
 ) -> Settled | None:
-    """End it as completed and charge for what was delivered. None: this runner is no longer the live one."""
+    """End it as completed and charge for what was delivered. None: this runner is no longer the live one.
+
+    ``report`` is what the backend said, ``cost_nanos`` what it costs us, as far as anybody says.
+    """
     charged_nanos, charged_thousandths = charge_for(claim.price, delivered_thousandths(claim, files))
     return await _end(
         db,
@@ -64,6 +76,9 @@ async def complete(
         charged_nanos=charged_nanos,
         charged_thousandths=charged_thousandths,
         media=[_row(file) for file in files],
+        report=report,
+        cost_nanos=cost_nanos,
+        seed=seed,
     )
 
 
@@ -76,11 +91,13 @@ async def fail(
     unseen: bool = False,
     report: Report | None = None,
     may_be_made: bool = False,
+    loss: Loss | None = None,
 ) -> Settled | None:
     """End it as failed (or canceled) and release the hold in full. None: no longer the live runner.
 
-    ``report`` is why, for the operator alone. A failure that is worth another try uses up no idempotency key, unless a
-    backend that was asked and gave no certain answer may have made it all the same (``may_be_made``).
+    ``report`` is why, for the operator alone; ``loss`` what the backend bills all the same. A failure that is worth
+    another try uses up no idempotency key, unless a backend that was asked and gave no certain answer may have made it
+    all the same (``may_be_made``).
     """
     code = "canceled" if state is State.CANCELED else error.code
     return await _end(
@@ -93,14 +110,15 @@ async def fail(
         report=report,
         frees_key=error.retryable and state is State.FAILED,
         may_be_made=may_be_made,
+        loss=loss,
     )
 
 
 def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:
     """What the files amount to, in thousandths of the billable unit: images, or seconds of video."""
     if claim.type is GenerationType.IMAGE:
-        return 1000 * len(files)
-    return sum(int((file.facts.duration_seconds or 0) * 1000 + 1e-6) for file in files)
+        return THOUSANDTHS * len(files)
+    return sum(int((file.facts.duration_seconds or 0) * THOUSANDTHS + 1e-6) for file in files)
 
 
 async def _end(
@@ -117,6 +135,9 @@ async def _end(
     media: list[dict[str, object]] | None = None,
     frees_key: bool = False,
     may_be_made: bool = False,
+    cost_nanos: int | None = None,
+    seed: int | None = None,
+    loss: Loss | None = None,
 ) -> Settled | None:
     params = {
         "id": claim.id,
@@ -131,6 +152,9 @@ async def _end(
         "media": Jsonb(media or []),
         "frees_key": frees_key,
         "may_be_made": may_be_made,
+        "cost_nanos": cost_nanos,
+        "seed": seed,
+        "loss": loss and Jsonb(loss),
     }
     killpoint("settle-before-commit")
     settled = await db.one("settle", params, Settled)

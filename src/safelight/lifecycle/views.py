@@ -52,6 +52,7 @@ class GenerationView(msgspec.Struct, frozen=True, kw_only=True):
     """A generation as its workspace sees it.
 
     ``queue_position``: of one that waits, about how many of its type, in all workspaces, come no later than it.
+    ``seed``: the one that was used, where it is known.
     """
 
     id: str
@@ -69,6 +70,7 @@ class GenerationView(msgspec.Struct, frozen=True, kw_only=True):
     usage: UsageView | None
     window: RateWindow | None = None
     queue_position: int | None = None
+    seed: int | None = None
 
 
 class GenerationDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +104,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     deletes_at: datetime | None
     unseen: bool
+    seed: int | None
     media: list[dict[str, Any]]
 
 
@@ -147,6 +150,7 @@ def view_of_completed(services: ViewServices, made: MadeImage) -> GenerationView
         finished_at=settled.finished_at,
         deletes_at=settled.deletes_at,
         unseen=made.unseen,
+        seed=made.seed,
         media=[{"index": file.index, **msgspec.structs.asdict(file.facts)} for file in made.files],
     )
     return _view(services.signer, row)
@@ -310,6 +314,7 @@ def _view(signer: LinkSigner, row: _Row, window: RateWindow | None = None) -> Ge
         media=tuple(_media(signer, row, item) for item in row.media),
         usage=_usage(row),
         window=window,
+        seed=row.seed,
     )
 
 

@@ -1,7 +1,7 @@
 """The public v2 contract.
 
 routes                                   every route, and the shape of an error
-wire                                     what goes over the wire, in both directions
+requests, wire                           what goes over the wire: bodies, and answers
 images, videos, models, billing, history  what the routes do
 openapi                                  the API described, from the same structs
 links                                    what can be called after an answer

@@ -13,7 +13,7 @@ from safelight.accounts.costs import daily_costs
 from safelight.api.answer import json_response
 from safelight.api.auth import api_state, principal, query_value
 from safelight.api.bodies import read_body
-from safelight.api.getimg import wire
+from safelight.api.getimg import requests, wire
 from safelight.domain.errors import InvalidParameter, ParameterMissing
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.text import quoted
@@ -44,15 +44,15 @@ async def costs(request: Request) -> Response:
 
 async def quote_image(request: Request) -> Response:
     """What an image would cost. Nothing is held."""
-    return await _quote(request, wire.ImageGenerationBody)
+    return await _quote(request, requests.ImageGenerationBody)
 
 
 async def quote_video(request: Request) -> Response:
     """What a video would cost. Nothing is held."""
-    return await _quote(request, wire.VideoGenerationBody)
+    return await _quote(request, requests.VideoGenerationBody)
 
 
-async def _quote(request: Request, into: type[wire.GenerationBody]) -> Response:
+async def _quote(request: Request, into: type[requests.GenerationBody]) -> Response:
     services = api_state(request).submitting
     body, _ = await read_body(request, into)
     asked = body.request()

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from safelight.api.answer import json_response
 from safelight.api.auth import api_state, principal
-from safelight.api.getimg import wire
+from safelight.api.getimg import requests, wire
 from safelight.api.submission import accepted_headers, failure_response, make, read_submission, with_rate_headers
 from safelight.domain.generations import GenerationType
 from safelight.lifecycle.views import note_seen, view
@@ -17,7 +17,7 @@ async def create_image(request: Request) -> Response:
     """Make an image and answer with it."""
 
     async def answer() -> Response:
-        submission = await read_submission(request, wire.ImageGenerationBody)
+        submission = await read_submission(request, requests.ImageGenerationBody)
         made = await make(request, submission)
         if made.error is not None:
             return failure_response(request, made, made.error)

@@ -10,7 +10,7 @@ import msgspec
 
 from safelight import __version__
 from safelight.api.errors import STATUS_OF_KIND
-from safelight.api.getimg import links, wire
+from safelight.api.getimg import links, requests, wire
 from safelight.api.getimg.examples import BODIES, VALUES
 from safelight.api.reference import Description
 from safelight.api.schemas import REF, Document, schemas_of
@@ -102,8 +102,8 @@ def _paths() -> Document:
         "/v2/generations/{id}/receipt": {"get": _get_receipt()},
         "/v2/models": {"get": _list_models()},
         "/v2/models/{model}": {"get": _get_model()},
-        "/v2/images/generations/quote": {"post": _quote("Image", wire.ImageGenerationBody)},
-        "/v2/videos/generations/quote": {"post": _quote("Video", wire.VideoGenerationBody)},
+        "/v2/images/generations/quote": {"post": _quote("Image", requests.ImageGenerationBody)},
+        "/v2/videos/generations/quote": {"post": _quote("Video", requests.VideoGenerationBody)},
         "/v2/billing/balance": {"get": _balance()},
         "/v2/billing/costs": {"get": _costs()},
         "/v2/downloads/{id}/{index}": {"get": _download("get"), "head": _download("head")},
@@ -119,7 +119,7 @@ def _create_image() -> Document:
         "Images",
         "Make an image",
         "Answers with the finished image. The work goes on if the client leaves.",
-        body=wire.ImageGenerationBody,
+        body=requests.ImageGenerationBody,
         parameters=_submission_headers(),
         answers={"200": _answer("The image.", wire.CompletedImage, rate=True, then=links.IMAGE)},
         failures=(*_KEYED, *_BODY, *_SUBMIT, errors.GenerationFailed, errors.GenerationUnknown),
@@ -144,7 +144,7 @@ def _create_video() -> Document:
         "Videos",
         "Make a video",
         "Answers at once; poll the id for the video.",
-        body=wire.VideoGenerationBody,
+        body=requests.VideoGenerationBody,
         parameters=_submission_headers(),
         answers={
             "202": _answer(
@@ -470,8 +470,8 @@ def _ref(kind: type[msgspec.Struct]) -> Document:
 
 def _schemas() -> Document:
     kinds = (
-        wire.ImageGenerationBody,
-        wire.VideoGenerationBody,
+        requests.ImageGenerationBody,
+        requests.VideoGenerationBody,
         wire.CompletedImage,
         wire.CompletedVideo,
         wire.PendingGeneration,

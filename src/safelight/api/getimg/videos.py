@@ -8,7 +8,7 @@ from starlette.responses import Response
 from safelight.api.answer import json_response
 from safelight.api.auth import api_state, principal, query_number
 from safelight.api.departure import while_there
-from safelight.api.getimg import wire
+from safelight.api.getimg import requests, wire
 from safelight.api.submission import accept, accepted_headers, rate_headers, read_submission, with_rate_headers
 from safelight.api.waits import hold
 from safelight.domain.generations import GenerationType
@@ -22,7 +22,7 @@ async def create_video(request: Request) -> Response:
     """Accept a video; the answer goes out once its row, hold and job are committed."""
 
     async def answer() -> Response:
-        accepted = await accept(request, await read_submission(request, wire.VideoGenerationBody))
+        accepted = await accept(request, await read_submission(request, requests.VideoGenerationBody))
         pending = wire.PendingGeneration(id=accepted.id, status="pending")
         return json_response(pending, status=202, headers=accepted_headers(accepted))
 

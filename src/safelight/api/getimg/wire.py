@@ -1,10 +1,10 @@
-"""What goes over the wire, in both directions. Field order is that of the answers' JSON."""
+"""What goes over the wire as answers. Field order is that of their JSON; ``requests`` has what comes in."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,101 +12,12 @@ from msgspec import Meta
 from safelight.domain.catalog import Model, Rate
 from safelight.domain.errors import SafelightError
 from safelight.domain.generations import GenerationType
-from safelight.domain.media import ImageFormat, ReferenceRole
+from safelight.domain.media import ImageFormat
 from safelight.domain.money import as_decimal, format_usd
 from safelight.domain.pricing import Price
 from safelight.domain.request import Request, Spec
-from safelight.domain.text import BLANKS
 from safelight.keeping.receipts import Receipt
 from safelight.lifecycle.views import GenerationView, MediaView
-
-Url = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        description="An HTTPS address, or a base64 data URL (`data:image/png;base64,...`; PNG, JPEG, WebP; "
-        "10 MiB decoded).",
-    ),
-]
-Prompt = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=4096,
-        description="What to make; not blank, and without NUL.",
-        extra_json_schema={"pattern": rf"^[^\x00]*[^{BLANKS}][^\x00]*$"},
-    ),
-]
-ModelId = Annotated[str, Meta(min_length=1, max_length=100, description="A model's id, as /v2/models lists it.")]
-Ratio = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["16:9"])]
-Resolution = Annotated[str, Meta(description="One that the model lists; its first by default.", examples=["2K"])]
-
-
-WebhookUrl = Annotated[
-    str,
-    Meta(min_length=1, description="An HTTPS address that is told how this generation ends (docs/webhooks.md)."),
-]
-Retention = Annotated[
-    int, Meta(ge=60, description="Seconds to keep the media, up to the workspace's maximum.", examples=[86400])
-]
-Store = Annotated[
-    bool, Meta(description="False: delivered once. Deleted after the first complete download, or an hour.")
-]
-
-
-class GenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What every request for a generation takes. A field's name is that of ``domain.request.Request``.
-
-    What need not be given may be null, here and in all that a body holds: clients write the fields they leave out so.
-    """
-
-    type: ClassVar[GenerationType]
-
-    model: ModelId
-    prompt: Prompt
-    aspect_ratio: Ratio | None = None
-    resolution: Resolution | None = None
-    retention_seconds: Retention | None = None
-    store: Store | None = None
-    webhook_url: WebhookUrl | None = None
-
-    def request(self) -> Request:
-        """The same by the domain's names; what is null is not given."""
-        given = {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
-        return msgspec.convert({"type": self.type, **given}, Request)
-
-
-class ImageReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A reference image of an image request."""
-
-    url: Url
-    role: Literal["reference_image"] | None = None
-
-
-class ImageGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=True):
-    """A request for an image."""
-
-    type = GenerationType.IMAGE
-
-    output_format: Annotated[ImageFormat, Meta(description="The file's format; jpeg by default.")] | None = None
-    images: Annotated[list[ImageReferenceBody], Meta(max_length=8, description="Reference images.")] | None = None
-
-
-class VideoReferenceBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """An image that a video starts from, ends with, or takes after."""
-
-    url: Url
-    role: ReferenceRole
-
-
-class VideoGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=True):
-    """A request for a video."""
-
-    type = GenerationType.VIDEO
-
-    duration: Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | None = None
-    sound: Annotated[bool, Meta(description="Whether the video has sound; false by default.")] | None = None
-    images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with roles.")] | None = None
 
 
 class ImageFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,12 +54,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
 
 
+UsedSeed = Annotated[int, Meta(description="The seed that was used, where it is known.")] | msgspec.UnsetType
+
+
 class CompletedImage(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     status: Literal["completed"]
     model: str
     data: list[ImageFile]
     usage: Usage
+    seed: UsedSeed = msgspec.UNSET
 
 
 class CompletedVideo(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +72,7 @@ class CompletedVideo(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     data: list[VideoFile]
     usage: Usage
+    seed: UsedSeed = msgspec.UNSET
 
 
 class PendingGeneration(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,6 +130,7 @@ class ListedImage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     created_at: str
     data: list[ImageFile] | msgspec.UnsetType = msgspec.UNSET
     usage: Usage | msgspec.UnsetType = msgspec.UNSET
+    seed: UsedSeed = msgspec.UNSET
     error: GenerationError | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -226,6 +143,7 @@ class ListedVideo(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     created_at: str
     data: list[VideoFile] | msgspec.UnsetType = msgspec.UNSET
     usage: Usage | msgspec.UnsetType = msgspec.UNSET
+    seed: UsedSeed = msgspec.UNSET
     error: GenerationError | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -284,6 +202,9 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     supported_durations: list[int]
     supported_references: Annotated[dict[str, int], Meta(description="Role to the most images of it.")]
     supports_sound: bool
+    supports_seed: bool
+    supports_negative_prompt: bool
+    supported_provider_options: Annotated[list[str], Meta(description="Names that `provider_options` may have.")]
     pricing: Pricing
 
 
@@ -344,6 +265,7 @@ def completed_image(view: GenerationView) -> CompletedImage:
         model=view.model,
         usage=_usage(view),
         data=[ImageFile(**_file(view, item)) for item in view.media],
+        seed=_seed(view),
     )
 
 
@@ -365,7 +287,9 @@ def video(view: GenerationView) -> PendingGeneration | FailedGeneration | Comple
         )
         for item in view.media
     ]
-    return CompletedVideo(id=view.id, status="completed", model=view.model, data=files, usage=_usage(view))
+    return CompletedVideo(
+        id=view.id, status="completed", model=view.model, data=files, usage=_usage(view), seed=_seed(view)
+    )
 
 
 def listed(view: GenerationView) -> ListedImage | ListedVideo:
@@ -373,7 +297,7 @@ def listed(view: GenerationView) -> ListedImage | ListedVideo:
     facts: dict[str, Any] = {"id": view.id, "model": view.model, "created_at": iso_milliseconds(view.created_at)}
     match answer := video(view) if view.type is GenerationType.VIDEO else image(view):
         case CompletedImage() | CompletedVideo():
-            facts |= {"data": answer.data, "usage": answer.usage}
+            facts |= {"data": answer.data, "usage": answer.usage, "seed": answer.seed}
         case FailedGeneration():
             facts["error"] = answer.error
     kind = ListedVideo if view.type is GenerationType.VIDEO else ListedImage
@@ -411,6 +335,9 @@ def model_entry(model: Model) -> ModelEntry:
         supported_durations=list(model.durations),
         supported_references=dict(model.references.items()),
         supports_sound=model.supports_sound,
+        supports_seed=model.supports_seed,
+        supports_negative_prompt=model.supports_negative_prompt,
+        supported_provider_options=list(model.provider_options),
         pricing=Pricing(currency="USD", rates=[_rate(rate) for rate in model.rates]),
     )
 
@@ -454,6 +381,10 @@ def _file(view: GenerationView, item: MediaView) -> dict[str, Any]:
         "deletes_at": iso_milliseconds(view.deletes_at),
         "thumbnail_url": item.thumbnail_url,
     }
+
+
+def _seed(view: GenerationView) -> int | msgspec.UnsetType:
+    return msgspec.UNSET if view.seed is None else view.seed
 
 
 def _usage(view: GenerationView) -> Usage:

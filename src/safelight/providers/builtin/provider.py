@@ -22,7 +22,7 @@ from msgspec import Meta
 from safelight.domain.connections import ConnectionSettings
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Answer, Completed, Failed, FailureClass, LocalFile, SubmitOutcome
-from safelight.domain.ports import Job, Host, ProviderKind
+from safelight.domain.ports import Host, Job, ProviderKind
 from safelight.domain.request import Order
 from safelight.providers.builtin.spec import ImageSpec, ReferenceImage, VideoSpec
 
