@@ -83,7 +83,7 @@ FIELDS = [
     _missing("no prompt", VIDEOS, "prompt", {"model": "noop-video"}),
     _missing("no url", IMAGES, "images[0].url", {**_IMAGE, "images": [{"role": "reference_image"}]}),
     _missing("no role", VIDEOS, "images[0].role", {**_VIDEO, "images": [{"url": PNG_URL}]}),
-    _image("unknown field", "seed", "It takes: model, prompt, aspect_ratio", seed=7),
+    _image("unknown field", "steps", "It takes: model, prompt, aspect_ratio", steps=7),
     _image("a video's field", "duration", "It takes: model, prompt, aspect_ratio", duration=4),
     _video("an image's field", "output_format", "It takes: model, prompt, aspect_ratio", output_format="png"),
     _image("unknown field within", "images[0].weight", "It takes: url, role", images=[{"url": PNG_URL, "weight": 1}]),
@@ -113,6 +113,26 @@ FIELDS = [
     _video("duration below 64 bits", "duration", "Use one of: 4, 5", duration=-(2**64)),
     _video("sound a string", "sound", "expected true or false", sound="on"),
     _video("sound a number", "sound", "expected true or false", sound=1),
+    _image("seed below", "seed", "0", seed=-1),
+    _image("seed above", "seed", "4294967295", seed=2**32),
+    _image("seed true", "seed", "expected a whole number", seed=True),
+    _image("seed a string", "seed", "expected a whole number", seed="7"),
+    _image("seed with a fraction", "seed", "expected a whole number", seed=7.5),
+    _video("seed of a model without", "seed", "Leave it out", model="silent-video", seed=7),
+    _image("negative prompt a list", "negative_prompt", "expected a string", negative_prompt=["fog"]),
+    _image("negative prompt too long", "negative_prompt", "at most 4096", negative_prompt="x" * 4097),
+    _image("negative prompt with NUL", None, "NUL", negative_prompt="fog\0"),
+    _video(
+        "negative prompt of a model without", "negative_prompt", "takes no", model="silent-video", negative_prompt="x"
+    ),
+    _image("options a list", "provider_options", "expected an object", provider_options=["steps"]),
+    _image("option that is not passed", "provider_options.size", "It passes: steps", provider_options={"size": 1}),
+    _image(
+        "option that is very long", "provider_options." + "y" * 80 + "...", "steps", provider_options={"y" * 9999: 1}
+    ),
+    _image("option with NUL within", None, "NUL", provider_options={"steps": [{"a\0": 1}]}),
+    _image("options too large", "provider_options", "16384 bytes", provider_options={"steps": "x" * 16384}),
+    _video("options of a model without", "provider_options.a", "none", model="silent-video", provider_options={"a": 1}),
     _video("sound of a silent model", "sound", "Leave sound out", model="silent-video", sound=True),
 ]
 

@@ -6,7 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-OURS = {"thumbnail_url"}
+OURS = {
+    "thumbnail_url",
+    "seed",
+    "supports_seed",
+    "supports_negative_prompt",
+    "supported_provider_options",
+}
 """What our answers have beyond the client's types. Nothing gets in here by accident."""
 
 

@@ -69,7 +69,8 @@ def video(http: httpx.Client) -> httpx.Response:
 
 
 def _check_frame_of_answer(answer: Any, model: str) -> None:
-    assert list(answer) == ["id", "status", "model", "data", "usage"]
+    assert list(answer) == ["id", "status", "model", "data", "usage", "seed"]
+    assert answer["seed"] == 0, "what the renderer uses where none is asked for"
     assert GENERATION_ID.fullmatch(answer["id"])
     assert (answer["status"], answer["model"]) == ("completed", model)
     assert len(answer["data"]) == 1
@@ -123,7 +124,7 @@ def test_thumbnails(images: dict[str, httpx.Response], video: httpx.Response) ->
 
 def test_usage_of_an_image_is_exact(images: dict[str, httpx.Response]) -> None:
     assert images["png"].text.endswith(
-        '"usage":{"total_cost":0.005,"billable_unit":"image","unit_price":0.005,"quantity":1}}'
+        '"usage":{"total_cost":0.005,"billable_unit":"image","unit_price":0.005,"quantity":1},"seed":0}'
     )
 
 

@@ -54,6 +54,9 @@ def test_an_entry_is_what_the_catalog_declares(server: Server, declared: dict[st
         ("supported_durations", declared.get("durations", [])),
         ("supported_references", declared.get("references", {})),
         ("supports_sound", declared.get("supports_sound", False)),
+        ("supports_seed", declared.get("supports_seed", False)),
+        ("supports_negative_prompt", False),
+        ("supported_provider_options", []),
     ]
     assert "built-in renderer" in entry["name"]
     assert pricing["currency"] == "USD"

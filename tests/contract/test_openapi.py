@@ -94,7 +94,13 @@ bounded = settings(
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-TAKEN = {"aspect_ratio": "16:9", "resolution": "480p", "duration": 4, "retention_seconds": 3600}
+TAKEN = {
+    "aspect_ratio": "16:9",
+    "resolution": "480p",
+    "duration": 4,
+    "retention_seconds": 3600,
+    "provider_options": {"steps": 4},
+}
 MODES = [
     (label, mode)
     for label, operation in OPERATIONS.items()

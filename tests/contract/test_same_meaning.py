@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from safelight.api.getimg.wire import ImageGenerationBody, VideoGenerationBody
+from safelight.api.getimg.requests import ImageGenerationBody, VideoGenerationBody
 from tests.contract.accounts import Account, Accounts
 from tests.contract.bodies import IMAGES, PNG_URL, VIDEOS
 from tests.references.files import jpeg

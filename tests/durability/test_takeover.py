@@ -98,6 +98,8 @@ def test_a_database_that_is_away_costs_nobody_the_work(deploy: Deploy, database:
     ids = [site.video(api, "longest") for _ in range(4)]
     for generation_id in ids:
         under_way(site, generation_id)
+    # One that was fetched from the queue and not yet claimed may be queued twice: that costs nothing.
+    before = [len(worker.log) for worker in workers]
     pid = database.pid
     assert pid
     os.kill(pid, signal.SIGINT)
@@ -110,4 +112,5 @@ def test_a_database_that_is_away_costs_nobody_the_work(deploy: Deploy, database:
         assert site.ended(api, generation_id)["status"] == "completed"
         assert site.row(generation_id)["attempts"] == 1, "nobody took it over"
         site.check_one_end(generation_id)
-    assert not any("queued again" in worker.log for worker in workers), [w.log for w in workers]
+    logs = [worker.log[length:] for worker, length in zip(workers, before, strict=True)]
+    assert not any("queued again" in log for log in logs), logs

@@ -174,20 +174,12 @@ def _provider_options(request: Request, model: Model) -> dict[str, Any]:
                 f"{model.id} does not pass {quoted(name)} on. It passes: {known}.",
                 param=f"provider_options.{cut(name)}",
             )
-    if _has_nul(given):
-        raise InvalidParameter("provider_options have a NUL character. Remove it.", param="provider_options")
     if len(msgspec.json.encode(given)) > MAX_PROVIDER_OPTIONS_BYTES:
         raise InvalidParameter(
             f"provider_options are over {MAX_PROVIDER_OPTIONS_BYTES} bytes as JSON. Send less.",
             param="provider_options",
         )
     return given
-
-
-def _has_nul(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_nul, (*value, *value.values())))
-    return "\0" in value if isinstance(value, str) else isinstance(value, list) and any(map(_has_nul, value))
 
 
 def _check_images(request: Request, model: Model) -> None:
