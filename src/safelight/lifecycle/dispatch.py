@@ -214,7 +214,8 @@ class Dispatch:
         """What the last order costs us, as nobody is charged for it; ``is_billed``: it was made, or may have been."""
         if self._target is None or (is_billed and self._asked.is_repeatable):
             return None
-        is_billed = is_billed or self._is_stop_billed
+        if self._is_stop_billed:
+            answer = msgspec.structs.replace(answer, is_billed=True)
         return loss_of(self._claim, self._asked.binding, answer, reason, is_billed=is_billed)
 
     @property
