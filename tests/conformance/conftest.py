@@ -1,0 +1,37 @@
+"""Each file of tests names its ``VENDORS``; each of them is opened once, with a Safelight in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.front import Front, open_front
+from tests.conformance.vendor import Vendor
+from tests.support.postgres import TestDatabases
+from tests.support.server import open_folder
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "vendor" in metafunc.fixturenames:
+        which = getattr(metafunc.function, "scenario", None)
+        vendors = [vendor for vendor in metafunc.module.VENDORS if which not in vendor.lacks]
+        metafunc.parametrize("vendor", vendors, ids=[vendor.name for vendor in vendors], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+async def vendor(request: pytest.FixtureRequest) -> AsyncIterator[Vendor]:
+    made: Vendor = request.param
+    with open_folder() as folder:
+        await made.open(folder)
+        yield made
+        await made.close()
+
+
+@pytest.fixture(scope="module")
+async def front(vendor: Vendor, databases: TestDatabases) -> AsyncIterator[Front]:
+    """On a database of its own: all that is on record there came of this vendor."""
+    with open_folder() as folder:
+        async with open_front(vendor, databases.create(), Path(folder)) as opened:
+            yield opened

@@ -1,0 +1,244 @@
+"""What each adapter is asked. A file of tests takes all of it: ``from tests.conformance.scenarios import *``."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from safelight.domain.generations import GenerationType
+from safelight.domain.ports import Cancelable, Checkable, Findable, Pollable
+from tests.conformance.front import Front
+from tests.conformance.vendor import CANARY, Scenario, Trouble, Vendor
+
+pytestmark = pytest.mark.database
+
+_Test = Callable[[Front, Vendor], Awaitable[None]]
+
+
+def scenario(which: Scenario) -> Callable[[_Test], _Test]:
+    """A test of this scenario; a vendor that lacks it is not asked (``conftest``)."""
+
+    def wrapped(test: _Test) -> _Test:
+        @functools.wraps(test)
+        async def asked(front: Front, vendor: Vendor) -> None:
+            await test(front, vendor)
+            check_no_secret(await everything_kept(front))
+
+        asked.scenario = which  # type: ignore[attr-defined]
+        return asked
+
+    return wrapped
+
+
+@scenario(Scenario.MADE)
+async def test_an_order_is_made_once_and_kept_bare(front: Front, vendor: Vendor) -> None:
+    before = len(vendor.orders()), vendor.jobs()
+    result = await front.make(front.request())
+    result.check_one_end("completed")
+    assert (len(vendor.orders()), vendor.jobs()) == (before[0] + 1, before[1] + 1)
+    assert result.row["tries"] == 0
+    (file,) = result.files
+    starts = (b"\x89PNG",) if vendor.type is GenerationType.IMAGE else (b"ftyp",)
+    assert any(start in file[:12] for start in starts)
+    for trace in vendor.traces():
+        assert trace not in file, "the backend's own metadata"
+    assert vendor.orders()[-1].prompt == "a hill"
+
+
+@scenario(Scenario.CANCELED)
+async def test_a_wish_to_cancel_reaches_it(front: Front, vendor: Vendor) -> None:
+    provider = front.studio.parts.running.backends.open("vendor").provider
+    assert isinstance(provider, Cancelable) and isinstance(provider, Pollable)
+    owner = await front.studio.workspace()
+    vendor.hold()
+    try:
+        generation_id = await front.submit(owner, front.request())
+        await front.until_taken(generation_id)
+        await front.cancel(owner, generation_id)
+        result = await front.until(generation_id, "canceled", "completed", "failed")
+    finally:
+        vendor.release()
+    result.check_one_end("canceled")
+    assert await vendor.is_stopped()
+    await asyncio.wait([front._making])
+
+
+@scenario(Scenario.RESTARTED)
+async def test_a_job_is_seen_through_after_a_restart(front: Front, vendor: Vendor) -> None:
+    await _resumed(front, vendor, is_edited=False)
+
+
+@scenario(Scenario.EDITED)
+async def test_a_job_is_seen_through_after_a_catalog_edit(front: Front, vendor: Vendor) -> None:
+    try:
+        await _resumed(front, vendor, is_edited=True)
+    finally:
+        await front.restart()
+
+
+@scenario(Scenario.REFUSED)
+async def test_its_policy_is_told_and_costs_nothing(front: Front, vendor: Vendor) -> None:
+    jobs = vendor.jobs()
+    vendor.next(Trouble.REFUSES)
+    result = await front.make(front.request())
+    result.check_one_end("failed")
+    assert result.row["error_code"] == "content_policy_violation"
+    assert vendor.jobs() <= jobs + 1, "a refusal is not asked for again"
+
+
+@scenario(Scenario.RATE_LIMITED)
+async def test_what_is_limited_is_asked_again_as_it_says(front: Front, vendor: Vendor) -> None:
+    jobs = vendor.jobs()
+    vendor.next(Trouble.RATE_LIMITS)
+    result = await front.make(front.request())
+    result.check_one_end("completed")
+    assert (result.row["tries"], vendor.jobs()) == (1, jobs + 1)
+    assert result.reports[0]["reason"] == "rate_limited"
+
+
+@scenario(Scenario.EXHAUSTED)
+async def test_a_429_for_good_is_not_asked_again(front: Front, vendor: Vendor) -> None:
+    before = len(vendor.orders())
+    vendor.next(Trouble.IS_EXHAUSTED)
+    result = await front.make(front.request())
+    result.check_one_end("failed")
+    assert [report["reason"] for report in result.reports] == ["quota"]
+    assert len(vendor.orders()) <= before + 1
+    assert result.row["error_code"] == "generation_failed", "whose money it is, is not the client's to know"
+
+
+@scenario(Scenario.TRANSIENT)
+async def test_what_breaks_is_asked_again(front: Front, vendor: Vendor) -> None:
+    jobs = vendor.jobs()
+    vendor.next(Trouble.BREAKS)
+    result = await front.make(front.request())
+    result.check_one_end("completed")
+    assert result.row["tries"] == 1
+    assert result.reports[0]["reason"] == "transient"
+    assert vendor.jobs() <= jobs + 2
+
+
+@scenario(Scenario.LOST)
+async def test_a_lost_answer_is_asked_about_and_never_ordered_again(front: Front, vendor: Vendor) -> None:
+    backend = front.studio.parts.running.backends.open("vendor")
+    jobs = vendor.jobs()
+    vendor.next(Trouble.LOSES_ANSWER)
+    owner = await front.studio.workspace()
+    generation_id = await front.submit(owner, front.request())
+    if getattr(backend.provider, "repeatable", False):
+        result = await front.until(generation_id, "completed", "unknown")
+    else:
+        result = await front.until(generation_id, "unknown")
+    if result.state == "unknown" and isinstance(backend.provider, Findable):
+        await _looked_at_again(front, generation_id)
+        result = await front.until(generation_id, "completed", "unknown")
+    if result.state == "completed":
+        result.check_one_end("completed")
+    else:
+        assert result.entries == ["hold"], "its price stays held"
+    assert vendor.jobs() == jobs + 1
+    await asyncio.wait([front._making])
+    await front.studio.rows("update generations set wake_at = now() + interval '1 hour' where id = %s", generation_id)
+
+
+@scenario(Scenario.SIZED)
+async def test_a_size_reaches_it_in_its_own_words(front: Front, vendor: Vendor) -> None:
+    (await front.make(front.request(resolution="1K"))).check_one_end("completed")
+    assert vendor.orders()[-1].size == vendor.size
+    (await front.make(front.request(resolution="2K"))).check_one_end("completed")
+    assert vendor.orders()[-1].size == vendor.size_word
+
+
+@scenario(Scenario.REFERENCED)
+async def test_references_reach_it(front: Front, vendor: Vendor) -> None:
+    most = 1 if vendor.type is GenerationType.VIDEO else 2
+    for count in (1, most):
+        result = await front.make(front.request(references=count))
+        result.check_one_end("completed")
+        assert vendor.orders()[-1].references == count
+
+
+@scenario(Scenario.ASKED)
+async def test_what_a_request_may_ask_reaches_it(front: Front, vendor: Vendor) -> None:
+    name, value = vendor.option
+    negative = "fog" if vendor.supports_negative_prompt else None
+    result = await front.make(front.request(seed=7, negative_prompt=negative, provider_options={name: value}))
+    result.check_one_end("completed")
+    seen = vendor.orders()[-1]
+    assert (seen.seed, seen.negative_prompt, seen.options.get(name)) == (7, negative, value)
+    assert result.row["seed"] == 7
+
+
+@scenario(Scenario.COUNTED)
+async def test_what_it_says_of_use_and_cost_is_on_record(front: Front, vendor: Vendor) -> None:
+    result = await front.make(front.request())
+    result.check_one_end("completed")
+    assert result.row["cost_nanos"] == vendor.cost_nanos
+    report = result.reports[-1]
+    assert report["outcome"] == "completed"
+    assert "usage" in report or "request_id" in report or "cost" in report, report
+
+
+@scenario(Scenario.CHECKED)
+async def test_it_can_be_looked_at_without_an_order(front: Front, vendor: Vendor) -> None:
+    parts, before = front.studio.parts, len(vendor.orders())
+    provider = parts.running.backends.open("vendor").provider
+    assert isinstance(provider, Checkable)
+    model = parts.running.catalog.models["model"]
+    async with asyncio.timeout(10):
+        good = await provider.check(model, model.bindings[0])
+        wrong = msgspec.structs.replace(model.bindings[0], upstream_model="no-such-model")
+        bad = await provider.check(model, wrong) if vendor.knows_models else good
+    assert good and not [finding for finding in good if finding.level == "problem"], good
+    if vendor.knows_models:
+        problems = [finding for finding in bad if finding.level in ("problem", "warning")]
+        assert problems and all(finding.remedy for finding in problems), bad
+    assert len(vendor.orders()) == before, "nothing was ordered"
+    check_no_secret(repr((good, bad)))
+
+
+async def test_the_books_balance_at_the_end(front: Front, vendor: Vendor) -> None:
+    await front.check_books()
+
+
+async def _resumed(front: Front, vendor: Vendor, *, is_edited: bool) -> None:
+    owner, before, jobs = await front.studio.workspace(), len(vendor.orders()), vendor.jobs()
+    vendor.hold()
+    try:
+        generation_id = await front.submit(owner, front.request())
+        await front.until_taken(generation_id)
+        await front.restart(is_edited=is_edited)
+        front.run(generation_id)
+        await asyncio.sleep(0.3)
+    finally:
+        vendor.release()
+    result = await front.until(generation_id, "completed", "failed", "canceled")
+    result.check_one_end("completed")
+    assert (len(vendor.orders()), vendor.jobs()) == (before + 1, jobs + 1), "one order, and one job"
+    await asyncio.wait([front._making])
+
+
+async def _looked_at_again(front: Front, generation_id: str) -> None:
+    await asyncio.wait([front._making])
+    await front.studio.rows("update generations set wake_at = now() where id = %s", generation_id)
+    front.run(generation_id)
+    await asyncio.wait([front._making])
+
+
+async def everything_kept(front: Front) -> str:
+    """What is on record of all generations, and what the log said."""
+    rows = await front.studio.rows("select to_jsonb(g) from generations g")
+    losses = await front.studio.rows("select to_jsonb(l) from losses l")
+    return repr((rows, losses))
+
+
+def check_no_secret(text: str) -> None:
+    for secret in (CANARY, CANARY.encode().hex()):
+        assert secret not in text
+
+
+__all__ = [name for name in dir() if name.startswith("test_")] + ["pytestmark"]
