@@ -1,7 +1,7 @@
 """The table of backends in docs/providers/README.md: ``python -m tests.conformance.table`` writes it anew.
 
-A cell says yes where the suite has a test of that scenario for that backend, and it passes wherever the suite does. Else it
-names the note that says why there is none.
+A cell says yes where the suite asks that backend for that scenario, and so where the suite passes, it does. Else it
+names the note that says why it is not asked.
 """
 
 from __future__ import annotations
