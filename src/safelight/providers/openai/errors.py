@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ _OF_A_JOB = {
     "timeout": FailureClass.TRANSIENT,
     "invalid_request_error": FailureClass.BAD_INPUT,
 }
+_CODE = re.compile("[a-z0-9_.-]{1,64}", re.IGNORECASE | re.ASCII)
 _MAX_WORDS = 4096
 _MAX_CODE = 200
 
@@ -67,7 +69,8 @@ def read_error(document: object) -> Said | None:
         return _of_object(error)
     if isinstance(error, str) and error:  # some have the words here, and the code beside it or the words again
         message = document.get("message")
-        return Said(code=_name(document.get("code")) or error[:_MAX_CODE], words=_joined(error, message))
+        code = _name(document.get("code")) or (error if _CODE.fullmatch(error) else None)
+        return Said(code=code, words=_joined(error, message))
     if "detail" in document:
         return _of_detail(document["detail"])
     if isinstance(document.get("message"), str) and ("code" in document or "type" in document):
