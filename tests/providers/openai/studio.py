@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.media import Reference, ReferenceRole
 from safelight.domain.outcomes import Completed, InlineBytes
 from safelight.domain.ports import Host, Job
-from safelight.domain.request import Order, Spec
+from safelight.domain.request import Order
 from safelight.node.secrets import read_secret
 from safelight.providers.openai.provider import KIND, OpenAiProvider
 from safelight.providers.openai.settings import Options
 from tests.providers.openai.fake import FakeServer
 from tests.providers.openai.media import picture
+from tests.support.jobs import a_job, an_order
 
 PROMPT = "a red fox in the snow"
 
@@ -37,25 +37,13 @@ async def provider_of(fake: FakeServer, **quirks: Any) -> AsyncIterator[OpenAiPr
 
 
 def image_order(*roles: ReferenceRole, **spec: Any) -> Order:
-    told = {"aspect_ratio": "1:1", "resolution": "1K", "width": 64, "height": 64, "output_format": "png", **spec}
-    return Order(
-        id="req_1",
-        type=GenerationType.IMAGE,
-        model="ours",
-        spec=Spec(**{"prompt": PROMPT, **told}),
-        references=references(*roles),
-    )
+    return an_order(references=references(*roles), **{"prompt": PROMPT, **spec})
 
 
 def video_order(*roles: ReferenceRole, **spec: Any) -> Order:
-    told = {"aspect_ratio": "16:9", "resolution": "720p", "width": 128, "height": 72, "duration_seconds": 2, **spec}
-    return Order(
-        id="req_2",
-        type=GenerationType.VIDEO,
-        model="ours",
-        spec=Spec(**{"prompt": PROMPT, **told}),
-        references=references(*roles),
-    )
+    shape = {"aspect_ratio": "16:9", "resolution": "720p", "width": 128, "height": 72}
+    given = references(*roles)
+    return an_order(GenerationType.VIDEO, "req-2", references=given, **{"prompt": PROMPT, **shape, **spec})
 
 
 def references(*roles: ReferenceRole) -> tuple[Reference, ...]:
@@ -64,22 +52,9 @@ def references(*roles: ReferenceRole) -> tuple[Reference, ...]:
     )
 
 
-def job_of(order: Order, *, model: str = "fake-image", **more: Any) -> Job[Options]:
-    return Job(
-        **{
-            "id": f"{order.id}.1",
-            "generation_id": order.id,
-            "type": order.type,
-            "upstream_model": model,
-            "options": Options(),
-            "submitted_at": datetime.now(UTC),
-            "workdir": Path("/nowhere"),
-            "progress": lambda fraction: None,
-            "reference_url": lambda at: f"https://ours.example/references/{at}",
-            "callback_url": "https://ours.example/callback",
-            **more,
-        }
-    )
+def job_of(order: Order, *, model: str = "fake-image", options: Options | None = None, **more: Any) -> Job[Options]:
+    facts = {"id_": order.id, "type_": order.type, "upstream_model": model, **more}
+    return a_job(Path("/nowhere"), options or Options(), **facts)
 
 
 def bytes_of(outcome: object) -> bytes:

@@ -31,7 +31,7 @@ _SHOWN = 8
 _FIXED_SIZES = ("1024x1024", "1536x1024", "1024x1536", "auto")
 
 
-async def look(api: BackendApi, quirks: Quirks, model: Model, binding: Binding) -> Sequence[Finding]:
+async def look(api: BackendApi, quirks: Quirks, model: Model, binding: Binding, *, has_key: bool) -> Sequence[Finding]:
     path = quirks.models_path
     if model.type is GenerationType.VIDEO and quirks.video_models_path:
         path = quirks.video_models_path
@@ -40,7 +40,7 @@ async def look(api: BackendApi, quirks: Quirks, model: Model, binding: Binding) 
     listed = exchanges[0] if path else None
     key = exchanges[-1] if quirks.key_path else listed
     return [
-        *(_of_connection(api, key) if key is not None else ()),
+        *(_of_connection(api, key, has_key=has_key) if key is not None else ()),
         *(_of_list(listed, quirks, binding) if isinstance(listed, Reply) else ()),
         *_of_catalog(quirks, model, binding),
     ]
@@ -50,7 +50,7 @@ async def _get(api: BackendApi, path: str) -> Exchange:
     return await api.call("GET", path, deadline_seconds=_SECONDS, max_bytes=_MAX_BYTES)
 
 
-def _of_connection(api: BackendApi, exchange: Exchange) -> Iterator[Finding]:
+def _of_connection(api: BackendApi, exchange: Exchange, *, has_key: bool) -> Iterator[Finding]:
     match exchange:
         case NotSent(detail) | NoReply(detail):
             yield Finding(
@@ -81,7 +81,8 @@ def _of_connection(api: BackendApi, exchange: Exchange) -> Iterator[Finding]:
                 remedy="If orders come to nothing, see whether base_url has to end in /v1.",
             )
         case Reply():
-            yield Finding(level="ok", subject="connection", text=f"{api.base_url} answers, and takes the key")
+            text = f"{api.base_url} answers{', and takes the key' if has_key else ''}"
+            yield Finding(level="ok", subject="connection", text=text)
 
 
 def _of_list(listed: Reply, quirks: Quirks, binding: Binding) -> Iterator[Finding]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote, urljoin
 
-import structlog
-
 from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import (
@@ -33,8 +31,6 @@ from safelight.providers.openai.orders import Asking, image_order, video_order
 from safelight.providers.openai.saying import refused
 from safelight.providers.openai.settings import Options, ServerSettings, Settings
 
-log = structlog.get_logger()
-
 _ASKING_SECONDS = 30.0
 _MOST_MISSES = 3
 """How often in a row a job is not there before it is called gone: a server that has just begun may not know it yet."""
@@ -52,6 +48,7 @@ class OpenAiProvider:
         self._quirks = settings.quirks
         self._timeout_seconds = settings.timeout_seconds
         self._api = BackendApi(settings, {**settings.headers, **_credentials(settings, key)})
+        self._has_key = key is not None
         self._missing: dict[str, int] = {}
         self.repeatable = self._quirks.repeatable
 
@@ -101,7 +98,7 @@ class OpenAiProvider:
                 return Cancellation.TOO_LATE
 
     async def check(self, model: Model, binding: Binding) -> Sequence[Finding]:
-        return await look(self._api, self._quirks, model, binding)
+        return await look(self._api, self._quirks, model, binding, has_key=self._has_key)
 
     async def close(self) -> None:
         await self._api.close()
