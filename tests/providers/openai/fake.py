@@ -252,7 +252,7 @@ class FakeServer:
         elif "error" not in job and job["status"] in ("queued", "in_progress", "pending"):
             job |= {"status": "done" if self.flavor == "xai" else "completed", "progress": 100}
         if "raw" in job:
-            return FAULTS[job.pop("raw")](self)
+            return (FAULTS | ANSWERS)[job.pop("raw")](self)
         return web.json_response(self._shown(job), headers=self.headers)
 
     def _shown(self, job: dict[str, Any]) -> dict[str, Any]:

@@ -104,6 +104,9 @@ ANSWERS: dict[str, Fault] = {
     "broken_url": _item(lambda fake: {"url": "http://[broken"}),
     "raw": lambda fake: web.Response(body=picture(64, 64), content_type="image/png"),
     "raw_octets": lambda fake: web.Response(body=picture(64, 64), content_type="application/octet-stream"),
+    "json_as_octets": lambda fake: web.Response(
+        text=f'{{"data": [{{"b64_json": "{_coded()}"}}]}}', content_type="application/octet-stream"
+    ),
     "zip": lambda fake: web.Response(body=b"PK\x03\x04and so on", content_type="application/zip"),
     "page": lambda fake: _page(200)(fake),
     "broken_json": lambda fake: web.Response(text='{"created": 1, "data": [{"b64', content_type="application/json"),

@@ -197,7 +197,17 @@ async def test_pictures_may_go_as_links_to_this_service(fake: Start) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["data_url", "data_url_base64", "wrapped_base64", "raw", "raw_octets", "revised", "odd_types", "two"],
+    [
+        "data_url",
+        "data_url_base64",
+        "wrapped_base64",
+        "raw",
+        "raw_octets",
+        "json_as_octets",
+        "revised",
+        "odd_types",
+        "two",
+    ],
 )
 async def test_a_picture_is_a_picture_however_it_comes(fake: Start, answer: str) -> None:
     server = fake()

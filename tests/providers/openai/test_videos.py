@@ -238,7 +238,14 @@ async def test_a_job_that_is_not_there_is_gone_the_third_time(fake: Start) -> No
 
 @pytest.mark.parametrize(
     ("fault", "kind"),
-    [("rate_limited", Pending), ("html", Unknown), ("empty", Unknown), ("auth", Unknown), ("bad_request", Unknown)],
+    [
+        ("rate_limited", Pending),
+        ("html", Unknown),
+        ("empty", Unknown),
+        ("auth", Unknown),
+        ("bad_request", Unknown),
+        ("error_in_200", Unknown),
+    ],
 )
 async def test_an_answer_that_says_nothing_of_the_job_ends_nothing(fake: Start, fault: str, kind: type) -> None:
     server = fake()
@@ -259,6 +266,7 @@ async def test_an_answer_that_says_nothing_of_the_job_ends_nothing(fake: Start, 
         ("gateway_timeout", Unknown, None),
         ("failed_at_once", Failed, FailureClass.CONTENT_POLICY),
         ("moderation_blocked", Failed, FailureClass.CONTENT_POLICY),
+        ("error_in_200", Failed, FailureClass.CONTENT_POLICY),
         ("clip", Completed, None),
     ],
 )

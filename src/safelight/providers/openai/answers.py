@@ -22,6 +22,7 @@ from safelight.domain.outcomes import (
     Produced,
     RemoteFile,
     Stage,
+    Unknown,
     Usage,
 )
 from safelight.outbound.backend_api import Reply
@@ -90,7 +91,9 @@ def state_of(reply: Reply, quirks: Quirks, address: Address, content: str | None
     error = read_error(job)
     if word in _CANCELED:
         return Failed(FailureClass.CANCELED, "the server says that the job was canceled", answer=said)
-    if word in _FAILED or word in quirks.failed_words or (error is not None and not word):
+    if error is not None and not word:  # of the question, perhaps, and not of the job
+        return Unknown("the server tells an error, and not how the job stands", said)
+    if word in _FAILED or word in quirks.failed_words:
         return failure_of_job(error or NOTHING_SAID, quirks, said)
     if word in _COMPLETED or word in quirks.completed_words or (not word and _where(job)):
         return _made(job, address, content, said)
@@ -112,7 +115,8 @@ def _raw(reply: Reply, said: Answer) -> Completed | Failed | None:
     kind = reply.content_type
     if kind in ("application/zip", "application/x-zip-compressed") or reply.body.startswith(b"PK\x03\x04"):
         return Failed(FailureClass.PERMANENT, "a zip archive came where one file was ordered", answer=said)
-    if kind.startswith(("image/", "video/")) or kind == "application/octet-stream":
+    is_file = kind == "application/octet-stream" and not reply.body.startswith((b"{", b"["))
+    if is_file or kind.startswith(("image/", "video/")):
         return Completed((InlineBytes(reply.body),) if reply.body else (), said)
     return None
 

@@ -26,7 +26,7 @@ from safelight.domain.request import Order
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
 from safelight.providers.openai.answers import image_of, job_id_of, state_of
 from safelight.providers.openai.checks import look
-from safelight.providers.openai.errors import refusal_of
+from safelight.providers.openai.errors import failure_of_job, read_error, refusal_of
 from safelight.providers.openai.orders import Asking, image_order, video_order
 from safelight.providers.openai.saying import refused
 from safelight.providers.openai.settings import Options, ServerSettings, Settings
@@ -113,7 +113,10 @@ class OpenAiProvider:
 
     def _taken(self, reply: Reply) -> SubmitOutcome:
         """What a 2xx to an order for a clip means: it was taken, or made at once."""
-        job_id = job_id_of(reply.json())
+        document = reply.json()
+        job_id = job_id_of(document)
+        if job_id is None and (error := read_error(document)) is not None:
+            return failure_of_job(error, self._quirks, reply.answer())
         outcome = self._state(reply, job_id)
         if isinstance(outcome, Failed) or (job_id is None and isinstance(outcome, Completed)):
             return outcome
