@@ -5,6 +5,7 @@ Whether a request that got no answer ever went out decides whether an order may 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,8 @@ MAX_BYTES = 192 * 1024 * 1024
 _KEEP_ALIVE_SECONDS = 3.0
 """Less than servers keep a silent connection (5 s is common), so that an order meets none that is being closed."""
 _MAX_CONNECTIONS = 512
+_LARGE_BYTES = 1024 * 1024
+"""A body over this is sent in pieces, so that one upload does not hold up the event loop."""
 _REQUEST_IDS = ("x-request-id", "request-id", "x-fal-request-id", "cf-ray")
 
 
@@ -134,19 +137,23 @@ class BackendApi:
         query: Mapping[str, str] | None = None,
         json: object = msgspec.UNSET,
         form: aiohttp.FormData | None = None,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
         max_bytes: int = MAX_BYTES,
     ) -> Exchange:
-        """Make one request, and never a second. ``json`` or ``form`` is the body."""
+        """Make one request, and never a second.
+
+        The body is ``json``, or ``form``, or else ``body`` as it is, whose type then stands in ``headers``.
+        """
         url = self.url(path) + (f"?{urlencode(query)}" if query else "")
         sent = {"Accept": "*/*", **(self._headers if _origin(url) == self._origin else {}), **(headers or {})}
-        body: Body = form
         if json is not msgspec.UNSET:
             body, sent["Content-Type"] = msgspec.json.encode(json), "application/json"
+        content: Body = io.BytesIO(body) if body and len(body) > _LARGE_BYTES else (form or body)
         try:
             answer = await self._client.send(
-                method, url, body, headers=sent, deadline_seconds=deadline_seconds, max_bytes=max_bytes
+                method, url, content, headers=sent, deadline_seconds=deadline_seconds, max_bytes=max_bytes
             )
         except OutboundRefused as refused:
             return NotSent(str(refused)) if refused.reason in NEVER_SENT else NoReply(str(refused))
@@ -159,7 +166,8 @@ class BackendApi:
 def failure_of(reply: Reply, answer: Answer | None = None) -> Failed | Unknown:
     """What an answer other than 2xx to an order comes to, by its status alone (RFC 9110, section 15).
 
-    A gateway that gave up waiting says nothing of the server behind it, and neither does a bare 500: unknown.
+    A gateway that gave up waiting says nothing of the server behind it, and neither does a bare 500: unknown. A
+    redirect is not followed, as an order is given once.
     """
     said, status = answer or reply.answer(), reply.status
     wait = reply.retry_after_seconds()
@@ -176,6 +184,10 @@ def failure_of(reply: Reply, answer: Answer | None = None) -> Failed | Unknown:
             return Failed(FailureClass.TRANSIENT, "", wait, said)
         case 500 if reply.json() is not None:
             return Failed(FailureClass.TRANSIENT, "", wait, said)
+        case _ if 300 <= status < 400:
+            return Failed(
+                FailureClass.PERMANENT, "it redirects: write the address it leads to as base_url", answer=said
+            )
         case _ if 400 <= status < 500 and status not in (408, 409, 499):
             return Failed(FailureClass.BAD_INPUT, answer=said)
         case _:

@@ -13,6 +13,7 @@ import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from io import BytesIO
 from types import MappingProxyType
 from typing import Literal
 
@@ -33,7 +34,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
 _CONNECT_SECONDS = 15.0
 
-Body = bytes | aiohttp.FormData | None
+Body = bytes | BytesIO | aiohttp.FormData | None
 NEVER_SENT: frozenset[Reason] = frozenset({"bad_url", "denied_address", "unresolved", "unreachable", "tls"})
 """Reasons for which a request certainly never went out."""
 

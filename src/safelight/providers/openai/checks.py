@@ -1,0 +1,180 @@
+"""A look at a live server: is it there, does it take the key, has it the model, can it be told what the model offers.
+
+Nothing is ordered. What is said to be refused is refused for certain; what is not known is not said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
+
+from safelight.domain.catalog import Binding, Model
+from safelight.domain.generations import GenerationType
+from safelight.domain.media import ReferenceRole
+from safelight.domain.outcomes import Finding
+from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply
+from safelight.providers.openai.saying import (
+    PIXELS,
+    size_style,
+    unsayable_negative,
+    unsayable_roles,
+    unsayable_seed,
+    unsayable_size,
+    unsayable_type,
+)
+from safelight.providers.openai.settings import RESERVED, Quirks
+
+_SECONDS = 8.0
+_MAX_BYTES = 16 * 1024 * 1024
+_SHOWN = 8
+_FIXED_SIZES = ("1024x1024", "1536x1024", "1024x1536", "auto")
+
+
+async def look(api: BackendApi, quirks: Quirks, model: Model, binding: Binding, *, has_key: bool) -> Sequence[Finding]:
+    path = quirks.models_path
+    if model.type is GenerationType.VIDEO and quirks.video_models_path:
+        path = quirks.video_models_path
+    asked = [_get(api, found) for found in (path, quirks.key_path) if found]
+    exchanges = await asyncio.gather(*asked)
+    listed = exchanges[0] if path else None
+    key = exchanges[-1] if quirks.key_path else listed
+    return [
+        *(_of_connection(api, key, has_key=has_key) if key is not None else ()),
+        *(_of_list(listed, quirks, binding) if isinstance(listed, Reply) else ()),
+        *_of_catalog(quirks, model, binding),
+    ]
+
+
+async def _get(api: BackendApi, path: str) -> Exchange:
+    return await api.call("GET", path, deadline_seconds=_SECONDS, max_bytes=_MAX_BYTES)
+
+
+def _of_connection(api: BackendApi, exchange: Exchange, *, has_key: bool) -> Iterator[Finding]:
+    match exchange:
+        case NotSent(detail) | NoReply(detail):
+            yield Finding(
+                level="problem",
+                subject="connection",
+                text=f"{api.base_url} does not answer: {detail}",
+                remedy="See that the server runs, and that base_url leads to it. A first start may take long.",
+            )
+        case Reply(status) if status in (401, 403):
+            yield Finding(
+                level="problem",
+                subject="key",
+                text=f"the key is not taken (HTTP {status})",
+                remedy="Set the connection's key to one that this server gave, with access to the model.",
+            )
+        case Reply(status) if status == 429:
+            yield Finding(
+                level="warning",
+                subject="key",
+                text="the server asks to be left alone, or the account has nothing left (HTTP 429)",
+                remedy="Look at the account's limits and credit.",
+            )
+        case Reply(status) if not exchange.is_ok:
+            yield Finding(
+                level="warning",
+                subject="connection",
+                text=f"{api.base_url} is there, and lists no models (HTTP {status})",
+                remedy="If orders come to nothing, see whether base_url has to end in /v1.",
+            )
+        case Reply():
+            text = f"{api.base_url} answers{', and takes the key' if has_key else ''}"
+            yield Finding(level="ok", subject="connection", text=text)
+
+
+def _of_list(listed: Reply, quirks: Quirks, binding: Binding) -> Iterator[Finding]:
+    if not listed.is_ok or not quirks.lists_models:
+        return
+    document = listed.json()
+    entries = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        yield Finding(
+            level="problem",
+            subject="connection",
+            text="what answers is no such API: its list of models is none",
+            remedy="See whether base_url has to end in /v1.",
+        )
+        return
+    ids = [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    if binding.upstream_model in ids:
+        yield Finding(level="ok", subject="model", text=f"{binding.upstream_model} is there")
+        return
+    shown = ", ".join(sorted(ids)[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
+    yield Finding(
+        level="problem",
+        subject="model",
+        text=f"the server has no {binding.upstream_model}, or this key may not use it",
+        remedy=f"Name one that it has as the binding's model: {shown or 'it lists none'}.",
+    )
+
+
+def _of_catalog(quirks: Quirks, model: Model, binding: Binding) -> Iterator[Finding]:
+    """What the catalog offers, and this connection could not say."""
+    if (why := unsayable_type(model.type, quirks)) is not None:
+        yield _unsayable("connection", why, "Bind the model to a connection that makes videos.")
+    for roles in _offered(model):
+        if (why := unsayable_roles(model.type, roles, quirks)) is not None:
+            yield _unsayable("references", why, f"Take {', '.join(roles)} out of the model's references.")
+            break
+    if (why := unsayable_seed(quirks, is_wanted=model.supports_seed)) is not None:
+        yield _unsayable("seed", why, "Remove supports_seed from the model, or set seed on the connection.")
+    if (why := unsayable_negative(quirks, is_wanted=model.supports_negative_prompt)) is not None:
+        remedy = "Remove supports_negative_prompt from the model, or set negative_prompt on the connection."
+        yield _unsayable("negative_prompt", why, remedy)
+    if taken := sorted(RESERVED & set(binding.provider_options)):
+        text = f"an order says {', '.join(taken)} by itself, and refuses it as an option"
+        yield _unsayable("provider_options", text, "Take it out of the binding's provider_options.")
+    if model.supports_sound and quirks.sound == "none":
+        yield Finding(
+            level="warning",
+            subject="sound",
+            text="whether there is sound is not said to this server (sound)",
+            remedy="Remove supports_sound from the model, or set sound on the connection.",
+        )
+    yield from _of_sizes(quirks, model, binding)
+
+
+def _of_sizes(quirks: Quirks, model: Model, binding: Binding) -> Iterator[Finding]:
+    style = size_style(model.type, quirks)
+    for resolution, ratios in model.sizes.items():
+        for ratio, (width, height) in ratios.items():
+            word = binding.size_word(resolution, ratio)
+            why = unsayable_size(word, style)
+            if why is None and style == "size":
+                why = _refused_by_name(binding.upstream_model, word or f"{width}x{height}")
+            if why is not None:
+                remedy = (
+                    f'Give the server\'s own word in the binding: sizes = {{"{resolution}" = {{"{ratio}" = "..."}}}}.'
+                )
+                yield _unsayable(f"size {resolution} {ratio}", why, remedy)
+
+
+def _refused_by_name(upstream_model: str, size: str) -> str | None:
+    """What OpenAI's own models certainly refuse."""
+    family = upstream_model.rpartition("/")[2]
+    if family.startswith("gpt-image-1"):
+        return None if size in _FIXED_SIZES else f"{family} takes {', '.join(_FIXED_SIZES)}, and not {size}"
+    pixels = PIXELS.fullmatch(size)
+    if not family.startswith("gpt-image-2") or size == "auto":
+        return None
+    if pixels is None:
+        return f"{family} takes sizes such as 1024x1024, and not {size}"
+    sides = sorted(map(int, pixels.groups()))
+    if any(side % 16 for side in sides):
+        return f"{family} takes sides that 16 divides, and not {size}"
+    if sides[1] > 3 * sides[0] or sides[1] > 3840 or sides[0] > 2160:
+        return f"{family} takes at most 3840x2160, and sides of at most 3 to 1, and not {size}"
+    return None
+
+
+def _offered(model: Model) -> Iterator[tuple[ReferenceRole, ...]]:
+    """Sets of pictures that the model takes: each role alone, at its most, then two roles together."""
+    yield from ((role,) * most for role, most in model.references.items())
+    yield from (pair for pair in combinations_with_replacement(model.references, 2) if pair[0] != pair[1])
+
+
+def _unsayable(subject: str, text: str, remedy: str) -> Finding:
+    return Finding(level="problem", subject=subject, text=text, remedy=remedy)
