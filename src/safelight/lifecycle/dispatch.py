@@ -121,9 +121,14 @@ class Dispatch:
             return self._after_surprise(error)
 
     async def stopped(self) -> bool:
-        """Ask the backend to stop, once there is a job to stop. True: it certainly stopped and made nothing."""
+        """Ask the backend to stop, once there is a job to stop. True: it certainly stopped and made nothing.
+
+        One whose orders cost nothing is asked too, so that it does no work for nobody; what it answers does not matter.
+        """
         if self._may_hold_job and self._target is None:
             return False
+        if self._may_hold_job and self._handle is not None and self._asked.is_repeatable:
+            await self._cancel(self._handle)
         while self._may_hold_job and not self._asked.is_repeatable:
             self._moved.clear()
             if self._handle is not None:
