@@ -75,6 +75,7 @@ class Vendor(ABC):
     size: str | None = "64x64"
     size_word: str = "128x128"
     option: tuple[str, Any] = ("steps", 4)
+    supports_seed = True
     supports_negative_prompt = True
     cost_nanos: int | None = None
     takes_key = True
@@ -150,8 +151,8 @@ def catalog_of(vendor: Vendor, key_file: Path, *, is_edited: bool = False) -> st
         "sizes": {"1K": {"1:1": "64x64"}, "2K": {"1:1": "128x128"}},
         "rates": [{"unit_price": "0.1"}],
         "references": {"first_frame": 1} if is_video else {"reference_image": 2},
-        "supports_seed": True,
-        "supports_negative_prompt": True,
+        "supports_seed": vendor.supports_seed,
+        "supports_negative_prompt": vendor.supports_negative_prompt,
         "bindings": bindings,
         **({"durations": [2]} if is_video else {}),
     }
