@@ -118,22 +118,37 @@ def _plain(value: Any) -> Any:
 
 
 _HOSTED: dict[str, Any] = {"supports_seed": False, "supports_negative_prompt": False}
-_NO_CANCEL = {Scenario.CANCELED: "its running jobs cannot be stopped"}
-_NO_LIST = {"knows_models": False}
-_RATIO: dict[str, Any] = {"size": "1:1 1K", "size_word": "2K"}
+_RATIO: dict[str, Any] = {"size": "1:1 1K", "size_word": "4K", "size_in_word": "1:1 4K"}
+_LOWER: dict[str, Any] = {"size": "1:1 1k", "size_word": "4k", "size_in_word": "1:1 4k"}
+_NO_CANCEL = {Scenario.CANCELED: "what it has begun cannot be stopped"}
+_NO_USAGE = {Scenario.COUNTED: "it tells of no use"}
+_NO_MORE = {Scenario.ASKED: "it takes no seed, no negative prompt and no options"}
 
 VENDORS: list[Vendor] = [
     OpenAi("openai", IMAGE, option=("quality", "low"), **_HOSTED),
-    OpenAi("openai", VIDEO, option=("model", None), lacks=_NO_CANCEL, **_HOSTED),
+    OpenAi("openai", VIDEO, option=("quality", "low"), lacks=_NO_CANCEL | _NO_USAGE | _NO_MORE, **_HOSTED),
     OpenAi("vllm-omni", IMAGE),
     OpenAi("vllm-omni", VIDEO),
     OpenAi("sglang", IMAGE),
     OpenAi("sglang", VIDEO, lacks=_NO_CANCEL),
     OpenAi("localai", IMAGE, supports_seed=False),
-    OpenAi("localai", VIDEO, supports_seed=False, lacks=dict.fromkeys(_JOBS, _IN_THE_ANSWER)),
-    OpenAi("sd-server", IMAGE, **_NO_LIST),
-    OpenAi("xai", IMAGE, refuses="policy_words", **_HOSTED),
-    OpenAi("xai", VIDEO, refuses="policy_words", lacks=_NO_CANCEL, **_HOSTED),
-    OpenAi("openrouter", IMAGE, supports_negative_prompt=False),
-    OpenAi("openrouter", VIDEO, supports_negative_prompt=False, lacks=_NO_CANCEL),
+    OpenAi("localai", VIDEO, supports_seed=False, lacks=dict.fromkeys(_JOBS, _IN_THE_ANSWER) | _NO_USAGE),
+    OpenAi("sd-server", IMAGE, knows_models=False),
+    OpenAi(
+        "xai",
+        IMAGE,
+        refuses="policy_words",
+        cost_nanos=20_000_000,
+        **_HOSTED | _LOWER,
+    ),
+    OpenAi(
+        "xai",
+        VIDEO,
+        refuses="policy_words",
+        lacks=_NO_CANCEL,
+        cost_nanos=50_000_000,
+        **_HOSTED | _LOWER,
+    ),
+    OpenAi("openrouter", IMAGE, supports_negative_prompt=False, cost_nanos=38_700_000, **_RATIO),
+    OpenAi("openrouter", VIDEO, supports_negative_prompt=False, lacks=_NO_CANCEL, cost_nanos=500_000_000, **_RATIO),
 ]

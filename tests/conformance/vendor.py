@@ -62,7 +62,8 @@ class Vendor(ABC):
     """One row of the table. ``lacks``: scenarios that cannot be, each with the reason that the table's notes give.
 
     ``judged``: what says that the fake is like the vendor, or that this is a real server. ``size_word``: a word of the
-    backend's own for 1:1 at 2K; ``size``: what it is told where it has none, at 1K. ``option``: one that may be passed
+    backend's own for 1:1 at 2K, and ``size_in_word`` what it then is told, if that is more; ``size``: what it is told
+    where it has none, at 1K. ``option``: one that may be passed
     on. ``cost_nanos``: what it says that the order of the suite costs. ``takes_key``: its connection has one.
     ``knows_models``: asked about one that it does not have, it says so.
     """
@@ -74,6 +75,7 @@ class Vendor(ABC):
     lacks: Mapping[Scenario, str] = {}
     size: str | None = "64x64"
     size_word: str = "128x128"
+    size_in_word: str | None = None
     option: tuple[str, Any] = ("steps", 4)
     supports_seed = True
     supports_negative_prompt = True

@@ -156,7 +156,7 @@ class FakeServer:
             if (
                 "size" in body
                 or not isinstance(body.get("aspect_ratio"), str)
-                or body["resolution"] not in ("1k", "2k")
+                or body["resolution"] not in ("1k", "2k", "4k")
             ):
                 raise Refusal(422, {"code": "invalid argument", "error": "size is not supported"})
             across, down = map(int, body["aspect_ratio"].split(":"))
