@@ -8,7 +8,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Without it the first start of every process would compile what it imports.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: install install-dev demo test mutants bench lint up pins clean
+.PHONY: install install-dev demo test mutants real bench lint up pins clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +48,11 @@ mutants: $(VENV)/.installed-npm
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m tests.mutants $(if $(ONLY),--only $(ONLY))
 
+# A real engine as the judge of the adapters. Compiles it the first time: some minutes, and a C++ compiler.
+real: install-dev
+	$(BIN)/python -m tests.real.build
+	$(BIN)/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q" tests/real $(ARGS)
+
 lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,6 +68,10 @@ pins: $(UV)
 	  --custom-compile-command "make pins" --extra embedded --extra builtin pyproject.toml -o requirements/install.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --extra embedded --extra builtin --group dev pyproject.toml -o requirements/dev.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --group real -o requirements/real.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-deps \
+	  --custom-compile-command "make pins" --group real-engine -o requirements/real-engine.txt
 
 clean:
-	rm -rf $(VENV) demo bench/out tests/generators/node_modules
+	rm -rf $(VENV) demo build bench/out tests/generators/node_modules

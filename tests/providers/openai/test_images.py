@@ -132,6 +132,15 @@ async def test_sd_server_gets_arguments_in_its_tag(fake: Start) -> None:
     }  # fmt: skip
 
 
+async def test_sd_server_gets_no_more_in_its_tag_than_it_can_read(fake: Start) -> None:
+    server = fake("sd-server")
+    taken = await ordered(server, provider_options={"sample_params": {"x": "<" * 2_000}}, negative_prompt="<" * 4096)
+    refused = await ordered(server, provider_options={"sample_params": {"x": "<" * 3_000}})
+    assert isinstance(taken, Completed)
+    assert isinstance(refused, Failed) and refused.reason is FailureClass.BAD_INPUT
+    assert len(server.posts()) == 1
+
+
 @pytest.mark.parametrize(
     "written", ["<sd_cpp_extra_args>", "<<sd_cpp_extra_args>", "<SD_cpp_extra_args >", "x\n<sd_cpp_extra_args>"]
 )

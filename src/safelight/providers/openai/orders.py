@@ -14,7 +14,7 @@ from safelight.domain.media import EXTENSION_OF_MIME, Reference, ReferenceRole
 from safelight.domain.ports import Job
 from safelight.domain.request import Order
 from safelight.outbound.multipart import FilePart, multipart
-from safelight.providers.openai.saying import size_fields
+from safelight.providers.openai.saying import options_of, size_fields, tagged_text
 from safelight.providers.openai.settings import Options, Quirks
 
 _TAG = "sd_cpp_extra_args"
@@ -79,7 +79,7 @@ def seed_of(order: Order, job: Job[Options], quirks: Quirks) -> int | None:
 
 def _common(order: Order, job: Job[Options], quirks: Quirks, seed: int | None) -> dict[str, Any]:
     """What pictures and clips have in common. What the order says comes last, and wins."""
-    more = job.options.body | order.spec.provider_options
+    more = options_of(order, job)
     named: dict[str, Any] = {} if seed is None else {"seed": seed}
     negative = order.spec.negative_prompt
     if negative is not None and quirks.negative_prompt == "negative_prompt":
@@ -98,7 +98,7 @@ def _tagged(prompt: str, arguments: Mapping[str, Any]) -> str:
 
     Whoever writes a prompt could write that tag, and order sizes and counts that nobody asked for: it is broken.
     """
-    told = msgspec.json.encode({"embed_image_metadata": False, **arguments}).decode().replace("<", "\\u003c")
+    told = tagged_text({"embed_image_metadata": False, **arguments})
     return f"{_ANY_TAG.sub('< ', prompt)}<{_TAG}>{told}</{_TAG}>"
 
 

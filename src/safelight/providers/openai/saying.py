@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
@@ -13,6 +15,9 @@ from safelight.domain.ports import Job
 from safelight.domain.request import Order
 from safelight.providers.openai.settings import RESERVED, Options, Quirks, SizeStyle
 
+_MOST_TAGGED_BYTES = 16_000
+"""Of options, beside which a negative prompt has room: sd-server ends with a crash at about 47,000 in its tag."""
+
 PIXELS = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})", re.ASCII)
 
 
@@ -20,6 +25,8 @@ def refused(order: Order, job: Job[Options], quirks: Quirks) -> Failed | None:
     """Why this order is not even given; None: it can be said."""
     if taken := sorted(RESERVED & order.spec.provider_options.keys()):
         return Failed(FailureClass.BAD_INPUT, f"provider_options: an order says {', '.join(taken)} by itself")
+    if quirks.extras == "sd_cpp_extra_args" and len(tagged_text(options_of(order, job)).encode()) > _MOST_TAGGED_BYTES:
+        return Failed(FailureClass.BAD_INPUT, "provider_options: there is more in them than this server reads")
     roles = [reference.role for reference in order.references]
     why = (
         unsayable_type(order.type, quirks)
@@ -29,6 +36,16 @@ def refused(order: Order, job: Job[Options], quirks: Quirks) -> Failed | None:
         or unsayable_size(job.size_word, size_style(order.type, quirks))
     )
     return Failed(FailureClass.PERMANENT, why) if why else None
+
+
+def options_of(order: Order, job: Job[Options]) -> dict[str, Any]:
+    """What an order carries besides. A request's own win over the binding's."""
+    return job.options.body | order.spec.provider_options
+
+
+def tagged_text(arguments: Mapping[str, Any]) -> str:
+    """As sd-server reads them from within a prompt. No tag can be in it."""
+    return msgspec.json.encode(arguments).decode().replace("<", "\\u003c")
 
 
 def size_style(kind: GenerationType, quirks: Quirks) -> SizeStyle:
