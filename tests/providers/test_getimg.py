@@ -30,7 +30,7 @@ from safelight.domain.outcomes import (
     Usage,
 )
 from safelight.domain.ports import Cancelable, Checkable, Findable, Hintable, Host, Pollable
-from safelight.providers.getimg import KIND, HostedProvider
+from safelight.providers.getimg.provider import KIND, HostedProvider
 from safelight.providers.noop import png
 from safelight.providers.registry import KINDS
 from tests.contract.strict import strictly

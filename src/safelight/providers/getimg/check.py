@@ -15,7 +15,7 @@ from safelight.domain.money import format_usd
 from safelight.domain.outcomes import Finding
 from safelight.domain.pricing import rate_for
 from safelight.outbound.backend_api import BackendApi, Exchange, Reply
-from safelight.providers._getimg_contract import error_in, nanos_of, read
+from safelight.providers.getimg.contract import error_in, nanos_of, read
 
 _SECONDS = 5.0
 

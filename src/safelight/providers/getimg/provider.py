@@ -1,4 +1,4 @@
-"""The hosted media generation API (api.getimg.ai), or another Safelight, which speaks the same contract and more.
+"""Orders, polls, finds and cancels at the hosted API, or at another Safelight.
 
 The hosted API is sent what its contract knows and nothing else. An order to it whose answer is lost cannot be looked
 for. A Safelight takes an idempotency key with each order and tells what became of it by that key, stops videos, and
@@ -40,8 +40,8 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Callback, Host, Job, Provider, ProviderKind
 from safelight.domain.request import Order
 from safelight.outbound.backend_api import DEADLINE_SECONDS, BackendApi, NoReply, NotSent, Reply, failure_of
-from safelight.providers._getimg_check import findings_of
-from safelight.providers._getimg_contract import Generation, Told, answer_of, error_in, failed, read
+from safelight.providers.getimg.check import findings_of
+from safelight.providers.getimg.contract import Generation, Told, answer_of, error_in, failed, read
 
 _PATHS = {GenerationType.IMAGE: "/v2/images/generations", GenerationType.VIDEO: "/v2/videos/generations"}
 _IMAGE_SECONDS = 900.0
