@@ -32,7 +32,8 @@ from safelight.api.ranges import (
 from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNotAllowed
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.domain.ports import PresignedStore
-from safelight.keeping.download import REFERENCE, find_file, find_reference
+from safelight.domain.signing import REFERENCE
+from safelight.keeping.download import find_file, find_reference
 from safelight.keeping.expire import claim_end, delete_delivered, release_end
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices

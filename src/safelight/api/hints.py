@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight.api.auth import api_state

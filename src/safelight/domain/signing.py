@@ -40,6 +40,9 @@ from safelight.domain.errors import ConfigurationError, DownloadExpired, Invalid
 MIN_SECRET_BYTES: Final = 32
 """Shorter than the hash's output weakens the MAC (RFC 2104, section 3)."""
 
+REFERENCE: Final = "reference"
+"""The variant of a link that leads to a reference image, by its index."""
+
 _VERSION: Final = "safelight-download-v1"
 _HINT_VERSION: Final = "safelight-hint-v1"
 _MIN_DISTINCT_BYTES: Final = 8  # 32 random bytes have about 30; a placeholder such as 00...00 has one or two

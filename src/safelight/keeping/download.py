@@ -15,13 +15,10 @@ from safelight.domain.errors import DownloadExpired, InvalidSignature, NotFound
 from safelight.domain.ids import is_generation_id
 from safelight.domain.media import MimeType
 from safelight.domain.numbers import whole_number
+from safelight.domain.signing import REFERENCE
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
 from safelight.keeping.thumbnails import VARIANT, thumbnail_of
-
-
-REFERENCE = "reference"
-"""The variant of a link to a reference image."""
 
 _REFERENCE_SECONDS = 300
 _REFERENCES_AT_ONCE = asyncio.Semaphore(2)
