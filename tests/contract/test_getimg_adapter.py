@@ -34,7 +34,7 @@ from safelight.providers.registry import KINDS
 from tests.contract.accounts import Account, Accounts
 from tests.contract.test_official_client import PICTURE
 from tests.domain.catalogs import IMAGE as ENTRY
-from tests.providers.jobs import IMAGE, VIDEO, job, order
+from tests.providers.getimg_orders import IMAGE, VIDEO, job, order
 from tests.support.server import PATIENCE_SECONDS
 
 CLIP = {"resolution": "480p", "duration_seconds": 4}

@@ -34,8 +34,8 @@ from safelight.providers.getimg.provider import KIND, HostedProvider
 from safelight.providers.noop import png
 from safelight.providers.registry import KINDS
 from tests.contract.strict import strictly
+from tests.providers.getimg_orders import IMAGE, VIDEO, job, order
 from tests.providers.hosted import KEY, WORDS, Hosted
-from tests.providers.jobs import IMAGE, VIDEO, job, order
 
 KEY_NAME = "env:GETIMG_API_KEY"
 PICTURE = Reference(role="first_frame", mime_type="image/png", data=png())
