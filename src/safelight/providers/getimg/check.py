@@ -112,7 +112,11 @@ def _lacks(model: Model, binding: Binding, entry: _Entry, *, is_safelight: bool)
     for role, most in model.references.items():
         theirs = entry.supported_references.get(role, 0)
         if theirs < most:
-            yield _problem("references", f"it takes {theirs} of role {role}, the catalog says {most}", "Lower it.")
+            yield _problem(
+                "references",
+                f"it takes {theirs} of role {role}, the catalog says {most}",
+                "Lower it in the model's references.",
+            )
     if model.supports_sound and not entry.supports_sound:
         yield _problem("sound", "it makes none", "Remove supports_sound from the model.")
     if model.supports_seed and not (is_safelight and entry.supports_seed):
