@@ -198,11 +198,20 @@ def test_the_api_in_front_is_killed_while_the_back_makes_an_image(chain: Chain) 
 
 
 def test_both_processes_at_the_back_are_killed_in_the_middle(chain: Chain) -> None:
+    """With a video under way, and an image whose request in front waits, or is told that it is not known yet."""
     generation_id, prompt = chain.video()
     order = chain.order_at_the_back(prompt)
-    eventually(lambda: chain.back.row(order)["handle"] is not None, "its backend has it")
-    for process in (chain.back_api, chain.back_worker):
-        process.kill()
-    chain.back_api, chain.back_worker = chain.back.serve(chain.back_port), chain.back.worker()
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(chain.front.image, chain.front_api, "image", prompt="a slope in between")
+        image_order = chain.order_at_the_back("a slope in between")
+        for each in (order, image_order):
+            eventually(lambda id_=each: chain.back.row(id_)["handle"] is not None, "its backend has it")
+        for process in (chain.back_api, chain.back_worker):
+            process.kill()
+        chain.back_api, chain.back_worker = chain.back.serve(chain.back_port), chain.back.worker()
+        assert asked.result().status_code in (200, 504)
+    (row,) = chain.front.sql("select id from generations where request->>'prompt' = 'a slope in between'")
+    chain.front.wait_for_state(row["id"], "completed")
     assert chain.front.ended(chain.front_api, generation_id)["status"] == "completed"
     assert chain.check_made_once(generation_id, prompt, seconds=2) == order
+    assert chain.check_made_once(row["id"], "a slope in between") == image_order

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,10 @@ from safelight.domain.ports import Host
 from safelight.providers.registry import KINDS, OpenBackends
 from tests.providers.getimg_orders import IMAGE, VIDEO, job, order
 from tests.providers.hosted import KEY, MODELS, Hosted
-from tests.support.server import Server, open_folder
+from tests.support.server import Server
 
 PAGE = (Path(__file__).parents[2] / "docs/providers/getimg.md").read_text()
 HOSTED, SAFELIGHT = map(tomllib.loads, re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S))
-
-
-@pytest.fixture(scope="module")
-def back() -> Iterator[Server]:
-    """A Safelight with the catalog that ships."""
-    with open_folder() as folder:
-        started = Server(folder / "data", env={"SAFELIGHT_PROVENANCE": "off"})
-        try:
-            yield started.wait_until_ready()
-            started.stop()
-        finally:
-            started.kill_everything()
 
 
 def at(recipe: dict[str, Any], base_url: str) -> Catalog:
@@ -84,9 +72,10 @@ async def test_the_hosted_api(monkeypatch: pytest.MonkeyPatch) -> None:
     await hosted.close()
 
 
-async def test_another_safelight(back: Server) -> None:
-    catalog = at(SAFELIGHT, back.base_url)
-    async with opened(catalog, back.key) as backends:
+async def test_another_safelight(server: Server) -> None:
+    """One with the catalog that ships."""
+    catalog = at(SAFELIGHT, server.base_url)
+    async with opened(catalog, server.key) as backends:
         assert {finding.level for finding in await findings(backends, catalog)} == {"ok"}
         provider: Any = backends.open("back").provider
         asked = order("a hill", resolution="1K", aspect_ratio="1:1", seed=7)
