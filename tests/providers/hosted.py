@@ -1,6 +1,6 @@
 """The hosted API as far as its public client knows it, and stricter: a field that it does not know is refused.
 
-The prompt's first word says how it goes: ``WORDS`` lists the answers that decline, the rest is in ``_order``.
+The prompt's first word says how it goes, or ``next``. ``WORDS`` has the answers that decline; the rest is in ``_order``.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ def _error(code: str, message: str, param: str | None = None) -> str:
 
 WORDS: dict[str, tuple[int, str, dict[str, str]]] = {
     "refused": (422, _error("content_policy_violation", "No.", "prompt"), {}),
-    "broke": (402, _error("quota_exceeded", f"No funds for {KEY}."), {}),
+    "broke": (402, _error("quota_exceeded", "No funds for {key}."), {}),
     "often": (429, _error("rate_limit", "Slow down."), {"Retry-After": "7"}),
+    "soon": (429, _error("rate_limit", "Slow down, {key}."), {"Retry-After": "1"}),
     "badprompt": (400, _error("invalid_parameter", "Odd prompt.", "prompt"), {}),
     "badimage": (400, _error("invalid_parameter", "No image there.", "images[0].url"), {}),
     "badratio": (400, _error("invalid_parameter", "No such ratio.", "aspect_ratio"), {}),
     "text": (400, json.dumps({"error": "in words alone"}), {}),
     "bare": (403, "nothing that is JSON", {}),
     "busy": (503, _error("overloaded", "Later."), {"Retry-After": "3"}),
+    "broken": (503, _error("overloaded", "Later, {key}."), {}),
     "gateway": (504, "<html>504</html>", {"Content-Type": "text/html"}),
     "odd": (200, "[]", {}),
 }
@@ -63,8 +65,8 @@ MODELS: list[dict[str, Any]] = [
         "name": "Clip 1",
         "type": "video",
         "created_at": "2026-01-02T03:04:05.000Z",
-        "supported_aspect_ratios": ["16:9"],
-        "supported_resolutions": ["720p"],
+        "supported_aspect_ratios": ["16:9", "1:1"],
+        "supported_resolutions": ["720p", "1K", "2K"],
         "supported_durations": [2, 4],
         "supported_references": {"first_frame": 1},
         "supports_sound": True,
@@ -80,9 +82,16 @@ MODELS: list[dict[str, Any]] = [
 
 
 class Hosted:
-    """The server. ``sent`` has the body of each order, ``headers`` the headers of each request."""
+    """The server. ``sent`` has the body of each order, ``headers`` the headers of each request, ``taken`` counts jobs.
 
-    def __init__(self) -> None:
+    ``next`` is the word of the next order alone. Videos that are asked for while it ``is_held`` are pending.
+    """
+
+    def __init__(self, key: str = KEY) -> None:
+        self.key = key
+        self.next: str | None = None
+        self.is_held = False
+        self.taken = 0
         self.sent: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.balance = "12.34"
@@ -116,7 +125,7 @@ class Hosted:
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         is_open = request.path.startswith("/media/")
         if is_open == ("Authorization" in request.headers) or not (
-            is_open or request.headers["Authorization"] == f"Bearer {KEY}"
+            is_open or request.headers["Authorization"] == f"Bearer {self.key}"
         ):
             return _json(401, _error("invalid_api_key", "Invalid API key."))
         answer: web.StreamResponse = await handler(request)
@@ -133,20 +142,24 @@ class Hosted:
             return _json(
                 400, _error("invalid_parameter", f"Unknown or missing: {sorted(unknown)}.", min(unknown, default=None))
             )
-        word = body["prompt"].split()[0]
+        word, self.next = self.next or body["prompt"].split()[0], None
         if word == "lost":
+            self.taken += 1
             assert request.transport is not None
             request.transport.close()
+            return web.Response()
         if word in WORDS:
             status, text, headers = WORDS[word]
-            return _json(status, text, headers)
+            return _json(status, text.replace("{key}", self.key), headers)
+        self.taken += 1
         id_ = f"gen-{len(self.sent)}"
         if type_ == "videos":
             return _json(200, json.dumps({"id": id_, "status": "pending"}))
         return _json(200, self._completed(id_, "image", "image/png", "", '"quantity": 1, "total_cost": 0.0450000001'))
 
     async def _video(self, request: web.Request) -> web.StreamResponse:
-        id_, status = request.match_info["id"], self.statuses.pop(0) if self.statuses else "completed"
+        id_, usual = request.match_info["id"], "pending" if self.is_held else "completed"
+        status = self.statuses.pop(0) if self.statuses else usual
         if isinstance(status, int):
             return _json(status, _error("not_found" if status == 404 else "trouble", "No."), {"Retry-After": "9"})
         if status.startswith("failed"):
