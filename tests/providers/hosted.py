@@ -1,6 +1,6 @@
 """The hosted API as far as its public client knows it, and stricter: a field that it does not know is refused.
 
-The prompt's first word says how it goes, or ``next``. ``WORDS`` has the answers that decline; the rest is in ``_order``.
+The prompt's first word says how it goes, or ``next``: ``WORDS`` has the answers that decline, ``_order`` the rest.
 """
 
 from __future__ import annotations
