@@ -70,7 +70,7 @@ class _Behind:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.taken = 0
-        self.refuses_next = self.is_held = self.is_stopped = False
+        self.refuses_next = self.is_held = False
         self._orders: dict[str, Order] = {}
 
     async def submit(self, order: Order, job: Job[Any]) -> SubmitOutcome:
@@ -100,7 +100,6 @@ class _Behind:
         return Completed((InlineBytes(data),), Answer(seed=order.spec.seed))
 
     async def cancel(self, handle: Handle, job: Job[Any]) -> Cancellation:
-        self.is_stopped = True
         return Cancellation.FREE
 
     async def close(self) -> None: ...
@@ -167,6 +166,11 @@ class SafelightBack:
 
     async def close(self) -> None:
         await self._stack.aclose()
+
+    async def newest_state(self) -> str:
+        """How the newest order stands."""
+        rows = await self._studio.rows("select state::text from generations order by id desc limit 1")
+        return str(rows[0][0])
 
     async def _work(self) -> None:
         """As a worker: takes the videos that wait."""

@@ -122,7 +122,7 @@ class SafelightImages(Vendor):
         return self._back.behind.taken
 
     async def is_stopped(self) -> bool:
-        return self._back.behind.is_stopped
+        return await self._back.newest_state() == "canceled"
 
 
 class SafelightVideos(SafelightImages):

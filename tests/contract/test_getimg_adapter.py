@@ -223,11 +223,11 @@ def test_an_event_of_a_generation_is_a_hint(provider: SafelightProvider, body: b
 
 async def test_a_binding_is_held_against_what_it_lists(provider: SafelightProvider) -> None:
     connection = {"name": "back", "kind": "getimg", "base_url": "https://back.example", "key": "env:KEY"}
-    entry = {**ENTRY, "bindings": [{"connection": "back", "model": "noop-image"}], "supports_seed": True}
+    entry = {**ENTRY, "bindings": [{"connection": "back", "model": "noop-image"}], "references": {"reference_image": 3}}
     read = read_catalog({"connections": [connection], "models": [entry]}, source="-", kinds=KINDS)
     model = next(iter(read.models.values()))
     found = {finding.subject: finding.level for finding in await provider.check(model, model.bindings[0])}
-    assert found == {"key": "ok", "model": "ok", "seed": "problem", "price": "ok", "balance": "ok"}
+    assert found == {"key": "ok", "model": "ok", "references": "problem", "price": "ok", "balance": "ok"}
 
 
 async def test_only_what_a_key_stands_for_is_listed(account: Account, accounts: Accounts) -> None:
