@@ -18,7 +18,7 @@ from safelight.domain.errors import ConfigurationError
 from safelight.domain.outcomes import Accepted, Completed, Handle, InlineBytes, Pending, PollOutcome, SubmitOutcome
 from safelight.domain.ports import Backend, Callback, Job
 from safelight.domain.request import Order
-from safelight.lifecycle.hints import LEAST_PAUSE_SECONDS, pause
+from safelight.lifecycle.hints import pause
 from safelight.providers.noop import NoopProvider, png
 from tests.api.test_dialects import House
 from tests.lifecycle.virtual import in_virtual_time
@@ -159,5 +159,5 @@ def test_a_pause_ends_with_a_hint_but_not_within_a_second() -> None:
         await pause(hinted, seconds)
         return loop.time() - begun
 
-    for hint_at, seconds, lasted in ((None, 60, 60), (7, 60, 7), (0.1, 60, LEAST_PAUSE_SECONDS), (0.1, 0.5, 0.5)):
+    for hint_at, seconds, lasted in ((None, 60, 60), (7, 60, 7), (0.1, 60, 1), (0.1, 0.5, 0.5)):
         assert in_virtual_time(paused(hint_at, seconds)) == pytest.approx(lasted), (hint_at, seconds)

@@ -139,7 +139,7 @@ class LinkSigner:
         message = _message(generation_id, index, str(exp), variant)
         if message is None or not _EXP.fullmatch(str(exp)):
             raise ValueError(f"no link can name {generation_id!r}, {index!r}, {variant!r} until {exp!r}")
-        signature = _mac(self._macs[0], message).hex()
+        signature = self._signature(message)
         path = f"{generation_id}/{index}" if variant is None else f"{generation_id}/{index}/{variant}"
         return f"{self._base}/downloads/{path}?exp={exp}&sig={signature}"
 
@@ -168,8 +168,7 @@ class LinkSigner:
         message = _hint_message(connection, job_id, str(exp))
         if message is None or not _EXP.fullmatch(str(exp)):
             raise ValueError(f"no address can name {connection!r}, {job_id!r} until {exp!r}")
-        signature = _mac(self._macs[0], message).hex()
-        return f"{self._base}/hints/{connection}/{job_id}?exp={exp}&sig={signature}"
+        return f"{self._base}/hints/{connection}/{job_id}?exp={exp}&sig={self._signature(message)}"
 
     def check_hint(self, connection: str, job_id: str, raw_query: bytes, now: float) -> None:
         """Check the query of such an address, as ``check`` does a link's. Raises ``InvalidSignature``, and no more."""
@@ -177,6 +176,9 @@ class LinkSigner:
         message = _hint_message(connection, job_id, exp)
         if message is None or not self._made(message, bytes.fromhex(sig)) or now >= int(exp):
             raise InvalidSignature
+
+    def _signature(self, message: bytes) -> str:
+        return _mac(self._macs[0], message).hex()
 
     def _made(self, message: bytes, given: bytes) -> bool:
         """Whether any key made ``given``. All are tried each time, so the time taken tells nothing."""
