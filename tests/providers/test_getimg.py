@@ -348,6 +348,7 @@ BINDING: dict[str, Any] = {"connection": "theirs", "model": "picture-1"}
         ({"rates": [{"unit_price": "0.04"}]}, "price", "warning", "2K is sold for $0.04 and costs $0.045"),
         ({"bindings": [{**BINDING, "cost": "0.03"}]}, "cost", "warning", "2K costs $0.03 a unit; it says $0.045"),
         ({"bindings": [{**BINDING, "sizes": {"1K": {"1:1": "8K 1:1"}}}]}, "resolutions", "problem", "8K"),
+        ({"bindings": [{**BINDING, "provider_options": ["model"]}]}, "provider_options", "problem", "model is the"),
         ({"bindings": [{**BINDING, "sizes": {"1K": {"1:1": "8K"}}}]}, "sizes", "problem", "'8K' is no size"),
     ],
 )

@@ -15,7 +15,7 @@ from safelight.domain.money import format_usd
 from safelight.domain.outcomes import Finding
 from safelight.domain.pricing import rate_for
 from safelight.outbound.backend_api import BackendApi, Exchange, Reply
-from safelight.providers.getimg.contract import error_in, nanos_of, read
+from safelight.providers.getimg.contract import FIELDS, error_in, nanos_of, read
 
 _SECONDS = 5.0
 
@@ -125,6 +125,9 @@ def _lacks(model: Model, binding: Binding, entry: _Entry, *, is_safelight: bool)
         yield _problem("negative_prompt", "it takes none", "Remove supports_negative_prompt from the model.")
     if is_safelight:
         yield from _missing("provider_options", binding.provider_options, entry.supported_provider_options)
+    elif own := FIELDS & set(binding.provider_options):
+        said = f"{_listed(sorted(own))} is the contract's own, and is not passed on"
+        yield _problem("provider_options", said, "Remove it from the binding's provider_options.")
 
 
 def _missing(key: str, wanted: Iterable[object], theirs: Sequence[object]) -> Iterator[Finding]:

@@ -13,6 +13,9 @@ from safelight.outbound.backend_api import Reply
 
 T = TypeVar("T")
 
+FIELDS = frozenset({"model", "prompt", "aspect_ratio", "resolution", "output_format", "duration", "sound", "images"})
+"""What an order has."""
+
 _REASONS = {
     "invalid_api_key": FailureClass.AUTH,
     "quota_exceeded": FailureClass.QUOTA,

@@ -41,7 +41,7 @@ from safelight.domain.ports import Callback, Host, Job, Provider, ProviderKind
 from safelight.domain.request import Order
 from safelight.outbound.backend_api import DEADLINE_SECONDS, BackendApi, NoReply, NotSent, Reply, failure_of
 from safelight.providers.getimg.check import findings_of
-from safelight.providers.getimg.contract import Generation, Told, answer_of, error_in, failed, read
+from safelight.providers.getimg.contract import FIELDS, Generation, Told, answer_of, error_in, failed, read
 
 _PATHS = {GenerationType.IMAGE: "/v2/images/generations", GenerationType.VIDEO: "/v2/videos/generations"}
 _IMAGE_SECONDS = 900.0
@@ -171,7 +171,7 @@ class HostedProvider:
 
     def _more(self, order: Order, job: Job[Any]) -> dict[str, Any]:
         """What the contract does not have: names that the catalog lets through stand beside it."""
-        return {name: value for name, value in order.spec.provider_options.items() if name not in _CONTRACT}
+        return {name: value for name, value in order.spec.provider_options.items() if name not in FIELDS}
 
     def _headers(self, job: Job[Any]) -> dict[str, str]:
         return {}
@@ -231,9 +231,6 @@ class HostedProvider:
             retry_after_seconds=reply.retry_after_seconds(),
             fetches_images=fetches_images,
         )
-
-
-_CONTRACT = frozenset({"model", "prompt", "aspect_ratio", "resolution", "output_format", "duration", "sound", "images"})
 
 
 class SafelightProvider(HostedProvider):
