@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from safelight.api import health
+from safelight.api import health, hints
 from safelight.api.app import make_app
 from safelight.api.getimg.routes import DIALECT as GETIMG
 from tests.api import planted
@@ -19,10 +19,10 @@ from tests.support.asgi import served
 
 pytestmark = pytest.mark.database
 
-ROUTES = (*health.ROUTES, *GETIMG.routes, *planted.DIALECT.routes)
+ROUTES = (*health.ROUTES, *hints.ROUTES, *GETIMG.routes, *planted.DIALECT.routes)
 PATHS = sorted({route.path for route in ROUTES})
 READ = sorted({route.path for route in ROUTES if route.method == "GET"})
-LINKS = ("/v2/downloads", "/v2/downloads/{id}/0", "/v2/downloads/{id}/0/thumbnail")
+LINKS = ("/v2/downloads", "/v2/downloads/{id}/0", "/v2/downloads/{id}/0/thumbnail", "/v2/downloads/{id}/0/reference")
 PATIENCE_SECONDS = 30.0
 TWICE = ("Authorization", "Content-Encoding", "Content-Length", "Content-Type", "Host", "Idempotency-Key")
 

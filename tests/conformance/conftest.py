@@ -31,8 +31,9 @@ def _is_lacking(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="module")
-async def vendor(request: pytest.FixtureRequest) -> AsyncIterator[Vendor]:
+async def vendor(request: pytest.FixtureRequest, databases: TestDatabases) -> AsyncIterator[Vendor]:
     made: Vendor = request.param
+    made.new_database = databases.create
     with open_folder() as folder:
         await made.open(folder)
         yield made

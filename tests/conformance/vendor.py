@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class Vendor(ABC):
     backend's own for 1:1 at 2K, and ``size_in_word`` what it then is told, if that is more; ``size``: what it is told
     where it has none, at 1K. ``option``: one that may be passed
     on. ``cost_nanos``: what it says that the order of the suite costs. ``takes_key``: its connection has one.
-    ``knows_models``: asked about one that it does not have, it says so.
+    ``knows_models``: asked about one that it does not have, it says so. ``new_database`` is there before it is opened.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Vendor(ABC):
     takes_key = True
     knows_models = True
     upstream_model = "m"
+    new_database: Callable[[], str]
 
     @abstractmethod
     async def open(self, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Download links: frozen vectors, strict queries, rotation, expiry, and the text form of keys."""
 
+import hmac
 import json
 import secrets
 import shutil
@@ -309,3 +310,42 @@ def test_of_three_keys_the_first_signs_and_each_verifies() -> None:
         every.check(ID, 0, query_of(signer.url(ID, 0, EXP)), EXP - 1)
     with pytest.raises(InvalidSignature):
         LinkSigner(keys[:2], "https://media.example.com").check(ID, 0, query_of(signers[2].url(ID, 0, EXP)), EXP - 1)
+
+
+HINT = SIGNER.hint_url("back-2", f"{ID}.3", EXP)
+
+
+def test_the_address_of_a_hint_is_made_byte_for_byte() -> None:
+    """Orders under way outlive a release."""
+    path = f"https://media.example.com/v2/hints/back-2/{ID}.3"
+    assert f"{path}?exp={EXP}&sig=157a5366b4280b6e6724d20e7e183612c0656061665dee44d544c64f581f2e43" == HINT
+    message = f"safelight-hint-v1\nback-2\n{ID}.3\n{EXP}".encode()
+    assert HINT.endswith(hmac.new(bytes.fromhex(VECTORS["keys"]["k2"]), message, "sha256").hexdigest())
+    SIGNER.check_hint("back-2", f"{ID}.3", query_of(HINT).encode(), EXP - 1)
+
+
+@pytest.mark.parametrize(
+    ("connection", "job_id", "query", "now"),
+    [
+        ("back-2", f"{ID}.3", query_of(HINT), EXP),
+        ("back-1", f"{ID}.3", query_of(HINT), 0),
+        ("back-2", ID, query_of(HINT), 0),
+        ("back-2", f"{ID}.3", query_of(HINT)[:-1], 0),
+        ("back-2", f"{ID}.3", query_of(HINT).replace("178", "179"), 0),
+        ("back-2", f"{ID}.3", "", 0),
+        ("back-2", ID, query_of(SIGNER.url(ID, 0, EXP)), 0),
+        ("back-2\nx", f"{ID}.3", query_of(HINT), 0),
+    ],
+)
+def test_any_other_address_of_a_hint_is_an_invalid_signature(
+    connection: str, job_id: str, query: str, now: int
+) -> None:
+    """One that is too late is no different."""
+    with pytest.raises(InvalidSignature):
+        SIGNER.check_hint(connection, job_id, query.encode(), now)
+
+
+def test_what_no_address_can_name_is_not_signed() -> None:
+    for connection, job_id in (("Back", ID), ("", ID), ("back", "a/b"), ("back", "x" * 65)):
+        with pytest.raises(ValueError, match="no address can name"):
+            SIGNER.hint_url(connection, job_id, EXP)

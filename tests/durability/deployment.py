@@ -136,10 +136,17 @@ class Model:
     """A model for the catalog: ``bindings`` are pairs of a connection and its options."""
 
     def __init__(
-        self, id_: str, type_: str, *bindings: tuple[str, Mapping[str, Any]], deadline_seconds: int | None = None
+        self,
+        id_: str,
+        type_: str,
+        *bindings: tuple[str, Mapping[str, Any]],
+        deadline_seconds: int | None = None,
+        price: str = "0.01",
+        supports_seed: bool = False,
     ) -> None:
         self.id, self.type, self.bindings = id_, type_, bindings
         self.deadline_seconds = deadline_seconds
+        self.price, self.supports_seed = price, supports_seed
 
     def toml(self) -> str:
         bindings = ", ".join(
@@ -155,7 +162,8 @@ type = "{self.type}"
 created_at = 2026-01-01T00:00:00Z
 aspect_ratios = ["1:1"]
 resolutions = ["480p"]
-{durations}{deadline}rates = [{{ unit_price = "0.01" }}]
+{durations}{deadline}rates = [{{ unit_price = "{self.price}" }}]
+supports_seed = {str(self.supports_seed).lower()}
 references = {{ reference_image = 2 }}
 bindings = [{bindings}]
 sizes = {{ "480p" = {{ "1:1" = "64x64" }} }}
@@ -204,9 +212,9 @@ class Deployment:
 
     # Processes
 
-    def serve(self, **env: str) -> Process:
+    def serve(self, port: int | None = None, **env: str) -> Process:
         """An API process, ready. Environment variables go without their prefix: ``KILLPOINT="..."``."""
-        port = free_port()
+        port = port or free_port()
         process = self._start("serve", env, port)
         eventually(lambda: self._is_ready(process), f"the API is ready:\n{process.log}")
         return process

@@ -12,6 +12,7 @@ submission  what generations share: the submission read from a request, and the 
 errors      from an error's kind to an HTTP answer
 answer      JSON answers, with exact amounts, and streams of events
 downloads   signed links to files
+hints       where a backend tells that something happened to a job
 ranges      conditional and range requests (RFC 9110)
 reference   a dialect described: a document for machines, a page for people
 schemas     the schemas of wire structs, as generators of clients want them

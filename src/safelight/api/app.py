@@ -9,7 +9,7 @@ from typing import Any
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from safelight.api import health
+from safelight.api import health, hints
 from safelight.api.access import AccessLog
 from safelight.api.auth import STATE, ApiState
 from safelight.api.dialect import DIALECTS, Dialect, in_order
@@ -45,7 +45,7 @@ def make_app(
         async with open_state() as state:
             yield {STATE: state, DIALECTS: ordered}
 
-    routes = [*health.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
+    routes = [*health.ROUTES, *hints.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
     answers = Downloads(make_router(routes, lifespan))
     fair = FairUse(answers, most_open=most_open, capacity=capacity, most_refusals=most_refusals)
     app: ASGIApp = AccessLog(Paths(DownloadHeaders(HeadersOnce(fair))))

@@ -32,7 +32,8 @@ from safelight.api.ranges import (
 from safelight.domain.errors import DownloadExpired, InvalidSignature, MethodNotAllowed
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.domain.ports import PresignedStore
-from safelight.keeping.download import find_file
+from safelight.domain.signing import REFERENCE
+from safelight.keeping.download import find_file, find_reference
 from safelight.keeping.expire import claim_end, delete_delivered, release_end
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
@@ -84,8 +85,8 @@ class DownloadHeaders:
 class Downloads:
     """Wraps the application: answers what lies below ``/v2/downloads`` and passes the rest on.
 
-    ``/v2/downloads/{id}/{index}?exp=&sig=``, and the same with ``/thumbnail`` behind the index. The application's
-    router and middleware would take longer than most of these answers.
+    ``/v2/downloads/{id}/{index}?exp=&sig=``, and the same with ``/thumbnail`` or, for backends, ``/reference`` behind
+    the index. The application's router and middleware would take longer than most of these answers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -157,6 +158,8 @@ async def _find(services: KeepingServices, path: list[str], query: bytes) -> Fil
         case [generation_id, index, "thumbnail"]:
             original = await find_file(services, generation_id, index, query, variant=VARIANT)
             return await thumbnail_of(services, original)
+        case [generation_id, index, variant] if variant == REFERENCE:
+            return await find_reference(services, generation_id, index, query)
         case _:
             raise InvalidSignature
 

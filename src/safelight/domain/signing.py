@@ -9,6 +9,11 @@ ASCII text ::
 with an empty ``variant`` for the file itself. No field can hold a line feed, so two links never share a
 text. The host is not signed: a deployment may change its name without breaking the links it gave out.
 
+A backend is given an address of its own for each order, where it may tell that something happened:
+``{public_url}/v2/hints/{connection}/{job}?exp={exp}&sig={sig}``, signed likewise over ::
+
+    safelight-hint-v1 LF connection LF job LF exp
+
 Several keys may be in use. The newest signs; each of them verifies, so a link outlives a change of keys
 until its key is removed. In text, for the ``SAFELIGHT_SIGNING_KEYS`` setting and for a key file, a key is
 ``id:hex`` or ``id:hex:creation-time``; keys are separated by commas or line ends, the newest first, and
@@ -35,13 +40,19 @@ from safelight.domain.errors import ConfigurationError, DownloadExpired, Invalid
 MIN_SECRET_BYTES: Final = 32
 """Shorter than the hash's output weakens the MAC (RFC 2104, section 3)."""
 
+REFERENCE: Final = "reference"
+"""The variant of a link that leads to a reference image, by its index."""
+
 _VERSION: Final = "safelight-download-v1"
+_HINT_VERSION: Final = "safelight-hint-v1"
 _MIN_DISTINCT_BYTES: Final = 8  # 32 random bytes have about 30; a placeholder such as 00...00 has one or two
 _MAX_INDEX: Final = 9999
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _GENERATION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VARIANT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_CONNECTION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_JOB_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _EXP = re.compile(r"[1-9][0-9]{9}")
 _SIG = re.compile(r"[0-9a-f]{64}")
 _TIME_EXAMPLE: Final = "2026-05-02T12:30:00Z"
@@ -105,7 +116,7 @@ def format_signing_keys(keys: tuple[SigningKey, ...]) -> str:
 
 
 class LinkSigner:
-    """Makes and checks download links.
+    """Makes and checks download links, and the addresses that backends are given.
 
     ``keys`` has the newest first. ``public_url`` is the absolute http or https address that clients reach
     this service at, with an optional path and nothing after it. Raises ``ConfigurationError`` where either
@@ -117,7 +128,7 @@ class LinkSigner:
             raise ConfigurationError(f"There is no signing key. {_REMEDY}")
         _check_distinct(keys)
         self._macs = tuple(hmac.new(key.secret, digestmod="sha256") for key in keys)
-        self._base = f"{_checked_base(public_url)}/v2/downloads"
+        self._base = f"{_checked_base(public_url)}/v2"
 
     def url(self, generation_id: str, index: int, exp: int, variant: str | None = None) -> str:
         """The signed link to one file, good until the Unix second ``exp``.
@@ -128,9 +139,9 @@ class LinkSigner:
         message = _message(generation_id, index, str(exp), variant)
         if message is None or not _EXP.fullmatch(str(exp)):
             raise ValueError(f"no link can name {generation_id!r}, {index!r}, {variant!r} until {exp!r}")
-        signature = _mac(self._macs[0], message).hex()
+        signature = self._signature(message)
         path = f"{generation_id}/{index}" if variant is None else f"{generation_id}/{index}/{variant}"
-        return f"{self._base}/{path}?exp={exp}&sig={signature}"
+        return f"{self._base}/downloads/{path}?exp={exp}&sig={signature}"
 
     def check(
         self, generation_id: str, index: int, raw_query: bytes | str, now: float, variant: str | None = None
@@ -148,6 +159,26 @@ class LinkSigner:
             raise InvalidSignature
         if now >= int(exp):
             raise DownloadExpired
+
+    def hint_url(self, connection: str, job_id: str, exp: int) -> str:
+        """The signed address at which a backend may tell of a job, until the Unix second ``exp``.
+
+        Raises ``ValueError`` for what no address can name.
+        """
+        message = _hint_message(connection, job_id, str(exp))
+        if message is None or not _EXP.fullmatch(str(exp)):
+            raise ValueError(f"no address can name {connection!r}, {job_id!r} until {exp!r}")
+        return f"{self._base}/hints/{connection}/{job_id}?exp={exp}&sig={self._signature(message)}"
+
+    def check_hint(self, connection: str, job_id: str, raw_query: bytes, now: float) -> None:
+        """Check the query of such an address, as ``check`` does a link's. Raises ``InvalidSignature``, and no more."""
+        exp, sig = _exp_and_sig(raw_query.decode("latin-1"))
+        message = _hint_message(connection, job_id, exp)
+        if message is None or not self._made(message, bytes.fromhex(sig)) or now >= int(exp):
+            raise InvalidSignature
+
+    def _signature(self, message: bytes) -> str:
+        return _mac(self._macs[0], message).hex()
 
     def _made(self, message: bytes, given: bytes) -> bool:
         """Whether any key made ``given``. All are tried each time, so the time taken tells nothing."""
@@ -188,6 +219,13 @@ def _message(generation_id: str, index: int, exp: str, variant: str | None) -> b
     if variant is not None and not _VARIANT.fullmatch(variant):
         return None
     return f"{_VERSION}\n{generation_id}\n{index}\n{variant or ''}\n{exp}".encode()
+
+
+def _hint_message(connection: str, job_id: str, exp: str) -> bytes | None:
+    """As ``_message``, of a hint."""
+    if not _CONNECTION.fullmatch(connection) or not _JOB_ID.fullmatch(job_id):
+        return None
+    return f"{_HINT_VERSION}\n{connection}\n{job_id}\n{exp}".encode()
 
 
 def _parse_entry(entry: str, place: int) -> SigningKey:

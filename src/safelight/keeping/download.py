@@ -1,18 +1,32 @@
-"""Step six: from a link to a file, or from its workspace and id.
+"""Step six: from a link to a file, or from its workspace and id; and from a link to a reference image.
 
 The signature is checked first, so that a bad link tells nothing of any row.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import time
+
+import msgspec
 
 from safelight.domain.errors import DownloadExpired, InvalidSignature, NotFound
 from safelight.domain.ids import is_generation_id
+from safelight.domain.media import MimeType
 from safelight.domain.numbers import whole_number
+from safelight.domain.signing import REFERENCE
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
 from safelight.keeping.thumbnails import VARIANT, thumbnail_of
+
+_REFERENCE_SECONDS = 300
+_REFERENCES_AT_ONCE = asyncio.Semaphore(2)
+
+
+class _Reference(msgspec.Struct, frozen=True, kw_only=True):
+    key: str
+    mime_type: MimeType
 
 
 class _OwnFile(FileToSend, frozen=True, kw_only=True):
@@ -28,10 +42,7 @@ async def find_file(
     for one that is past its time or whose file is deleted. A file on this machine's disk may have been deleted within
     the last second: the caller looks.
     """
-    number = whole_number(index)
-    if number is None or str(number) != index:  # one file, one spelling
-        raise InvalidSignature
-    services.signer.check(generation_id, number, raw_query, time.time(), variant=variant)
+    number = _checked(services, generation_id, index, raw_query, variant)
     if recent := services.recent_files.get(generation_id, number):
         return recent
     row = await services.db.one("find_file", {"id": generation_id, "index": number}, FileToSend)
@@ -40,6 +51,40 @@ async def find_file(
     if services.store.local_path(row.key) is not None:
         services.recent_files.keep(row)
     return row
+
+
+async def find_reference(services: KeepingServices, generation_id: str, index: str, raw_query: bytes) -> FileToSend:
+    """The reference image that a link names, for a backend. Raises as ``find_file`` does."""
+    number = _checked(services, generation_id, index, raw_query, REFERENCE)
+    row = await services.db.one("find_reference", {"id": generation_id, "index": number}, _Reference)
+    if row is None:
+        raise DownloadExpired
+    try:
+        async with _REFERENCES_AT_ONCE:
+            data = await services.store.get(row.key)
+            digest = await asyncio.to_thread(hashlib.sha256, data)
+    except FileNotFoundError:
+        raise DownloadExpired from None
+    return FileToSend(
+        generation_id=generation_id,
+        index=number,
+        key=row.key,
+        mime_type=row.mime_type,
+        size_bytes=len(data),
+        sha256=digest.digest(),
+        is_stored=True,
+        deletes_at_unix=int(time.time()) + _REFERENCE_SECONDS,
+        variant=REFERENCE,
+    )
+
+
+def _checked(services: KeepingServices, generation_id: str, index: str, raw_query: bytes, variant: str | None) -> int:
+    """The index in a link that is good."""
+    number = whole_number(index)
+    if number is None or str(number) != index:  # one file, one spelling
+        raise InvalidSignature
+    services.signer.check(generation_id, number, raw_query, time.time(), variant=variant)
+    return number
 
 
 async def file_of(

@@ -24,6 +24,7 @@ class Changes:
         self._heard_since: float | None = None
         self._on_cancel: Callable[[str], None] = lambda _: None
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._hinted: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -45,17 +46,16 @@ class Changes:
         """Call it with the id of each generation whose cancellation is asked for."""
         self._on_cancel = call
 
-    @contextlib.contextmanager
-    def subscribed(self, generation_id: str) -> Iterator[asyncio.Event]:
+    def subscribed(self, generation_id: str) -> contextlib.AbstractContextManager[asyncio.Event]:
         """An event that is set whenever the generation may have changed; clear it before looking."""
-        event = asyncio.Event()
-        self._waiting.setdefault(generation_id, set()).add(event)
-        try:
-            yield event
-        finally:
-            self._waiting[generation_id].discard(event)
-            if not self._waiting[generation_id]:
-                del self._waiting[generation_id]
+        return _listed(self._waiting, generation_id)
+
+    def hinted(self, generation_id: str) -> contextlib.AbstractContextManager[asyncio.Event]:
+        """An event that is set whenever its backend tells that something happened; clear it before asking.
+
+        One that is missed is made good by the next question, which comes all the same.
+        """
+        return _listed(self._hinted, generation_id)
 
     def _hear(self, payload: str | None) -> None:
         if payload is None:
@@ -64,9 +64,24 @@ class Changes:
                 _set_all(events)
             return
         kind, _, generation_id = payload.partition(":")
+        if kind == "hint":  # of its backend, whose word changes nothing
+            _set_all(self._hinted.get(generation_id, set()))
+            return
         if kind == "cancel":
             self._on_cancel(generation_id)
         _set_all(self._waiting.get(generation_id, set()))
+
+
+@contextlib.contextmanager
+def _listed(waiting: dict[str, set[asyncio.Event]], generation_id: str) -> Iterator[asyncio.Event]:
+    event = asyncio.Event()
+    waiting.setdefault(generation_id, set()).add(event)
+    try:
+        yield event
+    finally:
+        waiting[generation_id].discard(event)
+        if not waiting[generation_id]:
+            del waiting[generation_id]
 
 
 def _set_all(events: set[asyncio.Event]) -> None:

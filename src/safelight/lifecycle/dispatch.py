@@ -44,6 +44,7 @@ from safelight.domain.pricing import cost_of
 from safelight.domain.request import Order
 from safelight.lifecycle.bills import Loss, loss_of
 from safelight.lifecycle.claims import Claim
+from safelight.lifecycle.hints import pause
 from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.polls import pause_seconds
 from safelight.lifecycle.reports import log_fields, report_of
@@ -373,8 +374,13 @@ class Dispatch:
         provider = self.provider
         if not isinstance(provider, Pollable):
             return Unknown("the backend gave a job that cannot be asked about")
+        with self._services.changes.hinted(self._claim.id) as hinted:
+            return await self._polled(handle, hinted)
+
+    async def _polled(self, handle: Handle, hinted: asyncio.Event) -> Outcome:
         failures = 0
         for count in itertools.count():
+            hinted.clear()
             asked: float | None = None
             try:
                 outcome = await self._services.polls.poll(
@@ -396,7 +402,7 @@ class Dispatch:
                         self._leases.note_stage(self._claim.id, outcome.stage, outcome.place)
                         if progress is not None:
                             self._leases.note_progress(self._claim.id, progress)
-            await asyncio.sleep(pause_seconds(asked, count))
+            await pause(hinted, pause_seconds(asked, count))
         raise AssertionError  # counting does not end
 
     async def _find(self) -> Outcome | None:

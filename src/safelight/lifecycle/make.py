@@ -139,5 +139,5 @@ async def _is_final(services: SubmitServices, submission: Submission, ended: Gen
         return False
     if ended.state is State.COMPLETED:
         return True
-    used_for = await key_use(services, submission)
+    used_for = await key_use(services, submission.principal.workspace_id, submission.idempotency_key)
     return used_for is not None and used_for.generation_id == ended.id

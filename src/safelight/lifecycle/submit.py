@@ -140,23 +140,20 @@ async def _submit(services: SubmitServices, submission: Submission, has_left: Ca
         raise
 
 
-def check_idempotency_key(key: str | None) -> None:
+def check_idempotency_key(key: str | None, param: str = "Idempotency-Key") -> None:
     if key is not None and _IDEMPOTENCY_KEY.fullmatch(key) is None:
-        raise InvalidParameter(
-            "An idempotency key has 1 to 255 characters and no control characters.", param="Idempotency-Key"
-        )
+        raise InvalidParameter("An idempotency key has 1 to 255 characters and no control characters.", param=param)
 
 
-async def key_use(services: SubmitServices, submission: Submission) -> KeyUse | None:
-    """What the submission's idempotency key stands for; None if it is free."""
-    params = {"workspace_id": submission.principal.workspace_id, "key": submission.idempotency_key}
-    return await services.db.one("find_idempotency_key", params, KeyUse)
+async def key_use(services: SubmitServices, workspace_id: int, key: str) -> KeyUse | None:
+    """What an idempotency key stands for in a workspace; None if it is free."""
+    return await services.db.one("find_idempotency_key", {"workspace_id": workspace_id, "key": key}, KeyUse)
 
 
 async def _earlier_attempt(services: SubmitServices, submission: Submission) -> str | None:
     principal = submission.principal
     if submission.idempotency_key is not None:
-        use = await key_use(services, submission)
+        use = await key_use(services, principal.workspace_id, submission.idempotency_key)
         if use and use.body_sha256 != submission.body_sha256:
             raise IdempotencyConflict
         return use.generation_id if use else None

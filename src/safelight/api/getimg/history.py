@@ -18,6 +18,7 @@ from safelight.domain.ids import is_generation_id
 from safelight.domain.text import quoted
 from safelight.keeping.expire import delete_media
 from safelight.keeping.receipts import receipt
+from safelight.lifecycle.submit import check_idempotency_key, key_use
 from safelight.lifecycle.views import GenerationView, follow, list_views, view_of_any_type
 
 MAX_LIMIT = 100
@@ -26,8 +27,9 @@ _HEARTBEAT_SECONDS = 15.0
 
 
 async def list_generations(request: Request) -> Response:
-    """The workspace's generations, newest first."""
+    """The workspace's generations, newest first; or the one that an idempotency key stands for, if any."""
     type_, status, after = (query_value(request, name) for name in ("type", "status", "after"))
+    key = query_value(request, "idempotency_key")
     if type_ is not None and type_ not in list(GenerationType):
         raise InvalidParameter(f"type {quoted(type_)} is not supported. Use image or video.", param="type")
     if status is not None and status not in _STATES:
@@ -36,14 +38,19 @@ async def list_generations(request: Request) -> Response:
     if after is not None and not is_generation_id(after):
         raise InvalidParameter("after is not an id. Use the id of the last generation you have.", param="after")
     limit = query_number(request, "limit", 20, least=1, most=MAX_LIMIT)
-    found = await list_views(
-        api_state(request).viewing,
-        principal(request).workspace_id,
-        type_=GenerationType(type_) if type_ else None,
-        states=_STATES[status] if status else None,
-        after=after,
-        limit=limit + 1,
-    )
+    state, workspace_id = api_state(request), principal(request).workspace_id
+    if key is not None:
+        found = await _of_key(state, workspace_id, key)
+        found = [each for each in found if type_ in (None, each.type) and status in (None, each.state.on_the_wire)]
+    else:
+        found = await list_views(
+            state.viewing,
+            workspace_id,
+            type_=GenerationType(type_) if type_ else None,
+            states=_STATES[status] if status else None,
+            after=after,
+            limit=limit + 1,
+        )
     listed = [wire.listed(item) for item in found[:limit]]
     return json_response(wire.GenerationList(data=listed, has_more=len(found) > limit))
 
@@ -68,6 +75,12 @@ async def get_receipt(request: Request) -> Response:
     """The receipt of a generation whose files are deleted."""
     state, workspace_id, generation_id = _named(request)
     return json_response(wire.receipt(await receipt(state.keeping, workspace_id, generation_id)))
+
+
+async def _of_key(state: ApiState, workspace_id: int, key: str) -> list[GenerationView]:
+    check_idempotency_key(key, param="idempotency_key")
+    use = await key_use(state.submitting, workspace_id, key)
+    return [] if use is None else [await view_of_any_type(state.viewing, workspace_id, use.generation_id)]
 
 
 def _named(request: Request) -> tuple[ApiState, int, str]:

@@ -203,6 +203,11 @@ def _list_generations() -> Document:
             _choice("status", ["pending", "completed", "failed"], "Only those that stand so."),
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "How many."),
             _query("after", {"type": "string", "pattern": _ID}, "The id of the last generation you have."),
+            _query(
+                "idempotency_key",
+                {"type": "string", "minLength": 1, "maxLength": 255},
+                "Only the one that this key stands for, if there is one.",
+            ),
         ],
         answers={"200": _answer("One page.", wire.GenerationList, then=links.LIST)},
         failures=(*_KEYED, errors.InvalidParameter),

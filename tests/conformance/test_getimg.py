@@ -1,0 +1,137 @@
+"""The suite over the hosted API, as a strict stand-in plays it that its client judges, and over a real Safelight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safelight.domain.generations import GenerationType
+from tests.conformance.safelight_back import SafelightBack
+from tests.conformance.scenarios import *  # noqa: F403
+from tests.conformance.vendor import CANARY, Scenario, Seen, Trouble, Vendor
+from tests.providers.hosted import Hosted
+
+_WORDS = {
+    Trouble.REFUSES: "refused",
+    Trouble.RATE_LIMITS: "soon",
+    Trouble.IS_EXHAUSTED: "broke",
+    Trouble.BREAKS: "broken",
+    Trouble.LOSES_ANSWER: "lost",
+}
+_NOT_IN_ITS_CONTRACT = dict.fromkeys((Scenario.CANCELED, Scenario.ASKED), "its contract has no such thing")
+_KILLED_ELSEWHERE = "its answer comes when it is made: tests/durability/test_chain.py has either killed meanwhile"
+_COMES_AT_ONCE = "an image comes in the answer to its order, and can be asked for no other way"
+
+
+class HostedImages(Vendor):
+    """The hosted API, asked for images."""
+
+    name = "api.getimg.ai"
+    kind = "getimg"
+    judged = "stand-in, judged by the official client; not tried against the live vendor"
+    lacks = _NOT_IN_ITS_CONTRACT | dict.fromkeys((Scenario.RESTARTED, Scenario.EDITED), _COMES_AT_ONCE)
+    size = "1K 1:1"
+    size_word = "2K 16:9"
+    supports_seed = False
+    supports_negative_prompt = False
+    cost_nanos = 45_000_000
+    upstream_model = "picture-1"
+
+    async def open(self, folder: Path) -> None:
+        self._server = await Hosted(CANARY).open()
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    def connection(self) -> dict[str, Any]:
+        return {"base_url": self._server.base_url}
+
+    def next(self, trouble: Trouble) -> None:
+        self._server.next = _WORDS[trouble]
+
+    def hold(self) -> None:
+        self._server.is_held = True
+
+    def release(self) -> None:
+        self._server.is_held = False
+
+    def orders(self) -> list[Seen]:
+        return [
+            Seen(
+                prompt=body["prompt"],
+                size=f"{body['resolution']} {body['aspect_ratio']}",
+                references=len(body.get("images", [])),
+            )
+            for body in self._server.sent
+        ]
+
+    def jobs(self) -> int:
+        return self._server.taken
+
+
+class HostedVideos(HostedImages):
+    """The hosted API, asked for videos."""
+
+    type = GenerationType.VIDEO
+    lacks = _NOT_IN_ITS_CONTRACT
+    cost_nanos = 125_000_000
+    upstream_model = "clip-1"
+
+
+class SafelightImages(Vendor):
+    """Another Safelight, asked for images."""
+
+    name = "another Safelight"
+    kind = "getimg"
+    judged = "real server"
+    lacks = dict.fromkeys((Scenario.RESTARTED, Scenario.EDITED), _KILLED_ELSEWHERE) | {
+        Scenario.CANCELED: "an image is not canceled: somebody waits for it"
+    }
+    size = "1K 1:1"
+    size_word = "2K 16:9"
+    cost_nanos = 20_000_000
+    upstream_model = "picture"
+
+    async def open(self, folder: Path) -> None:
+        self._back = SafelightBack()
+        await self._back.open(folder, self.new_database())
+
+    async def close(self) -> None:
+        await self._back.close()
+
+    def connection(self) -> dict[str, Any]:
+        return {"base_url": self._back.base_url, "flavor": "safelight"}
+
+    def next(self, trouble: Trouble) -> None:
+        if trouble is Trouble.REFUSES:
+            self._back.behind.refuses_next = True
+        else:
+            self._back.next = _WORDS[trouble]
+
+    def hold(self) -> None:
+        self._back.behind.is_held = True
+
+    def release(self) -> None:
+        self._back.behind.is_held = False
+
+    def orders(self) -> list[Seen]:
+        return list(self._back.behind.seen)
+
+    def jobs(self) -> int:
+        return self._back.behind.taken
+
+    async def is_stopped(self) -> bool:
+        return await self._back.newest_state() == "canceled"
+
+
+class SafelightVideos(SafelightImages):
+    """Another Safelight, asked for videos."""
+
+    type = GenerationType.VIDEO
+    lacks: Mapping[Scenario, str] = {}
+    cost_nanos = 40_000_000
+    upstream_model = "clip"
+
+
+VENDORS: list[Vendor] = [HostedImages(), HostedVideos(), SafelightImages(), SafelightVideos()]
