@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from safelight.api.faults import fault_in
-from safelight.api.getimg.wire import ImageGenerationBody, VideoGenerationBody
+from safelight.api.getimg.requests import ImageGenerationBody, VideoGenerationBody
 
 
 class Point(msgspec.Struct, forbid_unknown_fields=True):

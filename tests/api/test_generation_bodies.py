@@ -11,7 +11,7 @@ import pytest
 
 from safelight import api
 from safelight.api.bodies import parse_body
-from safelight.api.getimg.wire import GenerationBody, ImageGenerationBody, VideoGenerationBody
+from safelight.api.getimg.requests import GenerationBody, ImageGenerationBody, VideoGenerationBody
 from safelight.domain.generations import GenerationType
 from safelight.domain.request import ImageInput, Request
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.api.bodies import parse_body
-from safelight.api.getimg.wire import ImageGenerationBody, VideoGenerationBody
+from safelight.api.getimg.requests import ImageGenerationBody, VideoGenerationBody
 from safelight.domain.catalog import Catalog
 from safelight.domain.catalog_reader import read_catalog
 from safelight.domain.errors import ConfigurationError, InvalidParameter, ParameterMissing
