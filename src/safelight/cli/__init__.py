@@ -10,7 +10,7 @@ worker       the runner of videos and upkeep
 migrate      the database's schema
 checks       what a start needs
 doctor       what is configured, what is reachable, what to do
-keys, workspaces, credit, usage, books
+keys, workspaces, credit, usage, margins, books
              accounts
 generations  what became of one
 provenance   the chain that signs files, and checking one
@@ -212,6 +212,14 @@ _COMMANDS = (
         """Show what was used and what was refused.
 
         By UTC date, workspace, model and key. A refusal is counted where nothing was held yet.""",
+    ),
+    (
+        "margins",
+        "margins:margins",
+        """Show what was charged beside what it cost, and what was lost.
+
+        By UTC date, model and connection; then each order that a backend bills, or may have billed, and that nobody was
+        charged for.""",
     ),
 )
 _GROUPS = (

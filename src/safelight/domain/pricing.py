@@ -6,9 +6,11 @@ import msgspec
 
 from safelight.domain.catalog import BillableUnit, Binding, Model, Rate
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.money import NANOS_PER_USD
 from safelight.domain.outcomes import Answer
 
 THOUSANDTHS = 1000
+_MOST_COST_NANOS = 1_000_000 * NANOS_PER_USD  # so that many of them fit a sum
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +52,11 @@ def charge_for(price: Price, delivered_thousandths: int) -> tuple[int, int]:
 
 
 def cost_of(binding: Binding, answer: Answer, resolution: str, thousandths: int) -> int | None:
-    """Nano-dollars that so much of a unit costs us: as the backend says, or as the catalog does; None: neither does."""
-    if answer.cost_nanos is not None:
+    """Nano-dollars that so much of a unit costs us: as the backend says, or as the catalog does; None: neither does.
+
+    What a backend says that no order can cost is no word of it.
+    """
+    if answer.cost_nanos is not None and 0 <= answer.cost_nanos <= _MOST_COST_NANOS:
         return answer.cost_nanos
     unit_nanos = binding.cost_nanos(resolution)
     return None if unit_nanos is None else unit_nanos * thousandths // THOUSANDTHS
