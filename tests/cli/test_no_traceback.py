@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -42,6 +43,10 @@ LEAST = {
     ("signing-keys", "retire"): ["k1"],
     ("credit", "add"): ["default", "1", "--reason", "x"],
     ("credit", "history"): ["default"],
+    ("models", "list"): [],
+    ("models", "show"): ["seedream-5-lite"],
+    ("models", "check"): [],
+    ("models", "init"): ["{file}"],
     ("generations", "show"): ["req-" + "0" * 26],
     ("webhooks", "create"): [],
     ("webhooks", "list"): [],
@@ -100,8 +105,9 @@ def place(databases: object) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def in_place(place: dict[str, str]) -> Iterator[None]:
-    """What a command puts into the environment for its children goes with the test."""
-    with mock.patch.dict(os.environ, {name: value for name, value in place.items() if name.startswith("SAFELIGHT_")}):
+    """What a command puts into the environment for its children goes with the test; what it writes, with the folder."""
+    settings = {name: value for name, value in place.items() if name.startswith("SAFELIGHT_")}
+    with mock.patch.dict(os.environ, settings), contextlib.chdir(Path(place["file"]).parent):
         yield
 
 

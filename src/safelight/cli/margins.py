@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -13,7 +12,7 @@ from safelight.accounts.workspaces import scope_of
 from safelight.cli.database import with_database
 from safelight.cli.numbers import whole
 from safelight.cli.options import AsJson, DataDir
-from safelight.cli.show import cell, print_json, print_table
+from safelight.cli.show import cell, percent_of, print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
@@ -91,10 +90,3 @@ def _loss(loss: LossRecord) -> dict[str, Any]:
 def _lost(row: dict[str, Any]) -> str:
     unknown = row["losses_of_unknown_cost"]
     return f"{row['lost']} and {unknown} {_NOT_KNOWN}" if unknown else str(row["lost"])
-
-
-def percent_of(part_nanos: int, whole_nanos: int) -> str | None:
-    """How many percent of the whole the part is, to a tenth; None of nothing."""
-    if not whole_nanos:
-        return None
-    return str((Decimal(100 * part_nanos) / whole_nanos).quantize(Decimal("0.1"), ROUND_HALF_EVEN))

@@ -41,6 +41,33 @@ def price_of(model: Model, *, resolution: str, sound: bool | None, quantity: int
     return Price(billable_unit=rate.billable_unit, unit_price_nanos=rate.unit_price_nanos, quantity=quantity)
 
 
+class UnitMargin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a unit is charged and, where the catalog states it, what it costs. ``sound`` None: the model has none."""
+
+    resolution: str
+    sound: bool | None
+    price_nanos: int
+    cost_nanos: int | None
+
+    @property
+    def margin_nanos(self) -> int | None:
+        return None if self.cost_nanos is None else self.price_nanos - self.cost_nanos
+
+
+def unit_margins(model: Model, binding: Binding) -> list[UnitMargin]:
+    """Of each case that the model has a rate for, in the order of its resolutions."""
+    return [
+        UnitMargin(
+            resolution=resolution,
+            sound=sound,
+            price_nanos=rate_for(model, resolution=resolution, sound=sound).unit_price_nanos,
+            cost_nanos=binding.cost_nanos(resolution),
+        )
+        for resolution in model.resolutions
+        for sound in ((False, True) if model.supports_sound else (None,))
+    ]
+
+
 def charge_for(price: Price, delivered_thousandths: int) -> tuple[int, int]:
     """(nano-dollars, thousandths of a unit) to charge for what was delivered, never above what was held.
 
