@@ -274,7 +274,7 @@ def test_a_check_asks_each_backend_and_shows_no_secret(told: Told, looks: list[A
     status, out = told(worse, "check")
     assert status == 1
     assert re.search(r"^ problem +farm: still: key \*\*\* +no x \*\*\* .*\. not \*\*\*$", out, re.M), out
-    assert "1 problems, 0 warnings." in out
+    assert "Problems: 1. Warnings: 0." in out
     assert findings(told, worse.replace('"problem"', '"warning"'))[0] == 0
 
 

@@ -73,6 +73,7 @@ OPTIONS = {
     ("webhooks", "deliveries"): ["--workspace", "--endpoint", "--state", "--limit"],
     ("webhooks", "redeliver"): ["--endpoint"],
 }
+NEED_NO_DATABASE = {("models", name) for name in ("list", "show", "check")}
 RUN_ON = {("up",), ("serve",), ("worker",)}
 ODD = [
     "",
@@ -169,7 +170,7 @@ def test_a_database_that_is_none(
         url = databases.create_bare()  # type: ignore[attr-defined]
     monkeypatch.setenv("SAFELIGHT_DATABASE_URL", url)
     status, said = one_line([*words, *least(words, place)], capsys)
-    assert status == 1
+    assert status == (0 if words in NEED_NO_DATABASE else 1)
     assert "hunter2" not in said
 
 

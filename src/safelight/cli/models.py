@@ -99,7 +99,7 @@ def check(
         print_json({"ok": not count["problem"], "findings": found})
     else:
         _print_findings(found)
-        print(f"{count['problem']} problems, {count['warning']} warnings.")
+        print(f"Problems: {count['problem']}. Warnings: {count['warning']}.")
     return 1 if count["problem"] else 0
 
 
