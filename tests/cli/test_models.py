@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 import tomllib
@@ -12,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
 from safelight import providers, wiring
 from safelight.cli import model_checks, models, run
@@ -134,6 +136,8 @@ KIND = ProviderKind(settings=HttpConnectionSettings, options=Options, open=Farm)
 @pytest.fixture(autouse=True)
 def looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """One more kind, and what was asked of it; a key, and no database anywhere."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     folder = tmp_path / "kinds"
     folder.mkdir()
     (folder / "farm.py").write_text(FARM)
@@ -145,6 +149,8 @@ def looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]
     assert KINDS["farm"].options
     yield sys.modules["safelight.providers.farm"].LOOKS
     sys.modules.pop("safelight.providers.farm", None)
+    structlog.reset_defaults()  # what a command set up for its process is not for the tests that follow in this one
+    root.handlers[:], root.level = handlers, level
 
 
 Told = Callable[..., tuple[int, str]]

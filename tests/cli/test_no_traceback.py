@@ -110,6 +110,7 @@ def in_place(place: dict[str, str]) -> Iterator[None]:
     settings = {name: value for name, value in place.items() if name.startswith("SAFELIGHT_")}
     with mock.patch.dict(os.environ, settings), contextlib.chdir(Path(place["file"]).parent):
         yield
+    structlog.reset_defaults()
 
 
 def one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
