@@ -93,6 +93,15 @@ _ROWS = (
     from made group by 1, 2, 3, 4, 5
     """,
     """
+    insert into daily_margins (workspace_id, date, type, model, connection, completed, charged_nanos, cost_nanos)
+    select workspace_id, (at at time zone 'UTC')::date, type, model, 'farm', count(*), 1000 * count(*), 400 * count(*)
+    from made where state = 'completed' group by 1, 2, 3, 4 on conflict do nothing
+    """,
+    """
+    insert into losses (at, generation_id, workspace_id, type, model, connection, upstream_model, reason, cost_nanos)
+    select at, id, workspace_id, type, model, 'farm', model, 'failed', 400 from made where state = 'failed' order by n
+    """,
+    """
     insert into idempotency_keys (workspace_id, key, body_sha256, generation_id, created_at)
     select workspace_id, 'key-' || n, sha256(id::bytea), id, greatest(at, now() - interval '23 hours') from made
     """,

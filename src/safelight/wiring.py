@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from importlib import resources
@@ -25,12 +25,13 @@ from safelight.api.getimg import wire
 from safelight.api.waits import Waits
 from safelight.blobs import open_store
 from safelight.db.pool import Connection, Database
-from safelight.domain.catalog import Catalog
+from safelight.domain.catalog import Catalog, Model
 from safelight.domain.catalog_reader import read_catalog
+from safelight.domain.connections import Connection as DeclaredConnection
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.generations import GenerationType
 from safelight.domain.money import parse_usd
-from safelight.domain.ports import BlobStore, Host, Local, Moderator
+from safelight.domain.ports import Backends, BlobStore, Host, Local, Moderator, ProviderKind
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.parts import WorkerParts
 from safelight.jobs.queues import LOCAL, RECONCILE, REMOTE, UPKEEP, make_reconcile_app, make_upkeep_app
@@ -61,7 +62,7 @@ from safelight.node.processors import renderers
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
-from safelight.providers.registry import KINDS, OpenBackends, check_connections
+from safelight.providers.registry import KINDS, OpenBackends, check_connection, check_connections
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
@@ -77,25 +78,58 @@ def load_catalog(settings: Settings) -> Catalog:
 
     Raises ``ConfigurationError``.
     """
-    shipped = Path(str(resources.files("safelight").joinpath("catalog.toml")))
-    path = settings.catalog or shipped
+    catalog = read_declared(settings)
+    try:
+        for model in catalog.models.values():
+            check_deadline(settings, model)
+        check_connections(catalog, _host(settings))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{_catalog_path(settings)}: {error.message}") from None
+    return catalog
+
+
+def read_declared(settings: Settings) -> Catalog:
+    """The catalog as it is written, whether or not its connections can be opened. Raises ``ConfigurationError``."""
+    path = _catalog_path(settings)
     try:
         document = read_toml(path)
     except FileNotFoundError:
         raise ConfigurationError(f"There is no catalog {path}. Correct SAFELIGHT_CATALOG.") from None
-    catalog = read_catalog(document, source=str(path), kinds=KINDS)
-    for model in catalog.models.values():
-        if model.deadline_seconds is not None and model.deadline_seconds <= settings.lease_seconds:
-            raise ConfigurationError(
-                f"{path}: model {model.id!r}: deadline_seconds ({model.deadline_seconds}) is not longer than "
-                f"SAFELIGHT_LEASE ({settings.lease_seconds}s): what a lost node had begun would fail before another "
-                "takes it up. Shorten the lease, or lengthen the deadline."
-            )
+    return read_catalog(document, source=str(path), kinds=KINDS)
+
+
+def _catalog_path(settings: Settings) -> Path:
+    return settings.catalog or Path(str(resources.files("safelight").joinpath("catalog.toml")))
+
+
+def check_deadline(settings: Settings, model: Model) -> None:
+    """Find that a model's deadline leaves no time for another node. Raises ``ConfigurationError``."""
+    if model.deadline_seconds is not None and model.deadline_seconds <= settings.lease_seconds:
+        raise ConfigurationError(
+            f"model {model.id!r}: deadline_seconds ({model.deadline_seconds}) is not longer than "
+            f"SAFELIGHT_LEASE ({settings.lease_seconds}s): what a lost node had begun would fail before another "
+            "takes it up. Shorten the lease, or lengthen the deadline."
+        )
+
+
+def check_declared(settings: Settings, connection: DeclaredConnection) -> None:
+    """Find what would keep a connection from being opened. Raises ``ConfigurationError``."""
+    check_connection(connection, _host(settings))
+
+
+def kinds() -> Mapping[str, ProviderKind]:
+    """The kinds of backends there are, by name."""
+    return KINDS
+
+
+@contextlib.asynccontextmanager
+async def open_backends(settings: Settings, catalog: Catalog) -> AsyncIterator[Backends]:
+    """The backends of one process; those that were opened are closed on the way out."""
+    backends = OpenBackends(catalog, _host(settings))
     try:
-        check_connections(catalog, _host(settings))
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error.message}") from None
-    return catalog
+        yield backends
+    finally:
+        await backends.close()
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,8 +183,7 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
         keeping = await stack.enter_async_context(open_keeping(settings, answers_soon=answers_soon))
         assert settings.database_url is not None
         jobs = make_jobs(settings.database_url)
-        backends = OpenBackends(catalog, _host(settings))
-        stack.push_async_callback(backends.close)
+        backends = await stack.enter_async_context(open_backends(settings, catalog))
 
         async def put_on_queue(connection: Connection, generation_id: str, model_id: str) -> None:
             await enqueue(jobs, connection, generation_id, _queue(catalog, model_id))

@@ -69,6 +69,8 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "keys.create_key": [lambda its: {"name": "new"}],
     "keys.list_keys": [lambda its: {}],
     "keys.revoke_key": [lambda its: {"key_id": its.key_id}],
+    "margins.list_margins": [lambda its: DAYS],
+    "margins.recent_losses": [lambda its: {}],
     "usage.list_refusals": [lambda its: DAYS],
     "usage.list_usage": [lambda its: DAYS],
     "webhooks.create_endpoint": [
@@ -239,7 +241,7 @@ async def db(databases: TestDatabases) -> AsyncIterator[Database]:
 
 
 async def furnish(db: Database) -> Things:
-    """A new workspace: two endpoints, one disabled, a delivery that failed, something used and something refused."""
+    """A new workspace: two endpoints, one disabled, a delivery that failed, something used, refused and lost."""
     word, amount = f"w{secrets.token_hex(6)}", 10_000_000 + secrets.randbelow(10**7)
     tenant = await make_tenant(db, word, usd=format_usd(amount * 10_000))
     on = await create_endpoint(tenant.scope, db, url=f"https://{word}.example.com/", policy=POLICY)
@@ -260,6 +262,18 @@ async def furnish(db: Database) -> Things:
         await connection.execute(
             "insert into daily_refusals (workspace_id, date, type, model, api_key_id, reason, count)"
             " values (%(workspace)s, now()::date, 'image', %(model)s, %(key)s, 'rate_limit', %(amount)s)",
+            facts,
+        )
+        await connection.execute(
+            "insert into daily_margins"
+            " (workspace_id, date, type, model, connection, completed, charged_nanos, cost_nanos)"
+            " values (%(workspace)s, now()::date, 'image', %(model)s, 'farm', 1, %(amount)s, %(amount)s)",
+            facts,
+        )
+        await connection.execute(
+            "insert into losses"
+            " (workspace_id, generation_id, type, model, connection, upstream_model, reason, cost_nanos)"
+            " values (%(workspace)s, %(model)s, 'image', %(model)s, %(model)s, 'theirs', 'failed', %(amount)s)",
             facts,
         )
     return Things(

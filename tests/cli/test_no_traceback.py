@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -26,6 +27,7 @@ LEAST = {
     ("sweep",): [],
     ("books",): [],
     ("usage",): [],
+    ("margins",): [],
     ("provenance", "init"): [],
     ("provenance", "show"): [],
     ("provenance", "verify"): ["{file}"],
@@ -41,6 +43,10 @@ LEAST = {
     ("signing-keys", "retire"): ["k1"],
     ("credit", "add"): ["default", "1", "--reason", "x"],
     ("credit", "history"): ["default"],
+    ("models", "list"): [],
+    ("models", "show"): ["seedream-5-lite"],
+    ("models", "check"): [],
+    ("models", "init"): ["{file}"],
     ("generations", "show"): ["req-" + "0" * 26],
     ("webhooks", "create"): [],
     ("webhooks", "list"): [],
@@ -55,6 +61,7 @@ OPTIONS = {
     ("serve",): ["--host", "--port", "--workers"],
     ("sweep",): ["--days", "--older-than"],
     ("usage",): ["--workspace", "--days"],
+    ("margins",): ["--workspace", "--days"],
     ("provenance", "verify"): ["--root"],
     ("keys", "create"): ["--workspace", "--name", "--spend-cap", "--expires-days"],
     ("keys", "list"): ["--workspace"],
@@ -66,6 +73,7 @@ OPTIONS = {
     ("webhooks", "deliveries"): ["--workspace", "--endpoint", "--state", "--limit"],
     ("webhooks", "redeliver"): ["--endpoint"],
 }
+NEED_NO_DATABASE = {("models", name) for name in ("list", "show", "check")}
 RUN_ON = {("up",), ("serve",), ("worker",)}
 ODD = [
     "",
@@ -98,9 +106,11 @@ def place(databases: object) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def in_place(place: dict[str, str]) -> Iterator[None]:
-    """What a command puts into the environment for its children goes with the test."""
-    with mock.patch.dict(os.environ, {name: value for name, value in place.items() if name.startswith("SAFELIGHT_")}):
+    """What a command puts into the environment for its children goes with the test; what it writes, with the folder."""
+    settings = {name: value for name, value in place.items() if name.startswith("SAFELIGHT_")}
+    with mock.patch.dict(os.environ, settings), contextlib.chdir(Path(place["file"]).parent):
         yield
+    structlog.reset_defaults()
 
 
 def one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -161,7 +171,7 @@ def test_a_database_that_is_none(
         url = databases.create_bare()  # type: ignore[attr-defined]
     monkeypatch.setenv("SAFELIGHT_DATABASE_URL", url)
     status, said = one_line([*words, *least(words, place)], capsys)
-    assert status == 1
+    assert status == (0 if words in NEED_NO_DATABASE else 1)
     assert "hunter2" not in said
 
 

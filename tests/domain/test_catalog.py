@@ -133,6 +133,33 @@ WRONG = [
     (IMAGE, "bindings", [], "models[0].bindings", "at least one"),
     (IMAGE, "bindings/0/provider", "nobody", "models[0].bindings[0].provider", "noop, other"),
     (IMAGE, "bindings/0/options", ["a"], "models[0].bindings[0].options", "Correct"),
+    # a backend's own words for sizes
+    (IMAGE, "bindings/0/sizes", {"4K": {"1:1": "x"}}, 'models[0].bindings[0].sizes."4K"', "use one of: 2K, 1K"),
+    (IMAGE, "bindings/0/sizes", {"2K": {"4:3": "x"}}, 'bindings[0].sizes."2K"."4:3"', "use one of: 1:1, 16:9"),
+    (IMAGE, "bindings/0/sizes", {"2K": {"1:1": ""}}, 'bindings[0].sizes."2K"."1:1": it is empty', "own word"),
+    (IMAGE, "bindings/0/sizes", {"2K": {"1:1": " "}}, 'bindings[0].sizes."2K"."1:1": it is empty', "own word"),
+    (IMAGE, "bindings/0/sizes", {"2K": {"1:1": 5}}, "models[0].bindings[0].sizes", "Correct"),
+    (IMAGE, "bindings/0/sizes", {"2K": "auto"}, "models[0].bindings[0].sizes", "Correct"),
+    (IMAGE, "bindings/0/sizes", ["auto"], "models[0].bindings[0].sizes", "Correct"),
+    (VIDEO, "bindings/1/sizes", {"4K": {}}, 'models[0].bindings[1].sizes."4K"', "use one of: 720p, 1080p"),
+    # what a request may pass through
+    (IMAGE, "bindings/0/provider_options", ["a", "b", "a"], "bindings[0].provider_options", "list each name once"),
+    (IMAGE, "bindings/0/provider_options", [""], "models[0].bindings[0].provider_options", "list each name once"),
+    (IMAGE, "bindings/0/provider_options", [5], "models[0].bindings[0].provider_options[0]", "Correct"),
+    (IMAGE, "bindings/0/provider_options", "a", "models[0].bindings[0].provider_options", "Correct"),
+    # what it costs
+    (IMAGE, "bindings/0/cost", "free", "models[0].bindings[0].cost", "decimal string"),
+    (IMAGE, "bindings/0/cost", "-0.01", "models[0].bindings[0].cost", "decimal string"),
+    (IMAGE, "bindings/0/cost", "", "models[0].bindings[0].cost", "decimal string"),
+    (IMAGE, "bindings/0/cost", 0.01, "models[0].bindings[0].cost", "Correct"),
+    (IMAGE, "bindings/0/cost", "0.0000001", "models[0].bindings[0].cost", "6 decimals"),
+    (IMAGE, "bindings/0/cost", "1000000.01", "models[0].bindings[0].cost", "1000000"),
+    (IMAGE, "bindings/0/cost", {"8K": "0.01"}, 'models[0].bindings[0].cost."8K"', "use one of: 2K, 1K"),
+    (IMAGE, "bindings/0/cost", {"2K": "x"}, 'models[0].bindings[0].cost."2K"', "decimal string"),
+    (IMAGE, "bindings/0/cost", {"2K": 1}, "models[0].bindings[0].cost", "Correct"),
+    # what it can be asked
+    (IMAGE, "supports_seed", "yes", "models[0].supports_seed", "Correct"),
+    (IMAGE, "supports_negative_prompt", 1, "models[0].supports_negative_prompt", "Correct"),
 ]
 
 
@@ -142,6 +169,32 @@ def test_a_wrong_value_is_refused(entry: dict[str, Any], path: str, value: objec
     assert message.startswith("shop.toml: ")
     assert key in message
     assert remedy in message
+
+
+def test_a_binding_has_words_for_sizes_and_costs_by_resolution() -> None:
+    told = {"sizes": {"2K": {"1:1": "square_hd"}}, "cost": {"2K": "0.02"}}
+    (binding,) = model_of(with_value(IMAGE, "bindings/0", {"connection": "noop", **told})).bindings
+    assert [binding.size_word(*case) for case in (("2K", "1:1"), ("2K", "16:9"), ("1K", "1:1"))] == [
+        "square_hd",
+        None,
+        None,
+    ]
+    assert (binding.cost_nanos("2K"), binding.cost_nanos("1K")) == (20_000_000, None)
+    (binding,) = model_of(with_value(IMAGE, "bindings/0/cost", "0.000001")).bindings
+    assert (binding.cost_nanos("2K"), binding.cost_nanos("1K")) == (1_000, 1_000)
+    (binding,) = model_of(with_value(IMAGE, "bindings/0/cost", "0")).bindings
+    assert binding.cost_nanos("2K") == 0, "that is a cost that is known"
+    (binding,) = model_of(IMAGE).bindings
+    assert (binding.cost_nanos("2K"), binding.provider_options) == (None, ())
+
+
+def test_a_model_passes_on_what_each_of_its_bindings_takes() -> None:
+    assert not model_of(IMAGE).supports_seed and not model_of(IMAGE).supports_negative_prompt
+    first = {"connection": "noop", "provider_options": ["steps", "style", "tiles"]}
+    second = {"connection": "other", "provider_options": ["tiles", "steps"]}
+    for bindings, passed in (([first], ("steps", "style", "tiles")), ([first, second], ("steps", "tiles"))):
+        assert model_of({**IMAGE, "bindings": bindings}).provider_options == passed
+    assert model_of({**IMAGE, "bindings": [first, {"connection": "noop"}]}).provider_options == ()
 
 
 def test_the_most_that_a_unit_may_cost_fits_an_account() -> None:

@@ -133,24 +133,30 @@ def standing_still(database: EmbeddedPostgres) -> Iterator[None]:
 
 
 class Model:
-    """A model for the catalog: ``bindings`` are pairs of a connection and its options."""
+    """A model for the catalog: ``bindings`` are pairs of a connection and its options.
+
+    ``costs``: what a unit of each binding costs, where that is stated.
+    """
 
     def __init__(
         self,
         id_: str,
         type_: str,
         *bindings: tuple[str, Mapping[str, Any]],
+        costs: tuple[str | None, ...] = (),
         deadline_seconds: int | None = None,
         price: str = "0.01",
         supports_seed: bool = False,
     ) -> None:
         self.id, self.type, self.bindings = id_, type_, bindings
+        self.costs = (*costs, *[None] * (len(bindings) - len(costs)))
         self.deadline_seconds = deadline_seconds
         self.price, self.supports_seed = price, supports_seed
 
     def toml(self) -> str:
         bindings = ", ".join(
-            _toml({"connection": connection, "options": options}) for connection, options in self.bindings
+            _toml({"connection": connection, "options": options, **({} if cost is None else {"cost": cost})})
+            for (connection, options), cost in zip(self.bindings, self.costs, strict=True)
         )
         durations = "durations = [2, 3]\n" if self.type == "video" else ""
         deadline = f"deadline_seconds = {self.deadline_seconds}\n" if self.deadline_seconds else ""

@@ -211,3 +211,32 @@ async def test_a_file_that_cannot_be_kept_was_paid_for(stage: Scene, leases: Lea
     rows = await stage.studio.rows("select reason, cost_nanos from losses where generation_id = %s", stage.id)
     assert rows == [("undelivered", 5)]
     assert msgspec.json.encode(row["backend_reports"]).count(b"undelivered") == 1
+
+
+async def test_the_request_id_of_a_loss_is_kept_as_other_words_are(stage: Scene, leases: Leases) -> None:
+    said = Answer(is_billed=True, request_id=f"vendor-\0{SECRET}" + "9" * 300)
+    await ran(stage, leases, Vendor(Failed(FailureClass.BAD_INPUT, answer=said)))
+    ((request_id,),) = await stage.studio.rows("select request_id from losses where generation_id = %s", stage.id)
+    assert request_id.startswith("vendor-\N{REPLACEMENT CHARACTER}***999")
+    assert len(request_id.encode()) == 200
+
+
+@pytest.mark.parametrize("absurd", [-1, 2**62])
+async def test_a_cost_that_no_order_has_is_not_told(stage: Scene, leases: Leases, absurd: int) -> None:
+    row = await ran(stage, leases, Vendor(Completed(CLIP, Answer(cost_nanos=absurd))))
+    assert (row["state"], row["cost_nanos"]) == ("completed", None)
+
+
+async def test_what_too_many_runners_were_lost_on_may_have_been_made(stage: Scene, leases: Leases) -> None:
+    vendor = Vendor(Unknown("the connection broke"))
+    services = stage.services(vendor)
+    clip = services.catalog.models["clip"]
+    bindings = tuple(msgspec.structs.replace(binding, costs={None: 2_000_000}) for binding in clip.bindings)
+    models = {"clip": msgspec.structs.replace(clip, bindings=bindings)}
+    services = msgspec.structs.replace(services, catalog=msgspec.structs.replace(services.catalog, models=models))
+    await run.run(services, leases, await stage.claimed())
+    await stage.studio.rows("update generations set attempts = 20 where id = %s", stage.id)
+    await run.run(services, leases, await stage.claimed())
+    assert (await stage.row())["state"] == "failed"
+    losses = await stage.studio.rows("select reason, cost_nanos from losses where generation_id = %s", stage.id)
+    assert losses == [("unknown", 5 * 2_000_000)]

@@ -16,7 +16,7 @@ ACCOUNTS = ("funding", "available", "held", "revenue")
 
 def worked_example() -> list[list[str]]:
     """The rows of the page's table."""
-    section = PAGE.read_text().partition("## A worked example")[2]
+    section = PAGE.read_text().partition("## A worked example")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
     titles, _, *body = [[cell.strip() for cell in row] for row in rows]
     assert titles == ["transfer", "of", *ACCOUNTS]

@@ -10,8 +10,10 @@ worker       the runner of videos and upkeep
 migrate      the database's schema
 checks       what a start needs
 doctor       what is configured, what is reachable, what to do
-keys, workspaces, credit, usage, books
+keys, workspaces, credit, usage, margins, books
              accounts
+models       what is offered, what makes it, and whether that works: ``model_facts`` reads the catalog,
+             ``model_checks`` asks the backends
 generations  what became of one
 provenance   the chain that signs files, and checking one
 signing_keys the keys of download links
@@ -213,6 +215,14 @@ _COMMANDS = (
 
         By UTC date, workspace, model and key. A refusal is counted where nothing was held yet.""",
     ),
+    (
+        "margins",
+        "margins:margins",
+        """Show what was charged beside what it cost, and what was lost.
+
+        By UTC date, model and connection; then each order that a backend bills, or may have billed, and that nobody was
+        charged for.""",
+    ),
 )
 _GROUPS = (
     (
@@ -298,6 +308,30 @@ _GROUPS = (
                 "Add credit to a workspace.\n\nA negative amount takes it back, as far as it is not spent.",
             ),
             ("history", "credit:history", "List the credit that a workspace was given, newest first."),
+        ),
+    ),
+    (
+        "models",
+        "See what is offered, what makes it, and whether that works.",
+        (
+            (
+                "list",
+                "models:list_all",
+                "List models with their prices and bindings.\n\nAnd the state of each connection; no backend is asked.",
+            ),
+            ("show", "models:show", "Show everything that the catalog says of a model, and what each unit leaves."),
+            (
+                "check",
+                "models:check",
+                "Ask each live backend whether it can make what it is bound to.\n\n"
+                "Nothing is ordered. Ends with status 1 if there is a problem.",
+            ),
+            (
+                "init",
+                "models:init",
+                "Write a catalog to start from.\n\n"
+                "The models that ship, and a commented block for each kind of backend.",
+            ),
         ),
     ),
     (

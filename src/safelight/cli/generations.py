@@ -45,8 +45,8 @@ def show(
 def _facts(record: GenerationRecord) -> dict[str, Any]:
     facts = msgspec.structs.asdict(record)
     del facts["backend_reports"]
-    held, charged = facts.pop("held_nanos"), facts.pop("charged_nanos")
-    return {**facts, "held": format_usd(held), "charged": None if charged is None else format_usd(charged)}
+    amounts = {name: facts.pop(f"{name}_nanos") for name in ("held", "charged", "cost")}
+    return {**facts, **{name: None if nanos is None else format_usd(nanos) for name, nanos in amounts.items()}}
 
 
 def _said(report: Report) -> dict[str, Any]:

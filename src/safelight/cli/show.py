@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 import msgspec
@@ -55,3 +55,10 @@ def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     return printable(str(value))
+
+
+def percent_of(part_nanos: int, whole_nanos: int) -> str | None:
+    """How many percent of the whole the part is, to a tenth; None of nothing."""
+    if not whole_nanos:
+        return None
+    return str((Decimal(100 * part_nanos) / whole_nanos).quantize(Decimal("0.1"), ROUND_HALF_EVEN))

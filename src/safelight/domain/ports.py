@@ -220,7 +220,7 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of backend: what a catalog may say of a connection and of a binding to it, and how one is opened.
 
     ``needs`` is a module that an extra of the package brings, and that extra's name. ``is_local``: it computes on the
-    worker's own machine.
+    worker's own machine. ``ignores``: what a model may promise and no backend of this kind is told.
     """
 
     settings: type[ConnectionSettings] = ConnectionSettings
@@ -228,6 +228,7 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     open: Callable[[Any, Host], Provider]
     needs: tuple[str, str] | None = None
     is_local: bool = False
+    ignores: tuple[Literal["seed", "negative_prompt"], ...] = ()
 
 
 class Moderator(Protocol):

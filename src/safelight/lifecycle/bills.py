@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from safelight.domain.catalog import Binding
 from safelight.domain.outcomes import Answer
 from safelight.domain.pricing import THOUSANDTHS, cost_of
 from safelight.lifecycle.claims import Claim
-
-_MAX_NAME_BYTES = 200
+from safelight.lifecycle.reports import MAX_NAME_BYTES, as_kept
+from safelight.lifecycle.targets import Target
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +25,9 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
-def loss_of(claim: Claim, binding: Binding, answer: Answer, reason: str, *, is_billed: bool = False) -> Loss | None:
+def loss_of(claim: Claim, target: Target, answer: Answer, reason: str, *, is_billed: bool = False) -> Loss | None:
     """What an order costs us that came to nothing, if the backend says that it bills it, or it must (``is_billed``)."""
+    binding = target.binding
     says_so = answer.is_billed or (answer.is_billed is None and (answer.cost_nanos or 0) > 0)
     if not says_so and (answer.is_billed is False or not is_billed):
         return None
@@ -39,5 +39,5 @@ def loss_of(claim: Claim, binding: Binding, answer: Answer, reason: str, *, is_b
         upstream_model=binding.upstream_model,
         reason=reason,
         cost_nanos=cost_nanos,
-        request_id=None if answer.request_id is None else answer.request_id[:_MAX_NAME_BYTES],
+        request_id=as_kept(answer.request_id, target.backend.every_secret(), MAX_NAME_BYTES),
     )

@@ -141,10 +141,11 @@ class Dispatch:
         self._is_stopped = True
         return True
 
-    async def abandon(self) -> None:
+    async def abandon(self) -> Cancellation:
         """At the deadline: ask the backend to stop, if there is a job that can be stopped."""
-        if self._target is not None and self._handle is not None:
-            await self._cancel(self._handle)
+        if self._target is None or self._handle is None:
+            return Cancellation.TOO_LATE
+        return await self._cancel(self._handle)
 
     @property
     def _job_id(self) -> str:
@@ -222,7 +223,7 @@ class Dispatch:
             return None
         if self._is_stop_billed:
             answer = msgspec.structs.replace(answer, is_billed=True)
-        return loss_of(self._claim, self._asked.binding, answer, reason, is_billed=is_billed)
+        return loss_of(self._claim, self._asked, answer, reason, is_billed=is_billed)
 
     @property
     def _asked(self) -> Target:

@@ -18,7 +18,9 @@ class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     ``attempts`` counts runners, those that were lost included, ``tries`` orders that came to nothing. ``connection``,
     ``upstream_model`` and ``binding_options`` are those of the backend that was asked last; None before the first, and
-    where a release that knew no names asked it. ``handle`` is the job that it gave. Amounts are nano-dollars.
+    where a release that knew no names asked it. ``handle`` is the job that it gave, ``backend_stage`` and
+    ``backend_place`` where that stands there, if it tells. ``cost_nanos`` is what the order that was delivered costs
+    us, ``seed`` the one that was used, each where it is known. Amounts are nano-dollars.
     """
 
     id: str
@@ -41,12 +43,16 @@ class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
     deletes_at: datetime | None
     held_nanos: int
     charged_nanos: int | None
+    cost_nanos: int | None
+    seed: int | None
     error_code: str | None
     error_message: str | None
     connection: str | None
     upstream_model: str | None
     binding_options: dict[str, Any] | None
     handle: Handle | None
+    backend_stage: str | None
+    backend_place: int | None
     backend_reports: list[Report]
     is_request_kept: bool
 

@@ -14,7 +14,7 @@ from safelight.domain.ports import Backend
 from safelight.domain.text import first_bytes, without_secrets
 
 MAX_WORDS_BYTES = 2048
-_MAX_NAME_BYTES = 200
+MAX_NAME_BYTES = 200
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -31,8 +31,7 @@ def report_of(
     secrets = backend.every_secret() if backend else ()
 
     def cleared(text: str | None, most: int) -> str | None:
-        shown = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", without_secrets(text or "", secrets))
-        return first_bytes(shown, most) or None
+        return as_kept(text, secrets, most)
 
     return Report(
         at=datetime.now(UTC),
@@ -42,8 +41,8 @@ def report_of(
         reason=reason and reason.value,
         detail=cleared(detail, MAX_WORDS_BYTES),
         status=answer.status,
-        code=cleared(answer.code, _MAX_NAME_BYTES),
-        request_id=cleared(answer.request_id, _MAX_NAME_BYTES),
+        code=cleared(answer.code, MAX_NAME_BYTES),
+        request_id=cleared(answer.request_id, MAX_NAME_BYTES),
         words=cleared(answer.words, MAX_WORDS_BYTES),
         usage=_bounded(answer.usage, secrets),
         cost=None if answer.cost_nanos is None else format_usd(answer.cost_nanos),
@@ -51,6 +50,12 @@ def report_of(
         seed=answer.seed,
         revised_prompt=cleared(answer.revised_prompt, MAX_WORDS_BYTES),
     )
+
+
+def as_kept(text: str | None, secrets: tuple[str, ...], most: int) -> str | None:
+    """A backend's words as they may be kept: without the secrets, fit to be shown, and cut to so many bytes."""
+    shown = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", without_secrets(text or "", secrets))
+    return first_bytes(shown, most) or None
 
 
 def _bounded(usage: Usage | None, secrets: tuple[str, ...]) -> Usage | None:

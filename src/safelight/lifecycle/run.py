@@ -28,7 +28,16 @@ from safelight.domain.errors import (
     ServiceUnavailable,
 )
 from safelight.domain.generations import GenerationType, State
-from safelight.domain.outcomes import NOTHING_SAID, Answer, Completed, Failed, FailureClass, Report, Unknown
+from safelight.domain.outcomes import (
+    NOTHING_SAID,
+    Answer,
+    Cancellation,
+    Completed,
+    Failed,
+    FailureClass,
+    Report,
+    Unknown,
+)
 from safelight.domain.ports import Provider, Repeatable, Sizeless
 from safelight.lifecycle import settle
 from safelight.lifecycle.bills import Loss, loss_of
@@ -115,10 +124,10 @@ class _Run:
         except TimeoutError:
             log.warning("generation passed its deadline", id=self._claim.id)
             work.cancel()
-            await self._dispatch.abandon()
+            answered = await self._dispatch.abandon()
             report = self._dispatch.report(Failed(FailureClass.PERMANENT, "the deadline passed"))
             may_be_made = self._is_asked_once()
-            loss = self._dispatch.loss(NOTHING_SAID, "unknown", is_billed=True) if may_be_made else None
+            loss = self._loss_at_the_deadline(answered) if may_be_made else None
             await self._fail(GenerationFailed(), report=report, may_be_made=may_be_made, loss=loss)
             return
         finally:
@@ -129,6 +138,15 @@ class _Run:
             await self._leave_to_others(outcome, cancel_asked)
         else:
             await self._end(outcome, is_cancel_asked=cancel_asked.is_set())
+
+    def _loss_at_the_deadline(self, answered: Cancellation) -> Loss | None:
+        match answered:
+            case Cancellation.FREE:
+                return None
+            case Cancellation.BILLED:
+                return self._dispatch.loss(Answer(is_billed=True), "canceled")
+            case _:
+                return self._dispatch.loss(NOTHING_SAID, "unknown", is_billed=True)
 
     async def _stop_when_asked(self, cancel_asked: asyncio.Event) -> bool:
         await cancel_asked.wait()
@@ -151,7 +169,9 @@ class _Run:
                 given_up = self._claim.attempts > MAX_ATTEMPTS  # that is no word of the backend's
                 may_be_made = given_up and self._is_asked_once()
                 # An order that was declined, or whose job made nothing, is off the record, with what it cost.
-                loss = self._dispatch.loss(outcome.answer, "failed") if self._dispatch.is_order_on_record else None
+                reason = "unknown" if may_be_made else "failed"
+                is_lost = self._dispatch.is_order_on_record
+                loss = self._dispatch.loss(outcome.answer, reason, is_billed=may_be_made) if is_lost else None
                 await self._fail(_error_of(outcome), report=report, may_be_made=may_be_made, loss=loss)
             case Unknown():
                 await self._record_unknown(outcome)
@@ -291,7 +311,7 @@ def loss_of_unknown(services: RunServices, claim: Claim) -> Loss | None:
     target = target_on_record(services.backends, claim, model.bindings if model else ())
     if not isinstance(target, Target):
         return None
-    return loss_of(claim, target.binding, NOTHING_SAID, "unknown", is_billed=True)
+    return loss_of(claim, target, NOTHING_SAID, "unknown", is_billed=True)
 
 
 def _repeats_freely(provider: Provider) -> bool:

@@ -30,7 +30,9 @@ from numpy.typing import NDArray
 
 from safelight.domain.connections import ConnectionSettings, Secret
 from safelight.domain.generations import GenerationType
+from safelight.domain.money import parse_usd
 from safelight.domain.outcomes import (
+    NOTHING_SAID,
     Accepted,
     Answer,
     Cancellation,
@@ -112,7 +114,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ``times``: how often it declines, its jobs fail (``fails_as``) or a download fails, before it behaves, -1 for ever.
     ``finds``: what it answers when asked for a job of ours; ``later`` cannot tell at first. ``polled``: answer with a
     job whatever the behaviour. ``poll_seconds``: when it wants to be asked again. ``cancels``: whether it stops a job
-    when asked. ``loses_answer``: whatever the behaviour, it is not heard of.
+    when asked. ``loses_answer``: whatever the behaviour, it is not heard of. ``cost``: US dollars that it says it
+    charges for a job that it made; with ``bills_failures`` also for one that failed, or was stopped when asked.
     """
 
     behaviour: Behaviour = Behaviour.OK
@@ -128,6 +131,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cancels: bool = False
     loses_answer: bool = False
     fails_as: FailureClass = FailureClass.TRANSIENT
+    cost: Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,5})(\.\d{1,9})?$")] | None = None
+    bills_failures: bool = False
 
 
 class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,6 +161,15 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_seconds: float | None = None
     fails_as: FailureClass = FailureClass.TRANSIENT
     times: int = 2
+    cost: str | None = None
+    bills_failures: bool = False
+
+    def bill(self, said: Answer = NOTHING_SAID, *, has_failed: bool = False) -> Answer:
+        """What it says, with what it charges."""
+        if has_failed and not self.bills_failures:
+            return said
+        cost_nanos = None if self.cost is None else parse_usd(self.cost)
+        return msgspec.structs.replace(said, cost_nanos=cost_nanos, is_billed=True if has_failed else None)
 
 
 class Memory:
@@ -282,6 +296,8 @@ class BlindChaosProvider:
             retry_after_seconds=options.retry_after_seconds,
             fails_as=options.fails_as,
             times=options.times,
+            cost=options.cost,
+            bills_failures=options.bills_failures,
         )
         taken = await asyncio.to_thread(self._memory.take, taken)
         if options.loses_answer:
@@ -306,10 +322,10 @@ class BlindChaosProvider:
         if elapsed < taken.job_seconds and not self._memory.is_ended(taken):
             return Pending(elapsed / taken.job_seconds, min(taken.poll_seconds, taken.job_seconds - elapsed + 0.01))
         if await asyncio.to_thread(self._memory.end, taken, "over") == "canceled":
-            return Failed(FailureClass.CANCELED, "it was canceled")
+            return Failed(FailureClass.CANCELED, "it was canceled", answer=taken.bill(has_failed=True))
         if taken.behaviour is Behaviour.FAILS_LATER:
             answer = Answer(code="worker_lost", words=f"worker lost, key {self.secrets[0]}")
-            return Failed(taken.fails_as, "", taken.retry_after_seconds, answer)
+            return Failed(taken.fails_as, "", taken.retry_after_seconds, taken.bill(answer, has_failed=True))
         return await self._result(taken)
 
     async def poll_many(self, asked: Sequence[Asked]) -> list[PollOutcome]:
@@ -361,7 +377,7 @@ class BlindChaosProvider:
             case Behaviour.EMPTY:
                 produced = InlineBytes(b"")
             case Behaviour.REFUSED_EMPTY:
-                return Completed(())
+                return Completed((), job.bill())
             case Behaviour.REFUSED_BLACK:
                 produced = InlineBytes(await asyncio.to_thread(_media, job.type, job.seconds, black=True))
             case (
@@ -373,7 +389,7 @@ class BlindChaosProvider:
                 | Behaviour.REDIRECT_PRIVATE
             ):
                 produced = await self._downloads.file(job.generation_id, job.behaviour, job.times, file)
-        return Completed((produced,))
+        return Completed((produced,), job.bill())
 
     def _nag(self, job: Job[Options]) -> None:
         """Go on telling of progress, whatever has become of the job."""
@@ -407,7 +423,7 @@ class ChaosProvider(BlindChaosProvider):
             return Cancellation.TOO_LATE
         if await asyncio.to_thread(self._memory.end, taken, "canceled") != "canceled":
             return Cancellation.TOO_LATE
-        return Cancellation.FREE
+        return Cancellation.BILLED if taken.bills_failures else Cancellation.FREE
 
 
 def _handle(job: _Job) -> Handle:

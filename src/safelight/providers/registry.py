@@ -56,15 +56,20 @@ KINDS = Kinds()
 def check_connections(catalog: Catalog, host: Host) -> None:
     """Find what would keep a connection that a model is bound to from being opened. Raises ``ConfigurationError``."""
     for connection in catalog.used_connections():
-        kind = KINDS[connection.kind]
-        if kind.needs is not None:
-            module, extra = kind.needs
-            if importlib.util.find_spec(module) is None:
-                raise ConfigurationError(
-                    f"connection {connection.name!r}: kind {connection.kind!r} is not installed. "
-                    f"Install safelight[{extra}]."
-                )
-        _read_secrets(connection, host)
+        check_connection(connection, host)
+
+
+def check_connection(connection: Connection, host: Host) -> None:
+    """Find what would keep a connection from being opened. Raises ``ConfigurationError``."""
+    kind = KINDS[connection.kind]
+    if kind.needs is not None:
+        module, extra = kind.needs
+        if importlib.util.find_spec(module) is None:
+            raise ConfigurationError(
+                f"connection {connection.name!r}: kind {connection.kind!r} is not installed. "
+                f"Install safelight[{extra}]."
+            )
+    _read_secrets(connection, host)
 
 
 class OpenBackends:

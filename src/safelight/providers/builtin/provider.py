@@ -123,7 +123,14 @@ def _open(settings: Settings, host: Host) -> BuiltinProvider:
     return BuiltinProvider(settings.processes or host.render_processes)
 
 
-KIND = ProviderKind(settings=Settings, options=Options, open=_open, needs=("skia", "builtin"), is_local=True)
+KIND = ProviderKind(
+    settings=Settings,
+    options=Options,
+    open=_open,
+    needs=("skia", "builtin"),
+    is_local=True,
+    ignores=("negative_prompt",),
+)
 
 
 async def _watch(path: Path, report: Callable[[float], None]) -> None:
