@@ -13,6 +13,7 @@ from safelight.domain.outcomes import (
     Accepted,
     Answer,
     Cancellation,
+    CannotTell,
     Completed,
     Failed,
     FailureClass,
@@ -48,6 +49,7 @@ class Vendor(Stub):
         self.found = found or NeverTaken()
         self.jobs: list[Job[Any]] = []
         self.cancellation = Cancellation.ASKED
+        self.wishes = 0
 
     async def submit(self, order: Any, job: Job[Any]) -> Any:
         self.jobs.append(job)
@@ -63,6 +65,7 @@ class Vendor(Stub):
 
     async def cancel(self, handle: Handle, job: Job[Any]) -> Cancellation:
         self.jobs.append(job)
+        self.wishes += 1
         return self.cancellation
 
     def open(self, connection: str) -> Backend:
@@ -168,6 +171,14 @@ async def test_a_job_that_is_found_done_is_not_ordered_again(stage: Scene, lease
     assert (row["state"], vendor.orders) == ("completed", [])
 
 
+async def test_a_job_that_a_backend_cannot_tell_of_is_not_ordered_again(stage: Scene, leases: Leases) -> None:
+    await ran(stage, leases, Vendor(Unknown("the connection broke")))
+    vendor = Vendor(found=CannotTell("not now", Answer(status=503)))
+    row = await ran(stage, leases, vendor)
+    assert (row["state"], vendor.orders) == ("unknown", [])
+    assert row["backend_reports"][-1]["status"] == 503
+
+
 @pytest.mark.parametrize("answered", list(Cancellation))
 async def test_what_a_backend_answers_to_a_wish_to_cancel(stage: Scene, leases: Leases, answered: Cancellation) -> None:
     vendor = Vendor(Accepted({"job": 1}))
@@ -178,8 +189,9 @@ async def test_what_a_backend_answers_to_a_wish_to_cancel(stage: Scene, leases: 
     leases.ask_to_cancel(stage.id)
     stops = answered in (Cancellation.FREE, Cancellation.BILLED)
     if not stops:
-        while vendor.jobs[-1] is vendor.jobs[0]:
+        while not vendor.wishes:
             await asyncio.sleep(0.05)
+        assert not running.done() and (await stage.row())["state"] == "running", "only its job tells"
         vendor.polled = (
             Completed(CLIP) if answered is Cancellation.TOO_LATE else Failed(FailureClass.CANCELED, "it was canceled")
         )

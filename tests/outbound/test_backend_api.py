@@ -1,0 +1,178 @@
+"""What is certain of a request to a backend: whether it went out, who gets the key, what a status means of an order."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+from aiohttp import web
+
+from safelight.domain.connections import HttpConnectionSettings
+from safelight.domain.errors import ConfigurationError
+from safelight.domain.outcomes import Failed, FailureClass, Unknown
+from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, failure_of
+
+KEY = {"Authorization": "Bearer sk-1"}
+
+
+class Backend:
+    """Notes each request, and answers as its path says."""
+
+    def __init__(self) -> None:
+        self.seen: list[web.Request] = []
+        self.peers: set[object] = set()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        await request.read()
+        self.seen.append(request)
+        assert request.transport is not None
+        self.peers.add(request.transport.get_extra_info("peername"))
+        if request.path == "/v1/drop":
+            request.transport.abort()
+        if request.path == "/v1/away":
+            return web.Response(status=307, headers={"Location": "http://127.0.0.1:1/other"})
+        return web.json_response({"ok": True}, headers={"x-request-id": "r-1"})
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[Backend, str]]:
+    backend, app = Backend(), web.Application()
+    app.router.add_route("*", "/{path:.*}", backend.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield backend, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def calling(base_url: str, *allow: str) -> AsyncIterator[BackendApi]:
+    api = BackendApi(HttpConnectionSettings(base_url=base_url, allow=allow), KEY)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """One that nobody listens at, and nobody else is given."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+async def test_what_nobody_heard_was_certainly_not_taken() -> None:
+    with closed_port() as port:
+        async with calling(f"http://127.0.0.1:{port}/v1") as api:
+            exchange = await api.call("POST", "/images", json={})
+    assert isinstance(exchange, NotSent)
+    assert exchange.failed().reason is FailureClass.TRANSIENT
+
+
+async def test_what_was_heard_and_not_answered_may_have_been_taken() -> None:
+    async with serving() as (backend, url), calling(f"{url}/v1") as api:
+        exchange = await api.call("POST", "/drop", json={})
+        assert isinstance(exchange, NoReply)
+        assert isinstance(exchange.unknown(), Unknown)
+        assert len(backend.seen) == 1, "it is not sent again"
+
+
+async def test_an_answer_that_is_too_large_may_be_of_work_that_was_done() -> None:
+    async with serving() as (_, url), calling(f"{url}/v1") as api:
+        assert isinstance(await api.call("POST", "/images", json={}, max_bytes=4), NoReply)
+
+
+async def test_the_key_goes_to_its_own_origin_and_to_no_other() -> None:
+    async with (
+        serving() as (ours, url),
+        serving() as (other, elsewhere),
+        calling(f"{url}/v1", elsewhere.removeprefix("http://")) as api,
+    ):
+        await api.call("GET", "/models")
+        await api.call("GET", f"{url}/v2/models")
+        await api.call("GET", f"{elsewhere}/v1/models")
+        assert [request.headers.get("Authorization") for request in ours.seen] == ["Bearer sk-1"] * 2
+        assert "Authorization" not in other.seen[0].headers
+        assert api.file("/files/1.png", with_key=True).headers == KEY
+        assert api.file("/files/1.png").headers == {}
+        assert api.file(f"{elsewhere}/1.png", with_key=True).headers == {}
+        assert api.file("/files/1.png").url == f"{url}/files/1.png"
+
+
+async def test_another_private_address_is_not_reached_unless_it_is_allowed() -> None:
+    async with serving() as (_, url), serving() as (other, elsewhere), calling(f"{url}/v1") as api:
+        assert isinstance(await api.call("GET", f"{elsewhere}/v1/models"), NotSent)
+        assert other.seen == []
+
+
+async def test_a_redirect_is_not_followed_as_an_order_is_given_once() -> None:
+    async with serving() as (backend, url), calling(f"{url}/v1") as api:
+        reply = await api.call("POST", "/away", json={})
+        assert isinstance(reply, Reply) and reply.status == 307
+        failure = failure_of(reply)
+        assert isinstance(failure, Failed) and failure.reason is FailureClass.PERMANENT
+        assert len(backend.seen) == 1
+
+
+async def test_a_connection_is_kept_for_the_next_request() -> None:
+    async with serving() as (backend, url), calling(f"{url}/v1") as api:
+        for _ in range(5):
+            assert isinstance(await api.call("POST", "/images", json={}), Reply)
+        assert len(backend.peers) == 1
+
+
+@pytest.mark.parametrize("key", ["a\nb", "schlüssel", "a\x7f"])
+def test_a_key_that_makes_no_header_is_told_without_itself(key: str) -> None:
+    with pytest.raises(ConfigurationError) as told:
+        BackendApi(HttpConnectionSettings(base_url="https://a.example"), {"Authorization": f"Bearer {key}"})
+    assert key not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
+    assert Reply(429, headers, b"").retry_after_seconds() == seconds
+
+
+JSON, PAGE = b'{"error": "x"}', b"<html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (400, JSON, FailureClass.BAD_INPUT),
+        (413, JSON, FailureClass.BAD_INPUT),
+        (422, JSON, FailureClass.BAD_INPUT),
+        (401, JSON, FailureClass.AUTH),
+        (403, PAGE, FailureClass.AUTH),
+        (402, JSON, FailureClass.QUOTA),
+        (404, JSON, FailureClass.PERMANENT),
+        (429, PAGE, FailureClass.RATE_LIMITED),
+        (500, JSON, FailureClass.TRANSIENT),
+        (503, PAGE, FailureClass.TRANSIENT),
+        (500, PAGE, None),
+        (502, PAGE, None),
+        (504, JSON, None),
+        (408, JSON, None),
+        (499, JSON, None),
+        (524, PAGE, None),
+    ],
+)
+def test_what_a_status_means_of_an_order(status: int, body: bytes, reason: FailureClass | None) -> None:
+    """None: it says nothing of the order, which may be under way."""
+    failure = failure_of(Reply(status, {}, body))
+    assert (failure.reason if isinstance(failure, Failed) else None) is reason
+    assert failure.answer.status == status
