@@ -416,7 +416,12 @@ def _local_slots(running: RunServices) -> int:
 
 def _host(settings: Settings) -> Host:
     render_processes = settings.render_processes or renderers()
-    return Host(data_dir=settings.data_dir, render_processes=render_processes, read_secret=read_secret)
+    return Host(
+        data_dir=settings.data_dir,
+        render_processes=render_processes,
+        read_secret=read_secret,
+        catalog_dir=settings.data_dir if settings.catalog is None else settings.catalog.parent,
+    )
 
 
 def _signing_keys(settings: Settings) -> str:
