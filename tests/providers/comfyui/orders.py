@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from safelight.domain.connection_reader import read_struct
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import Reference
 from safelight.domain.outcomes import Accepted, Completed, Failed, Handle, RemoteFile
@@ -53,7 +54,7 @@ class Desk:
     def __init__(self, base_url: str, folder: Path, **settings: Any) -> None:
         self.folder = folder
         host = Host(data_dir=folder, render_processes=1, read_secret=lambda secret: "s3cret", catalog_dir=folder)
-        self.provider = ComfyuiProvider(msgspec.convert({"base_url": base_url, **settings}, Settings), host)
+        self.provider = ComfyuiProvider(read_struct({"base_url": base_url, **settings}, Settings, "studio"), host)
 
     def options(self, graph: dict[str, Any] | None = None, *, frames_step: int = 1, **fields: Any) -> Options:
         """A binding to a workflow of its own; by default one that paints what is asked for."""

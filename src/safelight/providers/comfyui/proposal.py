@@ -325,6 +325,12 @@ class _Reader:
         for key, what in gaps.items():
             if getattr(fields, key) is None and f"{key}:" not in told and f"{key}," not in told:
                 self._remarks.append(f"{key}: {what}")
+        for node_id, node in self._nodes.items() if sized else ():
+            if node_id != sized and all(_is(node.inputs.get(side), int) for side in ("width", "height")):
+                self._remarks.append(
+                    f"{self._workflow.named(node_id)}: it has a size of its own, which was left alone. Map it as well, "
+                    "if it has to be the one that is asked for."
+                )
         batch = self._nodes[sized].inputs.get("batch_size") if sized else None
         if isinstance(batch, int) and batch > 1:
             self._remarks.append(
