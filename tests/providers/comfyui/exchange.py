@@ -23,6 +23,7 @@ _CLASSES = (
     "CLIPTextEncode",
     "CreateVideo",
     "EmptyImage",
+    "ImageInvert",
     "EmptyLatentImage",
     "LoadImage",
     "SafelightPaint",

@@ -57,6 +57,7 @@ CLASSES: dict[str, dict[str, Any]] = {
             "color": ["INT", {"default": 0, "min": 0, "max": 0xFFFFFF, "step": 1, "display": "color"}],
         }
     },
+    "ImageInvert": {"required": {"image": ["IMAGE"]}},
     "LoadImage": {"required": {"image": [[], {"image_upload": True}]}},
     "SaveImage": {"required": {"images": ["IMAGE", {}], "filename_prefix": _PREFIX}, "hidden": _HIDDEN},
     "PreviewImage": {"required": {"images": ["IMAGE"]}, "hidden": _HIDDEN},
@@ -87,7 +88,8 @@ CLASSES: dict[str, dict[str, Any]] = {
             "steps": ["INT", {"default": 4, "min": 1, "max": 10000}],
             "seconds": ["FLOAT", {"default": 0.0, "min": 0.0, "max": 600.0}],
             "breaks": [["no", "value", "memory"], {}],
-        }
+        },
+        "optional": {"image1": ["IMAGE", {}], "image2": ["IMAGE", {}]},
     },
 }
 OUTPUT_NODES = ("SaveImage", "PreviewImage", "SaveVideo")
@@ -192,6 +194,8 @@ class Run:
                 return (inputs["width"], inputs["height"]), None
             case "VAEDecode":
                 return inputs["samples"], None
+            case "ImageInvert":
+                return 255 - inputs["image"], None
             case "LoadImage":
                 return self.loaded(inputs["image"]), None
             case "CreateVideo":

@@ -43,6 +43,12 @@ def color(seed: int) -> tuple[int, int, int]:
     return seed & 255, seed >> 8 & 255, seed >> 16 & 255
 
 
+def png() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), (10, 200, 30)).save(content, "png")
+    return content.getvalue()
+
+
 @asynccontextmanager
 async def busy(desk: Desk, comfy: ComfyServer) -> AsyncIterator[str]:
     """A server that has a long job to do; that job's id, which is gone at the end."""
@@ -95,15 +101,26 @@ async def test_what_is_left_out_stays_as_the_workflow_has_it(desk: Desk, comfy: 
 
 
 async def test_references_are_uploaded_and_used(desk: Desk) -> None:
-    content = io.BytesIO()
-    Image.new("RGB", (40, 30), (10, 200, 30)).save(content, "png")
     job = desk.job(desk.options(EDIT, references=["10.image"]))
-    outcome = await desk.made(
-        job, references=(Reference(role="reference_image", mime_type="image/png", data=content.getvalue()),)
-    )
+    outcome = await desk.made(job, references=(Reference(role="reference_image", mime_type="image/png", data=png()),))
     with Image.open(await desk.file(outcome)) as image:
         assert image.size == (40, 30)
         assert image.convert("RGB").getpixel((1, 1)) == (10, 200, 30)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+async def test_a_workflow_does_without_images_that_it_need_not_have(desk: Desk, comfy: ComfyServer, count: int) -> None:
+    graph = paint("x", image1=["12", 0], image2=["11", 0]) | {
+        "10": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "11": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "12": {"class_type": "ImageInvert", "inputs": {"image": ["10", 0]}},
+    }
+    job = desk.job(desk.options(graph, references=["10.image", "11.image"], output="9"))
+    images = (Reference(role="reference_image", mime_type="image/png", data=png()),) * count
+    await desk.made(job, references=images)
+    asked = comfy.ask(f"/history/{job.idempotency_key}")[job.idempotency_key]["prompt"][2]
+    assert asked.keys() == {"3", "9", *(["10", "12"] if count else []), *(["11"] if count == 2 else [])}
+    assert [name for name in ("image1", "image2") if name in asked["3"]["inputs"]] == ["image1", "image2"][:count]
 
 
 async def test_a_place_without_its_image_is_refused(desk: Desk) -> None:

@@ -25,10 +25,11 @@ class SafelightPaint:
                 "steps": ("INT", {"default": 4, "min": 1, "max": 10000}),
                 "seconds": ("FLOAT", {"default": 0.0, "min": 0.0, "max": 600.0}),
                 "breaks": (["no", "value", "memory"], {}),
-            }
+            },
+            "optional": {"image1": ("IMAGE", {}), "image2": ("IMAGE", {})},
         }
 
-    def paint(self, prompt, negative, width, height, frames, seed, steps, seconds, breaks):
+    def paint(self, prompt, negative, width, height, frames, seed, steps, seconds, breaks, image1=None, image2=None):
         progress = comfy.utils.ProgressBar(steps)
         for _ in range(steps):
             ends = time.monotonic() + seconds / steps

@@ -5,30 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
-
-import msgspec
 
 from safelight.domain.catalog import Model
 from safelight.domain.outcomes import Finding
-from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
+from safelight.outbound.backend_api import BackendApi, NoReply, NotSent
+from safelight.providers.comfyui.classes import NodeClass, read_classes
 from safelight.providers.comfyui.fields import Fields, Options, each_of, misfits, split
 from safelight.providers.comfyui.workflow import Workflow, WorkflowError, read_workflow
 
 _CALL_SECONDS = 4.0
 _LISTED = 8
-
-
-class _Input(msgspec.Struct, frozen=True):
-    """What a node's class says of an input: the values that it lists, if it does, and its bounds."""
-
-    choices: list[Any] | None
-    bounds: Mapping[str, Any]
-
-
-Spec = dict[str, _Input]
-"""A class's inputs by name."""
 
 
 async def look_at(api: BackendApi, folder: Path, model: Model, options: Options) -> list[Finding]:
@@ -54,11 +40,10 @@ async def look_at(api: BackendApi, folder: Path, model: Model, options: Options)
     if reached.level == "problem":
         return found
     classes = {node.class_type for node in workflow.nodes.values()}
-    specs = dict(await asyncio.gather(*(_spec(api, name) for name in sorted(classes))))
-    if any(spec is None for spec in specs.values()):
+    known = await read_classes(api, classes)
+    if known is None:
         found.append(_problem("nodes", "the server does not tell about its nodes (/object_info).", "Look at its log."))
         return found
-    known = {name: spec for name, spec in specs.items() if spec}
     troubles = [*_absent_nodes(workflow, known), *_absent_choices(workflow, known, options.fields)]
     troubles += _unfit_sizes(workflow, known, options.fields, model)
     found += troubles
@@ -89,35 +74,9 @@ async def _reached(api: BackendApi) -> Finding:
     )
 
 
-async def _spec(api: BackendApi, class_type: str) -> tuple[str, Spec | None]:
-    """A class's inputs; none where the server has no such class, None where it does not say."""
-    reply = await api.call("GET", f"/object_info/{quote(class_type, safe='')}", deadline_seconds=_CALL_SECONDS)
-    body = reply.json() if isinstance(reply, Reply) and reply.is_ok else None
-    if not isinstance(body, dict):
-        return class_type, None
-    entry = body.get(class_type)
-    groups = entry.get("input") if isinstance(entry, dict) else None
-    spec: Spec = {}
-    for group in groups.values() if isinstance(groups, dict) else ():
-        for name, said in group.items() if isinstance(group, dict) else ():
-            spec[name] = _input(said)
-    if isinstance(entry, dict) and not spec:
-        spec[""] = _Input(None, {})  # a class without inputs is there all the same
-    return class_type, spec
-
-
-def _input(said: object) -> _Input:
-    kind, more = (said[0], said[1] if len(said) > 1 else {}) if isinstance(said, list) and said else (None, {})
-    bounds = more if isinstance(more, dict) else {}
-    if isinstance(kind, list):
-        return _Input(kind, bounds)
-    options = bounds.get("options")
-    return _Input(options if kind == "COMBO" and isinstance(options, list) else None, bounds)
-
-
-def _absent_nodes(workflow: Workflow, known: Mapping[str, Spec]) -> Iterator[Finding]:
+def _absent_nodes(workflow: Workflow, known: Mapping[str, NodeClass]) -> Iterator[Finding]:
     for node_id, node in workflow.nodes.items():
-        if node.class_type not in known:
+        if not known[node.class_type].is_there:
             yield _problem(
                 "nodes",
                 f"{workflow.named(node_id)}: the server has no such node.",
@@ -125,13 +84,13 @@ def _absent_nodes(workflow: Workflow, known: Mapping[str, Spec]) -> Iterator[Fin
             )
 
 
-def _absent_choices(workflow: Workflow, known: Mapping[str, Spec], fields: Fields) -> Iterator[Finding]:
+def _absent_choices(workflow: Workflow, known: Mapping[str, NodeClass], fields: Fields) -> Iterator[Finding]:
     """Values that a node does not list, such as model files; not those that an order replaces."""
     replaced = {place for key, place in fields.every_place() if key != "fps"}
     for node_id, node in workflow.nodes.items():
-        spec = known.get(node.class_type, {})
+        inputs = known[node.class_type].inputs
         for name, value in node.inputs.items():
-            choices = spec[name].choices if name in spec else None
+            choices = inputs[name].choices if name in inputs else None
             if choices is None or not isinstance(value, str) or value in choices or f"{node_id}.{name}" in replaced:
                 continue
             more = f" and {len(choices) - _LISTED} more" if len(choices) > _LISTED else ""
@@ -143,7 +102,7 @@ def _absent_choices(workflow: Workflow, known: Mapping[str, Spec], fields: Field
             )
 
 
-def _unfit_sizes(workflow: Workflow, known: Mapping[str, Spec], fields: Fields, model: Model) -> Iterator[Finding]:
+def _unfit_sizes(workflow: Workflow, known: Mapping[str, NodeClass], fields: Fields, model: Model) -> Iterator[Finding]:
     """Sizes of the model that a mapped input does not take."""
     sizes = [size for by_ratio in model.sizes.values() for size in by_ratio.values()]
     for key, places, sides in (
@@ -153,7 +112,7 @@ def _unfit_sizes(workflow: Workflow, known: Mapping[str, Spec], fields: Fields, 
         for place in places:
             node_id, name = split(place)
             node = workflow.nodes.get(node_id)
-            bounds = known.get(node.class_type, {}).get(name) if node else None
+            bounds = known[node.class_type].inputs.get(name) if node else None
             if bounds is None:
                 continue
             least, most, step = (_number(bounds.bounds.get(word)) for word in ("min", "max", "step"))

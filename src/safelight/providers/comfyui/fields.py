@@ -47,7 +47,7 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     output: NodeId | None = None
 
     def images(self) -> list[tuple[ReferenceRole, tuple[str, ...]]]:
-        """The places of images, by role and in order: each takes one, and needs it."""
+        """The places of images, by role and in order: each takes one."""
         first, last = each_of(self.first_frame), each_of(self.last_frame)
         slots: list[tuple[ReferenceRole, tuple[str, ...]]] = [
             ("reference_image", (place,)) for place in self.references
@@ -77,12 +77,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes into the workflow. ``images`` are the names of uploaded files, in the order of ``Fields.images``."""
+    """What goes into the workflow. ``images``: uploaded files, in the order of ``Fields.images``; None: no such.
+
+    What has no place is left out.
+    """
 
     spec: Spec
     seed: int
     size_word: str | None
-    images: Sequence[str]
+    images: Sequence[str | None]
     prefix: str
 
 
@@ -161,7 +164,8 @@ def filled(workflow: Workflow, options: Options, values: Values) -> dict[str, di
     for name, value in spec.provider_options.items():
         _put(graph, each_of(fields.options.get(name)), value)
     for (_, places), uploaded in zip(fields.images(), values.images, strict=True):
-        _put(graph, places, uploaded)
+        if uploaded is not None:
+            _put(graph, places, uploaded)
     for node in graph.values():
         if "filename_prefix" in node.get("inputs", {}):
             node["inputs"]["filename_prefix"] = values.prefix

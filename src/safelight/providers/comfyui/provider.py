@@ -43,7 +43,8 @@ from safelight.domain.ports import Asked, Host, Job
 from safelight.domain.request import Order
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, failure_of
 from safelight.providers.comfyui.check import look_at
-from safelight.providers.comfyui.fields import Options, Values, filled, seed_in, unfit_option
+from safelight.providers.comfyui.classes import read_classes
+from safelight.providers.comfyui.fields import Options, Values, filled, seed_in, split, unfit_option
 from safelight.providers.comfyui.history import (
     SavedFile,
     expected_files,
@@ -52,6 +53,7 @@ from safelight.providers.comfyui.history import (
     refusal_words,
     result_in,
 )
+from safelight.providers.comfyui.parts import without
 from safelight.providers.comfyui.progress import ProgressListener
 from safelight.providers.comfyui.workflow import Workflow, WorkflowError, read_workflow
 
@@ -114,10 +116,9 @@ class ComfyuiProvider:
             return names
         seed = spec.seed if spec.seed is not None else randbelow(_SEEDS)
         values = Values(spec=spec, seed=seed, size_word=job.size_word, images=names, prefix=job.id)
-        try:
-            graph = filled(workflow, job.options, values)
-        except KeyError as error:
-            return Failed(FailureClass.PERMANENT, f"{job.options.workflow} has no node {error.args[0]}")
+        graph = await self._graph(workflow, job.options, values)
+        if isinstance(graph, Failed):
+            return graph
         request = {"prompt": graph, "prompt_id": prompt_id, "client_id": self._progress.client_id}
         self._progress.watch(prompt_id, graph)
         outcome = await self._submitted(request, prompt_id, seed if fields.seed is not None else None)
@@ -180,10 +181,36 @@ class ComfyuiProvider:
             self._workflows[options.workflow] = await asyncio.to_thread(read_workflow, self._folder / options.workflow)
         return self._workflows[options.workflow]
 
-    async def _uploaded(self, images: Sequence[Reference], job_id: str) -> list[str] | Failed:
+    async def _graph(self, workflow: Workflow, options: Options, values: Values) -> dict[str, dict[str, Any]] | Failed:
+        """The workflow with an order's values in it, and without what takes images that the order has not."""
+        fields = options.fields
+        try:
+            graph = filled(workflow, options, values)
+        except KeyError as error:
+            return Failed(FailureClass.PERMANENT, f"{options.workflow} has no node {error.args[0]}")
+        slots = zip(fields.images(), values.images, strict=True)
+        empty = [(role, split(place)[0]) for (role, places), name in slots if name is None for place in places]
+        if not empty:
+            return graph
+        classes = await read_classes(self._api, (node["class_type"] for node in graph.values()))
+        if classes is None:
+            return Failed(FailureClass.TRANSIENT, "the server does not tell what its nodes need")
+        required = {name: each.required() for name, each in classes.items()}
+        rest = without(graph, [node_id for _, node_id in empty], required)
+        saving = (
+            [fields.output] if fields.output else [key for key in graph if "filename_prefix" in graph[key]["inputs"]]
+        )
+        if not all(node_id in rest for node_id in saving):
+            return Failed(FailureClass.BAD_INPUT, f"the workflow needs one more image of role {empty[0][0]}")
+        return rest
+
+    async def _uploaded(self, images: Sequence[Reference | None], job_id: str) -> list[str | None] | Failed:
         """What the server calls the images, once it has them. Nothing is ordered yet, so every failure is one."""
-        names = []
+        names: list[str | None] = []
         for index, image in enumerate(images):
+            if image is None:
+                names.append(None)
+                continue
             form = aiohttp.FormData({"type": "input", "overwrite": "true"})
             filename = f"{job_id}-{index}.{EXTENSION_OF_MIME[image.mime_type]}"
             form.add_field("image", image.data, filename=filename, content_type=image.mime_type)
@@ -317,15 +344,14 @@ def _handle(prompt_id: str, seed: int | None) -> Handle:
     return {"prompt_id": prompt_id} | ({} if seed is None else {"seed": seed})
 
 
-def _images_in_order(order: Order, options: Options) -> list[Reference] | Failed:
-    """A reference for each place of the map. A place that got none would show the workflow's own picture."""
+def _images_in_order(order: Order, options: Options) -> list[Reference | None] | Failed:
+    """A reference for each place of the map, or None."""
     waiting = list(order.references)
-    found = []
+    found: list[Reference | None] = []
     for role, _ in options.fields.images():
         image = next((each for each in waiting if each.role == role), None)
-        if image is None:
-            return Failed(FailureClass.BAD_INPUT, f"the workflow needs one more image of role {role}")
-        waiting.remove(image)
+        if image is not None:
+            waiting.remove(image)
         found.append(image)
     if waiting:
         return Failed(FailureClass.BAD_INPUT, f"the workflow has no place for an image of role {waiting[0].role}")
