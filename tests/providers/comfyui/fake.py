@@ -18,7 +18,15 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.providers.comfyui.fake_nodes import CLASSES, OUTPUT_NODES, Interrupted, Run, Server, upstream
+from tests.providers.comfyui.fake_nodes import (
+    CLASSES,
+    OUTPUT_NODES,
+    Interrupted,
+    OutOfMemoryError,
+    Run,
+    Server,
+    upstream,
+)
 
 VERSION = "0.3.75"
 
@@ -35,7 +43,10 @@ class Comfy(Server):
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.number = 0
         self.loses_answers = 0
-        self.taken: list[str] = []
+        self.taken: list[tuple[str, Any]] = []
+        self.breaks = 0
+        self.going = asyncio.Event()
+        self.going.set()
         self.wake = asyncio.Event()
         for name in ("output", "input", "temp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -70,7 +81,7 @@ class Comfy(Server):
             extra["client_id"] = body["client_id"]
         extra["create_time"] = int(time.time() * 1000)
         heapq.heappush(self.queue, (number, prompt_id, graph, extra, good))
-        self.taken.append(prompt_id)
+        self.taken.append((prompt_id, graph))
         await self.tell_queue()
         self.wake.set()
         if self.loses_answers:
@@ -242,13 +253,29 @@ class Comfy(Server):
 
     # What only tests ask
 
-    async def post_lose_answer(self, request: web.Request) -> web.Response:
-        self.loses_answers += 1
+    async def post_command(self, request: web.Request) -> web.Response:
+        """What is to happen: the next answer lost, the next job out of memory, jobs held or let go."""
+        command = await request.json()
+        self.loses_answers += bool(command.get("loses_answer"))
+        self.breaks += bool(command.get("breaks"))
+        if "holds" in command:
+            self.going.clear() if command["holds"] else self.going.set()
         return web.Response()
 
     async def get_taken(self, request: web.Request) -> web.Response:
-        """The ids of every job that was ever taken, in order, and who listens."""
-        return web.json_response({"taken": self.taken, "listening": list(self.sockets)})
+        """The ids of every job that was ever taken, in order, with their graphs, and who listens."""
+        ids, graphs = [prompt_id for prompt_id, _ in self.taken], [graph for _, graph in self.taken]
+        return web.json_response({"taken": ids, "graphs": graphs, "listening": list(self.sockets)})
+
+    async def held(self) -> None:
+        while not self.going.is_set():
+            await asyncio.sleep(0.02)
+            if self.is_interrupted:
+                self.is_interrupted = False
+                raise Interrupted
+        if self.breaks:
+            self.breaks -= 1
+            raise OutOfMemoryError("Allocation on device")
 
     # What is done
 
@@ -284,6 +311,7 @@ class Comfy(Server):
         await say("execution_cached", nodes=run.cached(good))
         is_done = False
         try:
+            await self.held()
             for output in good:
                 await run.value(output)
             is_done = True
@@ -354,7 +382,7 @@ async def serve(options: argparse.Namespace) -> None:
         app.router.add_get(f"{prefix}/object_info", comfy.get_object_info)
         app.router.add_get(f"{prefix}/object_info/{{name}}", comfy.get_object_info)
         app.router.add_get(f"{prefix}/ws", comfy.get_websocket)
-    app.router.add_post("/_test/lose_answer", comfy.post_lose_answer)
+    app.router.add_post("/_test/command", comfy.post_command)
     app.router.add_get("/_test/taken", comfy.get_taken)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -39,8 +39,8 @@ class ComfyServer:
         self.process.kill()
         self.process.wait(30)
 
-    def ask(self, path: str) -> Any:
-        return httpx.get(f"{self.base_url}{path}").json()
+    def ask(self, path: str, *, key: str = "") -> Any:
+        return httpx.get(f"{self.base_url}{path}", headers=_headers(key)).json()
 
     def queue(self) -> tuple[list[str], list[str]]:
         """The ids of jobs that run, and of those that wait."""
@@ -68,6 +68,10 @@ class Fake(ComfyServer):
         """The ids of all jobs that it took since it started."""
         return list(self.ask("/_test/taken")["taken"])
 
-    def lose_answer(self) -> None:
-        """The next order is taken, and its answer does not come."""
-        httpx.post(f"{self.base_url}/_test/lose_answer").raise_for_status()
+    def command(self, key: str = "", **command: bool) -> None:
+        """``loses_answer``: of the next order. ``breaks``: the next job. ``holds``: jobs do not end meanwhile."""
+        httpx.post(f"{self.base_url}/_test/command", json=command, headers=_headers(key)).raise_for_status()
+
+
+def _headers(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}

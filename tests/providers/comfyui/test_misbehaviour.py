@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 from aiohttp import web
@@ -51,7 +50,7 @@ async def opened(server: ComfyServer, folder: Path, **settings: Any) -> AsyncIte
 async def test_an_order_whose_answer_is_lost_is_found_and_run_once(fake: Callable[..., Fake], tmp_path: Path) -> None:
     server = fake()
     async with opened(server, tmp_path) as desk:
-        server.lose_answer()
+        server.command(loses_answer=True)
         job = desk.job()
         assert isinstance(await desk.provider.submit(order(job), job), Unknown)
         found = await desk.provider.find(job)
@@ -66,7 +65,7 @@ async def test_an_order_that_may_be_repeated_is_looked_for_first(fake: Callable[
     server = fake()
     async with opened(server, tmp_path, repeatable=True) as desk:
         assert desk.provider.repeatable
-        server.lose_answer()
+        server.command(loses_answer=True)
         job = desk.job()
         assert isinstance(await desk.provider.submit(order(job), job), Unknown)
         again = await desk.provider.submit(order(job), job)
@@ -309,5 +308,4 @@ def encoded(image: Any) -> bytes:
 
 
 def _is_listened_to(server: Fake) -> bool:
-    answer = httpx.get(f"{server.base_url}/_test/taken", headers={"Authorization": "Bearer s3cret"})
-    return bool(answer.json()["listening"])
+    return bool(server.ask("/_test/taken", key="s3cret")["listening"])

@@ -149,8 +149,6 @@ class ComfyuiProvider:
                 return Found(ended)
             case Unknown():
                 return CannotTell(ended.detail, ended.answer)
-            case Pending():
-                return Found(Accepted(_handle(prompt_id, None)))
         if (datetime.now(UTC) - job.submitted_at).total_seconds() < _ON_ITS_WAY_SECONDS:
             return CannotTell("there is no trace of the order, and it may still be on its way")
         return NeverTaken()
@@ -219,14 +217,7 @@ class ComfyuiProvider:
                 return Failed(FailureClass.TRANSIENT, f"a reference was not uploaded: {reply.detail}")
             name = _uploaded_name(reply.json()) if reply.is_ok else None
             if name is None:
-                failed = failure_of(reply)
-                is_known = isinstance(failed, Failed) and failed.reason is not FailureClass.BAD_INPUT
-                reason = failed.reason if isinstance(failed, Failed) and is_known else FailureClass.PERMANENT
-                return Failed(
-                    FailureClass.TRANSIENT if isinstance(failed, Unknown) else reason,
-                    "a reference was not uploaded",
-                    answer=reply.answer(),
-                )
+                return _upload_failure(reply)
             names.append(name)
         return names
 
@@ -276,7 +267,7 @@ class ComfyuiProvider:
         self._absences.pop(prompt_id, None)
         return ended
 
-    async def _ended(self, prompt_id: str, seed: int | None, job: Job[Options]) -> PollOutcome | None:
+    async def _ended(self, prompt_id: str, seed: int | None, job: Job[Options]) -> Completed | Failed | Unknown | None:
         """What became of a job that is not in the queue. None: there is no trace of it."""
         reply = await self._api.call("GET", f"/history/{prompt_id}", deadline_seconds=_CALL_SECONDS)
         body = _json_object(reply)
@@ -356,6 +347,15 @@ def _images_in_order(order: Order, options: Options) -> list[Reference | None] |
     if waiting:
         return Failed(FailureClass.BAD_INPUT, f"the workflow has no place for an image of role {waiting[0].role}")
     return found
+
+
+def _upload_failure(reply: Reply) -> Failed:
+    """Why a reference was not taken: what a client asked for has no part in it."""
+    failure = failure_of(reply)
+    reason = failure.reason if isinstance(failure, Failed) else FailureClass.TRANSIENT
+    if reason is FailureClass.BAD_INPUT:
+        reason = FailureClass.PERMANENT
+    return Failed(reason, "a reference was not uploaded", answer=reply.answer())
 
 
 def _uploaded_name(body: object) -> str | None:
