@@ -231,7 +231,7 @@ def catalog_of(**options: Any) -> dict[str, Any]:
         ({"fields": {"prompt": ["6.text", "66.text"]}}, "fields.prompt: the workflow has no node 66"),
         ({"fields": {"output": "99"}}, "fields.output: the workflow has no node 99"),
         ({"fields": {"options": {"steps": "3.step"}}}, "fields.options.steps: node 3 (KSampler) has no input 'step'"),
-        ({"fields": {"prompt": "text"}}, "fields.prompt"),
+        ({"fields": {"prompt": "text"}}, "fields.prompt: 'text' is no place"),
         ({"fields": {"promt": "6.text"}}, "promt"),
         ({"fields": {"frames": "5.width"}}, "fields.fps"),
         ({"fields": {"frames": "5.width", "fps": "6.text"}}, "fields.fps"),

@@ -15,8 +15,11 @@ from safelight.domain.media import ReferenceRole
 from safelight.domain.request import Spec
 from safelight.providers.comfyui.workflow import Workflow
 
-Place = Annotated[str, Meta(pattern=r"^[^.\s]+\.\S")]
-"""An input of a node, as ``6.text``: the node's id, a dot, the input's name."""
+Place = Annotated[str, Meta(min_length=1)]
+"""An input of a node, as ``6.text``: the node's id, a dot, the input's name. ``misfits`` looks at its form.
+
+msgspec 0.22 crashes at the end of a process over a union of a string with a pattern and a tuple of such.
+"""
 Places = Place | Annotated[tuple[Place, ...], Meta(min_length=1)]
 NodeId = Annotated[str, Meta(pattern=r"^[^.\s]+$")]
 
@@ -110,7 +113,9 @@ def _outside(workflow: Workflow, fields: Fields) -> Iterator[str]:
     for key, place in fields.every_place():
         node_id, name = split(place)
         node = workflow.nodes.get(node_id)
-        if node is None:
+        if not name:
+            yield f"fields.{key}: {place!r} is no place. Write a node's id, a dot and an input's name, such as 6.text."
+        elif node is None:
             yield f"fields.{key}: the workflow has no node {node_id}; it has: {', '.join(workflow.nodes)}."
         elif name not in node.inputs:
             yield f"fields.{key}: {workflow.named(node_id)} has no input {name!r}; it has: {', '.join(node.inputs)}."
