@@ -225,8 +225,8 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
 
     ``needs`` is a module that an extra of the package brings, and that extra's name. ``is_local``: it computes on the
     worker's own machine. ``ignores``: what a model may promise and no backend of this kind is told. ``check_binding``
-    finds what would keep a model from being served, asking nobody; it raises ``ConfigurationError`` that begins with the
-    option at fault.
+    finds what would keep a model from being served, and asks nobody: it raises ``ConfigurationError`` that begins with
+    the option at fault.
     """
 
     settings: type[ConnectionSettings] = ConnectionSettings
