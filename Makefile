@@ -8,7 +8,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Without it the first start of every process would compile what it imports.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: install install-dev demo test mutants real bench lint up pins clean
+.PHONY: install install-dev demo test mutants real real-comfyui bench lint up pins clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,11 @@ mutants: $(VENV)/.installed-npm
 real: install-dev
 	$(BIN)/python -m tests.real.build
 	$(BIN)/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q" tests/real $(ARGS)
+
+# The ComfyUI adapter and its fake, on a real ComfyUI. Installs it the first time: some minutes, and 2 GB or more.
+real-comfyui: install-dev
+	$(BIN)/python -m tests.real.comfyui
+	$(BIN)/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q" tests/real/test_comfyui.py $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import tomllib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import date, datetime
 from importlib import resources
 from ipaddress import ip_network
 from pathlib import Path
@@ -62,6 +63,8 @@ from safelight.node.processors import renderers
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
+from safelight.providers.comfyui.snippet import Names, snippet_of
+from safelight.providers.comfyui.workflow import WorkflowError
 from safelight.providers.registry import KINDS, OpenBackends, check_connection, check_connections
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
@@ -371,6 +374,19 @@ def open_moderator(settings: Settings) -> Moderator | None:
             return None
 
 
+def comfyui_snippet(
+    path: Path, *, model: str | None, name: str | None, connection: str, base_url: str, today: date
+) -> str:
+    """A piece of a catalog for the ComfyUI workflow in a file, which reads as one. Raises ``ConfigurationError``."""
+    try:
+        names = Names(model=model, name=name, connection=connection, base_url=base_url)
+        snippet = snippet_of(path, names, today)
+    except WorkflowError as error:
+        raise ConfigurationError(str(error)) from None
+    read_catalog(tomllib.loads(snippet), source="what was asked for", kinds=KINDS)
+    return snippet
+
+
 def proxies_of(settings: Settings) -> list[str]:
     """The networks of the proxies in front. Raises ``ConfigurationError``."""
     named = [each.strip() for each in (settings.proxies or "").split(",") if each.strip()]
@@ -416,7 +432,12 @@ def _local_slots(running: RunServices) -> int:
 
 def _host(settings: Settings) -> Host:
     render_processes = settings.render_processes or renderers()
-    return Host(data_dir=settings.data_dir, render_processes=render_processes, read_secret=read_secret)
+    return Host(
+        data_dir=settings.data_dir,
+        render_processes=render_processes,
+        read_secret=read_secret,
+        catalog_dir=settings.data_dir if settings.catalog is None else settings.catalog.parent,
+    )
 
 
 def _signing_keys(settings: Settings) -> str:

@@ -16,7 +16,6 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.request import ImageInput, Request
 from safelight.domain.scope import OPERATOR, Principal
 from safelight.lifecycle.cancel import cancel
-from safelight.lifecycle.runner import Runner
 from tests.conformance.vendor import CANARY, Vendor, catalog_of
 from tests.contract.bodies import PNG_URL
 from tests.lifecycle.studio import Studio, open_studio
@@ -69,7 +68,7 @@ class Front:
                 SAFELIGHT_VIDEO_DEADLINE="60s",
             )
         )
-        self.runner = Runner(self.studio.parts.running)
+        self.runner = self.studio._runner  # of images too: what it has under way is handed back at the end
 
     async def stop(self) -> None:
         """As a process that is asked to end: what runs is handed back."""

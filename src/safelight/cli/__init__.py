@@ -19,6 +19,7 @@ provenance   the chain that signs files, and checking one
 signing_keys the keys of download links
 sweep        deleting what is due, now
 webhooks     who is told of events, and how that went
+comfyui      from a workflow to a piece of a catalog
 """
 
 from __future__ import annotations
@@ -331,6 +332,18 @@ _GROUPS = (
                 "models:init",
                 "Write a catalog to start from.\n\n"
                 "The models that ship, and a commented block for each kind of backend.",
+            ),
+        ),
+    ),
+    (
+        "comfyui",
+        "Bring ComfyUI workflows into the catalog.",
+        (
+            (
+                "import",
+                "comfyui:import_workflow",
+                "Propose a field map for a workflow, as a piece of a catalog.\n\nIt says what it could not place. "
+                "Nothing of yours is changed.",
             ),
         ),
     ),

@@ -209,18 +209,24 @@ class Backends(Protocol):
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine lends to a backend: its data folder, how many processes may render, and how to read a secret."""
+    """What the machine lends to a backend: its data folder, how many processes may render, and how to read a secret.
+
+    ``catalog_dir``: the folder of the catalog, from which the files that it names are looked for.
+    """
 
     data_dir: Path
     render_processes: int
     read_secret: Callable[[Secret], str]
+    catalog_dir: Path = Path()
 
 
 class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of backend: what a catalog may say of a connection and of a binding to it, and how one is opened.
 
     ``needs`` is a module that an extra of the package brings, and that extra's name. ``is_local``: it computes on the
-    worker's own machine. ``ignores``: what a model may promise and no backend of this kind is told.
+    worker's own machine. ``ignores``: what a model may promise and no backend of this kind is told. ``check_binding``
+    finds what would keep a model from being served, and asks nobody: it raises ``ConfigurationError`` that begins with
+    the option at fault.
     """
 
     settings: type[ConnectionSettings] = ConnectionSettings
@@ -229,6 +235,7 @@ class ProviderKind(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[str, str] | None = None
     is_local: bool = False
     ignores: tuple[Literal["seed", "negative_prompt"], ...] = ()
+    check_binding: Callable[[Model, Binding, Host], None] | None = None
 
 
 class Moderator(Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -31,6 +32,7 @@ _KEEP_ALIVE_SECONDS = 3.0
 _MAX_CONNECTIONS = 512
 _LARGE_BYTES = 1024 * 1024
 """A body over this is sent in pieces, so that one upload does not hold up the event loop."""
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _REQUEST_IDS = ("x-request-id", "request-id", "x-fal-request-id", "cf-ray")
 
 
@@ -158,6 +160,13 @@ class BackendApi:
         except OutboundRefused as refused:
             return NotSent(str(refused)) if refused.reason in NEVER_SENT else NoReply(str(refused))
         return Reply(answer.status, answer.headers, answer.body)
+
+    def websocket(
+        self, path: str, query: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket behind ``base_url``, with the key. Raises ``OutboundRefused`` when entered."""
+        url = f"{self.url(path)}?{urlencode(query)}"
+        return self._client.websocket(url, headers=self._headers, max_message_bytes=_MAX_MESSAGE_BYTES)
 
     async def close(self) -> None:
         await self._client.close()

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from io import BytesIO
 from types import MappingProxyType
 from typing import Literal
@@ -33,6 +33,7 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
 _CONNECT_SECONDS = 15.0
+_HEARTBEAT_SECONDS = 20.0
 
 Body = bytes | BytesIO | aiohttp.FormData | None
 NEVER_SENT: frozenset[Reason] = frozenset({"bad_url", "denied_address", "unresolved", "unreachable", "tls"})
@@ -114,6 +115,7 @@ class GuardedClient:
         self._max_connections_per_host = max_connections_per_host
         self._keep_alive_seconds = keep_alive_seconds
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: aiohttp.ClientSession | None = None
 
     async def get(
         self,
@@ -186,8 +188,31 @@ class GuardedClient:
         ) as answer:
             yield answer
 
+    @contextlib.asynccontextmanager
+    async def websocket(
+        self, url: str, *, headers: Mapping[str, str], max_message_bytes: int
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket (RFC 6455) at an ``http`` or ``https`` URL that is checked as a request's. Follows no redirect.
+
+        A longer message than ``max_message_bytes`` closes it, and so does a peer that is silent to pings.
+        """
+        target = self._parsed(url)
+        try:
+            with self._approving(target) as checked:
+                async with self._opened_sockets().ws_connect(
+                    checked, headers=headers, max_msg_size=max_message_bytes, heartbeat=_HEARTBEAT_SECONDS
+                ) as socket:
+                    yield socket
+        except OutboundRefused as refused:
+            refused.target = refused.target or target.loggable
+            raise
+        except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
+            raise _translated(error, target) from error
+
     async def close(self) -> None:
         """Close every connection."""
+        if self._sockets is not None:
+            await self._sockets.close()
         if self._session is not None:
             await self._session.close()
         if self._system_lookup is not None:
@@ -235,6 +260,16 @@ class GuardedClient:
     async def _request(
         self, method: str, target: Target, body: Body, headers: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        with self._approving(target) as url:
+            ours = {"User-Agent": f"Safelight/{safelight.__version__}", "Accept-Encoding": "identity"}
+            async with self._opened_session().request(
+                method, url, data=body, headers={**headers, **ours}, allow_redirects=False
+            ) as response:
+                yield response
+
+    @contextlib.contextmanager
+    def _approving(self, target: Target) -> Iterator[URL]:
+        """The URL to ask for; what is asked for inside may connect to the addresses that are approved for it."""
         url = URL(target.url, encoded=True)
         if (url.raw_host, url.port, url.scheme) != (target.host, target.port, target.scheme):
             raise OutboundRefused("bad_url", "read in two ways", target=target.loggable)
@@ -242,11 +277,7 @@ class GuardedClient:
         try:
             if literal(target.host) is not None:  # aiohttp asks no resolver for these
                 self._resolver.approve(target.host, target.port, [target.host])
-            ours = {"User-Agent": f"Safelight/{safelight.__version__}", "Accept-Encoding": "identity"}
-            async with self._opened_session().request(
-                method, url, data=body, headers={**headers, **ours}, allow_redirects=False
-            ) as response:
-                yield response
+            yield url
         finally:
             with contextlib.suppress(ValueError):  # closed from another context
                 approved.reset(token)
@@ -285,6 +316,25 @@ class GuardedClient:
                 timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS),
             )
         return self._session
+
+    def _opened_sockets(self) -> aiohttp.ClientSession:
+        """For WebSockets: aiohttp follows redirects to them and cannot be told not to, so each one ends the request."""
+        if self._sockets is None:
+            watch = aiohttp.TraceConfig()
+            watch.on_request_redirect.append(_refuse_redirect)
+            self._sockets = aiohttp.ClientSession(
+                connector=self._opened_session().connector,
+                connector_owner=False,
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS),
+                trace_configs=[watch],
+            )
+        return self._sockets
+
+
+async def _refuse_redirect(session: object, context: object, params: object) -> None:
+    raise OutboundRefused("bad_redirect", "of a WebSocket")
 
 
 def _socket_to_approved(info: AddrInfoType) -> socket.socket:

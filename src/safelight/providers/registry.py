@@ -16,7 +16,7 @@ from typing import cast
 import structlog
 
 from safelight import providers
-from safelight.domain.catalog import Catalog
+from safelight.domain.catalog import Binding, Catalog, Model
 from safelight.domain.connections import Connection
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.ports import Backend, Host, Provider, ProviderKind
@@ -54,9 +54,15 @@ KINDS = Kinds()
 
 
 def check_connections(catalog: Catalog, host: Host) -> None:
-    """Find what would keep a connection that a model is bound to from being opened. Raises ``ConfigurationError``."""
+    """Find what would keep a model's connection from being opened, or its binding from being served.
+
+    Nobody is asked. Raises ``ConfigurationError``.
+    """
     for connection in catalog.used_connections():
         check_connection(connection, host)
+    for model in catalog.models.values():
+        for place, binding in enumerate(model.bindings):
+            _check_binding(catalog, model, place, binding, host)
 
 
 def check_connection(connection: Connection, host: Host) -> None:
@@ -70,6 +76,17 @@ def check_connection(connection: Connection, host: Host) -> None:
                 f"Install safelight[{extra}]."
             )
     _read_secrets(connection, host)
+
+
+def _check_binding(catalog: Catalog, model: Model, place: int, binding: Binding, host: Host) -> None:
+    check = KINDS[catalog.connections[binding.connection].kind].check_binding
+    if check is None:
+        return
+    try:
+        check(model, binding, host)
+    except ConfigurationError as error:
+        where = f"model {model.id!r}: bindings[{place}].options"
+        raise ConfigurationError(f"{where}.{error.message}") from None
 
 
 class OpenBackends:
