@@ -65,7 +65,7 @@ from safelight.node.settings import Settings, load_settings
 from safelight.outbound.policy import OutboundPolicy
 from safelight.providers.comfyui.snippet import Names, snippet_of
 from safelight.providers.comfyui.workflow import WorkflowError
-from safelight.providers.registry import KINDS, OpenBackends, check_connection, check_connections
+from safelight.providers.registry import KINDS, OpenBackends, check_binding, check_connection, check_connections
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
@@ -118,6 +118,11 @@ def check_deadline(settings: Settings, model: Model) -> None:
 def check_declared(settings: Settings, connection: DeclaredConnection) -> None:
     """Find what would keep a connection from being opened. Raises ``ConfigurationError``."""
     check_connection(connection, _host(settings))
+
+
+def check_declared_binding(settings: Settings, catalog: Catalog, model: Model, place: int) -> None:
+    """Find what would keep a model's binding from being served. Raises ``ConfigurationError``."""
+    check_binding(catalog, model, place, model.bindings[place], _host(settings))
 
 
 def kinds() -> Mapping[str, ProviderKind]:

@@ -29,7 +29,7 @@ class HostedImages(Vendor):
 
     name = "api.getimg.ai"
     kind = "getimg"
-    judged = "stand-in, judged by the official client; not tried against the live vendor"
+    judged = "fake, judged by the official client"
     lacks = _NOT_IN_ITS_CONTRACT | dict.fromkeys((Scenario.RESTARTED, Scenario.EDITED), _COMES_AT_ONCE)
     size = "1K 1:1"
     size_word = "2K 16:9"

@@ -133,7 +133,12 @@ VENDORS: list[Vendor] = [
     OpenAi("sglang", VIDEO, lacks=_NO_CANCEL),
     OpenAi("localai", IMAGE, supports_seed=False),
     OpenAi("localai", VIDEO, supports_seed=False, lacks=dict.fromkeys(_JOBS, _IN_THE_ANSWER) | _NO_USAGE),
-    OpenAi("sd-server", IMAGE, knows_models=False),
+    OpenAi(
+        "sd-server",
+        IMAGE,
+        knows_models=False,
+        judged="fake, judged by the `openai` client; the adapter also on a real server (`make real`)",
+    ),
     OpenAi(
         "xai",
         IMAGE,

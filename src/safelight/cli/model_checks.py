@@ -81,6 +81,7 @@ def _of_model(settings: Settings, catalog: Catalog, model: Model) -> Iterator[Fo
         yield Found(level="problem", connection=None, models=(model.id,), subject="deadline", text=what, remedy=remedy)
     for place, binding in enumerate(model.bindings):
         yield from _below_cost(model, binding, is_first=place == 0)
+        yield from _unserved(settings, catalog, model, place)
         kind = catalog.connections[binding.connection].kind
         for promise in wiring.kinds()[kind].ignores:
             if getattr(model, _PROMISES[promise]):
@@ -92,6 +93,17 @@ def _of_model(settings: Settings, catalog: Catalog, model: Model) -> Iterator[Fo
                     text=f"the model promises it, and no backend of kind {kind!r} is told of it",
                     remedy=f"Remove {_PROMISES[promise]} from the model, or bind it elsewhere.",
                 )
+
+
+def _unserved(settings: Settings, catalog: Catalog, model: Model, place: int) -> Iterator[Found]:
+    try:
+        wiring.check_declared_binding(settings, catalog, model, place)
+    except ConfigurationError as error:
+        what, _, remedy = error.message.removeprefix(f"model {model.id!r}: ").partition(". ")
+        connection = model.bindings[place].connection
+        yield Found(
+            level="problem", connection=connection, models=(model.id,), subject="binding", text=what, remedy=remedy
+        )
 
 
 def _below_cost(model: Model, binding: Binding, *, is_first: bool) -> Iterator[Found]:

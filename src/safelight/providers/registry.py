@@ -62,7 +62,7 @@ def check_connections(catalog: Catalog, host: Host) -> None:
         check_connection(connection, host)
     for model in catalog.models.values():
         for place, binding in enumerate(model.bindings):
-            _check_binding(catalog, model, place, binding, host)
+            check_binding(catalog, model, place, binding, host)
 
 
 def check_connection(connection: Connection, host: Host) -> None:
@@ -78,7 +78,9 @@ def check_connection(connection: Connection, host: Host) -> None:
     _read_secrets(connection, host)
 
 
-def _check_binding(catalog: Catalog, model: Model, place: int, binding: Binding, host: Host) -> None:
+def check_binding(catalog: Catalog, model: Model, place: int, binding: Binding, host: Host) -> None:
+    """Find what would keep a binding from being served, such as a file that is not there. Raises
+    ``ConfigurationError``."""
     check = KINDS[catalog.connections[binding.connection].kind].check_binding
     if check is None:
         return
