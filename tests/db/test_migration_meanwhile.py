@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from types import ModuleType
 
 import psycopg
 import pytest
 
+from safelight.db import migration_steps
 from safelight.db.migrate import MIGRATIONS, migrate
 from safelight.domain.errors import ConfigurationError
 from tests.db import past
@@ -117,22 +116,13 @@ def test_who_takes_long_is_given_way(
 
 
 def test_who_never_ends_is_told_of(url: str, old: ReleaseBefore, monkeypatch: pytest.MonkeyPatch) -> None:
-    revision = module_of_revision()
-    monkeypatch.setattr(revision, "_TRIES", 1)
+    monkeypatch.setattr(migration_steps, "_TRIES", 1)
     with psycopg.connect(url) as reader, psycopg.connect(url, autocommit=True) as own:
         own.execute("set statement_timeout = '20 s'")
         reader.execute("select count(*) from generations")
         with pytest.raises(ConfigurationError, match="pg_stat_activity"):
-            revision._add(own)
+            migration_steps.add(own, FIRST_STEP)
     old.workspace("nothing-is-left-locked")
-
-
-def module_of_revision() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("revision_0003", FIRST_STEP.with_suffix(".py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # Ends between the steps, and during the second
