@@ -29,6 +29,7 @@ from safelight.lifecycle.settle import StoredFile
 from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
 from safelight.media.measure import measure
+from safelight.media.pictures import read_png
 from safelight.media.remux import strip_clip
 from safelight.media.strip import strip_picture
 from safelight.node.killpoints import killpoint
@@ -138,11 +139,10 @@ def _prepare(
 ) -> _Prepared:
     """All that needs the processor, in one go on one thread."""
     path = _materialize(item, workdir / f"inline-{index}")
-    facts = measure(path)
     if claim.type is GenerationType.VIDEO:
-        path, facts = _bare_clip(path, facts, workdir / f"bare-{index}")
+        path, facts = _bare_clip(path, workdir / f"bare-{index}")
     else:
-        path, facts = _bare_picture(claim, path, facts, workdir / f"bare-{index}")
+        path, facts = _bare_picture(claim, path, workdir / f"bare-{index}")
     if backend.flat_is_refusal and is_blacked_out(path):
         raise ContentPolicyViolation  # how some backends refuse: a picture with nothing on it
     path = _signed(services, claim, backend, path, facts.mime_type, workdir / f"signed-{index}")
@@ -152,7 +152,8 @@ def _prepare(
     return _Prepared(path=path, facts=facts, size_bytes=size_bytes, sha256=digest.hexdigest())
 
 
-def _bare_clip(path: Path, facts: MediaFacts, target: Path) -> tuple[Path, MediaFacts]:
+def _bare_clip(path: Path, target: Path) -> tuple[Path, MediaFacts]:
+    facts = measure(path)
     if facts.mime_type != "video/mp4":
         raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
     strip_clip(path, target)
@@ -160,14 +161,15 @@ def _bare_clip(path: Path, facts: MediaFacts, target: Path) -> tuple[Path, Media
     return target, measure(target)
 
 
-def _bare_picture(claim: Claim, path: Path, facts: MediaFacts, target: Path) -> tuple[Path, MediaFacts]:
+def _bare_picture(claim: Claim, path: Path, target: Path) -> tuple[Path, MediaFacts]:
     """In the format that was ordered, and with nothing of the backend's own in it."""
-    wanted = claim.spec.output_format
+    png = read_png(path)
+    facts, wanted = measure(path, png), claim.spec.output_format
     if facts.mime_type == "video/mp4" or wanted is None:
         raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
     if convert_image(path, target, wanted):
         return target, measure(target)
-    return (target, facts) if strip_picture(path, target, facts.mime_type) else (path, facts)
+    return (target, facts) if strip_picture(path, target, facts.mime_type, png) else (path, facts)
 
 
 def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:
