@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyvips
@@ -66,7 +67,8 @@ def _write_anew(source: Path, target: Path) -> None:
     try:
         open_picture(source, "image/png").pngsave(str(target), keep="none")
     except pyvips.Error as error:
-        target.unlink(missing_ok=True)
+        with suppress(OSError):  # it may have no name
+            target.unlink()
         raise MediaError("The PNG file is damaged.") from error
 
 
