@@ -233,11 +233,11 @@ class _Run:
     def _difference_in_size(self, files: tuple[StoredFile, ...]) -> str:
         """What was delivered where that is not what was asked for; empty where it is, or the backend has one size."""
         spec, provider = self._claim.spec, self._dispatch.provider
-        if isinstance(provider, Sizeless) and provider.is_sizeless:
-            return ""
         sizes = {(file.facts.width, file.facts.height) for file in files} - {(spec.width, spec.height)}
+        if not sizes or (isinstance(provider, Sizeless) and provider.is_sizeless):
+            return ""
         delivered = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
-        return f"asked for {spec.width}x{spec.height}, and got {delivered}" if delivered else ""
+        return f"asked for {spec.width}x{spec.height}, and got {delivered}"
 
     async def _fail_canceled(self, answer: Answer = NOTHING_SAID) -> None:
         report, loss = self._dispatch.report_canceled(), self._dispatch.loss(answer, "canceled")
