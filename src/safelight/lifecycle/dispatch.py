@@ -359,6 +359,8 @@ class Dispatch:
         match outcome:
             case Unknown():
                 breakers.failed(connection)
+            case Failed(FailureClass.RATE_LIMITED, _, wished) if wished is not None and wished > 0:
+                breakers.limited(connection, wished)
             case Failed(reason) if reason not in _FINAL and reason is not FailureClass.PERMANENT:
                 breakers.failed(connection)
             case _:
