@@ -1,7 +1,7 @@
 """LiteLLM's proxy as a peer: the newest that can be installed, in a virtual environment of its own, one worker.
 
-It has no database, so it holds and books nothing, and keeps no file. Its settings are those that ship, but for what it
-would fetch from the network at its start, and tell others of its use, is off.
+It has no database, so it holds and books nothing, and keeps no file. Its settings are those that ship, but that it
+fetches nothing from the network at its start, and tells nobody of its use.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class LiteLLM:
 def litellm(base: Path, api_base: str) -> Iterator[LiteLLM]:
     """The proxy before an API at ``api_base``, as model ``image``, once it answers."""
     python = _python()
+    version = _version(python)
     config, log, port = base / "litellm.yaml", base / "litellm.log", free_port()
     config.write_text(_CONFIG.format(api_base=api_base, key=KEY))
     started_at = time.monotonic()
@@ -57,7 +58,7 @@ def litellm(base: Path, api_base: str) -> Iterator[LiteLLM]:
             env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
             cwd=base,
         )
-    proxy = LiteLLM(process.pid, port, _version(python))
+    proxy = LiteLLM(process.pid, port, version)
     try:
         while not _is_ready(proxy):
             if process.poll() is not None or time.monotonic() - started_at > _READY_SECONDS:

@@ -151,17 +151,28 @@ class PngFacts:
         """What inflating the pixels shows: done once, none is kept. Raises ``MediaError`` where they are damaged."""
         expected, row_bytes = self.size_raw_bytes, 1 + (self.width * self._bits_per_pixel + 7) // 8
         inflater, found, taken = zlib.decompressobj(), 0, 0
-        slices = (part[at : at + _AT_ONCE] for part in self.compressed for at in range(0, len(part), _AT_ONCE))
         try:
-            for piece in slices:
+            for piece in self._slices():
                 taken += len(piece)
-                raw = inflater.decompress(piece)
-                filters = raw[-found % row_bytes : max(expected - found, 0) : row_bytes]
-                if not self.interlaced and max(filters, default=0) > _LAST_FILTER:
-                    raise MediaError("The PNG file is damaged.")
-                found += len(raw)
-                if inflater.eof or found > expected:
+                for raw in _inflating(inflater, piece):
+                    filters = raw[-found % row_bytes : max(expected - found, 0) : row_bytes]
+                    if not self.interlaced and max(filters, default=0) > _LAST_FILTER:
+                        raise MediaError("The PNG file is damaged.")
+                    found += len(raw)
+                    if found > expected:
+                        return Inflated(taken, False)
+                if inflater.eof:
                     break
         except zlib.error as error:
             raise MediaError("The PNG file is damaged.") from error
         return Inflated(taken - len(inflater.unused_data), inflater.eof and found == expected)
+
+    def _slices(self) -> Iterator[memoryview]:
+        return (part[at : at + _AT_ONCE] for part in self.compressed for at in range(0, len(part), _AT_ONCE))
+
+
+def _inflating(inflater: Any, piece: bytes | memoryview) -> Iterator[bytes]:
+    """What a piece inflates to, in pieces that memory is at hand for."""
+    while raw := inflater.decompress(piece, _AT_ONCE):
+        yield raw
+        piece = inflater.unconsumed_tail
