@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from bench import api, crowd, download, durability, footprint, growth, nodes, render, retention, submit
+from bench import api, chaos, crowd, download, durability, footprint, growth, nodes, overhead, render, retention, submit
 from bench import report as reports
 from bench.report import Report, Row
 from bench.servers import BenchError
@@ -30,6 +30,8 @@ BENCHES: dict[str, Bench] = {
     "retention": retention.run,
     "growth": growth.run,
     "crowd": crowd.run,
+    "overhead": overhead.run,
+    "chaos": chaos.run,
 }
 
 app = App(name="bench", help="Measure Safelight on this machine. docs/benchmarks.md says what and against what.")

@@ -84,7 +84,7 @@ class Server:
 @contextlib.contextmanager
 def safelight(command: str, data_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
     """``safelight up``, ``serve`` or ``worker`` on a data folder, without any setting from outside."""
-    port = _free_port()
+    port = free_port()
     log = data_dir.parent / f"{data_dir.name}-{command}-{secrets.token_hex(3)}.log"
     options = ["--data-dir", str(data_dir)] + ([] if command == "worker" else ["--port", str(port)])
     started_at = time.monotonic()
@@ -122,7 +122,7 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     return kept | dict(extra)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -182,6 +182,12 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
+def catalog_text(models: Iterable[Model], connections: Mapping[str, Mapping[str, Any]]) -> str:
+    """A catalog of these. Connections are by name, each with its kind."""
+    declared = ", ".join(_toml({"name": name, **more}) for name, more in connections.items())
+    return f"connections = [{declared}]\n" + "".join(model.toml() for model in models)
+
+
 class Deployment:
     """Its processes, what clients ask of it, and what is in its database, its store and its backend's memory."""
 
@@ -213,8 +219,7 @@ class Deployment:
 
     def edit_catalog(self, *models: Model, connections: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Write another catalog; processes take it up at their start. ``connections`` by name, each with its kind."""
-        declared = ", ".join(_toml({"name": name, **more}) for name, more in (connections or {}).items())
-        self.catalog.write_text(f"connections = [{declared}]\n" + "".join(model.toml() for model in models))
+        self.catalog.write_text(catalog_text(models, connections or {}))
 
     # Processes
 

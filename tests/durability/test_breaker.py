@@ -39,3 +39,29 @@ def test_it_opens_after_five_failures_in_a_row_and_lets_one_try_at_a_time(clock:
     assert breakers.allows("a")
     breakers.succeeded("a")
     assert breakers.allows("a")
+
+
+def test_one_that_asks_for_it_is_left_alone_for_so_long_and_has_not_failed(clock: list[float]) -> None:
+    breakers = Breakers()
+    for _ in range(9):
+        breakers.limited("a", 7)
+    assert not breakers.allows("a")
+    breakers.succeeded("a")
+    assert breakers.seconds_closed("a") == 7, "an order that it took before is no word of now"
+    clock[0] += 7
+    assert breakers.allows("a")
+    assert breakers.allows("a"), "all may ask"
+    breakers.limited("a", 3600)
+    assert breakers.seconds_closed("a") == 30
+
+
+def test_one_that_answers_again_is_not_dead(clock: list[float]) -> None:
+    breakers = Breakers()
+    for _ in range(5):
+        breakers.failed("a")
+    clock[0] += 31
+    assert breakers.allows("a")
+    breakers.limited("a", 2)
+    clock[0] += 2
+    assert breakers.allows("a")
+    assert breakers.allows("a")

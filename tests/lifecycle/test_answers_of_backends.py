@@ -153,7 +153,9 @@ async def test_a_job_is_the_same_after_a_restart(stage: Scene, leases: Leases) -
     second = Vendor(polled=Completed(CLIP))
     assert (await ran(stage, leases, second))["state"] == "completed"
     known = {
-        name for name in Job.__struct_fields__ if name not in ("progress", "workdir", "reference_url", "submitted_at")
+        name
+        for name in Job.__struct_fields__
+        if name not in ("progress", "make_workdir", "reference_url", "submitted_at")
     }
     facts = [{name: getattr(job, name) for name in known} for job in (*first.jobs, *second.jobs)]
     assert facts == [facts[0]] * len(facts)

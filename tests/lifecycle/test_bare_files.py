@@ -14,10 +14,12 @@ import pytest
 from safelight.domain.connections import NoOptions
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat
-from safelight.domain.outcomes import LocalFile
+from safelight.domain.outcomes import InlineBytes
 from safelight.domain.ports import Backend
+from safelight.lifecycle import workdir
 from safelight.lifecycle.claims import Claim, ClaimedRow
 from safelight.lifecycle.deliver import deliver
+from safelight.lifecycle.workdir import Workdir
 from safelight.media.provenance import ProvenanceSigner, verify
 from safelight.node.chain import create_local_chain
 from safelight.providers.noop import NoopProvider
@@ -38,15 +40,20 @@ ORDERED: dict[str, tuple[Callable[[Path], Path], ImageFormat | None]] = {
 ROOT, CHAIN, KEY = create_local_chain("Example Studio")
 
 
+@pytest.mark.parametrize("in_memory_bytes", [workdir.MOST_IN_MEMORY_BYTES, 0], ids=["in memory", "on disk"])
 @pytest.mark.parametrize("is_signed", [True, False], ids=["signed", "unsigned"])
 @pytest.mark.parametrize("name", ORDERED)
-async def test_nothing_of_a_backend_is_stored(studio: Studio, tmp_path: Path, name: str, is_signed: bool) -> None:
+async def test_nothing_of_a_backend_is_stored(
+    studio: Studio, tmp_path: Path, name: str, is_signed: bool, in_memory_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workdir, "MOST_IN_MEMORY_BYTES", in_memory_bytes)
     make, wanted = ORDERED[name]
     services = msgspec.structs.replace(
         studio.parts.running, provenance=ProvenanceSigner(CHAIN, KEY) if is_signed else None
     )
-    source = make(tmp_path)
-    assert CANARY in source.read_bytes()
+    made = make(tmp_path).read_bytes()
+    assert CANARY in made
+    desk = Workdir(tmp_path / "run")
 
     async def again() -> None:
         return None
@@ -56,11 +63,13 @@ async def test_nothing_of_a_backend_is_stored(studio: Studio, tmp_path: Path, na
         services,
         claimed(wanted),
         backend,
-        (LocalFile(source),),
-        tmp_path,
+        (InlineBytes(made),),
+        desk,
         until=time.monotonic() + 60,
         again=again,
     )
+    await desk.clear()
+    assert not (tmp_path / "run").exists()
     data = await services.store.get(stored.key)
     assert CANARY not in data
     assert len(data) == stored.size_bytes

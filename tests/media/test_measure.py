@@ -1,5 +1,7 @@
 """What is announced is measured on the file, and what is not whole media is refused (RELIABILITY 33)."""
 
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -69,6 +71,21 @@ def test_a_damaged_png(tmp_path: Path, size: tuple[int, int], place: float) -> N
     data = bytearray(save(picture(*size), tmp_path / "picture.png").read_bytes())
     data[int(len(data) * place)] ^= 0x10
     (tmp_path / "picture.png").write_bytes(data)
+    with pytest.raises(MediaError):
+        measure(tmp_path / "picture.png")
+
+
+@pytest.mark.parametrize("size", [(64, 48), (700, 500)])
+def test_a_png_whose_last_row_has_a_filter_that_there_is_not(tmp_path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    rows = bytearray((1 + 3 * width) * height)
+    rows[(1 + 3 * width) * (height - 1)] = 5
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows))), (b"IEND", b"")]
+    file = b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + file)
     with pytest.raises(MediaError):
         measure(tmp_path / "picture.png")
 

@@ -45,7 +45,7 @@ def a_job(
         "upstream_model": upstream_model,
         "options": options,
         "submitted_at": datetime.now(UTC),
-        "workdir": workdir,
+        "make_workdir": lambda: workdir,
         "progress": told.append,
         "reference_url": lambda index: f"http://127.0.0.1:1/reference/{index}",
         "callback_url": "http://127.0.0.1:1/hint",

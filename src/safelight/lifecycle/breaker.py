@@ -1,49 +1,67 @@
-"""A breaker for each provider: one that keeps failing is left alone for a while."""
+"""A breaker for each connection: one that keeps failing is left alone for a while, and so is one that asks for it."""
 
 from __future__ import annotations
 
 import time
 
 import msgspec
+import structlog
+
+log = structlog.get_logger()
 
 _FAILURES_TO_OPEN = 5
 _OPEN_SECONDS = 30.0
 
 
 class _Record(msgspec.Struct):
+    """``paused_until`` is its own wish, ``closed_again_at`` what came of its failures."""
+
     failures: int = 0
     closed_again_at: float = 0.0
+    paused_until: float = 0.0
 
 
 class Breakers:
-    """Counts failures in a row. After five, a provider is not asked for 30 s; then one caller may try it."""
+    """Counts failures in a row. After five, a connection is not asked for 30 s; then one caller may try it.
+
+    One that answers that it has too much to do, and when to come again, has not failed: nobody asks it until then, for
+    30 s at most, and then all may.
+    """
 
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
 
-    def allows(self, provider: str) -> bool:
-        """Whether this provider may be asked now."""
-        record = self._records.get(provider)
-        if record is None or record.failures < _FAILURES_TO_OPEN:
-            return True
-        now = time.monotonic()
-        if now < record.closed_again_at:
+    def allows(self, connection: str) -> bool:
+        """Whether this connection may be asked now."""
+        if self.seconds_closed(connection) > 0:
             return False
-        record.closed_again_at = now + _OPEN_SECONDS  # this caller tries; the others go on waiting
+        record = self._records.get(connection)
+        if record is not None and record.failures >= _FAILURES_TO_OPEN:
+            record.closed_again_at = time.monotonic() + _OPEN_SECONDS  # this caller tries; the others go on waiting
         return True
 
-    def seconds_closed(self, provider: str) -> float:
-        """How long this provider is left alone from now on; 0 if it may be asked."""
-        record = self._records.get(provider)
-        if record is None or record.failures < _FAILURES_TO_OPEN:
+    def seconds_closed(self, connection: str) -> float:
+        """How long this connection is left alone from now on; 0 if it may be asked."""
+        record = self._records.get(connection)
+        if record is None:
             return 0.0
-        return max(0.0, record.closed_again_at - time.monotonic())
+        return max(0.0, max(record.closed_again_at, record.paused_until) - time.monotonic())
 
-    def succeeded(self, provider: str) -> None:
-        self._records.pop(provider, None)
+    def succeeded(self, connection: str) -> None:
+        record = self._records.get(connection)
+        if record is not None:
+            record.failures, record.closed_again_at = 0, 0.0
 
-    def failed(self, provider: str) -> None:
-        record = self._records.setdefault(provider, _Record())
+    def failed(self, connection: str) -> None:
+        record = self._records.setdefault(connection, _Record())
         record.failures += 1
+        if record.failures == _FAILURES_TO_OPEN:
+            log.warning("connection left alone: it keeps failing", connection=connection, seconds=_OPEN_SECONDS)
         if record.failures >= _FAILURES_TO_OPEN:
             record.closed_again_at = time.monotonic() + _OPEN_SECONDS
+
+    def limited(self, connection: str, seconds: float) -> None:
+        """It answers, and asks to be left alone for so long."""
+        self.succeeded(connection)
+        record = self._records.setdefault(connection, _Record())
+        record.paused_until = max(record.paused_until, time.monotonic() + min(seconds, _OPEN_SECONDS))

@@ -17,7 +17,7 @@ import structlog
 
 from safelight.domain.errors import ContentPolicyViolation, MediaError, ServiceUnavailable, StoreFull
 from safelight.domain.generations import GenerationType
-from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
+from safelight.domain.media import EXTENSION_OF_MIME, MIME_OF_FORMAT, MediaFacts, MimeType
 from safelight.domain.object_keys import media_key
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
 from safelight.domain.ports import Algorithmic, Backend, Provider
@@ -26,9 +26,11 @@ from safelight.lifecycle.fetch import fetch
 from safelight.lifecycle.pauses import Pauses
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import StoredFile
+from safelight.lifecycle.workdir import Workdir
 from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
 from safelight.media.measure import measure
+from safelight.media.pictures import read_png
 from safelight.media.remux import strip_clip
 from safelight.media.strip import strip_picture
 from safelight.node.killpoints import killpoint
@@ -58,7 +60,7 @@ async def deliver(
     claim: Claim,
     backend: Backend,
     produced: tuple[Produced, ...],
-    workdir: Path,
+    workdir: Workdir,
     *,
     until: float,
     again: Again,
@@ -78,7 +80,7 @@ class _Delivery(msgspec.Struct, frozen=True):
     services: RunServices
     claim: Claim
     backend: Backend
-    workdir: Path
+    workdir: Workdir
     until: float
     again: Again
 
@@ -109,7 +111,7 @@ class _Delivery(msgspec.Struct, frozen=True):
             found = produced[index] if produced and index < len(produced) else None
             return found if isinstance(found, RemoteFile) else None
 
-        target = self.workdir / f"fetched-{index}"
+        target = self.workdir.folder() / f"fetched-{index}"
         target.unlink(missing_ok=True)
         max_bytes = _MAX_BYTES[self.claim.type]
         await fetch(item, target, max_bytes=max_bytes, pauses=Pauses(self.until), fresh=fresh)
@@ -134,55 +136,67 @@ class _Delivery(msgspec.Struct, frozen=True):
 
 
 def _prepare(
-    services: RunServices, claim: Claim, backend: Backend, index: int, item: LocalFile | InlineBytes, workdir: Path
+    services: RunServices, claim: Claim, backend: Backend, index: int, item: LocalFile | InlineBytes, workdir: Workdir
 ) -> _Prepared:
     """All that needs the processor, in one go on one thread."""
-    path = _materialize(item, workdir / f"inline-{index}")
-    facts = measure(path)
+    path = _materialize(item, workdir, f"inline-{index}")
     if claim.type is GenerationType.VIDEO:
-        path, facts = _bare_clip(path, facts, workdir / f"bare-{index}")
+        path, facts = _bare_clip(path, workdir, f"bare-{index}")
     else:
-        path, facts = _bare_picture(claim, path, facts, workdir / f"bare-{index}")
+        path, facts = _bare_picture(claim, path, workdir, f"bare-{index}")
     if backend.flat_is_refusal and is_blacked_out(path):
         raise ContentPolicyViolation  # how some backends refuse: a picture with nothing on it
-    path = _signed(services, claim, backend, path, facts.mime_type, workdir / f"signed-{index}")
+    path = _signed(services, claim, backend, path, facts.mime_type, workdir, f"signed-{index}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         size_bytes = file.tell()
     return _Prepared(path=path, facts=facts, size_bytes=size_bytes, sha256=digest.hexdigest())
 
 
-def _bare_clip(path: Path, facts: MediaFacts, target: Path) -> tuple[Path, MediaFacts]:
+def _bare_clip(path: Path, workdir: Workdir, name: str) -> tuple[Path, MediaFacts]:
+    facts = measure(path)
     if facts.mime_type != "video/mp4":
         raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
+    target = workdir.folder() / name
     strip_clip(path, target)
-    path.unlink()
+    workdir.drop(path)
     return target, measure(target)
 
 
-def _bare_picture(claim: Claim, path: Path, facts: MediaFacts, target: Path) -> tuple[Path, MediaFacts]:
+def _bare_picture(claim: Claim, path: Path, workdir: Workdir, name: str) -> tuple[Path, MediaFacts]:
     """In the format that was ordered, and with nothing of the backend's own in it."""
-    wanted = claim.spec.output_format
+    png = read_png(path)
+    facts, wanted = measure(path, png), claim.spec.output_format
     if facts.mime_type == "video/mp4" or wanted is None:
         raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
+    is_as_ordered = facts.mime_type == MIME_OF_FORMAT[wanted]
+    target = workdir.place(name, path.stat().st_size) if is_as_ordered else workdir.folder() / name
     if convert_image(path, target, wanted):
         return target, measure(target)
-    return (target, facts) if strip_picture(path, target, facts.mime_type) else (path, facts)
+    return (target, facts) if strip_picture(path, target, facts.mime_type, png) else (path, facts)
 
 
-def _materialize(item: LocalFile | InlineBytes, target: Path) -> Path:
+def _materialize(item: LocalFile | InlineBytes, workdir: Workdir, name: str) -> Path:
     if isinstance(item, LocalFile):
         return item.path
+    target = workdir.place(name, len(item.data))
     target.write_bytes(item.data)
     return target
 
 
 def _signed(
-    services: RunServices, claim: Claim, backend: Backend, source: Path, mime_type: MimeType, target: Path
+    services: RunServices,
+    claim: Claim,
+    backend: Backend,
+    source: Path,
+    mime_type: MimeType,
+    workdir: Workdir,
+    name: str,
 ) -> Path:
     """The file with its provenance in it; as it is where the operator turned signing off."""
     if services.provenance is None:
         return source
+    target = workdir.place(name, source.stat().st_size)
     services.provenance.sign(
         source,
         target,
@@ -193,7 +207,7 @@ def _signed(
         created_at=datetime.now(UTC),
         prompt=claim.spec.prompt if services.tells_prompt else None,
     )
-    source.unlink()  # a work folder that is empty at the end costs nothing to take away
+    workdir.drop(source)
     return target
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -52,6 +51,7 @@ from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import StoredFile, delivered_thousandths
 from safelight.lifecycle.targets import Absent, Elsewhere, Target, target_on_record
 from safelight.lifecycle.turns import Turns
+from safelight.lifecycle.workdir import Workdir
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
 
@@ -72,7 +72,7 @@ Outcome = Completed | Failed | Unknown
 class Dispatch:
     """What one run says to the backends of its generation."""
 
-    def __init__(self, services: RunServices, leases: Leases, claim: Claim, workdir: Path) -> None:
+    def __init__(self, services: RunServices, leases: Leases, claim: Claim, workdir: Workdir) -> None:
         model = services.catalog.models.get(claim.model)
         self._bindings: tuple[Binding, ...] = model.bindings if model else ()
         self._services = services
@@ -164,7 +164,7 @@ class Dispatch:
             upstream_model=binding.upstream_model,
             options=binding.options,
             submitted_at=self._submitted_at,
-            workdir=self._workdir,
+            make_workdir=self._workdir.folder,
             progress=lambda fraction: self._leases.note_progress(claim.id, fraction),
             reference_url=lambda index: links.reference(claim.id, index),
             size_word=binding.size_word(claim.spec.resolution, claim.spec.aspect_ratio),
@@ -359,6 +359,8 @@ class Dispatch:
         match outcome:
             case Unknown():
                 breakers.failed(connection)
+            case Failed(FailureClass.RATE_LIMITED, _, wished) if wished is not None and wished > 0:
+                breakers.limited(connection, wished)
             case Failed(reason) if reason not in _FINAL and reason is not FailureClass.PERMANENT:
                 breakers.failed(connection)
             case _:

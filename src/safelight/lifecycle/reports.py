@@ -54,7 +54,9 @@ def report_of(
 
 def as_kept(text: str | None, secrets: tuple[str, ...], most: int) -> str | None:
     """A backend's words as they may be kept: without the secrets, fit to be shown, and cut to so many bytes."""
-    shown = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", without_secrets(text or "", secrets))
+    if not text:
+        return None
+    shown = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", without_secrets(text, secrets))
     return first_bytes(shown, most) or None
 
 

@@ -49,6 +49,7 @@ from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import MadeImage, StoredFile
 from safelight.lifecycle.targets import Elsewhere, Target, target_on_record
+from safelight.lifecycle.workdir import Workdir
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
 
@@ -101,7 +102,7 @@ class _Run:
     """One run of one generation."""
 
     def __init__(
-        self, services: RunServices, claim: Claim, dispatch: Dispatch, workdir: Path, is_unseen: Callable[[], bool]
+        self, services: RunServices, claim: Claim, dispatch: Dispatch, workdir: Workdir, is_unseen: Callable[[], bool]
     ) -> None:
         self._services = services
         self._claim = claim
@@ -232,11 +233,11 @@ class _Run:
     def _difference_in_size(self, files: tuple[StoredFile, ...]) -> str:
         """What was delivered where that is not what was asked for; empty where it is, or the backend has one size."""
         spec, provider = self._claim.spec, self._dispatch.provider
-        if isinstance(provider, Sizeless) and provider.is_sizeless:
-            return ""
         sizes = {(file.facts.width, file.facts.height) for file in files} - {(spec.width, spec.height)}
+        if not sizes or (isinstance(provider, Sizeless) and provider.is_sizeless):
+            return ""
         delivered = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
-        return f"asked for {spec.width}x{spec.height}, and got {delivered}" if delivered else ""
+        return f"asked for {spec.width}x{spec.height}, and got {delivered}"
 
     async def _fail_canceled(self, answer: Answer = NOTHING_SAID) -> None:
         report, loss = self._dispatch.report_canceled(), self._dispatch.loss(answer, "canceled")
@@ -331,18 +332,14 @@ async def hand_back(services: RunServices, claim: Claim) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _workdir(services: RunServices, claim: Claim) -> AsyncIterator[Path]:
+async def _workdir(services: RunServices, claim: Claim) -> AsyncIterator[Workdir]:
     if claim.attempts > 1:
         await asyncio.to_thread(_remove_leftovers, services.work_dir, claim.id)
-    path = services.work_dir / f"{claim.id}-{claim.run_token.hex[:8]}"
-    path.mkdir()
+    workdir = Workdir(services.work_dir / f"{claim.id}-{claim.run_token.hex[:8]}")
     try:
-        yield path
+        yield workdir
     finally:
-        try:
-            path.rmdir()  # the usual case: what was in it has moved into the store
-        except OSError:
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+        await workdir.clear()
 
 
 def _remove_leftovers(folder: Path, generation_id: str) -> None:

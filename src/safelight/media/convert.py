@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ def convert_image(source: Path, target: Path, output_format: ImageFormat, *, qua
     try:
         _save(_as_srgb(image), target, output_format, quality)
     except pyvips.Error as error:
-        target.unlink(missing_ok=True)
+        with suppress(OSError):  # it may have no name
+            target.unlink()
         raise MediaError(f"The picture cannot be written as {output_format}.") from error
     return True
 

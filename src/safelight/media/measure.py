@@ -19,20 +19,20 @@ from safelight.media.pictures import SMALL_PNG_BYTES, PngFacts, check_pixels, de
 from safelight.media.sniff import sniff
 
 
-def measure(path: Path) -> MediaFacts:
+def measure(path: Path, png: PngFacts | None = None) -> MediaFacts:
     """What a file is and shows: type, displayed size in pixels; of a video its length, pace and sound too.
 
-    Every row of a picture is decoded. Of a video every packet is read, and its first frame and its last are
-    decoded. Raises ``MediaError`` for anything that is not whole PNG, JPEG, WebP or MP4.
+    Every row of a picture is decoded, or of a plain PNG inflated (``png``: what was read of it, if it was). Of a video
+    every packet is read, and its first frame and its last are decoded. Raises ``MediaError`` for anything that is not
+    whole PNG, JPEG, WebP or MP4.
     """
     mime_type = sniff(path)
     if mime_type is None:
         raise MediaError(_not_media(path))
     if mime_type == "video/mp4":
         return _measure_clip(path)
-    small_png = _check_png(path) if mime_type == "image/png" else None
-    if small_png is not None:
-        return small_png
+    if mime_type == "image/png" and (plain := _measure_plain(png or PngFacts(path.read_bytes()))) is not None:
+        return plain
     image = open_picture(path, mime_type)
     decode_all(image)
     width, height = displayed_size(image)
@@ -45,16 +45,19 @@ def _not_media(path: Path) -> str:
     return "The file is not a PNG, JPEG, WebP or MP4."
 
 
-def _check_png(path: Path) -> MediaFacts | None:
-    """Check a PNG file's chunks. The facts of a small, plain one; None where the pixels are left to libvips.
+def _measure_plain(png: PngFacts) -> MediaFacts | None:
+    """Check a PNG file's chunks. The facts of a small or plain one; None where the pixels are left to libvips.
 
     libvips stops reading at the last row, so that only the chunks tell of a file cut off after it.
     """
-    png = PngFacts(path.read_bytes())
     check_pixels(png.width, png.height)
-    if png.interlaced or b"eXIf" in png.names or png.size_raw_bytes > SMALL_PNG_BYTES:
+    if png.interlaced or b"eXIf" in png.names:
         return None
-    png.inflate_all()
+    is_small = png.size_raw_bytes <= SMALL_PNG_BYTES
+    if not is_small and not (png.is_plain and png.inflated.is_whole):
+        return None
+    if not png.inflated.is_whole:
+        raise MediaError("The PNG file does not hold the pixels that it announces.")
     return MediaFacts(mime_type="image/png", width=png.width, height=png.height)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyvips
 
 from safelight.domain.errors import MediaError
 from safelight.domain.media import MimeType
+from safelight.media.sniff import sniff
 
 MAX_PIXELS = 64_000_000
 """A picture of more pixels is refused before any is decoded."""
@@ -29,6 +32,10 @@ _PNG_HEADER_BYTES = 25
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """The passes of an interlaced PNG file: where each begins, and how far apart its pixels and rows are."""
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_PLAIN = {(bits, colours) for bits in (8, 16) for colours in (0, 2, 4, 6)}
+"""Bits a channel and colour types that are their own colours."""
+_LAST_FILTER = 4
+_AT_ONCE = 64 * 1024
 
 
 def open_picture(path: Path, mime_type: MimeType, *, sequential: bool = True) -> Any:
@@ -50,6 +57,11 @@ def check_pixels(width: int, height: int) -> None:
     """Raise ``MediaError`` for a picture of no pixels or of more than ``MAX_PIXELS``."""
     if not 0 < width * height <= MAX_PIXELS:
         raise MediaError(f"A picture of {width}x{height} is outside the limit of {MAX_PIXELS // 1_000_000} megapixels.")
+
+
+def read_png(path: Path) -> PngFacts | None:
+    """What a PNG file tells; None where it is another. Raises ``MediaError``."""
+    return PngFacts(path.read_bytes()) if sniff(path) == "image/png" else None
 
 
 def is_upright(image: Any) -> bool:
@@ -94,8 +106,15 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         at = body_end + 4
 
 
+class Inflated(msgspec.Struct, frozen=True):
+    """How many of a PNG file's compressed bytes are the pixels', and whether these are as many as they should be."""
+
+    end: int
+    is_whole: bool
+
+
 class PngFacts:
-    """What the chunks of a PNG file tell without decoding a pixel; every checksum has been compared.
+    """What a PNG file tells without decoding a pixel; every checksum has been compared.
 
     ``width`` and ``height`` are in pixels as stored; ``chunks`` are in order, and ``names`` their types.
     Source: PNG specification (W3C, third edition), section 11.2.
@@ -103,6 +122,7 @@ class PngFacts:
 
     def __init__(self, data: bytes) -> None:
         """Walk the chunks of a whole file. Raises ``MediaError`` where they are damaged or cut off."""
+        self.data = data
         self.chunks = list(png_chunks(data))
         self.names = [name for name, _ in self.chunks]
         self.compressed = [chunk[8:-4] for name, chunk in self.chunks if name == b"IDAT"]
@@ -113,6 +133,11 @@ class PngFacts:
         self.interlaced = data[28] != 0
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the file shows its pixels as they lie in it: in full colours or grey, in one pass, not turned."""
+        return not self.interlaced and b"eXIf" not in self.names and (self.data[24], self.data[25]) in _PNG_PLAIN
+
+    @property
     def size_raw_bytes(self) -> int:
         """How many bytes the pixels and their filter bytes take when inflated."""
         passes = _ADAM7 if self.interlaced else ((0, 0, 1, 1),)
@@ -121,13 +146,33 @@ class PngFacts:
             height * (1 + (width * self._bits_per_pixel + 7) // 8) for width, height in sizes if width > 0 < height
         )
 
-    def inflate_all(self) -> None:
-        """Inflate the pixels and compare their number. Raises ``MediaError``."""
-        expected = self.size_raw_bytes
-        inflater = zlib.decompressobj()
+    @cached_property
+    def inflated(self) -> Inflated:
+        """What inflating the pixels shows: done once, none is kept. Raises ``MediaError`` where they are damaged."""
+        expected, row_bytes = self.size_raw_bytes, 1 + (self.width * self._bits_per_pixel + 7) // 8
+        inflater, found, taken = zlib.decompressobj(), 0, 0
         try:
-            found = len(inflater.decompress(b"".join(self.compressed), expected + 1))
+            for piece in self._slices():
+                taken += len(piece)
+                for raw in _inflating(inflater, piece):
+                    filters = raw[-found % row_bytes : max(expected - found, 0) : row_bytes]
+                    if not self.interlaced and max(filters, default=0) > _LAST_FILTER:
+                        raise MediaError("The PNG file is damaged.")
+                    found += len(raw)
+                    if found > expected:
+                        return Inflated(taken, False)
+                if inflater.eof:
+                    break
         except zlib.error as error:
             raise MediaError("The PNG file is damaged.") from error
-        if found != expected or not inflater.eof:
-            raise MediaError("The PNG file does not hold the pixels that it announces.")
+        return Inflated(taken - len(inflater.unused_data), inflater.eof and found == expected)
+
+    def _slices(self) -> Iterator[memoryview]:
+        return (part[at : at + _AT_ONCE] for part in self.compressed for at in range(0, len(part), _AT_ONCE))
+
+
+def _inflating(inflater: Any, piece: bytes | memoryview) -> Iterator[bytes]:
+    """What a piece inflates to, in pieces that memory is at hand for."""
+    while raw := inflater.decompress(piece, _AT_ONCE):
+        yield raw
+        piece = inflater.unconsumed_tail

@@ -8,6 +8,7 @@ digital source types.
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from io import FileIO
@@ -103,7 +104,8 @@ class ProvenanceSigner:
             with source.open("rb", buffering=0) as original, target.open("w+b", buffering=0) as signed:
                 self._sign(manifest, mime_type, original, signed)
         except (c2pa.C2paError, OSError) as error:
-            target.unlink(missing_ok=True)
+            with suppress(OSError):  # it may have no name
+                target.unlink()
             raise ProvenanceError(f"The file could not be signed: {error}") from error
 
     def _sign(self, manifest: str, mime_type: MimeType, original: FileIO, signed: FileIO) -> None:

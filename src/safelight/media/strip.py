@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyvips
@@ -26,7 +27,6 @@ _PNG_CLEAR: dict[int, Sequence[int]] = {0: (2,), 2: (6,), 3: range(1, 257)}
 """The same of what tells which colours are clear, by colour type. Others have a channel for that."""
 _PNG_PALETTE, _PNG_PALETTE_BYTES = 3, range(3, 769, 3)
 _PNG_OF_A_PROFILE = (b"gAMA", b"cHRM", b"sRGB")
-_INFLATED_AT_ONCE = 64 * 1024
 
 # ITU-T T.81, table B.1. Kept: frames, tables, arithmetic conditioning, restart intervals.
 _JPEG_KEPT = frozenset({*range(0xC0, 0xD0), 0xDB, 0xDD}) - {0xC8}
@@ -40,18 +40,23 @@ _WEBP_ALPHA = 0x10
 _WEBP_PIXELS = (b"ALPH", b"VP8 ", b"VP8L")
 
 
-def strip_picture(source: Path, target: Path, mime_type: MimeType) -> bool:
+def strip_picture(source: Path, target: Path, mime_type: MimeType, png: PngFacts | None = None) -> bool:
     """Write ``source`` to ``target`` with the picture alone; False, with nothing written, if that is all it holds.
 
-    The picture has to be upright and without a colour profile that matters: what would tell of either is left behind
-    (``convert_image`` sees to both). Raises ``MediaError``, leaving no ``target``.
+    ``png``: what was read of a PNG file, if it was. The picture has to be upright and without a colour profile that
+    matters: what would tell of either is left behind (``convert_image`` sees to both). Raises ``MediaError``, leaving
+    no ``target``.
     """
-    data = source.read_bytes()
-    pieces = list(_STRIPPERS[mime_type](data))
+    if mime_type == "image/png":
+        png = png or PngFacts(source.read_bytes())
+        data, pieces = png.data, list(_png(png))
+    else:
+        data = source.read_bytes()
+        pieces = list(_STRIPPERS[mime_type](data))
     if not pieces:  # more pixels than it shows: written anew, none changed
         _write_anew(source, target)
         return True
-    if sum(map(len, pieces)) == len(data) and all(piece == data[at:end] for piece, at, end in _placed(pieces)):
+    if sum(map(len, pieces)) == len(data) and b"".join(pieces) == data:
         return False
     with target.open("wb") as file:
         file.writelines(pieces)
@@ -62,28 +67,22 @@ def _write_anew(source: Path, target: Path) -> None:
     try:
         open_picture(source, "image/png").pngsave(str(target), keep="none")
     except pyvips.Error as error:
-        target.unlink(missing_ok=True)
+        with suppress(OSError):  # it may have no name
+            target.unlink()
         raise MediaError("The PNG file is damaged.") from error
 
 
-def _placed(pieces: list[Piece]) -> Iterator[tuple[Piece, int, int]]:
-    at = 0
-    for piece in pieces:
-        yield piece, at, at + len(piece)
-        at += len(piece)
-
-
-def _png(data: bytes) -> Iterator[Piece]:
+def _png(facts: PngFacts) -> Iterator[Piece]:
     """Source: PNG specification (W3C, third edition), section 11. Nothing comes where the pixels are too many."""
-    facts = PngFacts(data)
+    data = facts.data
     unseen = {**_PNG_COLOURS, b"tRNS": _PNG_CLEAR.get(data[25], ())}
     if data[25] == _PNG_PALETTE:  # of other colour types it is a mere suggestion
         unseen[b"PLTE"] = _PNG_PALETTE_BYTES
     if b"iCCP" in facts.names:  # it went before these, and they need not agree with sRGB
         unseen = {name: lengths for name, lengths in unseen.items() if name not in _PNG_OF_A_PROFILE}
-    end, is_whole = _inflated(facts.compressed, facts.size_raw_bytes)
-    if not is_whole:
+    if not facts.inflated.is_whole:
         return
+    end = facts.inflated.end
     yield data[:8]
     for name, chunk in facts.chunks:
         if name == b"IDAT":
@@ -97,21 +96,6 @@ def _png(data: bytes) -> Iterator[Piece]:
             yield chunk if len(chunk) == (25 if name == b"IHDR" else 12) else _chunk(name, b"")
         elif len(chunk) - 12 in unseen.pop(name, ()):
             yield chunk
-
-
-def _inflated(compressed: list[memoryview], expected: int) -> tuple[int, bool]:
-    """How many of the compressed bytes are the pixels', and whether these are as many as they should be."""
-    inflater, found, taken = zlib.decompressobj(), 0, 0
-    slices = (part[at : at + _INFLATED_AT_ONCE] for part in compressed for at in range(0, len(part), _INFLATED_AT_ONCE))
-    try:
-        for piece in slices:
-            taken += len(piece)
-            found += len(inflater.decompress(piece))
-            if inflater.eof or found > expected:
-                break
-    except zlib.error as error:
-        raise MediaError("The PNG file is damaged.") from error
-    return taken - len(inflater.unused_data), inflater.eof and found == expected
 
 
 def _chunk(name: bytes, content: bytes | memoryview) -> bytes:
@@ -191,4 +175,4 @@ def _webp_size(chunk: memoryview) -> bytes:
     return (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
 
 
-_STRIPPERS = {"image/png": _png, "image/jpeg": _jpeg, "image/webp": _webp}
+_STRIPPERS = {"image/jpeg": _jpeg, "image/webp": _webp}

@@ -86,6 +86,7 @@ class Behaviour(StrEnum):
     ENDLESS = "endless"  # a download without an end
     REDIRECT_PRIVATE = "redirect_private"  # a download that points into a private network
     # It declines.
+    DEAD = "dead"  # nobody is there: no order ever arrives
     RATE_LIMITED = "rate_limited"  # 429, ``times`` times
     UNAVAILABLE = "unavailable"  # 503, ``times`` times
     REFUSED = "refused"  # by its content policy, and it says so
@@ -99,6 +100,7 @@ class Behaviour(StrEnum):
 
 
 _TAKES_NOTHING = {
+    Behaviour.DEAD,
     Behaviour.RATE_LIMITED,
     Behaviour.UNAVAILABLE,
     Behaviour.REFUSED,
@@ -345,6 +347,8 @@ class BlindChaosProvider:
         """The refusal; None once it has declined often enough."""
         words = f"from upstream: key {self.secrets[0]} is not valid"
         match behaviour:
+            case Behaviour.DEAD:
+                return Failed(FailureClass.TRANSIENT, "unreachable: the connection is refused")
             case Behaviour.POISON:
                 os.kill(os.getpid(), signal.SIGKILL)
             case Behaviour.CRASH:

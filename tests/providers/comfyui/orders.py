@@ -80,7 +80,7 @@ class Desk:
             upstream_model="painter",
             options=options or self.options(),
             submitted_at=datetime.now(UTC) - timedelta(seconds=age_seconds),
-            workdir=self.folder,
+            make_workdir=lambda: self.folder,
             progress=lambda fraction: None,
             reference_url=lambda index: "",
             callback_url="",
