@@ -308,13 +308,7 @@ class GuardedClient:
                 keepalive_timeout=self._keep_alive_seconds or None,
                 socket_factory=_socket_to_approved,
             )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                trust_env=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS),
-            )
+            self._session = _session(connector)
         return self._session
 
     def _opened_sockets(self) -> aiohttp.ClientSession:
@@ -322,19 +316,27 @@ class GuardedClient:
         if self._sockets is None:
             watch = aiohttp.TraceConfig()
             watch.on_request_redirect.append(_refuse_redirect)
-            self._sockets = aiohttp.ClientSession(
-                connector=self._opened_session().connector,
-                connector_owner=False,
-                trust_env=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS),
-                trace_configs=[watch],
-            )
+            self._sockets = _session(self._opened_session().connector, is_owner=False, watches=[watch])
         return self._sockets
 
 
 async def _refuse_redirect(session: object, context: object, params: object) -> None:
     raise OutboundRefused("bad_redirect", "of a WebSocket")
+
+
+def _session(
+    connector: aiohttp.BaseConnector | None, *, is_owner: bool = True, watches: list[aiohttp.TraceConfig] | None = None
+) -> aiohttp.ClientSession:
+    """A session that takes nothing from the environment and keeps nothing."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        connector_owner=is_owner,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS),
+        trace_configs=watches,
+    )
 
 
 def _socket_to_approved(info: AddrInfoType) -> socket.socket:
