@@ -18,12 +18,13 @@ BEGIN, END = "<!-- the table: made by python -m tests.conformance.table -->", "<
 
 
 def vendors() -> list[Vendor]:
-    """Every vendor of the suite, in the order of its files."""
+    """Every vendor of the suite once, in the order of its files."""
     names = sorted(
         module.name for module in pkgutil.iter_modules(conformance.__path__) if module.name.startswith("test_")
     )
     modules = [importlib.import_module(f"{conformance.__name__}.{name}") for name in names]
-    return [vendor for module in modules for vendor in getattr(module, "VENDORS", [])]
+    found = [vendor for module in modules for vendor in getattr(module, "VENDORS", [])]
+    return list({(vendor.name, vendor.type): vendor for vendor in found}.values())
 
 
 def table() -> str:
