@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from pathlib import Path
 
+from safelight.domain.generations import GenerationType
 from tests import conformance
 from tests.conformance.vendor import Scenario, Vendor
 
@@ -24,7 +25,10 @@ def vendors() -> list[Vendor]:
     )
     modules = [importlib.import_module(f"{conformance.__name__}.{name}") for name in names]
     found = [vendor for module in modules for vendor in getattr(module, "VENDORS", [])]
-    return list({(vendor.name, vendor.type): vendor for vendor in found}.values())
+    once: dict[tuple[str, GenerationType], Vendor] = {}
+    for vendor in found:
+        once.setdefault((vendor.name, vendor.type), vendor)
+    return list(once.values())
 
 
 def table() -> str:

@@ -108,8 +108,6 @@ def init(
         "catalog.toml"
     ),
     /,
-    *,
-    data_dir: DataDir = None,
 ) -> None:
     """Write a catalog to start from. A file that is there stays as it is."""
     text = starter()
