@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from safelight.domain.outcomes import (
     Usage,
 )
 from safelight.domain.ports import Backend, Job
-from safelight.lifecycle import run
+from safelight.lifecycle import claims, run
 from safelight.lifecycle.leases import Leases
 from safelight.providers.noop import Options, mp4
 from tests.lifecycle.test_guards_of_a_run import Stage as Scene
@@ -163,6 +164,19 @@ async def test_a_job_is_the_same_after_a_restart(stage: Scene, leases: Leases) -
     assert abs(first.jobs[0].submitted_at - second.jobs[0].submitted_at) < timedelta(seconds=5)
     assert isinstance(second.jobs[0].options, Options)
     assert second.orders == [], "it is asked about, not ordered again"
+
+
+async def test_how_long_ago_an_order_was_given_is_told_by_one_clock(
+    stage: Scene, leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database's: an application clock that is off by two hours makes no order older or younger."""
+    await ran(stage, leases, Vendor(Unknown("the connection broke")))
+    await stage.studio.rows("update generations set submitted_at = now() - interval '100 s' where id = %s", stage.id)
+    ahead = timedelta(hours=2)
+    monkeypatch.setattr(claims, "datetime", SimpleNamespace(now=lambda zone: datetime.now(zone) + ahead))
+    submitted_at = (await stage.claimed()).submitted_at
+    assert submitted_at is not None
+    assert abs(datetime.now(UTC) + ahead - submitted_at - timedelta(seconds=100)) < timedelta(seconds=30)
 
 
 async def test_a_job_that_is_found_done_is_not_ordered_again(stage: Scene, leases: Leases) -> None:

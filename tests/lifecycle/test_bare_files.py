@@ -100,7 +100,7 @@ def claimed(wanted: ImageFormat | None) -> Claim:
         "state": "running",
         "attempts": 1,
         "was_submitted": True,
-        "submitted_at": None,
+        "submitted_seconds_ago": None,
         "connection": None,
         "upstream_model": None,
         "binding_options": None,

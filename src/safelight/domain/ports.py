@@ -24,13 +24,13 @@ Options = TypeVar("Options", bound=msgspec.Struct)
 class Job(msgspec.Struct, Generic[Options], frozen=True, kw_only=True):
     """All that a call about one order may know, the same after a restart: it is rebuilt from the row.
 
-    ``id`` is what the backend may know the order by: one that is given again, as it came to nothing, has another. The
-    generation's own is ``generation_id``. ``upstream_model``, ``options`` and ``size_word`` (the backend's own word for
-    the size that is asked for, where the catalog has one) are the binding's. ``submitted_at``: when the order was about
-    to be given. ``workdir`` is an empty folder, made when it is first asked for, that lives as long as the run.
-    ``progress`` may be called with 0 to 1 at any pace, from the event loop's thread. ``reference_url`` makes a link to
-    a reference image by its index, good for an hour, for a backend that can reach this service. ``callback_url``: where
-    it may tell that something happened (see ``Hintable``).
+    ``id`` is what the backend may know the order by: one that is given again, as it came to nothing, has another.
+    The generation's own is ``generation_id``. ``upstream_model``, ``options`` and ``size_word`` (the backend's own
+    word for the size that is asked for, where the catalog has one) are the binding's. ``submitted_at``: when the
+    order was about to be given, by this machine's clock. ``workdir`` is an empty folder, made when it is first
+    asked for, that lives as long as the run. ``progress`` may be called with 0 to 1 at any pace, from the event
+    loop's thread. ``reference_url`` makes a link to a reference image by its index, good for an hour, for a backend
+    that can reach this service. ``callback_url``: where it may tell that something happened (see ``Hintable``).
     """
 
     id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -68,7 +68,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     attempts: int
     was_submitted: bool
-    submitted_at: datetime | None
+    submitted_seconds_ago: float | None
     connection: str | None
     upstream_model: str | None
     binding_options: dict[str, Any] | None
@@ -97,7 +97,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             intent=self._intent(),
             binding_place=self.binding,
             was_submitted=self.was_submitted,
-            submitted_at=self.submitted_at,
+            submitted_at=self._submitted_at(),
             is_intent_recorded=False,
             handle=self.handle,
             is_unknown=self.state == "unknown",
@@ -106,6 +106,12 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             remaining_seconds=self.remaining_seconds,
             tries=self.tries,
         )
+
+    def _submitted_at(self) -> datetime | None:
+        """By this machine's clock, which an adapter holds it against: the database may have another."""
+        if self.submitted_seconds_ago is None:
+            return None
+        return datetime.now(UTC) - timedelta(seconds=self.submitted_seconds_ago)
 
     def _intent(self) -> Intent | None:
         if self.connection is None or self.upstream_model is None or self.binding_options is None:
