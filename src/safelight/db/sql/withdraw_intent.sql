@@ -12,7 +12,7 @@ with standing as (
         backend_stage = null, backend_place = null,
         backend_reports = case when s.is_on_record
             then add_report(g.backend_reports, %(report)s) else g.backend_reports end
-    from standing s where g.id = s.id and g.run_token = %(run_token)s
+    from standing s where g.id = s.id
     returning g.id, g.workspace_id, g.type, g.model, s.is_on_record
 ), lost as (
     insert into losses (generation_id, workspace_id, type, model, connection, upstream_model, reason, cost_nanos, request_id)
