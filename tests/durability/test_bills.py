@@ -21,7 +21,8 @@ CENT = 10_000_000
 
 FAILS = {"behaviour": "fails_later", "times": -1, "retry_after_seconds": 0.05, "job_seconds": 0.1}
 LONG = {"behaviour": "job", "job_seconds": 600, "poll_seconds": 0.2}
-CONNECTIONS = {"other": {"kind": "chaos", "memory": "other"}}
+DECLINES = {"behaviour": "unavailable", "times": -1, "retry_after_seconds": 0.05}
+CONNECTIONS = {name: {"kind": "chaos", "memory": name} for name in ("other", "closed")}
 
 
 def billed(reason: str = "permanent", **more: object) -> dict[str, object]:
@@ -77,6 +78,12 @@ CASES: dict[str, tuple[tuple[Binding, ...], tuple[int, int | None] | None, tuple
         (("chaos", {**LONG, "cancels": True, "bills_failures": True}, "0.003"),),
         None,
         (("chaos", "canceled", 6_000_000),),
+    ),
+    # Its breaker is open until the deadline: nobody has the order.
+    "video-late-declined": (
+        (("closed", DECLINES, "0.003"), ("closed", {**DECLINES, "seed": 1}, "0.003")),
+        None,
+        (),
     ),
     "video-canceled": (
         (("chaos", {**LONG, "cancels": True, "bills_failures": True}, "0.003"),),
@@ -259,6 +266,24 @@ def test_who_ends_at_the_settlement_leaves_one_loss(
     assert site.ended(api, generation_id)["status"] == "failed"
     assert losses_of(site, generation_id) == [CENT]
     assert site.memory.taken(generation_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("bills", "lost"), [(False, []), (True, [{"reason": "canceled", "cost_nanos": 6_000_000}])], ids=["free", "billed"]
+)
+def test_what_is_given_up_and_stopped_costs_what_the_backend_says(
+    deploy: Deploy, bills: bool, lost: list[dict[str, object]]
+) -> None:
+    stops = {**LONG, "cancels": True, "bills_failures": bills}
+    site = deploy(Model("long", "video", ("chaos", stops), costs=("0.003",)), env={"SAFELIGHT_LEASE": "50s"})
+    api = site.serve()
+    generation_id = site.video(api, "long")
+    site.worker(KILLPOINT="run-after-handle").wait()
+    site.sql("update generations set attempts = 5 where id = %s", generation_id)
+    site.let_lease_run_out(generation_id)
+    site.worker()
+    assert site.ended(api, generation_id)["status"] == "failed"
+    assert site.sql("select reason, cost_nanos from losses") == lost
 
 
 def test_erasing_a_workspace_leaves_the_sums_without_its_name(deploy: Deploy) -> None:

@@ -8,7 +8,9 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
+from psycopg.types.json import Jsonb
 
 from safelight.domain.errors import (
     ContentPolicyViolation,
@@ -23,6 +25,7 @@ from safelight.domain.request import Request
 from safelight.domain.scope import Principal
 from safelight.lifecycle import run, settle
 from safelight.lifecycle.accept import Accepted
+from safelight.lifecycle.bills import Loss
 from safelight.lifecycle.make import Made, make_image
 from safelight.lifecycle.reconcile import reconcile
 from safelight.lifecycle.runner import Runner
@@ -153,6 +156,20 @@ async def test_what_may_have_been_made_keeps_its_key(studio: Studio, withdrawn: 
         assert await studio.db.run("withdraw_intent", params) == 1
     assert await settle.fail(studio.db, claim, GenerationFailed(), may_be_made=True)
     assert await is_free(studio, sender, "k") is withdrawn
+
+
+async def test_a_loss_is_there_once_whoever_says_it_again(studio: Studio) -> None:
+    """A runner that did not hear of its commit writes again; a deadline may pass while it does."""
+    claim = (await accepted(studio, await studio.workspace(), "k")).claim
+    assert claim
+    loss = Loss(connection="noop", upstream_model="m", reason="failed", cost_nanos=7)
+    params = {"id": claim.id, "run_token": claim.run_token, "report": None, "loss": Jsonb(loss), "tries": 1}
+    for _ in range(2):
+        assert await studio.db.run("withdraw_intent", params) == 1
+    assert await settle.fail(studio.db, claim, GenerationFailed(), loss=msgspec.structs.replace(loss, reason="unknown"))
+    assert await studio.rows("select reason, cost_nanos from losses where generation_id = %s", claim.id) == [
+        ("failed", 7)
+    ]
 
 
 async def test_a_failure_frees_its_own_key_alone(studio: Studio) -> None:

@@ -82,12 +82,54 @@ def test_a_png_whose_last_row_has_a_filter_that_there_is_not(tmp_path: Path, siz
     rows[(1 + 3 * width) * (height - 1)] = 5
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows))), (b"IEND", b"")]
+    with pytest.raises(MediaError):
+        measure(written(tmp_path, chunks))
+
+
+BLACK, WHITE = b"\0\0\0", b"\xff\xff\xff"
+
+# What no decoder shows, though every checksum is right and the pixels are as many as announced.
+OUT_OF_ORDER = {
+    "bits that there are not": (3, 0, 0, 0, "IHDR IDAT IEND"),
+    "bits that the colours do not have": (2, 2, 0, 0, "IHDR IDAT IEND"),
+    "another compression": (8, 0, 1, 0, "IHDR IDAT IEND"),
+    "another way to filter": (8, 0, 0, 1, "IHDR IDAT IEND"),
+    "no palette": (8, 3, 0, 0, "IHDR IDAT IEND"),
+    "a palette that comes late": (8, 3, 0, 0, "IHDR IDAT PLTE IEND"),
+    "a header that comes twice": (8, 0, 0, 0, "IHDR IHDR IDAT IEND"),
+    "what a decoder has to know": (8, 0, 0, 0, "IHDR ABCD IDAT IEND"),
+    "a name that is none": (8, 0, 0, 0, "IHDR a1Cd IDAT IEND"),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_ORDER)
+def test_a_png_that_no_decoder_shows(tmp_path: Path, name: str) -> None:
+    bits, colours, compression, filtering, order = OUT_OF_ORDER[name]
+    row = bytes(1 + (16 * bits * (3 if colours == 2 else 1) + 7) // 8)
+    content = {
+        "IHDR": struct.pack(">IIBBBBB", 16, 16, bits, colours, compression, filtering, 0),
+        "IDAT": zlib.compress(row * 16),
+        "PLTE": BLACK + WHITE,
+    }
+    with pytest.raises(MediaError):
+        measure(written(tmp_path, [(chunk.encode(), content.get(chunk, b"")) for chunk in order.split()]))
+
+
+def test_a_png_whose_pixels_are_interrupted(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 16, 16, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(range(1, 17)).rjust(17, b"\0") * 16)
+    chunks = [(b"IHDR", header), (b"IDAT", pixels[:9]), (b"tEXt", b"a\0b"), (b"IDAT", pixels[9:]), (b"IEND", b"")]
+    with pytest.raises(MediaError):
+        measure(written(tmp_path, chunks))
+
+
+def written(folder: Path, chunks: list[tuple[bytes, bytes]]) -> Path:
+    """A PNG file of these chunks, with the checksums that they should have."""
     file = b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
     )
-    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + file)
-    with pytest.raises(MediaError):
-        measure(tmp_path / "picture.png")
+    (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + file)
+    return folder / "picture.png"
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])

@@ -121,6 +121,13 @@ def test_a_key_that_is_not_there_is_found_before_the_start(tmp_path: Path) -> No
         check_connections(catalog("east", "west"), host(tmp_path, EAST="k"))
 
 
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_options_that_are_left_out_are_not_on_record(name: str) -> None:
+    """A node of the release before takes up what it knows: an option that is new says nothing until it is used."""
+    options = KINDS[name].options
+    assert options.__struct_config__.omit_defaults or not options.__struct_fields__
+
+
 def test_a_kind_whose_extra_is_missing_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
     read = read_catalog({"models": [{**IMAGE, "bindings": [{"provider": "builtin"}]}]}, source="shop.toml", kinds=KINDS)

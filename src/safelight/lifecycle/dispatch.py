@@ -142,7 +142,7 @@ class Dispatch:
         return True
 
     async def abandon(self) -> Cancellation:
-        """At the deadline: ask the backend to stop, if there is a job that can be stopped."""
+        """The order is given up: ask the backend to stop, if there is a job that can be stopped."""
         if self._target is None or self._handle is None:
             return Cancellation.TOO_LATE
         return await self._cancel(self._handle)
@@ -235,7 +235,6 @@ class Dispatch:
         if self._absence is not None:
             return Unknown(self._absence.why)
         if claim.attempts > MAX_ATTEMPTS:
-            await self.abandon()
             return Failed(FailureClass.PERMANENT, f"{claim.attempts - 1} runners were lost on it")
         if self._handle is not None:
             return await self._seen_through(await self._poll(self._handle))

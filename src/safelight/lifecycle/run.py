@@ -127,8 +127,8 @@ class _Run:
             work.cancel()
             answered = await self._dispatch.abandon()
             report = self._dispatch.report(Failed(FailureClass.PERMANENT, "the deadline passed"))
-            may_be_made = self._is_asked_once()
-            loss = self._loss_at_the_deadline(answered) if may_be_made else None
+            may_be_made = self._may_be_made()
+            loss = self._loss_of_abandoned(answered) if may_be_made else None
             await self._fail(GenerationFailed(), report=report, may_be_made=may_be_made, loss=loss)
             return
         finally:
@@ -140,7 +140,7 @@ class _Run:
         else:
             await self._end(outcome, is_cancel_asked=cancel_asked.is_set())
 
-    def _loss_at_the_deadline(self, answered: Cancellation) -> Loss | None:
+    def _loss_of_abandoned(self, answered: Cancellation) -> Loss | None:
         match answered:
             case Cancellation.FREE:
                 return None
@@ -167,15 +167,23 @@ class _Run:
                 log.warning(
                     "generation failed", id=self._claim.id, **(log_fields(report) or {"reason": outcome.reason.value})
                 )
-                given_up = self._claim.attempts > MAX_ATTEMPTS  # that is no word of the backend's
-                may_be_made = given_up and self._is_asked_once()
-                # An order that was declined, or whose job made nothing, is off the record, with what it cost.
-                reason = "unknown" if may_be_made else "failed"
-                is_lost = self._dispatch.is_order_on_record
-                loss = self._dispatch.loss(outcome.answer, reason, is_billed=may_be_made) if is_lost else None
+                may_be_made, loss = await self._left_over(outcome)
                 await self._fail(_error_of(outcome), report=report, may_be_made=may_be_made, loss=loss)
             case Unknown():
                 await self._record_unknown(outcome)
+
+    async def _left_over(self, outcome: Failed) -> tuple[bool, Loss | None]:
+        """Whether a backend may have made it all the same, and what the order costs us that is on record.
+
+        One that was declined, or whose job made nothing, is off the record, with what it cost.
+        """
+        if not self._dispatch.is_order_on_record:
+            return False, None
+        if self._claim.attempts <= MAX_ATTEMPTS:
+            return False, self._dispatch.loss(outcome.answer, "failed")
+        answered = await self._dispatch.abandon()  # that it failed is no word of the backend's
+        may_be_made = self._may_be_made()
+        return may_be_made, self._loss_of_abandoned(answered) if may_be_made else None
 
     async def _complete(self, outcome: Completed) -> None:
         claim, until = self._claim, max(self._deadline, time.monotonic()) + _DELIVERY_GRACE_SECONDS
@@ -266,8 +274,10 @@ class _Run:
         if await through_outage(fail) is None:
             raise LeaseLost
 
-    def _is_asked_once(self) -> bool:
-        """Whether a backend was given the order that is not to be given it twice."""
+    def _may_be_made(self) -> bool:
+        """Whether a backend may hold the order, and is not to be given it twice."""
+        if not self._dispatch.is_order_on_record:
+            return False
         if self._dispatch.was_asked:
             return not _repeats_freely(self._dispatch.provider)
         return was_asked_once(self._services, self._claim)

@@ -46,12 +46,12 @@ def _not_media(path: Path) -> str:
 
 
 def _measure_plain(png: PngFacts) -> MediaFacts | None:
-    """Check a PNG file's chunks. The facts of a small or plain one; None where the pixels are left to libvips.
+    """Check a PNG file's chunks. The facts of a small or plain one; None where it is left to libvips.
 
     libvips stops reading at the last row, so that only the chunks tell of a file cut off after it.
     """
     check_pixels(png.width, png.height)
-    if png.interlaced or b"eXIf" in png.names:
+    if png.interlaced or b"eXIf" in png.names or not png.is_well_formed:
         return None
     is_small = png.size_raw_bytes <= SMALL_PNG_BYTES
     if not is_small and not (png.is_plain and png.inflated.is_whole):

@@ -32,6 +32,9 @@ _PNG_HEADER_BYTES = 25
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """The passes of an interlaced PNG file: where each begins, and how far apart its pixels and rows are."""
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits a channel that there are of a colour type."""
+_PNG_PALETTE = 3
 _PNG_PLAIN = {(bits, colours) for bits in (8, 16) for colours in (0, 2, 4, 6)}
 """Bits a channel and colour types that are their own colours."""
 _LAST_FILTER = 4
@@ -131,6 +134,29 @@ class PngFacts:
         self.width, self.height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
         self._bits_per_pixel = data[24] * _PNG_CHANNELS.get(data[25], 0)
         self.interlaced = data[28] != 0
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether what a decoder needs is there, once and in its order. If not, libvips is to say what it is worth.
+
+        Source: PNG specification (W3C, third edition), sections 5.6 and 11.2.
+        """
+        bits, colours, compression, filtering = self.data[24:28]
+        if bits not in _PNG_DEPTHS.get(colours, ()) or compression or filtering:
+            return False
+        if not all(map(bytes.isalpha, self.names)):
+            return False
+        palettes = [len(chunk) - 12 for name, chunk in self.chunks if name == b"PLTE"]
+        pixels = [b"IDAT"] * len(self.compressed)
+        critical = [name for name in self.names if name[:1].isupper()]
+        if critical != [b"IHDR", *[b"PLTE"] * len(palettes), *pixels, b"IEND"]:
+            return False
+        first = self.names.index(b"IDAT") if pixels else 0
+        if not pixels or self.names[first : first + len(pixels)] != pixels:
+            return False
+        if colours == _PNG_PALETTE:
+            return len(palettes) == 1 and palettes[0] in range(3, 3 * 2**bits + 1, 3)
+        return not palettes
 
     @property
     def is_plain(self) -> bool:

@@ -110,7 +110,7 @@ _TAKES_NOTHING = {
 }
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Options of a binding. ``rates`` gives each behaviour a share of the orders (0 to 1), drawn by ``seed`` and id.
 
     ``times``: how often it declines, its jobs fail (``fails_as``) or a download fails, before it behaves, -1 for ever.

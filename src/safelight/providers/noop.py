@@ -20,7 +20,7 @@ from safelight.domain.ports import Job, ProviderKind
 from safelight.domain.request import Order
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Options of a binding. ``delay_seconds`` before it answers; ``fails_with``, to fail instead.
 
     ``delivered_seconds``: how long a clip is, whatever was ordered.

@@ -22,7 +22,10 @@ from safelight.domain.outcomes import (
     Unknown,
 )
 from safelight.domain.ports import Cancelable, Checkable, Findable, Pollable, Repeatable
+from safelight.outbound.backend_api import Reply
+from safelight.providers.openai.answers import state_of
 from safelight.providers.openai.provider import OpenAiProvider
+from safelight.providers.openai.settings import FLAVORS
 from tests.providers.openai.fake import FakeServer
 from tests.providers.openai.media import clip
 from tests.providers.openai.studio import PROMPT, job_of, provider_of, video_order
@@ -294,3 +297,26 @@ async def test_it_says_what_it_can(fake: Start) -> None:
             )
             assert isinstance(provider, Repeatable) and provider.repeatable is is_free
             assert not isinstance(provider, Findable)
+
+
+@pytest.mark.parametrize(
+    ("usage", "nanos"),
+    [
+        ({"cost": 0.06999999999999999}, 70_000_000),
+        ({"cost": 0.30000000000000004}, 300_000_000),
+        ({"cost": 6e-10}, 1),
+        ({"cost_in_usd_ticks": 19}, 2),
+        ({"cost": 0}, 0),
+        ({"cost_in_usd_ticks": 0}, 0),
+        ({"cost": 0, "is_byok": True}, None),
+        ({"cost": -0.05}, None),
+        ({"cost": 1e300}, None),
+        ({"cost": True}, None),
+        ({"cost": "0.05"}, None),
+    ],
+    ids=str,
+)
+def test_what_a_server_says_that_it_charges(usage: dict[str, Any], nanos: int | None) -> None:
+    reply = Reply(200, {"content-type": "application/json"}, msgspec.json.encode({"status": "failed", "usage": usage}))
+    outcome = state_of(reply, FLAVORS["openai"], RemoteFile, None)
+    assert isinstance(outcome, Failed) and outcome.answer.cost_nanos == nanos

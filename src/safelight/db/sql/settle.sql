@@ -41,12 +41,12 @@ with ended as (
     insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos, revenue_nanos)
     select workspace_id, 'settle', id, held_nanos - charged_nanos, -held_nanos, charged_nanos from ended
 ), lost as (
-    -- What a backend bills though nobody is charged for it.
+    -- What a backend bills though nobody is charged for it. An order that was withdrawn left its loss with that.
     insert into losses (generation_id, workspace_id, type, model, connection, upstream_model, reason, cost_nanos, request_id)
     select e.id, e.workspace_id, e.type, e.model, l.connection, l.upstream_model, l.reason, l.cost_nanos, l.request_id
     from ended e cross join jsonb_to_record(%(loss)s::jsonb) as l (
         connection text, upstream_model text, reason text, cost_nanos bigint, request_id text)
-    where %(loss)s::jsonb is not null
+    where %(loss)s::jsonb is not null and e.submitted_at is not null
 ), cost as (
     -- For nodes of the release before: their books read it, ours read daily_usage. The next migration drops it.
     insert into daily_costs (workspace_id, date, cost_nanos)

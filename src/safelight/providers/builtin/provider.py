@@ -33,7 +33,7 @@ _PROGRESS_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Options of a binding. ``seed``: the one that is used where a request names none."""
 
     seed: int = 0

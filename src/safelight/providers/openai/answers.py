@@ -211,10 +211,9 @@ def _with_usage(said: Answer, usage: object, inference_seconds: object) -> Answe
     """Counts as they were told; texts among them are left out, as nothing clears those of secrets."""
     told = _numbers(usage) if isinstance(usage, dict) else {}
     seconds = float(inference_seconds) if _is_number(inference_seconds) and inference_seconds > 0 else None
-    if not told and seconds is None:
+    cost = _cost_nanos(usage) if isinstance(usage, dict) else None
+    if not told and seconds is None and cost is None:
         return said
-    ticks = told.get("cost_in_usd_ticks")
-    cost = _nanos(told.get("cost"), NANOS_PER_USD) if ticks is None else _nanos(ticks, Decimal(1) / _TICKS_PER_NANO)
     counted = Usage(
         raw=told,
         images=_count(told, "images"),
@@ -238,10 +237,20 @@ def _count(told: Mapping[str, Any], *names: str) -> int | None:
     return next((int(told[name]) for name in names if _is_number(told.get(name)) and told[name] < 2**53), None)
 
 
+def _cost_nanos(usage: Mapping[str, Any]) -> int | None:
+    """What the server charges; nothing is an amount too, but where it is another's key that pays."""
+    ticks = usage.get("cost_in_usd_ticks")
+    if ticks is not None:
+        return _nanos(ticks, Decimal(1) / _TICKS_PER_NANO)
+    cost_nanos = _nanos(usage.get("cost"), NANOS_PER_USD)
+    return None if cost_nanos == 0 and usage.get("is_byok") else cost_nanos
+
+
 def _nanos(amount: Any, each: int | Decimal) -> int | None:
+    """To the nearest: a float is a hair off."""
     if not _is_number(amount):
         return None
-    nanos = int(Decimal(repr(amount)) * each)
+    nanos = int((Decimal(repr(amount)) * each).to_integral_value())
     return nanos if 0 <= nanos <= MAX_NANOS else None
 
 

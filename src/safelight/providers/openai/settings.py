@@ -246,7 +246,7 @@ Settings = cast(
 """The keys of a connection: those of ``ServerSettings``, and each quirk. None: as the flavor has it."""
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Options of a binding. ``body``: what each order carries besides; a request's provider options win over it."""
 
     body: dict[str, Any] = {}
