@@ -95,6 +95,16 @@ class NoReply(msgspec.Struct, frozen=True):
 Exchange = Reply | NotSent | NoReply
 
 
+def remedy_of(lost: NotSent | NoReply, otherwise: str) -> str:
+    """What an operator may do about a backend that did not answer."""
+    if not lost.detail.startswith("tls:"):
+        return otherwise
+    return (
+        "Name the host as its certificate does. For an authority of your own, SSL_CERT_FILE names its certificates. "
+        "A server without TLS has http:// in base_url."
+    )
+
+
 class BackendApi:
     """The API behind a connection's ``base_url``. Belongs to one event loop.
 

@@ -240,7 +240,7 @@ async def found(desk: Desk, options: object, base_url: str, **model: Any) -> dic
 async def test_a_look_at_a_good_server_finds_nothing_wrong(desk: Desk, comfy: ComfyServer) -> None:
     told = await found(desk, desk.options(), comfy.base_url)
     assert told["problem"] == told["warning"] == []
-    assert told["ok"][0] == "server: ComfyUI 0.3.75 answers."
+    assert told["ok"][0] == "server: ComfyUI 0.3.75 answers"
 
 
 async def test_a_look_finds_what_a_workflow_lacks(desk: Desk, comfy: ComfyServer) -> None:
