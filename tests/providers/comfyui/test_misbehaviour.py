@@ -275,6 +275,13 @@ async def test_a_look_finds_a_map_that_does_not_fit_and_a_prompt_without_a_place
     assert "prompt has no place" in told["warning"][0]
 
 
+async def test_a_workflow_that_is_gone_is_told_once(desk: Desk, comfy: ComfyServer) -> None:
+    options = desk.options()
+    looked_at = bound(desk, options, comfy.base_url)
+    (desk.folder / looked_at[1].options.workflow).unlink()
+    assert await desk.provider.check(*looked_at) == []
+
+
 async def test_a_look_finds_a_server_that_is_away_or_none(tmp_path: Path) -> None:
     desk = Desk("http://127.0.0.1:9", tmp_path)
     (problem,) = (await found(desk, desk.options(), "http://127.0.0.1:9"))["problem"]
