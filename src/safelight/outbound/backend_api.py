@@ -114,7 +114,7 @@ class BackendApi:
     def __init__(self, settings: HttpConnectionSettings, headers: Mapping[str, str]) -> None:
         for name, value in headers.items():
             if not value.isascii() or not value.isprintable():
-                raise ConfigurationError(f"what the header {name} carries has a line break or a foreign character; correct it.")
+                raise ConfigurationError(f"header {name}: a line break or a foreign character is in it. Correct it.")
         self.base_url = settings.base_url.rstrip("/")
         parts = urlsplit(self.base_url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
