@@ -380,12 +380,19 @@ def open_moderator(settings: Settings) -> Moderator | None:
 
 
 def comfyui_snippet(
-    path: Path, *, model: str | None, name: str | None, connection: str, base_url: str, today: date
+    path: Path,
+    *,
+    catalog_dir: Path | None,
+    model: str | None,
+    name: str | None,
+    connection: str,
+    base_url: str,
+    today: date,
 ) -> str:
     """A piece of a catalog for the ComfyUI workflow in a file, which reads as one. Raises ``ConfigurationError``."""
     try:
         names = Names(model=model, name=name, connection=connection, base_url=base_url)
-        snippet = snippet_of(path, names, today)
+        snippet = snippet_of(path, names, today, catalog_dir)
     except WorkflowError as error:
         raise ConfigurationError(str(error)) from None
     read_catalog(tomllib.loads(snippet), source="what was asked for", kinds=KINDS)

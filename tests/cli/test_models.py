@@ -259,7 +259,7 @@ def test_one_is_shown_with_all_that_the_catalog_says(told: Told) -> None:
     for word in ("1920x1080", "their-clip", "-20.0", "https://farm.example.com/v1", "style, camera", "env:FARM_KEY"):
         assert word in in_words
     status, out = told(CATALOG, "show", "absent")
-    assert status == 1 and "no model 'absent'" in out
+    assert status == 1 and "no model 'absent'. 'safelight models list' shows those that exist." in out
 
 
 def findings(told: Told, catalog: str, *words: str) -> tuple[int, list[tuple[str, str | None, str, str]]]:

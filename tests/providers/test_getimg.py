@@ -366,6 +366,13 @@ async def test_an_account_without_money_is_found(hosted: Hosted, provider: Hoste
     assert (await look(provider, model()))["balance"][0] == "warning"
 
 
+async def test_a_base_url_with_v2_is_told_so(hosted: Hosted) -> None:
+    deeper = open_provider(hosted, base_url=f"{hosted.base_url}/v2")
+    looked_at = model()
+    (finding,) = await deeper.check(looked_at, looked_at.bindings[0])
+    assert (finding.level, finding.subject) == ("problem", "address") and "ends before /v2" in finding.remedy
+
+
 async def test_a_wrong_key_and_nobody_there_are_found(hosted: Hosted, provider: HostedProvider) -> None:
     stranger = open_provider(hosted, key="sk_stranger")
     assert (await look(stranger, model()))["key"] == ("problem", "Invalid API key.")

@@ -25,7 +25,13 @@ def import_workflow(
 ) -> None:
     """Propose a field map for a workflow, as a piece of a catalog. Nothing of yours is changed."""
     snippet = wiring.comfyui_snippet(
-        workflow, model=model, name=name, connection=connection, base_url=url, today=datetime.now(UTC).date()
+        workflow,
+        catalog_dir=None if output is None else output.parent,
+        model=model,
+        name=name,
+        connection=connection,
+        base_url=url,
+        today=datetime.now(UTC).date(),
     )
     if output is None:
         print(snippet, end="")

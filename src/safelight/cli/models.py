@@ -20,9 +20,11 @@ from safelight.cli.model_facts import connection_facts, cost_in_words, full, lis
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import cell, console, print_json, print_table
 from safelight.db.pool import Database
+from safelight.domain.catalog import Catalog, Model
 from safelight.domain.errors import ConfigurationError, SafelightError
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
+from safelight.domain.text import quoted
 from safelight.lifecycle.records import ConnectionUse, connections_under_way
 from safelight.node.settings import Settings, load_settings
 from safelight.telemetry.logs import configure_logging
@@ -61,7 +63,7 @@ def show(model: ModelId, /, *, as_json: AsJson = False, data_dir: DataDir = None
     """Show everything that the catalog says of a model."""
     settings = load_settings(data_dir=data_dir)
     catalog = wiring.read_declared(settings)
-    facts = full(catalog.find(model), catalog, settings)
+    facts = full(_find(catalog, model), catalog, settings)
     if as_json:
         print_json(facts)
         return
@@ -92,7 +94,7 @@ def check(
     settings = load_settings(data_dir=data_dir)
     configure_logging(settings)
     catalog = wiring.read_declared(settings)
-    models = list(catalog.models.values()) if model is None else [catalog.find(model)]
+    models = list(catalog.models.values()) if model is None else [_find(catalog, model)]
     found = [*of_catalog(settings, catalog, models), *asyncio.run(of_backends(settings, catalog, models))]
     count = Counter(each.level for each in found)
     if as_json:
@@ -167,6 +169,14 @@ async def _use(database: Database) -> tuple[dict[str, int], dict[str, RecentLoss
     return {each.connection: each.generations for each in used}, {each.connection: each for each in lost}
 
 
+def _find(catalog: Catalog, model_id: str) -> Model:
+    if model_id not in catalog.models:
+        raise ConfigurationError(
+            f"There is no model {quoted(model_id)}. 'safelight models list' shows those that exist."
+        )
+    return catalog.models[model_id]
+
+
 def _rows(model: dict[str, Any]) -> list[dict[str, Any]]:
     """A row for each binding; what is the model's own stands in the first."""
     own = {
@@ -200,5 +210,6 @@ def _print_findings(found: Sequence[Found]) -> None:
         more = len(each.models) - _MOST_NAMES
         names = ", ".join(each.models[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
         where = ": ".join(filter(None, (each.connection, names, each.subject)))
-        said = f"{each.text}. {each.remedy}" if each.remedy else each.text
-        out.print(Text(f" {mark:<8}", style=style) + Text(f"{cell(where)}  ", style="bold") + Text(cell(said)))
+        said = f"{each.text.removesuffix('.')}. {each.remedy}" if each.remedy else each.text
+        line = Text(f" {mark:<8}", style=style) + Text(f"{cell(where)}  ", style="bold") + Text(cell(said))
+        out.print(line, soft_wrap=not out.is_terminal)

@@ -32,11 +32,13 @@ from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.text import printable
 from safelight.node.data_folder import FileLock, explained, prepare
+from safelight.node.operator_files import read_toml
 from safelight.node.settings import Settings
 
+_PROMPT = "A watercolor painting of a mountain village at dawn"
 _EXAMPLE = {
     "model": "seedream-5-lite",
-    "prompt": "A watercolor painting of a mountain village at dawn",
+    "prompt": _PROMPT,
     "aspect_ratio": "16:9",
     "resolution": "2K",
     "output_format": "png",
@@ -164,16 +166,21 @@ def _print_summary(settings: Settings, new_key: str | None, play_credit: bool) -
     if play_credit:
         console.print(f"The workspace {DEFAULT_WORKSPACE!r} has play money to start with.")
     console.print(Text("\nTry it:\n", style="bold"))
-    print(_curl(settings.base_url, key_file))
+    print(_curl(settings, key_file))
     console.print(Text("\nCtrl-C stops everything.", style="dim"))
 
 
-def _curl(base_url: str, key_file: str) -> str:
+def _curl(settings: Settings, key_file: str) -> str:
+    kind, body = "image", _EXAMPLE
+    if settings.catalog is not None:  # the API has read it: it is one
+        models = read_toml(settings.catalog)["models"]
+        model = next((each for each in models if each["type"] == kind), models[0])
+        kind, body = model["type"], {"model": model["id"], "prompt": _PROMPT}
     return (
-        f"curl -s {base_url}/v2/images/generations \\\n"
+        f"curl -s {settings.base_url}/v2/{kind}s/generations \\\n"
         f'  -H "Authorization: Bearer $(cat {shlex.quote(key_file)})" \\\n'
         f"  -H 'Content-Type: application/json' \\\n"
-        f"  -d {shlex.quote(json.dumps(_EXAMPLE))}"
+        f"  -d {shlex.quote(json.dumps(body))}"
     )
 
 

@@ -101,6 +101,8 @@ def explained(
             remedy = _known(unknown[1], into)
     elif into is not None and "enum value" in what:
         remedy = _choices(path, into) or remedy
+    elif into is not None and "matching regex" in what and (wanted := _in_words(_type_of(path, into))):
+        what = f"Expected {wanted}"
     if where.endswith(": "):
         key = f"{where}{path or 'the top level'}"
     else:
@@ -118,10 +120,21 @@ def _known(name: str, into: type[msgspec.Struct]) -> str:
 
 def _choices(path: str, into: type[msgspec.Struct]) -> str | None:
     """What a key with fixed values takes, from its type."""
-    name = re.split(r"[.\[]", path)[0]
-    kind = next((field.type for field in msgspec.structs.fields(into) if field.name == name), None)
-    values = _fixed_values(kind)
+    values = _fixed_values(_type_of(path, into))
     return f"Use one of: {', '.join(values)}." if values else None
+
+
+def _type_of(path: str, into: type[msgspec.Struct]) -> Any:
+    name = re.split(r"[.\[]", path)[0]
+    return next((field.type for field in msgspec.structs.fields(into) if field.name == name), None)
+
+
+def _in_words(kind: Any) -> str | None:
+    """What a text has to look like, as its type describes it."""
+    for each in getattr(kind, "__metadata__", ()):
+        if isinstance(each, msgspec.Meta) and each.description:
+            return each.description
+    return next(filter(None, map(_in_words, get_args(kind))), None)
 
 
 def _fixed_values(kind: Any) -> list[str]:

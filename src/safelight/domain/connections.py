@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -66,9 +67,21 @@ class HttpConnectionSettings(ConnectionSettings, frozen=True, kw_only=True, forb
     ``host:port``s or networks that are not public, and that this connection may reach all the same.
     """
 
-    base_url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+    base_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            description="an address such as http://10.0.0.7:8000/v1, without user, query or fragment",
+        ),
+    ]
     key: Secret | None = None
     allow: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            _ = urlsplit(self.base_url).port
+        except ValueError as error:
+            raise ValueError(f"base_url: {error}") from None
 
 
 class NoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

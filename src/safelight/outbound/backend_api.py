@@ -95,6 +95,16 @@ class NoReply(msgspec.Struct, frozen=True):
 Exchange = Reply | NotSent | NoReply
 
 
+def remedy_of(lost: NotSent | NoReply, otherwise: str) -> str:
+    """What an operator may do about a backend that did not answer."""
+    if not lost.detail.startswith("tls:"):
+        return otherwise
+    return (
+        "Name the host as its certificate does. For an authority of your own, SSL_CERT_FILE names its certificates. "
+        "A server without TLS has http:// in base_url."
+    )
+
+
 class BackendApi:
     """The API behind a connection's ``base_url``. Belongs to one event loop.
 
@@ -104,7 +114,7 @@ class BackendApi:
     def __init__(self, settings: HttpConnectionSettings, headers: Mapping[str, str]) -> None:
         for name, value in headers.items():
             if not value.isascii() or not value.isprintable():
-                raise ConfigurationError(f"the key makes no {name} header; it has a line break or a foreign character.")
+                raise ConfigurationError(f"header {name}: a line break or a foreign character is in it. Correct it.")
         self.base_url = settings.base_url.rstrip("/")
         parts = urlsplit(self.base_url)
         port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -187,6 +187,23 @@ def test_a_file_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]
         assert str(path) in line
 
 
+def test_an_id_that_no_place_can_name_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "workflow.json"
+    path.write_text('{"正.词": {"class_type": "CLIPTextEncode", "inputs": {"text": "x"}}}')
+    assert run(["comfyui", "import", str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "node '正.词' has a dot in its id" in line and "Give it another" in line
+
+
+def test_a_catalog_elsewhere_finds_the_workflow(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "catalog.toml"
+    target.parent.mkdir()
+    assert run(["comfyui", "import", str(WORKFLOWS / "portrait.json"), "--output", str(target)]) == 0
+    (model,) = tomllib.loads(target.read_text())["models"]
+    place = model["bindings"][0]["options"]["workflow"]
+    assert (target.parent / place).samefile(WORKFLOWS / "portrait.json")
+
+
 def test_a_file_is_overwritten_only_when_that_is_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     target = tmp_path / "catalog.toml"
     target.write_text("mine")

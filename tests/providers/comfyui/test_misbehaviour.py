@@ -240,7 +240,7 @@ async def found(desk: Desk, options: object, base_url: str, **model: Any) -> dic
 async def test_a_look_at_a_good_server_finds_nothing_wrong(desk: Desk, comfy: ComfyServer) -> None:
     told = await found(desk, desk.options(), comfy.base_url)
     assert told["problem"] == told["warning"] == []
-    assert told["ok"][0] == "server: ComfyUI 0.3.75 answers."
+    assert told["ok"][0] == "server: ComfyUI 0.3.75 answers"
 
 
 async def test_a_look_finds_what_a_workflow_lacks(desk: Desk, comfy: ComfyServer) -> None:
@@ -273,6 +273,13 @@ async def test_a_look_finds_a_map_that_does_not_fit_and_a_prompt_without_a_place
     assert "fields.width: node 3 (SafelightPaint) has no input 'breadth'" in text
     assert "fields.output" in text
     assert "prompt has no place" in told["warning"][0]
+
+
+async def test_a_workflow_that_is_gone_is_told_once(desk: Desk, comfy: ComfyServer) -> None:
+    options = desk.options()
+    looked_at = bound(desk, options, comfy.base_url)
+    (desk.folder / looked_at[1].options.workflow).unlink()
+    assert await desk.provider.check(*looked_at) == []
 
 
 async def test_a_look_finds_a_server_that_is_away_or_none(tmp_path: Path) -> None:

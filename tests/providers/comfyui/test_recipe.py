@@ -16,7 +16,7 @@ from PIL import Image
 from safelight.providers.comfyui.fields import Fields, Options
 from safelight.providers.comfyui.provider import Settings
 from tests.providers.comfyui.servers import Fake
-from tests.support.server import Server, safelight
+from tests.support.server import Server, eventually, safelight
 
 PAGE = (Path(__file__).parents[3] / "docs/providers/comfyui.md").read_text()
 RECIPE = dict(re.findall(r"<!-- recipe: ([\w.]+) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL))
@@ -37,6 +37,7 @@ def test_the_recipe_goes_from_a_workflow_to_an_answer(
     assert written.partition("\n\n")[2] == RECIPE["catalog.toml"]
     catalog.write_text(RECIPE["catalog.toml"].replace("http://127.0.0.1:8188", comfy.base_url))
     server = fresh_server(env={"SAFELIGHT_CATALOG": str(catalog)}).wait_until_ready()
+    eventually(lambda: '{"model": "portrait", ' in server.log, "a request to try, for a model that there is")
     request = json.loads(RECIPE["request"])
     answer = httpx.post(
         f"{server.base_url}/v2/images/generations", json=request, headers=server.headers, timeout=60

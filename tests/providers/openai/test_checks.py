@@ -55,6 +55,14 @@ async def test_nobody_is_there(fake: Start) -> None:
     assert "does not answer" in problems(await look(gone, STILL))["connection"]
 
 
+async def test_a_certificate_is_not_known_and_a_path_is_wrong(fake: Start) -> None:
+    server = fake("openai")
+    (finding,) = await look(server, STILL, base_url=server.base_url.replace("http://", "https://"))
+    assert finding.level == "problem" and "SSL_CERT_FILE" in finding.remedy and "http://" in finding.remedy
+    (finding,) = await look(server, STILL, base_url=server.root_url)
+    assert finding.level == "warning" and "mostly with /v1" in finding.remedy
+
+
 @pytest.mark.parametrize("flavor", ["openai", "openrouter"])
 async def test_a_key_is_not_taken(fake: Start, flavor: str) -> None:
     server = fake(flavor)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safelight.domain.catalog import Model
 from safelight.domain.outcomes import Finding
-from safelight.outbound.backend_api import BackendApi, NoReply, NotSent
+from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, remedy_of
 from safelight.providers.comfyui.classes import NodeClass, read_classes
 from safelight.providers.comfyui.fields import Fields, Options, each_of, misfits, split
 from safelight.providers.comfyui.workflow import Workflow, WorkflowError, read_workflow
@@ -21,8 +21,8 @@ async def look_at(api: BackendApi, folder: Path, model: Model, options: Options)
     """Every trouble is a finding. It takes three answers of a server one after another, ten seconds at most."""
     try:
         workflow = await asyncio.to_thread(read_workflow, folder / options.workflow)
-    except WorkflowError as error:
-        return [_problem("workflow", str(error), "Export the workflow for the API, and name that file.")]
+    except WorkflowError:
+        return []  # that is seen without asking anybody, and has been told
     found = [
         _problem("field map", each, "Correct the map in the catalog.") for each in misfits(workflow, options, model)
     ]
@@ -31,7 +31,7 @@ async def look_at(api: BackendApi, folder: Path, model: Model, options: Options)
             Finding(
                 level="warning",
                 subject="field map",
-                text="prompt has no place: what a client writes changes nothing.",
+                text="prompt has no place: what a client writes changes nothing",
                 remedy="Map fields.prompt to the input that holds the text.",
             )
         )
@@ -42,13 +42,13 @@ async def look_at(api: BackendApi, folder: Path, model: Model, options: Options)
     classes = {node.class_type for node in workflow.nodes.values()}
     known = await read_classes(api, classes)
     if known is None:
-        found.append(_problem("nodes", "the server does not tell about its nodes (/object_info).", "Look at its log."))
+        found.append(_problem("nodes", "the server does not tell about its nodes (/object_info)", "Look at its log."))
         return found
     troubles = [*_absent_nodes(workflow, known), *_absent_choices(workflow, known, options.fields)]
     troubles += _unfit_sizes(workflow, known, options.fields, model)
     found += troubles
     if not any(trouble.level == "problem" for trouble in troubles):
-        text = f"{options.workflow}: its {len(classes)} kinds of nodes and the models that it names are there."
+        text = f"{options.workflow}: its {len(classes)} kinds of nodes and the models that it names are there"
         found.append(Finding(level="ok", subject="workflow", text=text))
     return found
 
@@ -57,20 +57,22 @@ async def _reached(api: BackendApi) -> Finding:
     reply = await api.call("GET", "/system_stats", deadline_seconds=_CALL_SECONDS)
     if isinstance(reply, NotSent | NoReply):
         return _problem(
-            "server", f"{api.base_url} does not answer ({reply.detail}).", "Start ComfyUI there, or correct base_url."
+            "server",
+            f"{api.base_url} does not answer ({reply.detail})",
+            remedy_of(reply, "Start ComfyUI there, or correct base_url."),
         )
     if reply.status in (401, 403):
         return _problem(
-            "server", f"it refuses us (HTTP {reply.status}).", "Set the connection's key, as its proxy asks for."
+            "server", f"it refuses us (HTTP {reply.status})", "Set the connection's key, as its proxy asks for."
         )
     body = reply.json()
     system = body.get("system") if reply.is_ok and isinstance(body, dict) else None
     if not isinstance(system, dict):
         return _problem(
-            "server", f"{api.base_url} answers, and is no ComfyUI (HTTP {reply.status}).", "Correct base_url."
+            "server", f"{api.base_url} answers, and is no ComfyUI (HTTP {reply.status})", "Correct base_url."
         )
     return Finding(
-        level="ok", subject="server", text=f"ComfyUI {system.get('comfyui_version', 'of some version')} answers."
+        level="ok", subject="server", text=f"ComfyUI {system.get('comfyui_version', 'of some version')} answers"
     )
 
 
@@ -79,7 +81,7 @@ def _absent_nodes(workflow: Workflow, known: Mapping[str, NodeClass]) -> Iterato
         if not known[node.class_type].is_there:
             yield _problem(
                 "nodes",
-                f"{workflow.named(node_id)}: the server has no such node.",
+                f"{workflow.named(node_id)}: the server has no such node",
                 "Install the custom nodes that bring it, and restart ComfyUI.",
             )
 
@@ -97,7 +99,7 @@ def _absent_choices(workflow: Workflow, known: Mapping[str, NodeClass], fields: 
             there = (", ".join(str(choice) for choice in choices[:_LISTED]) or "none") + more
             yield _problem(
                 "models",
-                f"{workflow.named(node_id)}: {name} is {value!r}, which the server does not have. It has {there}.",
+                f"{workflow.named(node_id)}: {name} is {value!r}, which the server does not have. It has {there}",
                 "Put the file into the server's models folder, or export the workflow with one that is there.",
             )
 
@@ -120,9 +122,9 @@ def _unfit_sizes(workflow: Workflow, known: Mapping[str, NodeClass], fields: Fie
                 if (least is not None and side < least) or (most is not None and side > most):
                     yield _problem(
                         "sizes",
-                        f"{key} {side}: {workflow.named(node_id)} takes {least:g} to {most:g}."
+                        f"{key} {side}: {workflow.named(node_id)} takes {least:g} to {most:g}"
                         if least is not None and most is not None
-                        else f"{key} {side} is out of what {workflow.named(node_id)} takes.",
+                        else f"{key} {side} is out of what {workflow.named(node_id)} takes",
                         "Correct the model's sizes in the catalog.",
                     )
                 elif step and side % step:
@@ -130,7 +132,7 @@ def _unfit_sizes(workflow: Workflow, known: Mapping[str, NodeClass], fields: Fie
                         level="warning",
                         subject="sizes",
                         text=f"{key} {side} is no multiple of {step:g}, as {workflow.named(node_id)} has it: "
-                        "the result may have another size.",
+                        "the result may have another size",
                         remedy="Correct the model's sizes in the catalog.",
                     )
 

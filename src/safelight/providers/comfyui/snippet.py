@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from datetime import date
 from pathlib import Path
@@ -30,13 +31,18 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = "http://127.0.0.1:8188"
 
 
-def snippet_of(path: Path, names: Names, today: date) -> str:
-    """The piece of a catalog for the workflow in a file. Raises ``WorkflowError``."""
+def snippet_of(path: Path, names: Names, today: date, catalog_dir: Path | None = None) -> str:
+    """The piece of a catalog for the workflow in a file; without a folder for it, they lie side by side.
+
+    Raises ``WorkflowError``.
+    """
     found = propose(read_workflow(path))
     stem = re.sub(r"[^a-z0-9.-]+", "-", path.stem.lower()).strip("-.") or "workflow"
     model, name = names.model or stem[:100], names.name or stem.replace("-", " ").strip().capitalize()
     lines = [*_remarks(found), *_connection(names), *_model(found, model, name, today)]
-    lines += _binding(found, names, path.name)
+    folder = path.parent.resolve()
+    place = os.path.relpath(folder / path.name, folder if catalog_dir is None else catalog_dir.resolve())
+    lines += _binding(found, names, place)
     return "\n".join(lines) + "\n"
 
 
@@ -94,9 +100,9 @@ def _supported(fields: Fields) -> list[str]:
     return [key for key, places in known.items() if places is not None]
 
 
-def _binding(found: Proposal, names: Names, filename: str) -> list[str]:
+def _binding(found: Proposal, names: Names, place: str) -> list[str]:
     lines = ["", "[[models.bindings]]", f"connection = {_text(names.connection)}", "", "[models.bindings.options]"]
-    lines.append(f"workflow = {_text(filename)}  # beside the catalog")
+    lines.append(f"workflow = {_text(place)}  # seen from the catalog's folder")
     if found.frames_step > 1:
         lines.append(f"frames_step = {found.frames_step}")
     lines += ["", "[models.bindings.options.fields]"]

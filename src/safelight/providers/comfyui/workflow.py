@@ -77,6 +77,8 @@ def parse_workflow(document: object) -> Workflow:
 
 
 def _node(node_id: str, entry: object) -> Node:
+    if "." in node_id:
+        raise WorkflowError(f"node {node_id!r} has a dot in its id, and no place can name it. Give it another.")
     if not isinstance(entry, dict) or not isinstance(entry.get("class_type"), str):
         raise WorkflowError(f"{node_id!r} is no node: it has no class_type. {_EXPORT}.")
     inputs = entry.get("inputs", {})

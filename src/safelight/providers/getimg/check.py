@@ -14,7 +14,7 @@ from safelight.domain.errors import ConfigurationError
 from safelight.domain.money import format_usd
 from safelight.domain.outcomes import Finding
 from safelight.domain.pricing import rate_for
-from safelight.outbound.backend_api import BackendApi, Exchange, Reply
+from safelight.outbound.backend_api import BackendApi, Exchange, Reply, remedy_of
 from safelight.providers.getimg.contract import FIELDS, error_in, nanos_of, read
 
 _SECONDS = 5.0
@@ -74,13 +74,20 @@ async def findings_of(api: BackendApi, model: Model, binding: Binding, *, is_saf
 
 def _trouble(reply: Exchange) -> Finding | None:
     if not isinstance(reply, Reply):
-        return _problem("address", reply.detail, "Correct base_url, or see whether the backend is up.")
+        return _problem(
+            "address", reply.detail, remedy_of(reply, "Correct base_url, or see whether the backend is up.")
+        )
     if reply.is_ok:
         return None
     words = error_in(reply.json()).message or f"HTTP {reply.status}"
     if reply.status in (401, 403):
         return _problem("key", words, "Correct the connection's key.")
-    return _problem("address", f"HTTP {reply.status}: {words}", "Correct base_url, or see to the backend.")
+    remedy = (
+        "Correct base_url, which ends before /v2."
+        if reply.status == 404
+        else "Correct base_url, or see to the backend."
+    )
+    return _problem("address", f"HTTP {reply.status}: {words}", remedy)
 
 
 def _absent(model: Model, binding: Binding, entries: Iterable[_Entry]) -> Finding:
@@ -108,7 +115,9 @@ def _lacks(model: Model, binding: Binding, entry: _Entry, *, is_safelight: bool)
             ratios.add(parts[1])
     yield from _missing("resolutions", resolutions, entry.supported_resolutions)
     yield from _missing("aspect_ratios", ratios, entry.supported_aspect_ratios)
-    yield from _missing("durations", model.durations, entry.supported_durations)
+    yield from _missing(
+        "durations", model.durations, [int(each) if each.is_integer() else each for each in entry.supported_durations]
+    )
     for role, most in model.references.items():
         theirs = entry.supported_references.get(role, 0)
         if theirs < most:

@@ -69,6 +69,7 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
     retention_seconds: Annotated[int, Meta(ge=60)] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.flavor == "hosted" and (self.callbacks or self.retention_seconds is not None):
             raise ValueError('callbacks and retention_seconds are for flavor = "safelight": the hosted API has neither')
 

@@ -13,7 +13,7 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.outcomes import Finding
-from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply
+from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
 from safelight.providers.openai.saying import (
     PIXELS,
     size_style,
@@ -53,11 +53,12 @@ async def _get(api: BackendApi, path: str) -> Exchange:
 def _of_connection(api: BackendApi, exchange: Exchange, *, has_key: bool) -> Iterator[Finding]:
     match exchange:
         case NotSent(detail) | NoReply(detail):
+            remedy = "See that the server runs, and that base_url leads to it. A first start may take long."
             yield Finding(
                 level="problem",
                 subject="connection",
                 text=f"{api.base_url} does not answer: {detail}",
-                remedy="See that the server runs, and that base_url leads to it. A first start may take long.",
+                remedy=remedy_of(exchange, remedy),
             )
         case Reply(status) if status in (401, 403):
             yield Finding(
@@ -78,7 +79,7 @@ def _of_connection(api: BackendApi, exchange: Exchange, *, has_key: bool) -> Ite
                 level="warning",
                 subject="connection",
                 text=f"{api.base_url} is there, and lists no models (HTTP {status})",
-                remedy="If orders come to nothing, see whether base_url has to end in /v1.",
+                remedy="If orders come to nothing, correct base_url: what stands before /images, mostly with /v1.",
             )
         case Reply():
             text = f"{api.base_url} answers{', and takes the key' if has_key else ''}"

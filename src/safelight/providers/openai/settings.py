@@ -16,7 +16,7 @@ from safelight.domain.media import ImageFormat
 
 Flavor = Literal["openai", "vllm-omni", "sglang", "localai", "sd-server", "xai", "openrouter"]
 SizeStyle = Literal["size", "width-height", "aspect-ratio"]
-HeaderName = Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$")]
+HeaderName = Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", description="the name of a header")]
 
 RESERVED = frozenset(
     {
