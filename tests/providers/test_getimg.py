@@ -385,7 +385,7 @@ def test_a_quantity_that_is_none_is_not_told(quantity: str) -> None:
     assert told is not None and told.images is None
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "https://[v1.a]/x", "//[/x"])
+@pytest.mark.parametrize("url", ["http://[::1", "//[/x"])
 async def test_an_address_that_is_none_fails_clearly(url: str) -> None:
     api = HostedProvider(Settings(base_url="https://a.example", key=Secret("env:KEY")), "k")
     body = {"id": "a", "status": "completed", "data": [{"url": url}]}
