@@ -6,6 +6,7 @@ import base64
 import json
 from urllib.parse import quote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,3 +42,33 @@ def test_half_a_character_is_left_out() -> None:
     assert first_bytes("aé", 2) == "a"
     assert first_bytes("aé", 3) == "aé"
     assert first_bytes("a\ud800\0b", 10) == "a?b"
+
+
+KEY = "sk-canary/1f9c+77=0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        KEY.replace("/", "\\/"),
+        KEY.replace("+", "\\u002B"),
+        "".join(f"\\u{ord(character):04x}" for character in KEY),
+        "".join(f"%{ord(character):02x}" for character in KEY),
+        quote(KEY, safe="").replace("%2F", "%2f"),
+        quote(KEY),
+    ],
+)
+def test_a_secret_is_found_as_others_write_json_and_urls(spelling: str) -> None:
+    assert without_secrets(f"no {spelling}!", [KEY]) == "no ***!"
+
+
+@pytest.mark.parametrize("left", range(12, len(KEY)))
+def test_a_secret_that_was_cut_is_found(left: int) -> None:
+    """Whoever repeats it may have cut it, and so may we."""
+    assert without_secrets(f"{KEY}, {KEY[:left]}... {quote(KEY, safe='')[:16]}", [KEY]) == "***, ***... ***"
+    coded = base64.b64encode(KEY.encode()).decode()
+    assert coded[:12] not in without_secrets(coded[:left], [KEY])
+
+
+def test_a_beginning_that_many_secrets_have_stays() -> None:
+    assert without_secrets("keys begin with sk-canary/1", [KEY]) == "keys begin with sk-canary/1"

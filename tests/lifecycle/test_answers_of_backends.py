@@ -268,3 +268,29 @@ async def test_what_too_many_runners_were_lost_on_may_have_been_made(stage: Scen
     assert (await stage.row())["state"] == "failed"
     losses = await stage.studio.rows("select reason, cost_nanos from losses where generation_id = %s", stage.id)
     assert losses == [("unknown", 5 * 2_000_000)]
+
+
+@pytest.mark.parametrize(
+    "job", [f"job-{SECRET}", "job-\0", "9" * 1_000_000], ids=["with a secret", "with NUL", "too long"]
+)
+async def test_a_job_by_a_name_that_cannot_be_kept_is_unknown(stage: Scene, leases: Leases, job: str) -> None:
+    vendor = Vendor(Accepted({"id": job}), polled=Completed(CLIP))
+    row = await ran(stage, leases, vendor)
+    assert (row["state"], row["handle"], len(vendor.orders)) == ("unknown", None, 1)
+    assert "cannot be kept" in row["backend_reports"][-1]["detail"]
+
+
+async def test_a_short_key_is_in_the_name_of_a_job_by_chance(stage: Scene, leases: Leases) -> None:
+    class Local(Vendor):
+        def open(self, connection: str) -> Backend:
+            return Backend(connection=connection, provider=self, options=Options, secrets=("none",))
+
+    row = await ran(stage, leases, Local(Accepted({"id": "nonesuch"}), polled=Completed(CLIP)))
+    assert (row["state"], row["handle"]) == ("completed", {"id": "nonesuch"})
+
+
+async def test_long_words_full_of_a_secret_leave_nothing_of_it(stage: Scene, leases: Leases) -> None:
+    said = Answer(words=(f"{SECRET} " * 5000)[:4090], revised_prompt="x" * 50_000_000, seed=10**4000)
+    (report,) = (await ran(stage, leases, Vendor(Completed(CLIP, said))))["backend_reports"]
+    assert SECRET[:-2] not in report["words"]
+    assert (len(report["revised_prompt"]), report.get("seed")) == (2048, None)

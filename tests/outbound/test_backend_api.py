@@ -176,3 +176,17 @@ def test_what_a_status_means_of_an_order(status: int, body: bytes, reason: Failu
     failure = failure_of(Reply(status, {}, body))
     assert (failure.reason if isinstance(failure, Failed) else None) is reason
     assert failure.answer.status == status
+
+
+@pytest.mark.parametrize("part", [b"[],", b"0,", b"[[]],", b'{"a":0},'])
+def test_a_document_of_endless_parts_is_not_read(part: bytes) -> None:
+    """Of 192 MiB it would become gigabytes, while nothing else of the process goes on."""
+    body = b"[" + part * 2_000_001 + b"0]"
+    assert Reply(200, {}, body).json() is None
+
+
+def test_a_large_picture_in_a_document_is_read() -> None:
+    picture = "A" * 50_000_000
+    assert Reply(200, {}, b'{"data":[{"b64_json":"%b"}]}' % picture.encode()).json() == {
+        "data": [{"b64_json": picture}]
+    }

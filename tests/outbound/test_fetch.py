@@ -409,3 +409,19 @@ async def test_a_disk_that_does_not_take_it_is_no_fault_of_the_network(server: S
             at(server, "/a"), tmp_path / "absent" / "got", max_bytes=10**6, pauses=Pauses(time.monotonic() + 20)
         )
     assert len(server.requests) == 1
+
+
+async def test_a_servers_own_words_are_not_logged(server: Server, get: Get, capsys: pytest.CaptureFixture[str]) -> None:
+    """They may hold the key that it was asked with."""
+    server.scripts["/a"] = in_turn(server, b"HTTP/1.1 200 OK\r\nk-canary-4711\r\n\r\n", WHOLE)
+    assert await get() == FILE
+    logged = capsys.readouterr().out
+    assert "broken_answer" in logged and "k-canary" not in logged
+
+
+@pytest.mark.parametrize("tag", ['"\udcff\udcfe"', '"caf\xe9"', '"a\x7f"'])
+async def test_a_tag_that_makes_no_header_is_not_sent_back(server: Server, get: Get, tag: str) -> None:
+    odd = answer(FILE, etag="ODD").replace(b"ODD", tag.encode("utf-8", "surrogateescape"))
+    server.scripts["/a"] = in_turn(server, cut(odd, HALF), WHOLE)
+    assert await get() == FILE
+    assert asked(server, "if-range") == [None, None]

@@ -16,6 +16,7 @@ from getimg.types.videos import GenerationCreateResponse
 
 from safelight.domain.catalog import Model
 from safelight.domain.catalog_reader import read_catalog
+from safelight.domain.connections import Secret
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.media import Reference
 from safelight.domain.outcomes import (
@@ -30,7 +31,9 @@ from safelight.domain.outcomes import (
     Usage,
 )
 from safelight.domain.ports import Cancelable, Checkable, Findable, Hintable, Host, Pollable
-from safelight.providers.getimg.provider import KIND, HostedProvider
+from safelight.outbound.backend_api import Reply
+from safelight.providers.getimg.contract import answer_of
+from safelight.providers.getimg.provider import KIND, HostedProvider, Settings
 from safelight.providers.noop import png
 from safelight.providers.registry import KINDS
 from tests.contract.strict import strictly
@@ -379,3 +382,19 @@ async def test_a_wrong_key_and_nobody_there_are_found(hosted: Hosted, provider: 
     await hosted.close()
     assert (await look(provider, model()))["address"][0] == "problem"
     await stranger.close()
+
+
+@pytest.mark.parametrize("quantity", ["Infinity", "NaN", "sNaN", "1E+30", "1E+999999", "-1", "0.5"])
+def test_a_quantity_that_is_none_is_not_told(quantity: str) -> None:
+    usage = {"total_cost": quantity, "billable_unit": "image", "quantity": quantity}
+    reply = Reply(200, {}, msgspec.json.encode({"id": "a", "status": "completed", "usage": usage}))
+    told = answer_of(reply).usage
+    assert told is not None and told.images is None
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "//[/x"])
+async def test_an_address_that_is_none_fails_clearly(url: str) -> None:
+    api = HostedProvider(Settings(base_url="https://a.example", key=Secret("env:KEY")), "k")
+    body = {"id": "a", "status": "completed", "data": [{"url": url}]}
+    outcome = api._taken(Reply(200, {}, msgspec.json.encode(body)))
+    assert isinstance(outcome, Failed) and outcome.detail == "the address of the file is none"

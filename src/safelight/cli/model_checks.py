@@ -167,7 +167,7 @@ def _told(backend: Backend, model: Model, finding: Finding) -> Found:
     secrets = backend.every_secret()
 
     def cleared(text: str) -> str:
-        return first_bytes(without_secrets(text, secrets), _MAX_WORDS_BYTES)
+        return first_bytes(without_secrets(text[: 4 * _MAX_WORDS_BYTES], secrets), _MAX_WORDS_BYTES)
 
     return Found(
         level=finding.level,

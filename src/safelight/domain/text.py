@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Iterable
-from urllib.parse import quote
 
 from safelight.domain.errors import InvalidParameter
 
@@ -24,6 +23,8 @@ _VISIBLE = re.compile(f"[^{BLANKS}\ud800-\udfff]")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _LONGEST = 80
 _LEAST_CODED = 8  # fewer digits of base64 turn up by chance
+_LEAST_BEGUN = 12  # many secrets begin alike: sk-proj-
+_ALSO = {"+": ("-",), "/": ("\\/", "_")}
 
 
 def quoted(value: object) -> str:
@@ -68,24 +69,51 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Text in which each secret is ``***``: as it is, and as it stands in a URL, in JSON or in base64."""
+    """Text in which each secret is ``***``: as it is, and as it stands in a URL, in JSON or in base64.
+
+    So is a beginning of one that tells it, as others cut what they repeat.
+    """
     for secret in filter(None, secrets):
-        for spelling in _spellings(secret):
-            text = text.replace(spelling, "***")
+        for spelling in (secret, *_in_base64(secret)):
+            text = text.replace(spelling, "***")  # one in which others' signs stand is read in one way below
+            text = _without(text, [_written(character) for character in spelling])
     return text
 
 
-def _spellings(secret: str) -> list[str]:
-    """The longest first. In base64 what a secret becomes depends on where it begins; its ends share digits with what
-    stands beside it, and are left out."""
+def _without(text: str, characters: list[str]) -> str:
+    text = re.sub("".join(characters), "***", text)
+    begun = re.compile("".join(characters[:_LEAST_BEGUN]))
+    pieces, at = [], 0
+    while len(characters) > _LEAST_BEGUN and (found := begun.search(text, at)):
+        end = found.end()
+        for character in characters[_LEAST_BEGUN:]:
+            if (more := re.compile(character).match(text, end)) is None:
+                break
+            end = more.end()
+        pieces += [text[at : found.start()], "***"]
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def _written(character: str) -> str:
+    """A pattern of one character as it is, in base64 for URLs, in JSON, and in a URL."""
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    in_json = "".join(rf"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    in_url = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+    plain = [json.dumps(character, ensure_ascii=False)[1:-1], *_ALSO.get(character, ()), character]
+    return f"(?>(?i:{in_json}|{in_url})|{'|'.join(map(re.escape, plain))})"
+
+
+def _in_base64(secret: str) -> list[str]:
+    """What a secret becomes depends on where it begins; its ends share digits with what stands beside it, and are left
+    out."""
     coded = []
     for offset in range(3):
         digits = base64.b64encode(b"." * offset + secret.encode()).decode().rstrip("=")
         inner = digits[offset and offset + 1 : len(secret.encode() + b"." * offset) // 3 * 4]
         if len(inner) >= _LEAST_CODED:
-            coded += [inner, inner.replace("+", "-").replace("/", "_")]
-    plain = [secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1]]
-    return sorted({*plain, *coded}, key=len, reverse=True)
+            coded.append(inner)
+    return coded
 
 
 def first_bytes(text: str, most: int) -> str:

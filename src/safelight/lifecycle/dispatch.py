@@ -46,7 +46,7 @@ from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.hints import pause
 from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.polls import pause_seconds
-from safelight.lifecycle.reports import log_fields, report_of
+from safelight.lifecycle.reports import log_fields, may_be_kept, report_of
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import StoredFile, delivered_thousandths
 from safelight.lifecycle.targets import Absent, Elsewhere, Target, target_on_record
@@ -366,6 +366,8 @@ class Dispatch:
                 breakers.succeeded(connection)
 
     async def _accepted(self, handle: Handle) -> Outcome:
+        if not may_be_kept(handle, self._asked.backend.every_secret()):
+            return Unknown("the backend took the order, and what it calls the job cannot be kept")
         await self._record("record_handle", handle=Jsonb(handle))
         killpoint("run-after-handle")
         self._handle = handle

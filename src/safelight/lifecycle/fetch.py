@@ -95,19 +95,20 @@ async def _from_address(
                 await _try(client, item, target, received, max_bytes, pauses.until - time.monotonic())
                 return None
             except OutboundRefused as refused:
-                error = _failure(refused)
+                # Its details may be the server's words, which nothing here clears of secrets.
+                error, why = _failure(refused), str(refused.reason)
                 if refused.reason not in _PASSING:
                     raise error from refused
             except _Broken as broken:
-                error = _failure(broken)
+                error, why = _failure(broken), str(broken)
             except _Refused as refused:
-                error = _failure(refused)
+                error, why = _failure(refused), str(refused)
                 if refused.status < 500 and refused.status not in _GETS_BETTER:
                     return error
                 wait_seconds = min(refused.retry_after_seconds, _MAX_RETRY_AFTER_SECONDS)
             if received.size_bytes > before:
                 pauses.begin_anew()
-            log.warning("the backend's file could not be fetched; trying again", reason=error.message)
+            log.warning("the backend's file could not be fetched; trying again", reason=why)
             await pauses.next(error, wait_seconds)
     finally:
         await client.close()
@@ -195,7 +196,8 @@ def _can_be_resumed(answer: AnswerStream, received: _Received) -> bool:
 def _tag(headers: Mapping[str, str]) -> str | None:
     """What names this very version of a file: a strong ETag, or else when it was changed."""
     tag = headers.get("etag", "")
-    return tag if tag.startswith('"') else headers.get("last-modified")
+    found = tag if tag.startswith('"') else headers.get("last-modified", "")
+    return found if found.isascii() and found.isprintable() and found else None
 
 
 def _opened(target: Path, size_bytes: int) -> RawIOBase:

@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
@@ -33,7 +33,12 @@ _MAX_CONNECTIONS = 512
 _LARGE_BYTES = 1024 * 1024
 """A body over this is sent in pieces, so that one upload does not hold up the event loop."""
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_MOST_PARTS = 2_000_000
+"""Of a document: small ones take many times their bytes in memory, and all are read in one go. A picture is one."""
 _REQUEST_IDS = ("x-request-id", "request-id", "x-fal-request-id", "cf-ray")
+
+T = TypeVar("T")
+_anything = msgspec.json.Decoder(Any)
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -54,8 +59,14 @@ class Reply(msgspec.Struct, frozen=True):
 
     def json(self) -> Any:
         """The body as JSON; None if it is none."""
+        return self.read(_anything)
+
+    def read(self, decoder: msgspec.json.Decoder[T]) -> T | None:
+        """The body in a shape of JSON; None if it has another, or more parts than are read."""
+        if len(self.body) > _MOST_PARTS and sum(map(self.body.count, (b",", b"[", b"{"))) > _MOST_PARTS:
+            return None
         try:
-            return msgspec.json.decode(self.body)
+            return decoder.decode(self.body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
 

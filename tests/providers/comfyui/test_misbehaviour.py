@@ -16,6 +16,7 @@ from aiohttp import web
 from PIL import Image
 
 from safelight.domain.catalog_reader import read_catalog
+from safelight.domain.connections import HttpConnectionSettings
 from safelight.domain.media import Reference
 from safelight.domain.outcomes import (
     Accepted,
@@ -28,7 +29,9 @@ from safelight.domain.outcomes import (
     RemoteFile,
     Unknown,
 )
-from safelight.providers.comfyui.history import SavedFile
+from safelight.outbound.backend_api import BackendApi
+from safelight.providers.comfyui.history import SavedFile, failure_in, refusal_words
+from safelight.providers.comfyui.progress import ProgressListener, _Watched
 from safelight.providers.registry import KINDS
 from tests.domain.catalogs import IMAGE
 from tests.media.media_files import picture
@@ -316,3 +319,37 @@ def encoded(image: Any) -> bytes:
 
 def _is_listened_to(server: Fake) -> bool:
     return bool(server.ask("/_test/taken", key="s3cret")["listening"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("execution_cached", {"nodes": 5}),
+        ("execution_cached", {"nodes": ["x" * 100] * 1000}),
+        ("progress", {"node": "1", "value": 10**400, "max": 1}),
+        ("progress", {"node": "1", "value": 1, "max": 10**400}),
+        ("progress", {"node": "1", "value": "1", "max": True}),
+        ("progress_state", {"nodes": {"1": {"value": -(10**400), "max": 1.5}, "2": []}}),
+        ("executing", {"node": {"a": 1}}),
+    ],
+)
+def test_progress_that_is_none_breaks_nothing(kind: str, data: dict[str, Any]) -> None:
+    listener = ProgressListener(BackendApi(HttpConnectionSettings(base_url="http://127.0.0.1:1"), {}))
+    listener._watched["p"] = watched = _Watched({"1": {"class_type": "KSampler"}})
+    listener._note(msgspec.json.encode({"type": kind, "data": {"prompt_id": "p", **data}}).decode())
+    listener._note('{"a":' * 100_000)
+    assert 0 <= (listener.fraction("p") or 0) <= 0.99
+    assert watched._done.keys() <= {"1"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"node_errors": {"1": {"errors": 5}, "2": [], "3": {"errors": [5]}}},
+        {"status_str": "error", "messages": [[["a"], {}], [{}, {}], 5]},
+    ],
+)
+def test_a_refusal_in_another_shape_is_one(said: dict[str, Any]) -> None:
+    assert refusal_words(said)[0] is None
+    if "messages" in said:
+        assert isinstance(failure_in(said), Failed)

@@ -8,7 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from safelight.domain.outcomes import Answer, Failed, FailureClass, Unknown
+from safelight.domain.outcomes import Answer, Completed, Failed, FailureClass, Pending, RemoteFile, Unknown
+from safelight.outbound.backend_api import Reply
+from safelight.providers.openai.answers import image_of, state_of
+from safelight.providers.openai.settings import Quirks
 from tests.providers.openai.fake import FakeServer
 from tests.providers.openai.faults import ANSWERS, FAULTS
 from tests.providers.openai.studio import image_order, job_of, provider_of
@@ -97,3 +100,26 @@ async def test_a_secret_in_a_success_is_not_kept(fake: Start) -> None:
     async with provider_of(server) as provider:
         outcome = await provider.submit(order, job_of(order))
     assert outcome.answer.usage is not None and "canary" not in repr(outcome.answer)
+
+
+NINES = b"9" * 400
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'"progress": %b, "status": "queued"' % NINES,
+        b'"inference_time_s": %b, "usage": {"cost": %b, "images": -%b}' % (NINES, NINES, NINES),
+        b'"seed": %b, "usage": {"cost_in_usd_ticks": -1e308, "input_tokens": -1e308}' % NINES,
+        b'"usage": %b1%b' % (b'{"a":' * 900, b"}" * 900),
+        b'"progress": {"a": []}, "seed": 18446744073709551616, "usage": [1]',
+    ],
+)
+def test_numbers_that_count_nothing_are_not_told(said: bytes) -> None:
+    """And what came with them is not lost for them."""
+    picture = Reply(200, {}, b'{"data": [{"b64_json": "iVBO"}], %b}' % said)
+    made = image_of(picture, Quirks(), RemoteFile, prompt="a hill", seed=7)
+    assert isinstance(made, Completed) and made.media
+    assert (made.answer.seed, made.answer.cost_nanos) == (7, None)
+    standing = state_of(Reply(200, {}, b'{"id": "v", %b}' % said), Quirks(), RemoteFile, None)
+    assert isinstance(standing, Pending) and standing.progress is None

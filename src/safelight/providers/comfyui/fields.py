@@ -15,6 +15,9 @@ from safelight.domain.media import ReferenceRole
 from safelight.domain.request import Spec
 from safelight.providers.comfyui.workflow import Workflow
 
+_MOST_SEED = 2**64
+"""The server's own bound."""
+
 Place = Annotated[str, Meta(min_length=1)]
 """An input of a node, as ``6.text``: the node's id, a dot, the input's name. ``misfits`` looks at its form.
 
@@ -211,5 +214,7 @@ def seed_in(graph: object, fields: Fields) -> int | None:
         return None
     node_id, name = split(places[0])
     node = graph.get(node_id)
-    value = node.get("inputs", {}).get(name) if isinstance(node, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    inputs = node.get("inputs") if isinstance(node, dict) else None
+    value = inputs.get(name) if isinstance(inputs, dict) else None
+    is_seed = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST_SEED
+    return value if is_seed else None

@@ -86,7 +86,8 @@ def failure_in(status: object) -> Failed | None:
     said = {
         message[0]: message[1]
         for message in (messages if isinstance(messages, list) else ())
-        if isinstance(message, list) and len(message) == 2 and isinstance(message[1], dict)
+        if isinstance(message, list) and len(message) == 2
+        if isinstance(message[0], str) and isinstance(message[1], dict)
     }
     if "execution_error" in said:
         return execution_failure(said["execution_error"])
@@ -119,9 +120,8 @@ def refusal_words(body: object) -> tuple[str | None, str]:
         said.append(str(error))
     nodes = document.get("node_errors")
     for node_id, entry in nodes.items() if isinstance(nodes, dict) else ():
-        if not isinstance(entry, dict):
-            continue
-        for each in entry.get("errors") or ():
+        errors = entry.get("errors") if isinstance(entry, dict) else None
+        for each in errors if isinstance(errors, list) else ():
             if isinstance(each, dict):
                 what = ": ".join(str(part) for part in (each.get("message"), each.get("details")) if part)
                 said.append(f"node {node_id} ({entry.get('class_type')}): {what}")

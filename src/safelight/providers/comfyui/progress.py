@@ -16,6 +16,9 @@ from safelight.outbound.resolver import OutboundRefused
 log = structlog.get_logger()
 
 _MOST_WATCHED = 1000
+_MOST_CHARACTERS = 1024 * 1024
+"""Of a message: only pictures, which come as bytes, are longer."""
+_BEYOND = 2**64
 _PAUSES_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
 _SAMPLING_WEIGHT = 20.0
 """A sampler takes most of a workflow's time. Nobody knows how much; the share that is shown is rough."""
@@ -34,14 +37,15 @@ class _Watched:
     def note(self, kind: str, data: dict[str, Any]) -> None:
         match kind:
             case "execution_cached":
-                for node_id in data.get("nodes") or ():
-                    self._done[str(node_id)] = 1.0
+                cached = data.get("nodes")
+                for node_id in cached if isinstance(cached, list) else ():
+                    self._note_done(str(node_id))
             case "executing":
                 if self._running is not None:
-                    self._done[self._running] = 1.0
+                    self._note_done(self._running)
                 self._running = None if data.get("node") is None else str(data["node"])
             case "executed":
-                self._done[str(data.get("node"))] = 1.0
+                self._note_done(str(data.get("node")))
             case "progress":
                 self._share(str(data.get("node")), data)
             case "progress_state":
@@ -51,14 +55,19 @@ class _Watched:
                         self._share(node_id, node)
             case _:
                 return
-        done = sum(self._weights.get(node_id, 0.0) * share for node_id, share in self._done.items())
+        done = sum(self._weights[node_id] * share for node_id, share in self._done.items())
         now = min(done / (sum(self._weights.values()) or 1.0), _MOST_SHOWN)
         self.fraction = max(now, self.fraction or 0.0)
 
     def _share(self, node_id: str, said: dict[str, Any]) -> None:
         value, most = said.get("value"), said.get("max")
-        if isinstance(value, int | float) and isinstance(most, int | float) and most > 0:
-            self._done[node_id] = min(max(value / most, 0.0), 1.0)
+        if isinstance(value, int | float) and isinstance(most, int | float) and 0 < most < _BEYOND:
+            self._note_done(node_id, min(max(value, 0), most) / most)
+
+    def _note_done(self, node_id: str, share: float = 1.0) -> None:
+        """Only of nodes that the job has: what a server tells of others would add up."""
+        if node_id in self._weights:
+            self._done[node_id] = share
 
 
 class ProgressListener:
@@ -98,7 +107,7 @@ class ProgressListener:
                 async with self._api.websocket("/ws", {"clientId": self.client_id}) as socket:
                     failures = 0
                     async for message in socket:
-                        if message.type is aiohttp.WSMsgType.TEXT:
+                        if message.type is aiohttp.WSMsgType.TEXT and len(message.data) <= _MOST_CHARACTERS:
                             self._note(message.data)
             except OutboundRefused as refused:
                 log.info("no progress from ComfyUI for now", reason=refused.reason)
@@ -108,7 +117,7 @@ class ProgressListener:
     def _note(self, text: str) -> None:
         try:
             message = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         data = message.get("data") if isinstance(message, dict) else None
         watched = self._watched.get(str(data.get("prompt_id"))) if isinstance(data, dict) else None

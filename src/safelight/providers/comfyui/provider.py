@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from secrets import randbelow
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -269,7 +270,7 @@ class ComfyuiProvider:
 
     async def _ended(self, prompt_id: str, seed: int | None, job: Job[Options]) -> Completed | Failed | Unknown | None:
         """What became of a job that is not in the queue. None: there is no trace of it."""
-        reply = await self._api.call("GET", f"/history/{prompt_id}", deadline_seconds=_CALL_SECONDS)
+        reply = await self._api.call("GET", f"/history/{quote(prompt_id, safe='')}", deadline_seconds=_CALL_SECONDS)
         body = _json_object(reply)
         if isinstance(body, Unknown):
             return body

@@ -32,6 +32,7 @@ _REASONS = {
     "method_not_allowed": FailureClass.PERMANENT,
     "unsupported_content_encoding": FailureClass.PERMANENT,
 }
+_MOST_THINGS = 2**31
 _CLIENTS_OWN = ("prompt", "negative_prompt", "images", "provider_options")
 
 
@@ -78,10 +79,7 @@ class _Charged(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(reply: Reply, into: type[T]) -> T | None:
     """The body in that shape; None if it has another."""
-    try:
-        return msgspec.json.decode(reply.body, type=into)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
+    return reply.read(msgspec.json.Decoder(into))
 
 
 def error_in(body: object) -> Error:
@@ -132,8 +130,15 @@ def _usage(body: Any, money: _Money | None) -> Usage | None:
     raw = body.get("usage") if isinstance(body, dict) else None
     if not isinstance(raw, dict):
         return None
-    is_images = money is not None and money.billable_unit == "image" and money.quantity == money.quantity // 1
-    return Usage(raw=raw, images=int(money.quantity) if money is not None and is_images else None)
+    is_images = money is not None and money.billable_unit == "image"
+    return Usage(raw=raw, images=_whole(money.quantity) if money is not None and is_images else None)
+
+
+def _whole(quantity: Decimal) -> int | None:
+    """The number of things that a quantity is; None for what is none. A decimal may be infinite, or no number."""
+    if not quantity.is_finite() or not 0 <= quantity < _MOST_THINGS or quantity != int(quantity):
+        return None
+    return int(quantity)
 
 
 def nanos_of(dollars: Decimal) -> int | None:

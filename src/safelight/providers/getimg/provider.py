@@ -186,7 +186,11 @@ class HostedProvider:
     def _ended(self, generation: Generation, reply: Reply) -> Completed | Failed | None:
         """How it ended; None for every word that is no end."""
         if generation.status == "completed":
-            return Completed(tuple(self._api.file(file.url) for file in generation.data), answer_of(reply))
+            try:
+                files = tuple(self._api.file(file.url) for file in generation.data)
+            except ValueError:
+                return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=answer_of(reply))
+            return Completed(files, answer_of(reply))
         if generation.status != "failed":
             return None
         error = error_in(generation.error)

@@ -36,6 +36,8 @@ _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _BLANKS = re.compile(r"\s+")
 _TICKS_PER_NANO = 10  # some count money in 10^-10 dollars
 _MAX_WORDS = 4096
+_BEYOND = 2**64
+_MOST_LEVELS = 8
 
 _COMPLETED = frozenset({"completed", "complete", "done", "succeeded", "succeed", "success", "finished"})
 _FAILED = frozenset({"failed", "failure", "fail", "error", "expired", "incomplete"})
@@ -67,12 +69,9 @@ def image_of(reply: Reply, quirks: Quirks, address: Address, *, prompt: str, see
     said = msgspec.structs.replace(reply.answer(), seed=seed)
     if (raw := _raw(reply, said)) is not None:
         return raw
-    try:
-        found = _usual.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _unusual(reply, quirks, address, said)
-    item = next((item for item in found.data or () if item.b64_json or item.url), None)
-    if item is None:
+    found = reply.read(_usual)
+    item = None if found is None else next((item for item in found.data or () if item.b64_json or item.url), None)
+    if found is None or item is None:
         return _unusual(reply, quirks, address, said)
     said = _with_usage(said, found.usage, found.inference_time_s)
     revised = item.revised_prompt if item.revised_prompt != prompt else None
@@ -224,13 +223,18 @@ def _with_usage(said: Answer, usage: object, inference_seconds: object) -> Answe
     return msgspec.structs.replace(said, usage=counted, cost_nanos=cost)
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: _numbers(value) if isinstance(value, dict) else value for name, value in values.items()}
+def _numbers(values: Mapping[str, Any], levels: int = _MOST_LEVELS) -> dict[str, Any]:
+    found = {
+        name: _numbers(value, levels - 1) if isinstance(value, dict) and levels else value
+        for name, value in values.items()
+        if levels or not isinstance(value, dict)
+    }
     return {name: value for name, value in found.items() if value and (isinstance(value, dict) or _is_number(value))}
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number that can count anything: JSON's may have thousands of digits."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _BEYOND
 
 
 def _count(told: Mapping[str, Any], *names: str) -> int | None:
@@ -255,7 +259,7 @@ def _nanos(amount: Any, each: int | Decimal) -> int | None:
 
 
 def _seed(told: Any, sent: int | None) -> int | None:
-    return told if isinstance(told, int) and not isinstance(told, bool) else sent
+    return told if _is_number(told) and isinstance(told, int) else sent
 
 
 def _progress(value: Any) -> float | None:
