@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Iterable
+
+import msgspec
 
 from safelight.domain.errors import InvalidParameter
 
@@ -74,19 +77,38 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     So is a beginning of one that tells it, as others cut what they repeat.
     """
     for secret in filter(None, secrets):
-        for spelling in (secret, *_in_base64(secret)):
-            text = text.replace(spelling, "***")  # one in which others' signs stand is read in one way below
-            text = _without(text, [_written(character) for character in spelling])
+        for spelling in _spellings(secret):
+            text = text.replace(spelling.plain, "***")  # one in which others' signs stand is read in one way below
+            text = _without(text, spelling)
     return text
 
 
-def _without(text: str, characters: list[str]) -> str:
-    text = re.sub("".join(characters), "***", text)
-    begun = re.compile("".join(characters[:_LEAST_BEGUN]))
+class _Spelling(msgspec.Struct, frozen=True):
+    """One way to write a secret: as it is or in base64, each of its characters in any of theirs."""
+
+    plain: str
+    whole: re.Pattern[str]
+    begun: re.Pattern[str]
+    rest: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def _spellings(secret: str) -> tuple[_Spelling, ...]:
+    spellings = []
+    for plain in (secret, *_in_base64(secret)):
+        characters = [_written(character) for character in plain]
+        begun = re.compile("".join(characters[:_LEAST_BEGUN]))
+        rest = tuple(characters[_LEAST_BEGUN:])
+        spellings.append(_Spelling(plain, re.compile("".join(characters)), begun, rest))
+    return tuple(spellings)
+
+
+def _without(text: str, spelling: _Spelling) -> str:
+    text = spelling.whole.sub("***", text)
     pieces, at = [], 0
-    while len(characters) > _LEAST_BEGUN and (found := begun.search(text, at)):
+    while spelling.rest and (found := spelling.begun.search(text, at)):
         end = found.end()
-        for character in characters[_LEAST_BEGUN:]:
+        for character in spelling.rest:
             if (more := re.compile(character).match(text, end)) is None:
                 break
             end = more.end()
