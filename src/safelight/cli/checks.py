@@ -6,8 +6,11 @@ Each check answers what it found, or raises ``SafelightError`` with what is wron
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,6 +22,7 @@ from safelight.domain.errors import ConfigurationError, SafelightError, ServiceU
 from safelight.domain.signing import LinkSigner
 from safelight.node.certificates import init_provenance
 from safelight.node.data_folder import prepare, usable
+from safelight.node.processes import end_with_parent
 from safelight.node.settings import Settings
 
 Look = Callable[[Settings], str]
@@ -92,7 +96,8 @@ def media_store(settings: Settings) -> str:
     wiring.open_media_store(settings)
     if settings.media_url is None and not settings.data_dir.is_dir():
         return _MADE_LATER
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+    lifeline = partial(end_with_parent, os.getpid(), signal.SIGKILL)
+    with ProcessPoolExecutor(1, mp_context=get_context("fork"), initializer=lifeline) as pool:
         wrong = pool.submit(_tried, settings).result()
     if wrong is not None:
         raise ServiceUnavailable(f"{wrong.rstrip('.')}. Mend it, or correct SAFELIGHT_MEDIA_URL.")
