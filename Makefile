@@ -51,7 +51,7 @@ mutants: $(VENV)/.installed-npm
 # A real engine as the judge of the adapters. Compiles it the first time: some minutes, and a C++ compiler.
 real: install-dev
 	$(BIN)/python -m tests.real.build
-	$(BIN)/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q" tests/real $(ARGS)
+	$(BIN)/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q" tests/real --ignore=tests/real/test_comfyui.py $(ARGS)
 
 # The ComfyUI adapter and its fake, on a real ComfyUI. Installs it the first time: some minutes, and 2 GB or more.
 real-comfyui: install-dev

@@ -16,9 +16,8 @@ from tests.providers.comfyui.test_exchange import (
     test_the_answer_is_what_a_real_server_said,
 )
 from tests.providers.comfyui.test_jobs import *  # noqa: F403 - every test, on another server
-from tests.real.comfyui import RealComfy, is_installed
+from tests.real.comfyui import RealComfy
 
-pytestmark = pytest.mark.skipif(not is_installed(), reason="make real-comfyui installs one")
 __all__ = ["desk", "said", "test_everything_is_asked", "test_the_answer_is_what_a_real_server_said"]
 
 
