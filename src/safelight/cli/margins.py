@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from safelight.accounts.margins import MOST_LOSSES, LossRecord, Margin, Margins, list_margins
 from safelight.accounts.workspaces import scope_of
 from safelight.cli.database import with_database
-from safelight.cli.numbers import whole
-from safelight.cli.options import AsJson, DataDir
+from safelight.cli.options import AsJson, DataDir, Days, OneWorkspace, dates
 from safelight.cli.show import cell, percent_of, print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
 
-_MOST_DAYS = 3660
 _NOT_KNOWN = "not known"
 _MARGINS = ["date", "model", "connection", "completed", "charged", "cost", "margin", "percent", "lost"]
 _LOSSES = ["at", "workspace", "generation", "connection", "upstream_model", "reason", "cost", "request_id"]
@@ -25,14 +20,13 @@ _LOSSES = ["at", "workspace", "generation", "connection", "upstream_model", "rea
 
 def margins(
     *,
-    workspace: Annotated[str | None, Parameter(help="Only this workspace's.")] = None,
-    days: Annotated[int, Parameter(help="How many UTC dates to show, today's included."), whole(1, _MOST_DAYS)] = 30,
+    workspace: OneWorkspace = None,
+    days: Days = 30,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show what was charged beside what it cost, by date, model and connection, and what was lost."""
-    last = datetime.now(UTC).date()
-    first = last - timedelta(days=days - 1)
+    first, last = dates(days)
 
     async def work(database: Database) -> Margins:
         return await list_margins(await scope_of(OPERATOR, database, workspace), database, first, last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,8 @@ DataDir = Annotated[
     ),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
+OneWorkspace = Annotated[str | None, Parameter(help="Only this workspace's.")]
+Days = Annotated[int, Parameter(help="How many UTC dates to show, today's included."), whole(1, 3660)]
 Host = Annotated[str | None, Parameter(help="Address to listen on. Without it: SAFELIGHT_HOST, or else 127.0.0.1.")]
 Port = Annotated[
     int | None,
@@ -33,6 +36,12 @@ Port = Annotated[
 Workers = Annotated[
     int | None, Parameter(help="Number of API processes. Without it: SAFELIGHT_WORKERS, or else 1."), whole(1, 64)
 ]
+
+
+def dates(days: int) -> tuple[date, date]:
+    """The first and the last of so many UTC dates, today's included."""
+    last = datetime.now(UTC).date()
+    return last - timedelta(days=days - 1), last
 
 
 def load_to_start(*, listens: bool, **overrides: Any) -> Settings:

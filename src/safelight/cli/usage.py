@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from safelight.accounts.usage import Refusals, Usage, list_refusals, list_usage
 from safelight.accounts.workspaces import scope_of
 from safelight.cli.database import with_database
-from safelight.cli.numbers import whole
-from safelight.cli.options import AsJson, DataDir
+from safelight.cli.options import AsJson, DataDir, Days, OneWorkspace, dates
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
 
-_MOST_DAYS = 3660
 _USED = ["date", "workspace", "type", "model", "key", "completed", "failed", "quantity", "cost"]
 _REFUSED = ["date", "workspace", "type", "model", "key", "reason", "count"]
 
 
 def usage(
     *,
-    workspace: Annotated[str | None, Parameter(help="Only this workspace's.")] = None,
-    days: Annotated[int, Parameter(help="How many UTC dates to show, today's included."), whole(1, _MOST_DAYS)] = 30,
+    workspace: OneWorkspace = None,
+    days: Days = 30,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show what was used and what was refused, by date, model and key."""
-    last = datetime.now(UTC).date()
-    first = last - timedelta(days=days - 1)
+    first, last = dates(days)
 
     async def work(database: Database) -> tuple[list[Usage], list[Refusals]]:
         scope = await scope_of(OPERATOR, database, workspace)

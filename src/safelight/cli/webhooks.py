@@ -12,7 +12,7 @@ from safelight.accounts import webhooks as accounts
 from safelight.accounts.workspaces import scope_of, workspace_scope
 from safelight.cli.database import with_database
 from safelight.cli.numbers import MOST_ROWS, ROW, hours, whole
-from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir
+from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir, OneWorkspace
 from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidParameter
@@ -23,7 +23,6 @@ from safelight.wiring import outbound_policy
 _IN_REQUESTS = "(webhook_url of requests)"
 _MOST_HOURS = 8784
 EndpointId = Annotated[int, Parameter(name="id", help="The endpoint's number in 'safelight webhooks list'."), ROW]
-OneWorkspace = Annotated[str | None, Parameter(help="Only this workspace's.")]
 
 
 def create(

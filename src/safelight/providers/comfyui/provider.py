@@ -42,6 +42,7 @@ from safelight.domain.outcomes import (
 )
 from safelight.domain.ports import Asked, Host, Job
 from safelight.domain.request import Order
+from safelight.outbound.absences import Absences
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, failure_of
 from safelight.providers.comfyui.check import look_at
 from safelight.providers.comfyui.classes import read_classes
@@ -58,8 +59,6 @@ from safelight.providers.comfyui.parts import without
 from safelight.providers.comfyui.progress import ProgressListener
 from safelight.providers.comfyui.workflow import Workflow, WorkflowError, read_workflow
 
-_LOOKS = 3
-"""How often in a row a job is nowhere to be seen before it is lost."""
 _ON_ITS_WAY_SECONDS = 30.0
 """How long after it was sent an order may still arrive, of which there is no trace yet."""
 _SEEDS = 2**31
@@ -97,7 +96,7 @@ class ComfyuiProvider:
         self._folder = host.catalog_dir
         self._workflows: dict[str, Workflow] = {}
         self._progress = ProgressListener(self._api)
-        self._absences: dict[str, int] = {}
+        self._absences = Absences()
 
     async def submit(self, order: Order, job: Job[Options]) -> SubmitOutcome:
         prompt_id, spec, fields = job.idempotency_key, order.spec, job.options.fields
@@ -253,19 +252,18 @@ class ComfyuiProvider:
     async def _standing(self, asked: Asked, queue: _Queue) -> PollOutcome:
         prompt_id = str(asked.handle["prompt_id"])
         if prompt_id in queue:
-            self._absences.pop(prompt_id, None)
+            self._absences.forget(prompt_id)
             if prompt_id in queue.running:
                 return Pending(self._progress.fraction(prompt_id), stage=Stage.RUNNING)
             return Pending(stage=Stage.QUEUED, place=list(queue.pending).index(prompt_id) + 1)
         ended = await self._ended(prompt_id, asked.handle.get("seed"), asked.job)
         if ended is None:
-            looks = self._absences[prompt_id] = self._absences.get(prompt_id, 0) + 1
-            if looks < _LOOKS:
+            if not self._absences.count(prompt_id):
                 return Pending()
             ended = Failed(FailureClass.TRANSIENT, "the server lost it: it is in no queue, no history and no file")
         if isinstance(ended, Completed | Failed):
             self._progress.forget(prompt_id)
-        self._absences.pop(prompt_id, None)
+        self._absences.forget(prompt_id)
         return ended
 
     async def _ended(self, prompt_id: str, seed: int | None, job: Job[Options]) -> Completed | Failed | Unknown | None:

@@ -39,6 +39,7 @@ from safelight.domain.outcomes import (
 )
 from safelight.domain.ports import Callback, Host, Job, Provider, ProviderKind
 from safelight.domain.request import Order
+from safelight.outbound.absences import Absences
 from safelight.outbound.backend_api import DEADLINE_SECONDS, BackendApi, NoReply, NotSent, Reply, failure_of
 from safelight.providers.getimg.check import findings_of
 from safelight.providers.getimg.contract import FIELDS, Generation, Told, answer_of, error_in, failed, read
@@ -46,8 +47,6 @@ from safelight.providers.getimg.contract import FIELDS, Generation, Told, answer
 _PATHS = {GenerationType.IMAGE: "/v2/images/generations", GenerationType.VIDEO: "/v2/videos/generations"}
 _IMAGE_SECONDS = 900.0
 """An image's answer comes when it is made; its deadline here is mostly sooner."""
-_GONE_AFTER = 3
-"""So many answers in a row that there is no such job, and it is lost: one may be a server's that is late."""
 _LATE_SECONDS = 3.0
 """How much later than its sender's end an order may still be put on record."""
 _KEYS_LAST = timedelta(hours=20)
@@ -98,7 +97,7 @@ class HostedProvider:
     def __init__(self, settings: Settings, key: str) -> None:
         self._settings = settings
         self._api = BackendApi(settings, {"Authorization": f"Bearer {key}"})
-        self._absences: dict[str, int] = {}
+        self._absences = Absences()
 
     async def submit(self, order: Order, job: Job[Any]) -> SubmitOutcome:
         size = _size(order, job)
@@ -132,7 +131,7 @@ class HostedProvider:
             return Unknown(reply.detail)
         if not reply.is_ok:
             return self._not_told(reply, job)
-        self._absences.pop(job.id, None)
+        self._absences.forget(job.id)
         generation = read(reply, Generation)
         if generation is None:
             return Unknown("the answer is not the contract's", reply.answer())
@@ -207,15 +206,12 @@ class HostedProvider:
         error = error_in(reply.json())
         answer = answer_of(reply, error)
         if reply.status not in (404, 410):
-            self._absences.pop(job.id, None)
+            self._absences.forget(job.id)
             if reply.status == 429:
                 return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=answer)
             return Unknown(f"HTTP {reply.status} says nothing of the job", answer)
-        absences = self._absences.get(job.id, 0) + 1
-        if absences < _GONE_AFTER:
-            self._absences[job.id] = absences
+        if not self._absences.count(job.id):
             return Unknown("it knows no such job", answer)
-        self._absences.pop(job.id, None)
         return Failed(FailureClass.PERMANENT, "it knows no such job any more", answer=answer)
 
     async def _without_answer(self, job: Job[Any], unknown: Unknown) -> SubmitOutcome:

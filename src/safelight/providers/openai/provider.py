@@ -23,6 +23,7 @@ from safelight.domain.outcomes import (
 )
 from safelight.domain.ports import Host, Job, ProviderKind
 from safelight.domain.request import Order
+from safelight.outbound.absences import IN_A_ROW, Absences
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
 from safelight.providers.openai.answers import image_of, job_id_of, state_of
 from safelight.providers.openai.checks import look
@@ -32,9 +33,6 @@ from safelight.providers.openai.saying import refused
 from safelight.providers.openai.settings import Options, ServerSettings, Settings
 
 _ASKING_SECONDS = 30.0
-_MOST_MISSES = 3
-"""How often in a row a job is not there before it is called gone: a server that has just begun may not know it yet."""
-_MOST_MISSING = 1000
 
 
 class OpenAiProvider:
@@ -49,7 +47,7 @@ class OpenAiProvider:
         self._timeout_seconds = settings.timeout_seconds
         self._api = BackendApi(settings, {**settings.headers, **_credentials(settings, key)})
         self._has_key = key is not None
-        self._missing: dict[str, int] = {}
+        self._absences = Absences()
         self.repeatable = self._quirks.repeatable
 
     async def submit(self, order: Order, job: Job[Options]) -> SubmitOutcome:
@@ -77,7 +75,7 @@ class OpenAiProvider:
             return Unknown(exchange.detail)
         if exchange.status in (404, 410):
             return self._missed(job_id, exchange)
-        self._missing.pop(job_id, None)
+        self._absences.forget(job_id)
         if exchange.status == 429:
             return Pending(poll_after_seconds=exchange.retry_after_seconds(), answer=exchange.answer())
         if not exchange.is_ok:
@@ -131,14 +129,10 @@ class OpenAiProvider:
         return state_of(reply, self._quirks, self._address, content)
 
     def _missed(self, job_id: str, reply: Reply) -> PollOutcome:
-        misses = self._missing.pop(job_id, 0) + 1
-        if misses < _MOST_MISSES:
-            while len(self._missing) >= _MOST_MISSING:
-                del self._missing[next(iter(self._missing))]
-            self._missing[job_id] = misses
+        if not self._absences.count(job_id):
             return Pending(answer=reply.answer())
         reason = FailureClass.TRANSIENT if self.repeatable else FailureClass.PERMANENT
-        return Failed(reason, f"the server did not know the job {misses} times in a row", answer=reply.answer())
+        return Failed(reason, f"the server did not know the job {IN_A_ROW} times in a row", answer=reply.answer())
 
     def _job_path(self, job_id: str) -> str:
         return f"{self._quirks.jobs_path}/{quote(job_id, safe='')}"
