@@ -48,7 +48,7 @@ class Telling:
         self.asked.set()
         return Completed((InlineBytes(png()),)) if self.is_done else Pending(poll_after_seconds=60)
 
-    def hint(self, callback: Callback) -> bool:
+    async def hint(self, callback: Callback) -> bool:
         self.heard.append(callback)
         if callback.body == b"break":
             raise RuntimeError

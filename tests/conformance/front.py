@@ -13,12 +13,14 @@ import msgspec
 from safelight.accounts.books import check_books
 from safelight.domain.errors import SafelightError
 from safelight.domain.generations import GenerationType
+from safelight.domain.ports import Asked
 from safelight.domain.request import ImageInput, Request
 from safelight.domain.scope import OPERATOR, Principal
 from safelight.lifecycle.cancel import cancel
 from tests.conformance.vendor import CANARY, Vendor, catalog_of
 from tests.contract.bodies import PNG_URL
 from tests.lifecycle.studio import Studio, open_studio
+from tests.support.jobs import a_job
 
 PATIENCE_SECONDS = 60.0
 
@@ -136,6 +138,19 @@ class Front:
             charged_nanos=row["charged_nanos"],
             entries=[kind for (kind,) in kinds],
         )
+
+    async def asked(self, generation_id: str) -> Asked:
+        """The job of a generation that was taken, as its run asks about it."""
+        row = (await self.result(generation_id)).row
+        binding = self.studio.parts.running.catalog.models["model"].bindings[0]
+        job = a_job(
+            self._folder,
+            binding.options,
+            id_=generation_id,
+            type_=self.vendor.type,
+            upstream_model=binding.upstream_model,
+        )
+        return Asked(row["handle"], job)
 
     async def check_books(self) -> None:
         assert (await check_books(OPERATOR, self.studio.db)).problems() == []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
 from safelight.domain.generations import GenerationType
-from safelight.domain.ports import Cancelable, Checkable, Findable, Pollable
+from safelight.domain.outcomes import Completed, Pending
+from safelight.domain.ports import BatchPollable, Callback, Cancelable, Checkable, Findable, Hintable, Pollable
 from tests.conformance.front import Front
 from tests.conformance.vendor import CANARY, Scenario, Trouble, Vendor
 
@@ -192,6 +194,59 @@ async def test_it_can_be_looked_at_without_an_order(front: Front, vendor: Vendor
         assert problems and all(finding.remedy for finding in problems), bad
     assert len(vendor.orders()) == before, "nothing was ordered"
     assert CANARY not in repr((good, bad))
+
+
+@scenario(Scenario.CALLED_BACK)
+async def test_its_news_are_told_from_anybody_elses(front: Front, vendor: Vendor) -> None:
+    (await front.make(front.request())).check_one_end("completed")
+    path = urlsplit(vendor.orders()[-1].callback_url or "").path
+    where, job_id = path.rpartition("/")[::2]
+    assert where == "/v2/hints/vendor"
+    provider = front.studio.parts.running.backends.open("vendor").provider
+    assert isinstance(provider, Hintable)
+    headers, body = vendor.callback()
+    assert await provider.hint(Callback(job_id=job_id, headers=headers, body=body))
+    assert not await provider.hint(Callback(job_id=job_id, headers=headers, body=b"[]"))
+    if vendor.signs_callbacks:
+        assert not await provider.hint(Callback(job_id=job_id, headers=headers, body=body + b" "))
+        assert not await provider.hint(Callback(job_id=job_id, headers={}, body=body))
+
+
+@scenario(Scenario.BATCHED)
+async def test_two_jobs_are_asked_about_in_one_request(front: Front, vendor: Vendor) -> None:
+    backend = front.studio.parts.running.backends.open("vendor")
+    assert isinstance(backend.provider, BatchPollable)
+    owner = await front.studio.workspace()
+    vendor.hold()
+    try:
+        runs = []
+        for _ in range(2):
+            generation_id = await front.submit(owner, front.request())
+            await front.until_taken(generation_id)
+            runs.append((generation_id, front._making))
+        asked = [await front.asked(generation_id) for generation_id, _ in runs]
+        before = vendor.questions()
+        outcomes = await backend.provider.poll_many(asked)
+        assert [type(outcome) for outcome in outcomes] == [Pending, Pending]
+        # The runs ask for themselves meanwhile: two jobs one by one would be two more.
+        assert vendor.questions() - before <= 1 + len(runs)
+    finally:
+        vendor.release()
+    for generation_id, making in runs:
+        (await front.until(generation_id, "completed", "failed")).check_one_end("completed")
+        await asyncio.wait([making])
+    before = vendor.questions()
+    ended = await backend.provider.poll_many([*asked, asked[0]])
+    assert [type(outcome) for outcome in ended] == [Completed, Completed, Completed]
+    assert vendor.questions() == before + 1
+
+
+@scenario(Scenario.READDRESSED)
+async def test_an_address_that_has_ended_is_exchanged(front: Front, vendor: Vendor) -> None:
+    before = len(vendor.orders()), vendor.jobs()
+    vendor.expire()
+    (await front.make(front.request())).check_one_end("completed")
+    assert (len(vendor.orders()), vendor.jobs()) == (before[0] + 1, before[1] + 1), "nothing is made again for it"
 
 
 async def test_the_books_balance_at_the_end(front: Front, vendor: Vendor) -> None:

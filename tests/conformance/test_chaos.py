@@ -33,6 +33,9 @@ class Chaos(Vendor):
     lacks = dict.fromkeys((Scenario.SIZED, Scenario.REFERENCED, Scenario.ASKED), _DRAWS_NOTHING) | {
         Scenario.COUNTED: "it counts nothing",
         Scenario.CHECKED: "there is nothing to look at",
+        Scenario.CALLED_BACK: "it calls nobody back",
+        Scenario.BATCHED: "tests/lifecycle/test_polls.py has it",
+        Scenario.READDRESSED: "tests/durability/test_misbehaviour.py has it",
     }
 
     async def open(self, folder: Path) -> None:

@@ -32,6 +32,9 @@ class Comfy(Vendor):
         Scenario.RATE_LIMITED: _NO_LIMITS,
         Scenario.EXHAUSTED: _NO_LIMITS,
         Scenario.COUNTED: "it counts nothing, and costs nothing",
+        Scenario.CALLED_BACK: "it calls nobody back",
+        Scenario.BATCHED: "it is asked about one job at a time",
+        Scenario.READDRESSED: "a file of its has one address, and keeps it",
     }
     knows_models = False  # a workflow is no name of theirs
     images: tuple[str, ...] = ("10", "11")

@@ -19,8 +19,12 @@ _WORDS = {
     Trouble.BREAKS: "broken",
     Trouble.LOSES_ANSWER: "lost",
 }
-_NOT_IN_ITS_CONTRACT = dict.fromkeys((Scenario.CANCELED, Scenario.ASKED), "its contract has no such thing")
+_NOT_IN_ITS_CONTRACT = dict.fromkeys(
+    (Scenario.CANCELED, Scenario.ASKED, Scenario.CALLED_BACK, Scenario.BATCHED), "its contract has no such thing"
+)
 _KILLED_ELSEWHERE = "its answer comes when it is made: tests/durability/test_chain.py has either killed meanwhile"
+_ONE_BY_ONE = "it is asked about one job at a time"
+_GOOD_TO_THE_END = "its links are good until the file is deleted"
 _COMES_AT_ONCE = "an image comes in the answer to its order, and can be asked for no other way"
 
 
@@ -30,7 +34,9 @@ class HostedImages(Vendor):
     name = "api.getimg.ai"
     kind = "getimg"
     judged = "fake, judged by the official client"
-    lacks = _NOT_IN_ITS_CONTRACT | dict.fromkeys((Scenario.RESTARTED, Scenario.EDITED), _COMES_AT_ONCE)
+    lacks = _NOT_IN_ITS_CONTRACT | dict.fromkeys(
+        (Scenario.RESTARTED, Scenario.EDITED, Scenario.READDRESSED), _COMES_AT_ONCE
+    )
     size = "1K 1:1"
     size_word = "2K 16:9"
     supports_seed = False
@@ -55,6 +61,9 @@ class HostedImages(Vendor):
 
     def release(self) -> None:
         self._server.is_held = False
+
+    def expire(self) -> None:
+        self._server.expires_next = True
 
     def orders(self) -> list[Seen]:
         return [
@@ -86,7 +95,10 @@ class SafelightImages(Vendor):
     kind = "getimg"
     judged = "real server"
     lacks = dict.fromkeys((Scenario.RESTARTED, Scenario.EDITED), _KILLED_ELSEWHERE) | {
-        Scenario.CANCELED: "an image is not canceled: somebody waits for it"
+        Scenario.CANCELED: "an image is not canceled: somebody waits for it",
+        Scenario.CALLED_BACK: "an image's answer is its news",
+        Scenario.BATCHED: _ONE_BY_ONE,
+        Scenario.READDRESSED: _GOOD_TO_THE_END,
     }
     size = "1K 1:1"
     size_word = "2K 16:9"
@@ -129,7 +141,11 @@ class SafelightVideos(SafelightImages):
     """Another Safelight, asked for videos."""
 
     type = GenerationType.VIDEO
-    lacks: Mapping[Scenario, str] = {}
+    lacks: Mapping[Scenario, str] = {
+        Scenario.CALLED_BACK: "it calls back at https addresses alone: tests/contract/test_getimg_adapter.py has it",
+        Scenario.BATCHED: _ONE_BY_ONE,
+        Scenario.READDRESSED: _GOOD_TO_THE_END,
+    }
     cost_nanos = 40_000_000
     upstream_model = "clip"
 

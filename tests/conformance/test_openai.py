@@ -15,6 +15,11 @@ from tests.providers.openai.fake import TAG, Call, FakeServer, serve
 IMAGE, VIDEO = GenerationType.IMAGE, GenerationType.VIDEO
 _IN_THE_ANSWER = "it is in the answer: there is no job to ask about"
 _JOBS = (Scenario.CANCELED, Scenario.RESTARTED, Scenario.EDITED)
+_ONE_BY_ONE = {
+    Scenario.CALLED_BACK: "it is not asked to call back",
+    Scenario.BATCHED: "it is asked about one job at a time",
+    Scenario.READDRESSED: "its files are behind its API, or at addresses that last longer than a run",
+}
 _FAULTS = {
     Trouble.REFUSES: "moderation_blocked",
     Trouble.RATE_LIMITS: "rate_limited_ms",
@@ -37,8 +42,8 @@ class OpenAi(Vendor):
         self._refusal = refuses or _FAULTS[Trouble.REFUSES]
         for name, value in facts.items():
             setattr(self, name, value)
-        if type_ is IMAGE:
-            self.lacks = dict.fromkeys(_JOBS, _IN_THE_ANSWER) | self.lacks
+        always = _ONE_BY_ONE if type_ is VIDEO else dict.fromkeys((*_JOBS, *_ONE_BY_ONE), _IN_THE_ANSWER)
+        self.lacks = always | self.lacks
 
     async def open(self, folder: Path) -> None:
         self._stack = contextlib.ExitStack()

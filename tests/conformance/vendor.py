@@ -35,6 +35,9 @@ class Scenario(StrEnum):
     ASKED = "seed and more"
     COUNTED = "usage"
     CHECKED = "check"
+    CALLED_BACK = "callback"
+    BATCHED = "batch"
+    READDRESSED = "fresh address"
 
 
 class Trouble(StrEnum):
@@ -56,6 +59,7 @@ class Seen(msgspec.Struct, kw_only=True):
     negative_prompt: str | None = None
     options: dict[str, Any] = {}
     references: int = 0
+    callback_url: str | None = None
 
 
 class Vendor(ABC):
@@ -65,7 +69,8 @@ class Vendor(ABC):
     backend's own for 1:1 at 2K, and ``size_in_word`` what it then is told, if that is more; ``size``: what it is told
     where it has none, at 1K. ``option``: one that may be passed
     on. ``cost_nanos``: what it says that the order of the suite costs. ``takes_key``: its connection has one.
-    ``knows_models``: asked about one that it does not have, it says so. ``new_database`` is there before it is opened.
+    ``knows_models``: asked about one that it does not have, it says so. ``signs_callbacks``: what it calls back with is
+    signed. ``new_database`` is there before it is opened.
     """
 
     name: str
@@ -82,6 +87,7 @@ class Vendor(ABC):
     cost_nanos: int | None = None
     takes_key = True
     knows_models = True
+    signs_callbacks = False
     upstream_model = "m"
     new_database: Callable[[], str]
 
@@ -121,6 +127,18 @@ class Vendor(ABC):
     @abstractmethod
     def jobs(self) -> int:
         """How many of them it took, and would bill."""
+
+    def callback(self) -> tuple[dict[str, str], bytes]:
+        """What it posts to the callback address of the newest job as that ends: headers (in lower case), and body."""
+        raise NotImplementedError
+
+    def questions(self) -> int:
+        """How many requests about jobs it was sent, since the start."""
+        raise NotImplementedError
+
+    def expire(self) -> None:
+        """The address of a file that it tells next is good no more when the file is asked for; the one after is."""
+        raise NotImplementedError
 
     async def is_stopped(self) -> bool:
         """Whether the newest job was stopped before it was done."""

@@ -217,8 +217,8 @@ async def test_retention_and_callback_are_passed_on(account: Account) -> None:
         (b'{"type": ' + b"[" * 100_000, False),
     ],
 )
-def test_an_event_of_a_generation_is_a_hint(provider: SafelightProvider, body: bytes, is_one: bool) -> None:
-    assert provider.hint(Callback(job_id="req-1", headers={}, body=body)) is is_one
+async def test_an_event_of_a_generation_is_a_hint(provider: SafelightProvider, body: bytes, is_one: bool) -> None:
+    assert await provider.hint(Callback(job_id="req-1", headers={}, body=body)) is is_one
 
 
 async def test_a_binding_is_held_against_what_it_lists(provider: SafelightProvider) -> None:

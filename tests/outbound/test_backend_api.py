@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from safelight.domain.connections import HttpConnectionSettings
 from safelight.domain.errors import ConfigurationError
-from safelight.domain.outcomes import Failed, FailureClass, Unknown
+from safelight.domain.outcomes import Failed, FailureClass, InlineBytes, LocalFile, Unknown
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, failure_of
 
 KEY = {"Authorization": "Bearer sk-1"}
@@ -190,3 +193,27 @@ def test_a_large_picture_in_a_document_is_read() -> None:
     assert Reply(200, {}, b'{"data":[{"b64_json":"%b"}]}' % picture.encode()).json() == {
         "data": [{"b64_json": picture}]
     }
+
+
+async def test_long_media_in_an_answer_are_on_disk_and_not_in_memory(tmp_path: Path) -> None:
+    media = os.urandom(300_000)
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"video": base64.b64encode(media).decode(), "thumb": "QUJD", "id": "v.1"})
+
+    app = web.Application()
+    app.router.add_get("/v1/job", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with calling(f"http://127.0.0.1:{runner.addresses[0][1]}/v1") as api:
+            reply = await api.call("GET", "/job", media_in=lambda: tmp_path)
+    finally:
+        await runner.cleanup()
+    assert isinstance(reply, Reply) and len(reply.body) < 1000
+    document = reply.json()
+    found = reply.inline(document["video"])
+    assert isinstance(found, LocalFile) and found.path.read_bytes() == media
+    assert reply.inline(document["thumb"]) == InlineBytes(b"ABC")
+    assert reply.inline(document["id"]) is None

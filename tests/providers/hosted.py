@@ -91,6 +91,7 @@ class Hosted:
         self.key = key
         self.next: str | None = None
         self.is_held = False
+        self.expires_next = False
         self.taken = 0
         self.sent: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -173,7 +174,8 @@ class Hosted:
         )
 
     def _completed(self, id_: str, unit: str, mime_type: str, facts: str, money: str) -> str:
-        url = f"{self.base_url}/media/{id_}.{mime_type[-3:]}?sig={len(self.headers)}"
+        url = f"{self.base_url}/media/{id_}.{mime_type[-3:]}?sig={'ended' if self.expires_next else len(self.headers)}"
+        self.expires_next = False
         return f"""{{"id": "{id_}", "status": "completed", "model": "m", "data": [{{"url": "{url}", {facts}
             "mime_type": "{mime_type}", "deletes_at": "{_DELETES_AT}", "width": 64, "height": 64}}],
             "usage": {{"billable_unit": "{unit}", "unit_price": 0.05, {money}}}}}"""
@@ -190,6 +192,8 @@ class Hosted:
         return _json(200, json.dumps({"balance": self.balance, "currency": "USD"}))
 
     async def _media(self, request: web.Request) -> web.StreamResponse:
+        if request.query["sig"] == "ended":
+            return web.Response(status=403)
         is_picture = request.match_info["name"].endswith("png")
         return web.Response(body=png() if is_picture else mp4(2))
 

@@ -118,10 +118,11 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
 class Hintable(Protocol):
     """A backend that tells that something happened to a job.
 
-    Its word is never taken for it: it only makes the next question come sooner, if ``hint`` finds that it is one.
+    Its word is never taken for it: it only makes the next question come sooner, if ``hint`` finds that it is news.
+    Where the backend signs what it sends, what is not signed by it is none.
     """
 
-    def hint(self, callback: Callback) -> bool: ...
+    async def hint(self, callback: Callback) -> bool: ...
 
 
 @runtime_checkable

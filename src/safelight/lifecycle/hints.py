@@ -25,7 +25,7 @@ async def take_hint(services: RunServices, connection: str, callback: Callback) 
     """Pass on what a backend sent to the address of a job, if its adapter takes it for news. Raises nothing."""
     try:
         provider = services.backends.open(connection).provider
-        is_news = isinstance(provider, Hintable) and provider.hint(callback)
+        is_news = isinstance(provider, Hintable) and await provider.hint(callback)
     except ConfigurationError:
         return  # the catalog has it no more
     except Exception as error:

@@ -6,9 +6,10 @@ Whether a request that got no answer ever went out decides whether an order may 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -18,14 +19,17 @@ import msgspec
 from safelight.domain.connections import HttpConnectionSettings
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.headers import retry_after_seconds
-from safelight.domain.outcomes import Answer, Failed, FailureClass, RemoteFile, Unknown
-from safelight.outbound.client import NEVER_SENT, Body, GuardedClient, Method
+from safelight.domain.outcomes import Answer, Failed, FailureClass, InlineBytes, LocalFile, RemoteFile, Unknown
+from safelight.outbound.client import NEVER_SENT, AnswerStream, Body, GuardedClient, Method
+from safelight.outbound.inline_media import MediaInJson, decoded
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import OutboundRefused
 
 DEADLINE_SECONDS = 60.0
 MAX_BYTES = 192 * 1024 * 1024
 """Room for an image of 128 MiB as base64."""
+MAX_STREAMED_BYTES = 2 * 1024 * 1024 * 1024
+"""Of an answer whose media go to disk as they come."""
 
 _KEEP_ALIVE_SECONDS = 3.0
 """Less than servers keep a silent connection (5 s is common), so that an order meets none that is being closed."""
@@ -42,11 +46,15 @@ _anything = msgspec.json.Decoder(Any)
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer, of any status. Names of ``headers`` are in lower case."""
+    """An answer, of any status. Names of ``headers`` are in lower case.
+
+    ``media``: what was written to disk as it came, by the name that stands for it in ``body``.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    media: Mapping[str, Path | None] = {}
 
     @property
     def is_ok(self) -> bool:
@@ -69,6 +77,13 @@ class Reply(msgspec.Struct, frozen=True):
             return decoder.decode(self.body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
+
+    def inline(self, text: str) -> LocalFile | InlineBytes | None:
+        """The media that a text of the body is, as base64 or a data URL; None: it is neither, or is empty."""
+        if text in self.media:
+            path = self.media[text]
+            return None if path is None else LocalFile(path)
+        return InlineBytes(data) if (data := decoded(text)) else None
 
     def retry_after_seconds(self) -> float | None:
         """What it asks to be left alone for (``retry-after-ms`` and ``Retry-After``), if it does."""
@@ -164,23 +179,28 @@ class BackendApi:
         headers: Mapping[str, str] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
         max_bytes: int = MAX_BYTES,
+        media_in: Callable[[], Path] | None = None,
     ) -> Exchange:
         """Make one request, and never a second.
 
-        The body is ``json``, or ``form``, or else ``body`` as it is, whose type then stands in ``headers``.
+        The body is ``json``, or ``form``, or else ``body`` as it is, whose type then stands in ``headers``. With
+        ``media_in`` (``Job.make_workdir``) long base64 in the answer is written to files there as it comes, and the
+        answer may have ``MAX_STREAMED_BYTES``: see ``Reply.inline``.
         """
         url = self.url(path) + (f"?{urlencode(query)}" if query else "")
         sent = {"Accept": "*/*", **(self._headers if _origin(url) == self._origin else {}), **(headers or {})}
         if json is not msgspec.UNSET:
             body, sent["Content-Type"] = msgspec.json.encode(json), "application/json"
         content: Body = io.BytesIO(body) if body and len(body) > _LARGE_BYTES else (form or body)
+        most = max_bytes if media_in is None else MAX_STREAMED_BYTES
+        opened = self._client.open(
+            method, url, content, headers=sent, deadline_seconds=deadline_seconds, max_bytes=most
+        )
         try:
-            answer = await self._client.send(
-                method, url, content, headers=sent, deadline_seconds=deadline_seconds, max_bytes=max_bytes
-            )
+            async with opened as answer:
+                return await _received(answer, media_in)
         except OutboundRefused as refused:
             return NotSent(str(refused)) if refused.reason in NEVER_SENT else NoReply(str(refused))
-        return Reply(answer.status, answer.headers, answer.body)
 
     def websocket(
         self, path: str, query: Mapping[str, str]
@@ -222,6 +242,18 @@ def failure_of(reply: Reply, answer: Answer | None = None) -> Failed | Unknown:
             return Failed(FailureClass.BAD_INPUT, answer=said)
         case _:
             return Unknown(f"HTTP {status} says nothing of the order", said)
+
+
+async def _received(answer: AnswerStream, media_in: Callable[[], Path] | None) -> Reply:
+    if media_in is None:
+        return Reply(answer.status, answer.headers, await answer.read())
+    reading = MediaInJson(media_in)
+    try:
+        async for piece in answer.chunks():
+            reading.feed(piece)
+    finally:
+        body = reading.end()
+    return Reply(answer.status, answer.headers, body, reading.files)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -163,8 +163,24 @@ class GuardedClient:
 
         A refusal for one of ``NEVER_SENT`` tells that the request never went out; after any other it may have.
         """
-        async with self._exchange(method, url, body, headers, max_bytes, deadline_seconds, 0) as answer:
+        opened = self.open(method, url, body, headers=headers, deadline_seconds=deadline_seconds, max_bytes=max_bytes)
+        async with opened as answer:
             return Answer(answer.status, answer.headers, await answer.read())
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self,
+        method: Method,
+        url: str,
+        body: Body = None,
+        *,
+        headers: Mapping[str, str],
+        deadline_seconds: float,
+        max_bytes: int,
+    ) -> AsyncIterator[AnswerStream]:
+        """As ``send``, with the answer's body to be read inside the ``async with``."""
+        async with self._exchange(method, url, body, headers, max_bytes, deadline_seconds, 0) as answer:
+            yield answer
 
     @contextlib.asynccontextmanager
     async def stream(

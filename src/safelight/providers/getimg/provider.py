@@ -269,7 +269,7 @@ class SafelightProvider(HostedProvider):
             case _:
                 return Cancellation.TOO_LATE
 
-    def hint(self, callback: Callback) -> bool:
+    async def hint(self, callback: Callback) -> bool:
         """Whether it is an event of a generation (docs/webhooks.md)."""
         try:
             return msgspec.json.decode(callback.body, type=_Event).type.startswith("generation.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -26,6 +25,7 @@ from safelight.domain.outcomes import (
     Usage,
 )
 from safelight.outbound.backend_api import Reply
+from safelight.outbound.inline_media import decoded
 from safelight.providers.openai.errors import NOTHING_SAID, failure_of_job, read_error
 from safelight.providers.openai.settings import Quirks
 
@@ -33,7 +33,6 @@ Address = Callable[[str], RemoteFile]
 """Where a file is, from what an answer says. Raises ``ValueError`` for what is no address."""
 
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
-_BLANKS = re.compile(r"\s+")
 _TICKS_PER_NANO = 10  # some count money in 10^-10 dollars
 _MAX_WORDS = 4096
 _BEYOND = 2**64
@@ -180,7 +179,7 @@ def _where(job: Mapping[str, Any]) -> str | None:
 def _at(word: str, address: Address, said: Answer) -> Completed | Failed:
     """The media that a data URL holds, or that lies at an address."""
     if (head := _DATA_URL.match(word)) is not None:
-        data = _decoded(word[head.end() :])
+        data = decoded(word[head.end() :])
         if data is None:
             return Failed(FailureClass.PERMANENT, "the picture's base64 cannot be read", answer=said)
         return Completed((InlineBytes(data),) if data else (), said)
@@ -189,15 +188,6 @@ def _at(word: str, address: Address, said: Answer) -> Completed | Failed:
     except ValueError:
         return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=said)
     return Completed((produced,), said)
-
-
-def _decoded(text: str) -> bytes | None:
-    """Base64 with blanks in it, or without its padding, too."""
-    bare = _BLANKS.sub("", text)
-    try:
-        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4), strict_mode=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _unwrapped(document: dict[str, Any]) -> dict[str, Any]:
