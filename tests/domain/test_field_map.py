@@ -115,7 +115,7 @@ def test_references_go_by_their_roles() -> None:
         (an_order(seed=1), {}, FailureClass.PERMANENT, "fields.seed"),
         (an_order(negative_prompt="fog"), {}, FailureClass.PERMANENT, "fields.negative_prompt"),
         (an_order(VIDEO, sound=False), {}, FailureClass.PERMANENT, "fields.sound"),
-        (an_order(references=pictures("reference_image")), {}, FailureClass.PERMANENT, "fields.references"),
+        (an_order(references=pictures("reference_image")), {}, FailureClass.PERMANENT, "fields.reference:"),
         (
             an_order(references=pictures("reference_image", "reference_image")),
             {"reference": "one"},
