@@ -251,6 +251,7 @@ async def test_an_address_that_has_ended_is_exchanged(front: Front, vendor: Vend
 
 async def test_the_key_is_in_nothing_that_is_kept_or_answered(front: Front, vendor: Vendor) -> None:
     """After all that the vendor was made to say; the log is looked at after each test (``conftest``)."""
+    (await front.make(front.request())).check_one_end("completed")
     kept = [each async for each in front.everything_kept()]
     names = " ".join(name for name, _ in kept)
     assert "events" in names and "generations" in names and "answer of" in names
