@@ -123,7 +123,7 @@ def made(reply: Reply, rules: Rules, address: Address, prompt: str) -> SubmitOut
     output, answer = _object(document.get("output")), _answer(reply, document)
     if (task_id := _id(output.get("task_id"))) is not None:
         return Accepted({"id": task_id}, answer)
-    if "choices" not in output and not list(_items(output)):
+    if not output.keys() & {"choices", "results"}:
         return _refused_with_200(document, output, answer, rules)
     return _brought(reply, output, answer, rules, address, prompt)
 
@@ -204,7 +204,7 @@ def _brought(
             word = item.get(name)
             if isinstance(word, str) and word:
                 return _at(reply, word, answer, address)
-    said = next((each for each in map(_said, _items(output)) if each.code), None)
+    said = next((each for each in map(_said, (*_items(output), _object(reply.json()))) if each.code), None)
     if said is not None:
         return Failed(said.reason(rules) or FailureClass.PERMANENT, answer=_with(answer, said))
     return Completed((), answer)
