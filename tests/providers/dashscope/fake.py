@@ -230,7 +230,7 @@ class Fake:
         task = self.tasks.get(id_)
         said = self.states.pop(0) if self.states else None
         if isinstance(said, int):
-            return self._error(said, "Throttling.RateQuota" if said == 429 else "Trouble", "No.", {"Retry-After": "9"})
+            return self._error(said, "Throttling.RateQuota" if said == 429 else "Trouble", "No.", {"Retry-After": "2"})
         if isinstance(said, dict):
             return self._json(200, {"output": {"task_id": id_, **said}, "usage": None})
         if task is None:
