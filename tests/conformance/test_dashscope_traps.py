@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ async def test_an_answer_that_says_nothing_waits_with_its_price_held(front: Fron
     result = await front.until(generation_id, "unknown", "failed", "completed")
     assert (result.state, result.entries) == ("unknown", ["hold"])
     assert len(vendor.orders()) == before + 1, "it is never ordered twice"
+    await asyncio.wait([front._making])
 
 
 async def test_the_books_balance_at_the_end(front: Front, vendor: Vendor) -> None:

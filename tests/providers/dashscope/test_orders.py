@@ -243,6 +243,14 @@ def a_video(name: str, **more: Any) -> dict[str, Any]:
         (a_video("wan2.7-t2v", binding={"sizes": {"720p": {"1:1": "720P"}}}), "size"),
         ({"binding": {"provider_options": ["seed"]}}, "parameters"),
         ({"binding": {"provider_options": ["first_frame_url"]}}, "parameters"),
+        (
+            a_video(
+                "x",
+                references={"first_frame": 1},
+                binding={"provider_options": ["start"], "options": {"inputs": {"first_frame": "start"}}},
+            ),
+            "parameters",
+        ),
         (a_video("wan2.6-t2v", supports_sound=True, binding={"provider_options": ["audio"]}), "parameters"),
         (
             a_video("wan2.6-t2v", supports_sound=True, binding={"options": {"parameters": {"audio": True}}}),
@@ -284,6 +292,8 @@ def test_what_a_binding_can_say_is_let_through(model: dict[str, Any]) -> None:
         ({"input": {"img_url": "https://a"}}, "an order says img_url by itself"),
         ({"inputs": {"first_frame": "Img Url"}}, "the name of an input"),
         ({"inputs": {"middle_frame": "img_url"}}, "middle_frame"),
+        ({"inputs": {"first_frame": "prompt"}}, "prompt is something else"),
+        ({"sound": "size"}, "size is something else"),
         ({"unsaid": ["size"]}, "unsaid"),
         ({"steps": 4}, "there is no such key"),
     ],

@@ -61,7 +61,7 @@ def refused(order: Order, job: Job[Options], shape: Shape) -> Failed | None:
         _misfit(order.type, shape),
         _unsayable_word(job.size_word, shape.size),
         *(_unsayable_role(role, count, shape) for role, count in counts.items()),
-        _taken_options(order.spec.provider_options, job.options, has_sound=order.spec.sound is not None),
+        _taken_options(order.spec.provider_options, job.options, shape, has_sound=order.spec.sound is not None),
     ]
     return next((Failed(FailureClass.PERMANENT, each) for each in why if each is not None), None)
 
@@ -90,7 +90,7 @@ def troubles(model: Model, binding: Binding) -> Iterator[tuple[str, str]]:
             if (why := _unsayable_word(binding.size_word(resolution, ratio), shape.size)) is not None:
                 yield "size", f"{why}. Correct the binding's sizes."
     has_sound, passed = model.supports_sound, dict.fromkeys(binding.provider_options)
-    if (why := _taken_options(passed, binding.options, has_sound=has_sound)) is not None:
+    if (why := _taken_options(passed, binding.options, shape, has_sound=has_sound)) is not None:
         yield "parameters", f"{why}. Take it out of the binding's provider_options."
     if has_sound and binding.options.sound in binding.options.parameters:
         yield "parameters", f"an order says {binding.options.sound} by itself. Remove it."
@@ -174,6 +174,9 @@ def _unsayable_word(word: str | None, style: SizeStyle) -> str | None:
     return None
 
 
-def _taken_options(named: Mapping[str, Any], options: Options, *, has_sound: bool) -> str | None:
-    taken = (RESERVED | REFERENCE_INPUTS | {"ratio"} | ({options.sound} if has_sound else set())) & named.keys()
-    return f"an order says {', '.join(sorted(taken))} by itself" if taken else None
+def _taken_options(named: Mapping[str, Any], options: Options, shape: Shape, *, has_sound: bool) -> str | None:
+    taken = RESERVED | REFERENCE_INPUTS | {"ratio", *(name.removesuffix("[]") for name in shape.inputs.values())}
+    if has_sound:
+        taken |= {options.sound}
+    found = sorted(taken & named.keys())
+    return f"an order says {', '.join(found)} by itself" if found else None

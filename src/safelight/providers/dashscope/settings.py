@@ -123,6 +123,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     input_options: tuple[Name, ...] = ()
 
     def __post_init__(self) -> None:
+        named = {self.sound, *(each.removesuffix("[]") for each in (self.inputs or {}).values())}
+        if taken := sorted((RESERVED | {"ratio"}) & named):
+            raise ValueError(f"inputs and sound: {', '.join(taken)} is something else")
         for name, given in (("parameters", self.parameters), ("input", self.input)):
             if taken := sorted((RESERVED | REFERENCE_INPUTS) & given.keys()):
                 raise ValueError(f"{name}: an order says {', '.join(taken)} by itself")
