@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from safelight.domain.connections import HttpConnectionSettings, Secret
+from safelight.domain.connections import BaseUrl, HttpConnectionSettings, Secret
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 
@@ -85,13 +85,7 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
     picture in it. ``retry_allocation_quota``: ``Throttling.AllocationQuota`` passes by itself, and is no empty account.
     """
 
-    base_url: Annotated[
-        str,
-        Meta(
-            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-            description="an address such as https://dashscope.aliyuncs.com/api/v1, without user, query or fragment",
-        ),
-    ] = "https://dashscope-intl.aliyuncs.com/api/v1"
+    base_url: BaseUrl = "https://dashscope-intl.aliyuncs.com/api/v1"
     key: Secret
     references: Literal["inline", "link"] = "inline"
     workspace: (
