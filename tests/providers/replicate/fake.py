@@ -44,7 +44,8 @@ class FakeReplicate:
 
     ``behave``: what the next orders get, one each, a word of ``DECLINES``, ``lost`` or ``bad_gateway_after``.
     ``states``: what a new prediction says at each question, in turn, over what it is; then it has succeeded, unless all
-    ``is_held``. ``questions_get``: HTTP statuses that the next questions are answered with.
+    ``is_held``; ``next_states`` are said before them by the next one alone. ``questions_get``: HTTP statuses that the
+    next questions are answered with.
     """
 
     def __init__(self, key: str = KEY) -> None:
@@ -53,6 +54,7 @@ class FakeReplicate:
         self.predictions: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
         self.states: list[dict[str, Any]] = []
+        self.next_states: list[dict[str, Any]] = []
         self.output: Any = None
         self.questions_get: list[int] = []
         self.cancels_get: list[int | str] = []
@@ -179,13 +181,14 @@ class FakeReplicate:
 
     def _taken(self, call: Call, model: str, version: str, deployment: str | None) -> dict[str, Any]:
         id_ = f"gm3qorzdhgbfurvjtvhg6dck{next(self._numbers):02}"
+        states, self.next_states = [*self.next_states, *self.states], []
         made = {
             "id": id_,
             "model": model,
             "version": "hidden" if MODELS[model][1] else version,
             "input": call.body["input"],
             "status": "starting",
-            "states": [dict(state) for state in self.states],
+            "states": [dict(state) for state in states],
             "created_at": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "webhook": call.body.get("webhook"),
             "deployment": deployment,
@@ -324,7 +327,9 @@ class FakeReplicate:
         return web.Response(body=png() if request.match_info["name"].endswith("png") else mp4(2))
 
     def _moved(self, made: dict[str, Any]) -> dict[str, Any]:
-        """One step further."""
+        """One step further. What was in the output meanwhile does not stay."""
+        if made["status"] not in ("succeeded", "failed", "canceled", "aborted"):
+            made.pop("output", None)
         if made["states"]:
             made.update(made["states"].pop(0))
         elif made["status"] not in ("succeeded", "failed", "canceled", "aborted"):
@@ -335,12 +340,13 @@ class FakeReplicate:
     def _shown(self, made: dict[str, Any]) -> dict[str, Any]:
         """As an answer tells it. There is output already before it has ended."""
         status, id_ = made["status"], made["id"]
+        log = LOG.replace("4711", str(made["input"].get("seed", 4711)))
         has_ended = status in ("succeeded", "failed", "canceled")
         urls = {"get": f"{self.base_url}/predictions/{id_}", "cancel": f"{self.base_url}/predictions/{id_}/cancel"}
         shown = {
             **{name: made[name] for name in ("id", "model", "version", "input", "status", "created_at")},
             "output": self._output(made) if status in ("succeeded", "processing") else None,
-            "logs": f"{LOG}token {self.key}\n" if status != "starting" else "",
+            "logs": f"{log}token {self.key}\n" if status != "starting" else "",
             "error": None,
             "data_removed": False,
             "source": "api",

@@ -22,8 +22,8 @@ OTHER = "whsec_" + base64.b64encode(b"another key of thirty-two bytes.").decode(
 async def sent(fake: FakeReplicate, provider: ReplicateProvider, **facts: Any) -> Callback:
     """The webhook of a prediction that was ordered."""
     assert isinstance(await provider.submit(order(), job()), Accepted)
-    headers, body = fake.webhook(fake.newest(), facts.pop("sent_at", None))
-    return Callback(job_id="req-1", headers={**headers, **facts.pop("headers", {})}, body=facts.pop("body", body))
+    headers, body = fake.webhook(fake.newest(), datetime.now(UTC) - facts.get("late", timedelta()))
+    return Callback(job_id="req-1", headers={**headers, **facts.get("headers", {})}, body=facts.get("body", body))
 
 
 def asked_for_key(fake: FakeReplicate) -> int:
@@ -62,8 +62,8 @@ FORGED: list[dict[str, Any]] = [
     {"headers": {"webhook-timestamp": "now"}},
     {"headers": {"webhook-timestamp": "9" * 400}},
     {"headers": {"webhook-timestamp": ""}},
-    {"sent_at": datetime.now(UTC) - timedelta(minutes=6)},
-    {"sent_at": datetime.now(UTC) + timedelta(minutes=6)},
+    {"late": timedelta(minutes=6)},
+    {"late": timedelta(minutes=-6)},
 ]
 
 
