@@ -217,7 +217,7 @@ class FakeReplicate:
     def _wrong_value(self, name: str, value: Any, keys: dict[str, Any]) -> str | None:
         if name not in keys:
             return f"- input: Additional property {name} is not allowed"
-        schema = ENUMS.get(name, keys[name])
+        schema = ENUMS[name] if "allOf" in keys[name] else keys[name]
         kinds = {"string": str, "integer": int, "boolean": bool, "array": list}
         if not isinstance(value, kinds[schema["type"]]):
             return f"- input.{name}: Invalid type. Expected: {schema['type']}"
@@ -366,7 +366,7 @@ class FakeReplicate:
     def _output(self, made: dict[str, Any]) -> Any:
         if made["makes"] is not None:
             return json.loads(json.dumps(made["makes"]).replace("{files}", f"http://{self.files_host}/out"))
-        is_clip = made["model"] == "artist/clip"
+        is_clip = "duration" in KEYS[MODELS[made["model"]][0]]
         signature = "ended" if self.expires_next and made["status"] == "succeeded" else len(self.calls)
         if made["status"] == "succeeded":
             self.expires_next = False
