@@ -242,7 +242,7 @@ class FakeReplicate:
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         if self.questions_get:
-            return self._said((self.questions_get.pop(0), "{}", {}))
+            return self._said((self.questions_get.pop(0), "{}", {"Retry-After": "9"}))
         after = request.query.get("created_after", "") if self.knows_dates else ""
         newest = [each for each in reversed(self.predictions.values()) if each["created_at"] >= after]
         start = int(request.query.get("cursor", "0"))

@@ -48,6 +48,12 @@ async def test_a_key_that_the_connection_has_is_not_asked_for(fake: FakeReplicat
     assert asked_for_key(fake) == 0
 
 
+async def test_a_connection_without_callbacks_listens_to_nobody(fake: FakeReplicate) -> None:
+    async with opened(fake) as provider:
+        assert not await provider.hint(await sent(fake, provider))
+    assert asked_for_key(fake) == 0
+
+
 FORGED: list[dict[str, Any]] = [
     {"body": b"[]"},
     {"body": b""},

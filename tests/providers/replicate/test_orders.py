@@ -213,7 +213,11 @@ async def test_settings_go_along(fake: FakeReplicate) -> None:
         ("throttled_low", FailureClass.RATE_LIMITED, 1),
         ("throttled_header", FailureClass.RATE_LIMITED, 7),
         ("refused", FailureClass.CONTENT_POLICY, None),
+        ("refused_by_code", FailureClass.CONTENT_POLICY, None),
+        ("failed_at_once", FailureClass.CONTENT_POLICY, None),
+        ("aborted_at_once", FailureClass.CANCELED, None),
         ("bad_prompt", FailureClass.BAD_INPUT, None),
+        ("odd_prompt", FailureClass.BAD_INPUT, None),
         ("bad_size", FailureClass.PERMANENT, None),
         ("unknown_key", FailureClass.PERMANENT, None),
         ("bad_version", FailureClass.PERMANENT, None),
@@ -305,15 +309,6 @@ async def test_nobody_there_has_taken_nothing(fake: FakeReplicate) -> None:
     async with opened(fake, base_url="http://127.0.0.1:9/v1") as provider:
         outcome = await provider.submit(order(), job())
     assert isinstance(outcome, Failed) and outcome.reason is FailureClass.TRANSIENT
-
-
-async def test_one_that_has_failed_at_once_is_told_at_once(fake: FakeReplicate) -> None:
-    fake.states = [{"status": "failed", "error": "NSFW content detected"}]
-    async with opened(fake) as provider:
-        taken = await provider.submit(order(), job())
-        assert isinstance(taken, Accepted)
-        outcome = await provider.poll(taken.handle, job())
-    assert isinstance(outcome, Failed) and outcome.reason is FailureClass.CONTENT_POLICY
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,7 @@ async def test_nothing_at_all_is_how_some_models_refuse(fake: FakeReplicate, out
         ("Service is temporarily unavailable. (E004)", FailureClass.TRANSIENT, "E004"),
         ("Queue is full", FailureClass.TRANSIENT, None),
         ("The moon is in the way", FailureClass.TRANSIENT, None),
+        ("You have insufficient credit", FailureClass.QUOTA, None),
         ("Rate limit exceeded upstream", FailureClass.RATE_LIMITED, None),
         ("The input was invalid. (E006)", FailureClass.BAD_INPUT, "E006"),
         ("CUDA out of memory (E1001)", FailureClass.PERMANENT, "E1001"),
@@ -296,6 +297,25 @@ async def test_those_that_are_not_listed_are_asked_about_one_by_one(fake: FakeRe
         assert [type(each) for each in await provider.poll_many(asked)] == [Unknown] + [Completed] * 8
         gone = (await provider.poll_many(asked))[0]
     assert isinstance(gone, Failed), "not there three times in a row"
+
+
+async def test_a_batch_asks_about_some_of_many_that_are_not_listed(fake: FakeReplicate) -> None:
+    fake.page_size = 1
+    async with opened(fake) as provider:
+        asked = [Asked(await taken(provider, id_=f"req-{at}"), job(id_=f"req-{at}")) for at in range(30)]
+        rounds = [await provider.poll_many(asked) for _ in range(2)]
+    kinds = [[type(each) for each in answers] for answers in rounds]
+    assert [each.count(Completed) for each in kinds] == [27, 27], "three pages of one, and 24 by themselves"
+    assert {each for answers in kinds for each in answers} == {Completed, Unknown}
+
+
+async def test_a_list_that_is_to_be_left_alone_is_asked_about_no_more(fake: FakeReplicate) -> None:
+    async with opened(fake) as provider:
+        asked = [Asked(await taken(provider, id_=id_), job(id_=id_)) for id_ in ("req-1", "req-2")]
+        fake.questions_get = [429]
+        answers = await provider.poll_many(asked)
+    assert [(type(each), getattr(each, "poll_after_seconds", None)) for each in answers] == [(Pending, 9)] * 2
+    assert len(fake.asked()) == 1
 
 
 async def test_a_list_without_outputs_tells_only_what_has_not_ended(fake: FakeReplicate) -> None:

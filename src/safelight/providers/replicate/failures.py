@@ -42,6 +42,7 @@ _PASSING = (
 )
 _LIMITED = ("rate limit", "too many requests", "throttled")
 _UNPAID = ("insufficient credit", "spend limit", "billing required")
+_OF_THE_CATALOG = ("additional propert", "version", "webhook")
 _OF_CODES = {
     "E005": FailureClass.CONTENT_POLICY,
     "E006": FailureClass.BAD_INPUT,
@@ -93,9 +94,9 @@ def refusal_of(reply: Reply, settings: Settings, clients_own: Collection[str]) -
     if isinstance(outcome, Unknown):
         return outcome
     is_declined = 400 <= reply.status < 500
-    if is_declined and reply.status != 429 and has_any(problem.words, (*_REFUSALS, *settings.refusal_words)):
+    if is_declined and reply.status != 429 and is_refusal(problem.words, settings):
         return Failed(FailureClass.CONTENT_POLICY, answer=answer)
-    if is_declined and has_any(problem.words, _UNPAID):
+    if is_declined and _has_any(problem.words, _UNPAID):
         return Failed(FailureClass.QUOTA, answer=answer)
     match outcome.reason:
         case FailureClass.BAD_INPUT if not _is_clients(problem, clients_own):
@@ -129,29 +130,30 @@ def text_of(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def has_any(words: str, parts: Collection[str]) -> bool:
+def _has_any(words: str, parts: Collection[str]) -> bool:
     lower = words.lower()
     return any(part.lower() in lower for part in parts)
 
 
 def _reason_of(words: str, code: str | None, settings: Settings) -> FailureClass:
-    if has_any(words, (*_REFUSALS, *settings.refusal_words)):
+    if _has_any(words, (*_REFUSALS, *settings.refusal_words)):
         return FailureClass.CONTENT_POLICY
     if code in _OF_CODES:
         return _OF_CODES[code]
-    if has_any(words, _LIMITED):
+    if _has_any(words, _UNPAID):
+        return FailureClass.QUOTA
+    if _has_any(words, _LIMITED):
         return FailureClass.RATE_LIMITED
-    if has_any(words, (*_PASSING, *settings.transient_words)):
+    if _has_any(words, (*_PASSING, *settings.transient_words)):
         return FailureClass.TRANSIENT
     return FailureClass.PERMANENT
 
 
 def _is_clients(problem: Problem, clients_own: Collection[str]) -> bool:
     """Whether what is wrong with an order is the client's doing; the rest of it is as the catalog has it."""
-    lower = problem.words.lower()
-    if "additional propert" in lower or "version" in lower or "webhook" in lower:
-        return False
-    return not problem.fields or any(field in clients_own for field in problem.fields)
+    if problem.fields:
+        return any(field in clients_own for field in problem.fields)
+    return not _has_any(problem.words, _OF_THE_CATALOG)
 
 
 def _code_in(words: str) -> str | None:

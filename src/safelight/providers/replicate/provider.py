@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -45,12 +46,14 @@ from safelight.providers.replicate.predictions import (
 from safelight.providers.replicate.settings import Options, Settings, Target, check_binding, target_of
 
 _ASKING_SECONDS = 20.0
+_BATCH_SECONDS = 8.0
+"""Less for each, as all of a batch has less than a minute."""
 _CANCEL_SECONDS = 8.0
 _LIST_BYTES = 32 * 1024 * 1024
 _MOST_PAGES = 10
 _BATCH_PAGES = 3
-_ONE_BY_ONE = 8
-"""So many are asked about at once, that are not on the list."""
+_MOST_SINGLY, _AT_ONCE = 24, 8
+"""So many of a batch are asked about by themselves, that are not in the list."""
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
@@ -92,34 +95,31 @@ class ReplicateProvider:
                 return refused if isinstance(refused, Failed) else await self._looked_for(job, refused)
 
     async def poll(self, handle: Handle, job: Job[Options]) -> PollOutcome:
-        reply = await self._api.call("GET", _path(handle), deadline_seconds=_ASKING_SECONDS)
-        if not isinstance(reply, Reply):
-            return Unknown(reply.detail)
-        if not reply.is_ok:
-            return self._not_told(reply, job)
-        prediction = prediction_in(reply)
-        if prediction is None or prediction.id != handle["id"]:
-            return Unknown("the answer is not the prediction that was asked about", reply.answer())
-        self._absences.forget(job.id)
-        return self._state(prediction, reply, job)
+        return await self._asked(handle, job, _ASKING_SECONDS)
 
     async def poll_many(self, asked: Sequence[Asked]) -> Sequence[PollOutcome]:
-        """Several are looked for in the list of all, which tells no logs; those that are not in it are asked about."""
-        if len({each.handle["id"] for each in asked}) == 1:
+        """Several are looked for in the list of all, which tells no logs.
+
+        Of those that are not in it, as many as there is time for are asked about one by one: others each time.
+        """
+        jobs = {each.handle["id"]: each for each in asked}
+        if len(jobs) == 1:
             outcome = await self.poll(asked[0].handle, asked[0].job)
             return [outcome] * len(asked)
-        listed = await self._listed(asked)
-        slots = asyncio.Semaphore(_ONE_BY_ONE)
+        told = await self._listed(jobs)
+        if isinstance(told, Pending):
+            return [told] * len(asked)
+        missing = [id_ for id_ in jobs if id_ not in told]
+        chosen = random.sample(missing, min(len(missing), _MOST_SINGLY))
+        slots = asyncio.Semaphore(_AT_ONCE)
 
-        async def outcome_of(each: Asked) -> PollOutcome:
-            if each.handle["id"] in listed:
-                self._absences.forget(each.job.id)
-                prediction, reply = listed[each.handle["id"]]
-                return self._state(prediction, reply, each.job)
+        async def alone(each: Asked) -> PollOutcome:
             async with slots:
-                return await self.poll(each.handle, each.job)
+                return await self._asked(each.handle, each.job, _BATCH_SECONDS)
 
-        return await asyncio.gather(*(outcome_of(each) for each in asked))
+        told |= zip(chosen, await asyncio.gather(*(alone(jobs[id_]) for id_ in chosen)), strict=True)
+        not_asked = Unknown("it is not in the list, and was not asked about by itself this time")
+        return [told.get(each.handle["id"], not_asked) for each in asked]
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
         """One that ran is charged for, and one that did not run is not: its status then is another."""
@@ -143,7 +143,7 @@ class ReplicateProvider:
         return found if isinstance(found, CannotTell) else Found(Accepted({"id": found.id}))
 
     async def hint(self, callback: Callback) -> bool:
-        return await self._signatures.is_news(callback)
+        return self._settings.callbacks and await self._signatures.is_news(callback)
 
     async def check(self, model: Model, binding: Binding) -> Sequence[Finding]:
         return await findings_of(self._api, model, binding)
@@ -189,6 +189,18 @@ class ReplicateProvider:
             return Unknown("it knows no such prediction", answer)
         return Failed(FailureClass.PERMANENT, "it knows no such prediction any more", answer=answer)
 
+    async def _asked(self, handle: Handle, job: Job[Options], seconds: float) -> PollOutcome:
+        reply = await self._api.call("GET", _path(handle), deadline_seconds=seconds)
+        if not isinstance(reply, Reply):
+            return Unknown(reply.detail)
+        if not reply.is_ok:
+            return self._not_told(reply, job)
+        prediction = prediction_in(reply)
+        if prediction is None or prediction.id != handle["id"]:
+            return Unknown("the answer is not the prediction that was asked about", reply.answer())
+        self._absences.forget(job.id)
+        return self._state(prediction, reply, job)
+
     async def _looked_for(self, job: Job[Options], unknown: Unknown) -> SubmitOutcome:
         """What became of an order whose answer leaves it open. It may be on its way still."""
         found = await self._marked(job)
@@ -211,20 +223,24 @@ class ReplicateProvider:
                 break
         return CannotTell("no prediction in its list calls back to this job's address")
 
-    async def _listed(self, asked: Sequence[Asked]) -> dict[str, tuple[Prediction, Reply]]:
-        """Those that the newest pages of the list tell, by their ids. One that ended without an output is not told."""
-        wanted = {each.handle["id"] for each in asked}
-        since, cursor = min(each.job.submitted_at for each in asked) - _CLOCKS_DIFFER, None
-        found: dict[str, tuple[Prediction, Reply]] = {}
+    async def _listed(self, jobs: Mapping[str, Asked]) -> dict[str, PollOutcome] | Pending:
+        """How those stand that the newest pages of the list tell, by their ids; ``Pending``: it is to be left alone."""
+        since, cursor = min(each.job.submitted_at for each in jobs.values()) - _CLOCKS_DIFFER, None
+        told: dict[str, PollOutcome] = {}
         for _ in range(_BATCH_PAGES):
             page, reply = await self._page(since, cursor)
             if page is None or not isinstance(reply, Reply):
+                if isinstance(reply, Reply) and reply.status == 429:
+                    return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=reply.answer())
                 break
-            found |= {each.id: (each, reply) for each in page.predictions if each.id in wanted and _is_told(each)}
+            for each in page.predictions:
+                if each.id in jobs and _is_told(each):
+                    self._absences.forget(jobs[each.id].job.id)
+                    told[each.id] = self._state(each, reply, jobs[each.id].job)
             cursor = page.cursor
-            if cursor is None or len(wanted) - len(found) <= 1:
+            if cursor is None or len(jobs) - len(told) <= 1:
                 break
-        return found
+        return told
 
     async def _page(self, since: datetime, cursor: str | None) -> tuple[Page | None, Reply | NotSent | NoReply]:
         query = {"created_after": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
@@ -232,7 +248,7 @@ class ReplicateProvider:
             "GET",
             "/predictions",
             query={**query, "cursor": cursor} if cursor else query,
-            deadline_seconds=_ASKING_SECONDS / 2,
+            deadline_seconds=_BATCH_SECONDS,
             max_bytes=_LIST_BYTES,
         )
         return (page_in(reply) if isinstance(reply, Reply) and reply.is_ok else None), reply
