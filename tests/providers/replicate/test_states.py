@@ -280,6 +280,7 @@ async def test_one_alone_is_asked_about_by_itself_as_the_list_has_no_logs(fake: 
     async with opened(fake) as provider:
         asked = Asked(await taken(provider), job())
         (answer, same) = await provider.poll_many([asked, asked])
+        assert list(await provider.poll_many([])) == []
     assert answer == same and isinstance(answer, Pending) and answer.progress == 0.5
     assert [call.path for call in fake.asked()] == [f"/v1/predictions/{asked.handle['id']}"]
 

@@ -103,9 +103,8 @@ class ReplicateProvider:
         Of those that are not in it, as many as there is time for are asked about one by one: others each time.
         """
         jobs = {each.handle["id"]: each for each in asked}
-        if len(jobs) == 1:
-            outcome = await self.poll(asked[0].handle, asked[0].job)
-            return [outcome] * len(asked)
+        if len(jobs) < 2:
+            return [await self.poll(each.handle, each.job) for each in jobs.values()] * len(asked)
         told = await self._listed(jobs)
         if isinstance(told, Pending):
             return [told] * len(asked)
