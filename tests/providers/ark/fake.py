@@ -60,7 +60,7 @@ class FakeArk:
         self.on_delete: list[str] = []
         """What a task's status becomes right before the next requests to delete it are read."""
         self.lists = True
-        self.models = ["seedream-4-5-251128", "seedance-1-5-pro-251215"]
+        self.models: list[str] | None = ["seedream-4-5-251128", "seedance-1-5-pro-251215"]
         self.port = 0
 
     @property
@@ -254,6 +254,8 @@ class FakeArk:
         return web.json_response({})
 
     async def _models(self, _: web.Request) -> web.StreamResponse:
+        if self.models is None:
+            raise Refusal(404, "NotFound", "There is no such path.")
         return web.json_response({"object": "list", "data": [{"id": each, "object": "model"} for each in self.models]})
 
     async def _media(self, request: web.Request) -> web.StreamResponse:

@@ -225,29 +225,9 @@ SCALARS = (
     | st.text(max_size=8)
     | st.sampled_from(["succeeded", "failed", "queued", "http://[::1", "cgt-1", "data:,x", "aGFsbG8="])
 )
-KEYS = st.sampled_from(
-    [
-        "id",
-        "status",
-        "error",
-        "code",
-        "message",
-        "param",
-        "data",
-        "url",
-        "b64_json",
-        "content",
-        "video_url",
-        "usage",
-        "generated_images",
-        "completion_tokens",
-        "tool_usage",
-        "seed",
-        "revised_prompt",
-        "items",
-        "ResponseMetadata",
-    ]
-)
+TEXTS = ["id", "status", "code", "message", "param", "url", "b64_json", "video_url", "revised_prompt"]
+OTHERS = ["error", "data", "content", "usage", "generated_images", "completion_tokens", "tool_usage", "seed"]
+KEYS = st.sampled_from([*TEXTS, *OTHERS, "items", "ResponseMetadata"])
 DOCUMENTS = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=6), max_leaves=12
 )
