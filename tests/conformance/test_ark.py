@@ -34,7 +34,7 @@ class ArkImages(Vendor):
     name = "ModelArk images"
     kind = "ark"
     judged = "fake, judged by the official client"
-    lacks = dict.fromkeys(_JOBS, "it is in the answer: there is no job to ask about")
+    lacks: Mapping[Scenario, str] = dict.fromkeys(_JOBS, "it is in the answer: there is no job to ask about")
     supports_negative_prompt = False
     option = ("guidance_scale", 4)
     upstream_model = "seedream-4-5-251128"

@@ -60,7 +60,7 @@ async def test_its_tasks_are_what_the_client_reads(fake: FakeArk, client: AsyncA
     tasks = client.content_generation.tasks
     created = await tasks.create(
         model=VIDEO_MODEL,
-        content=[TEXT, frame],  # type: ignore[list-item]
+        content=[TEXT, frame],
         resolution="720p",
         ratio="16:9",
         duration=5,
@@ -80,8 +80,8 @@ async def test_its_tasks_are_what_the_client_reads(fake: FakeArk, client: AsyncA
 
 async def test_its_list_has_tasks_by_id_and_of_one_tier(fake: FakeArk, client: AsyncArk) -> None:
     tasks = client.content_generation.tasks
-    ids = [(await tasks.create(model="m", content=[TEXT])).id for _ in range(3)]  # type: ignore[list-item]
-    flex = (await tasks.create(model="m", content=[TEXT], service_tier="flex")).id  # type: ignore[list-item]
+    ids = [(await tasks.create(model="m", content=[TEXT])).id for _ in range(3)]
+    flex = (await tasks.create(model="m", content=[TEXT], service_tier="flex")).id
     some = await tasks.list(task_ids=[ids[0], ids[2], flex], page_size=3)
     assert [each.id for each in some.items] == [ids[2], ids[0]] and some.total == 2
     assert [each.id for each in (await tasks.list(task_ids=flex, service_tier="flex")).items] == [flex]
@@ -92,10 +92,7 @@ async def test_its_list_has_tasks_by_id_and_of_one_tier(fake: FakeArk, client: A
 
 async def test_what_delete_does_depends_on_the_status(fake: FakeArk, client: AsyncArk) -> None:
     tasks = client.content_generation.tasks
-    queued, running, done = [
-        (await tasks.create(model="m", content=[TEXT])).id  # type: ignore[list-item]
-        for _ in range(3)
-    ]
+    queued, running, done = [(await tasks.create(model="m", content=[TEXT])).id for _ in range(3)]
     fake.tasks[running]["status"], fake.tasks[done]["status"] = "running", "succeeded"
     await tasks.delete(queued)
     fake.held = "queued"

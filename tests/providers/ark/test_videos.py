@@ -398,7 +398,7 @@ async def test_an_order_is_found_where_the_gateway_gave_up(fake: FakeArk) -> Non
     async with provider_of(fake, find_by_safety_identifier=True) as provider:
         job = job_of(VIDEO)
         await provider.submit(video_order(), job)
-        for fault in ("gateway", "bare_500", "page", "no_id"):
+        for fault in ("gateway", "bare_500", "broken", "page", "no_id"):
             fake.next = fault
             assert isinstance(await provider.submit(video_order(), job), Accepted), fault
         fake.next, fake.answers = "drop", [(429, {})]

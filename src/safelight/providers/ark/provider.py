@@ -89,9 +89,8 @@ class ArkProvider:
                 return no_reply.unknown() if is_image else await self._without_answer(job, no_reply.unknown())
             case Reply() as reply if not reply.is_ok:
                 refusal = refusal_of(reply, _chosen(order), fetches_images=self._fetches_images)
-                if is_image or isinstance(refusal, Failed):
-                    return refusal
-                return await self._without_answer(job, refusal)
+                is_certain = isinstance(refusal, Failed) and reply.status < 500
+                return refusal if is_image or is_certain else await self._without_answer(job, refusal)
             case Reply() as reply if is_image:
                 return image_of(
                     reply,
@@ -202,8 +201,8 @@ class ArkProvider:
         unknown = Unknown("the vendor took the order, and told no id of a task", with_error(reply.answer(), said))
         return await self._without_answer(job, unknown)
 
-    async def _without_answer(self, job: Job[Options], unknown: Unknown) -> SubmitOutcome:
-        return unknown
+    async def _without_answer(self, job: Job[Options], outcome: Failed | Unknown) -> SubmitOutcome:
+        return outcome
 
     async def _get(self, handle: Handle, seconds: float = _ASKING_SECONDS) -> Exchange:
         return await self._api.call("GET", self._task(handle), deadline_seconds=seconds)
@@ -276,10 +275,10 @@ class FindingArkProvider(ArkProvider):
             return Found(Accepted(_handle(found, job)))
         return found
 
-    async def _without_answer(self, job: Job[Options], unknown: Unknown) -> SubmitOutcome:
+    async def _without_answer(self, job: Job[Options], outcome: Failed | Unknown) -> SubmitOutcome:
         """It may be on its way still, and on record in a moment: not to be found is no proof."""
         found = await self._found(job)
-        return Accepted(_handle(found, job), unknown.answer) if isinstance(found, str) else unknown
+        return Accepted(_handle(found, job), outcome.answer) if isinstance(found, str) else outcome
 
     async def _found(self, job: Job[Options]) -> str | NeverTaken | CannotTell:
         """The id of the task with the order's identifier."""
