@@ -55,6 +55,7 @@ FAULTS: dict[str, Fault] = {
     "wrapped": (403, {"ResponseMetadata": {"Error": {"Code": "AccessDenied", "Message": "No, {key}."}}}, {}),
     "in_words": (400, {"error": "in words alone, {key}"}, {}),
     "gateway": (504, "<html>{key}</html>", {"Content-Type": "text/html"}),
+    "timed_out": (504, error("InternalServiceTimeout", "Who knows."), {}),
     "conflict": (409, error("OfTomorrow", "Odd."), {}),
     "bare_500": (500, "{key}", {"Content-Type": "text/plain"}),
     "page": (200, "<html>{key}</html>", {"Content-Type": "text/html"}),

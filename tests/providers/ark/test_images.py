@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ async def test_why_it_came_to_nothing(fake: FakeArk, fault: str) -> None:
     assert outcome.answer.is_billed is (True if fault.startswith("bad_base64") or fault == "bad_url" else None)
 
 
-@pytest.mark.parametrize("fault", ["drop", "gateway", "conflict", "bare_500", "page", "empty", "list"])
+@pytest.mark.parametrize("fault", ["drop", "gateway", "timed_out", "conflict", "bare_500", "page", "empty", "list"])
 async def test_what_leaves_it_open_is_unknown(fake: FakeArk, fault: str) -> None:
     fake.next = fault
     assert isinstance(await submitted(fake), Unknown)
@@ -207,6 +208,13 @@ async def test_the_first_picture_counts_and_errors_beside_it_do_not(fake: FakeAr
     assert isinstance(outcome, Completed) and outcome.media == (InlineBytes(b"hallo"),)
 
 
+async def test_a_refusal_counts_before_another_error() -> None:
+    items = [{"code": "InternalServiceError"}, {"code": "OutputImageSensitiveContentDetected"}, {}, None]
+    reply = Reply(200, {}, msgspec.json.encode({"data": items, "error": {"code": "", "message": None}}))
+    outcome = image_of(reply, RemoteFile, frozenset(), seed=None, fetches_images=False)
+    assert isinstance(outcome, Failed) and outcome.reason is POLICY
+
+
 async def test_it_says_what_it_can(fake: FakeArk) -> None:
     async with provider_of(fake) as plain, provider_of(fake, find_by_safety_identifier=True) as finding:
         for provider in (plain, finding):
@@ -235,7 +243,7 @@ DOCUMENTS = st.recursive(
 
 @given(DOCUMENTS)
 def test_no_answer_breaks_it(document: Any) -> None:
-    reply = Reply(200, {}, msgspec.json.encode(document) if _is_small(document) else b"{}")
+    reply = Reply(200, {}, json.dumps(document).encode())
     image_of(reply, _address, frozenset(), seed=None, fetches_images=False)
     read = reply.json()
     if isinstance(read, dict):
@@ -246,12 +254,3 @@ def _address(url: str) -> RemoteFile:
     if "[" in url:
         raise ValueError("no address")
     return RemoteFile(url)
-
-
-def _is_small(document: Any) -> bool:
-    """msgspec writes integers of 64 bits; larger ones are read as floats anyway."""
-    try:
-        msgspec.json.encode(document)
-    except OverflowError:
-        return False
-    return True

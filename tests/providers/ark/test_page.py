@@ -48,6 +48,7 @@ async def test_the_recipe(fake: FakeArk) -> None:
                 )
                 spec = resolve(request, model)
                 order = Order(id="req-1", type=model.type, model=model.id, spec=spec)
+                assert isinstance(binding.options, Options)
                 job = job_of(model.type, options=binding.options, upstream_model=binding.upstream_model)
                 outcome = await provider.submit(order, job)
                 assert isinstance(outcome, Completed | Accepted), outcome

@@ -180,6 +180,7 @@ async def test_an_order_that_is_declined(fake: FakeArk, fault: str, reason: Fail
         ({"status": "failed", **error("OutputAudioSensitiveContentDetected.X", "no")}, FailureClass.CONTENT_POLICY),
         ({"status": "failed", **error("InternalServiceError", "no")}, FailureClass.TRANSIENT),
         ({"status": "failed", **error("ServerOverloaded", "no")}, FailureClass.RATE_LIMITED),
+        ({"status": "failed", **error("ModelAccountTpmRateLimitExceeded", "no")}, FailureClass.RATE_LIMITED),
         ({"status": "failed", **error("AccountOverdueError", "no")}, FailureClass.QUOTA),
         ({"status": "failed", **error("InvalidParameter.TaskTypeMismatch", "no")}, FailureClass.BAD_INPUT),
         ({"status": "failed", **error("InvalidParameter", "`duration` is not valid")}, FailureClass.PERMANENT),
@@ -206,7 +207,8 @@ async def test_a_task_fails_for_its_own_reason(fake: FakeArk, state: dict[str, A
 async def test_a_task_that_made_nothing_is_a_refusal(fake: FakeArk) -> None:
     async with provider_of(fake) as provider:
         asked = await accepted(provider)
-        for content in ({"video_url": None}, {"video_url": ""}, [], "x"):
+        contents: list[Any] = [{"video_url": None}, {"video_url": ""}, [], "x"]
+        for content in contents:
             fake.states = [{"status": "succeeded", "content": content}]
             outcome = await polled(provider, asked)
             assert isinstance(outcome, Completed) and outcome.media == (), content
@@ -262,11 +264,12 @@ async def test_a_task_that_is_not_there_is_gone_the_third_time(fake: FakeArk) ->
 
 async def test_one_request_asks_about_many(fake: FakeArk) -> None:
     async with provider_of(fake) as provider:
-        asked = [await accepted(provider, id_=f"req-{number}") for number in range(3)]
+        asked = [await accepted(provider, id_=f"req-{number}") for number in range(provider.poll_batch)]
         fake.tasks[asked[1].handle["id"]]["status"] = "running"
         fake.tasks[asked[2].handle["id"]] |= {"status": "failed", **error("OutputVideoSensitiveContentDetected", "no")}
         outcomes = await provider.poll_many([*asked, asked[0]])
-    assert [type(outcome) for outcome in outcomes] == [Pending, Completed, Failed, Pending]
+    assert [type(outcome) for outcome in outcomes[:3]] == [Pending, Completed, Failed]
+    assert {type(outcome) for outcome in outcomes[3:]} == {Pending} and len(outcomes) == len(asked) + 1
     assert fake.questions == 1
 
 
@@ -274,7 +277,14 @@ async def test_each_tier_has_a_list_of_its_own(fake: FakeArk) -> None:
     async with provider_of(fake) as provider:
         asked = [await accepted(provider, id_="req-1"), await accepted(provider, id_="req-2", options=FLEX)]
         outcomes = await provider.poll_many(asked)
-    assert [type(outcome) for outcome in outcomes] == [Pending, Pending] and fake.questions == 2
+        assert [type(outcome) for outcome in outcomes] == [Pending, Pending] and fake.questions == 2
+        asked.append(await accepted(provider, id_="req-3", options=FLEX))
+        outcomes = await provider.poll_many(asked[1:])
+        assert [type(outcome) for outcome in outcomes] == [Completed, Pending] and fake.questions == 3
+        async with provider_of(fake) as another:  # after the binding was edited: the handle says which list it is
+            edited = [Asked(each.handle, job_of(VIDEO, each.job.id)) for each in asked[1:]]
+            outcomes = await another.poll_many(edited)
+            assert [type(outcome) for outcome in outcomes] == [Completed, Completed] and fake.questions == 4
 
 
 async def test_what_the_list_lacks_is_asked_for_singly(fake: FakeArk) -> None:
@@ -463,3 +473,21 @@ async def test_a_picture_is_not_looked_for(fake: FakeArk) -> None:
     async with provider_of(fake, find_by_safety_identifier=True) as provider:
         assert isinstance(await provider.find(job_of()), CannotTell)
     assert fake.questions == 0
+
+
+@pytest.mark.parametrize(
+    "count", [10**400, 2**60, -1, 1.5, True, "108900", None, [], {}], ids=lambda count: str(count)[:9]
+)
+async def test_a_count_that_is_none_is_not_told(fake: FakeArk, count: Any) -> None:
+    task = {"id": "cgt-1", "status": "failed", "seed": count, "usage": {"completion_tokens": count, "other_tokens": 5}}
+    async with provider_of(fake) as provider:
+        asked = Asked({"id": "cgt-1"}, job_of(VIDEO))
+        fake.answers = [(200, task)]
+        outcome = await polled(provider, asked)
+    assert isinstance(outcome, Failed) and outcome.answer.usage is not None
+    assert (outcome.answer.usage.output_tokens, outcome.answer.seed) == (None, None)
+    assert (
+        outcome.answer.usage.raw["other_tokens"] == 5
+        and "completion_tokens" not in outcome.answer.usage.raw
+        or (count in (-1, 1.5))
+    )
