@@ -75,6 +75,7 @@ def catalog(*names: str, **more: Any) -> Catalog:
 
 def test_every_file_is_a_kind_with_types_of_its_own() -> None:
     assert list(KINDS) == [
+        "ark",
         "builtin",
         "chaos",
         "chaos-blind",
