@@ -51,8 +51,8 @@ WAYS = (
         polls_per_second=50,
         at_once=1,
     ),
-    Way(name="in batches", connection=_ARK, polls_per_second=5, at_once=100),
-    Way(name="in batches, and called back", connection=f"{_ARK}, callbacks = true", polls_per_second=1, at_once=100),
+    Way(name="in batches", connection=_ARK, polls_per_second=5, at_once=50),
+    Way(name="in batches, and called back", connection=f"{_ARK}, callbacks = true", polls_per_second=1, at_once=50),
 )
 
 _MODEL = """
