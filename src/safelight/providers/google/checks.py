@@ -37,7 +37,7 @@ async def look(ask: Ask, settings: Settings, model: Model, binding: Binding) -> 
     options = binding.options
     assert isinstance(options, Options)
     api = settings.api_of(model.type, options)
-    answer = await ask(settings.model_path(binding.upstream_model), _SECONDS)
+    answer = await ask(settings.facts_path(binding.upstream_model), _SECONDS)
     return [*_of_answer(answer, settings, api, binding), *_of_catalog(settings, api, options, model, binding)]
 
 

@@ -32,7 +32,7 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
     ``platform``: the Gemini Developer API, which takes ``key``; or Vertex, which takes ``credentials`` (the JSON of a
     service account, or of an authorized user) or else ``metadata_url``, where a machine of Google's own gives tokens.
     ``project`` and ``location`` are of Vertex. ``api_version``: the first part of each path. ``api_revision``: the
-    revision of Interactions that is asked for; empty: none. ``user_project``: the project that requests count for, if
+    revision of Interactions that is asked for, if any. ``user_project``: the project that requests count for, if
     it is another than the key's or the account's. ``storage_url``: where ``gs://`` addresses are read.
 
     ``timeout_seconds``: how long an answer to an order is waited for. ``poll_seconds``: when a job is asked about.
@@ -47,7 +47,7 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
     project: Word | None = None
     location: Word = "global"
     api_version: Word | None = None
-    api_revision: str = "2026-05-20"
+    api_revision: Word | None = None
     user_project: Word | None = None
     storage_url: Address = "https://storage.googleapis.com"
     timeout_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 600.0
@@ -113,6 +113,12 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
         if name.startswith("projects/"):
             return f"/{self.version}/{name}"
         return f"{self.root}/{name if '/' in name else f'publishers/google/models/{name}'}"
+
+    def facts_path(self, upstream_model: str) -> str:
+        """Where a model is told of; on Vertex those of publishers belong to no project."""
+        path = self.model_path(upstream_model)
+        _, is_publishers, name = path.partition("/publishers/")
+        return f"/{self.version}/publishers/{name}" if is_publishers else path
 
     def api_of(self, type_: GenerationType, options: Options) -> Api:
         """What a binding is ordered by: what it says, or what the platform has for the type."""
