@@ -35,8 +35,15 @@ def settings_of(fake: FakeGoogle, platform: str, **more: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def provider_of(
-    fake: FakeGoogle, platform: str = "gemini", *, credentials: str | None = None, **more: Any
+    fake: FakeGoogle,
+    platform: str = "gemini",
+    *,
+    credentials: str | None = None,
+    metadata: bool = False,
+    **more: Any,
 ) -> AsyncIterator[GoogleProvider]:
+    if metadata:
+        more = {"metadata_url": fake.base_url, "credentials": None, "allow": None, **more}
     settings = read_struct(settings_of(fake, platform, **more), KIND.settings, "test")
     secrets = {"env:KEY": fake.key, "env:CREDENTIALS": credentials or fake.service_account()}
     host = Host(data_dir=Path("/nowhere"), render_processes=1, read_secret=lambda one: secrets[one.reference])

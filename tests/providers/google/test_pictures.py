@@ -142,9 +142,7 @@ async def test_what_a_refusal_used_is_on_record(fake: FakeGoogle, tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", ["drop", "late", "page", "page_in_200", "array"])
-async def test_an_order_without_a_clear_answer_may_have_been_made(
-    fake: FakeGoogle, tmp_path: Path, fault: str
-) -> None:
+async def test_an_order_without_a_clear_answer_may_have_been_made(fake: FakeGoogle, tmp_path: Path, fault: str) -> None:
     fake.behave(fault)
     async with provider_of(fake) as provider:
         assert isinstance(await provider.submit(order(), job(tmp_path)), Unknown)

@@ -77,7 +77,7 @@ def state_of(reply: Reply, settings: Settings, files: Files, *, seed: int | None
         return _made(document, reply, settings, files, said)
     if word in _FAILED:
         return _failed(document, word, settings, said)
-    if not word and read_error(document) is not None:
+    if not word and document.get("error") is not None:
         return Unknown("it tells an error, and not how the job stands", said)
     return Pending(poll_after_seconds=_pause(reply, settings), stage=_STAGES.get(word), answer=said)
 
