@@ -141,6 +141,11 @@ class FakeGoogle:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def canary(self) -> str:
+        """What it quotes wherever it can: the newest access token, or else the key."""
+        return self.tokens[-1] if self.tokens else self.key
+
     def behave(self, *faults: str) -> None:
         self._faults = list(faults)
 
@@ -288,7 +293,7 @@ class FakeGoogle:
             make(body)
             assert request.transport is not None
             request.transport.abort()
-            await asyncio.sleep(0)
+            return web.Response()
         if fault in FAULTS:
             return self._told(*FAULTS[fault])
         self.taken += 1
@@ -298,7 +303,7 @@ class FakeGoogle:
 
     def _told(self, status: int, body: Any, headers: dict[str, str] | None = None) -> web.StreamResponse:
         text = body if isinstance(body, str) else json.dumps(body)
-        text = text.replace(CANARY_MARK, self.tokens[-1] if self.tokens else self.key)
+        text = text.replace(CANARY_MARK, self.canary)
         return web.Response(status=status, text=text, content_type="application/json", headers=headers)
 
     def _picture(self, body: Any) -> web.StreamResponse:
@@ -308,7 +313,7 @@ class FakeGoogle:
         }
         made = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(png()).decode()}}
         parts = [{"text": "Thinking.", "thought": True}, draft, {"text": "Here it is."}, made]
-        return web.json_response(answered(parts, note=self.key))
+        return web.json_response(answered(parts, note=self.canary))
 
     def _begin(self, body: Any) -> web.StreamResponse:
         if not body.get("background") or not body.get("store"):
@@ -365,13 +370,16 @@ class FakeGoogle:
             job["status"] = "in_progress" if self.is_held else "completed"
         told["status"] = job["status"]
         if job["status"] == "completed":
-            told |= {"steps": [{"type": "thought", "summary": []}, self._output(job)], "usage": _USAGE}
+            told |= {
+                "steps": [{"type": "thought", "summary": []}, self._output(job)],
+                "usage": {**_USAGE, "note": self.canary},
+            }
         return web.json_response(told)
 
     def _state(self, told: dict[str, Any]) -> web.StreamResponse:
         state = self.states.pop(0)
         if isinstance(state, int):
-            return error(state, "UNAVAILABLE", f"trouble with {self.key}")
+            return error(state, "UNAVAILABLE", f"trouble with {self.canary}")
         if isinstance(state, str):
             return web.Response(text=state, content_type="text/html")
         return self._told(200, {**told, **state})
@@ -439,8 +447,8 @@ class FakeGoogle:
             return answer
         model = request.match_info["id"]
         if model not in MODELS:
-            return error(404, "NOT_FOUND", f"models/{model} is not found for API version v1. {self.key}")
-        methods = ["generateContent", "countTokens"] if model == "gemini-image" else []
+            return error(404, "NOT_FOUND", f"models/{model} is not found for API version v1. {self.canary}")
+        methods = ["generateContent", "countTokens"] if model == "gemini-image" else ["predictLongRunning"]
         return web.json_response({"name": f"models/{model}", "supportedGenerationMethods": methods})
 
     def _unauthorized(self, request: web.Request) -> web.StreamResponse | None:
@@ -460,7 +468,7 @@ class FakeGoogle:
         self.calls.append(Call(request.method, request.path, dict(request.query), headers, body))
 
 
-_USAGE = {
+_USAGE: dict[str, Any] = {
     "total_input_tokens": 12,
     "total_output_tokens": 5000,
     "total_tokens": 5012,

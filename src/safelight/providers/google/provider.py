@@ -24,6 +24,7 @@ from safelight.domain.outcomes import (
 )
 from safelight.domain.ports import Host, Job, ProviderKind
 from safelight.domain.request import Order
+from safelight.domain.text import without_secrets
 from safelight.outbound.absences import IN_A_ROW, Absences
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
 from safelight.outbound.client import Method
@@ -53,6 +54,7 @@ class GoogleProvider:
 
     def __init__(self, settings: Settings, key: str | None, tokens: AccessTokens | None) -> None:
         self._settings, self._tokens = settings, tokens
+        self._key = () if key is None else (key,)
         ours = {} if key is None else {"x-goog-api-key": key}
         if settings.user_project is not None:
             ours["x-goog-user-project"] = settings.user_project
@@ -143,7 +145,9 @@ class GoogleProvider:
         async def ask(path: str, seconds: float) -> Reply | NotSent | NoReply | Failed:
             return await self._ask("GET", path, None, seconds)
 
-        return await look(ask, self._settings, model, binding)
+        findings = await look(ask, self._settings, model, binding)
+        secrets = (*self._key, *self.secrets)
+        return [msgspec.structs.replace(finding, text=without_secrets(finding.text, secrets)) for finding in findings]
 
     async def close(self) -> None:
         await self._api.close()

@@ -105,9 +105,8 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
 
     def model_path(self, upstream_model: str) -> str:
         """The path of a model: a plain name, or a resource's with slashes in it."""
-        name = quote(upstream_model.strip("/"), safe="/@:-._~")
-        if ".." in name.split("/"):
-            name = name.replace("..", "")
+        parts = (part for part in upstream_model.split("/") if part not in ("", ".", ".."))
+        name = "/".join(quote(part, safe="@:-._~") for part in parts)
         if self.platform == "gemini":
             return f"{self.root}/{name if '/' in name else f'models/{name}'}"
         if name.startswith("projects/"):
