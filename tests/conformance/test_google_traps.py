@@ -1,4 +1,4 @@
-"""Google's answers that gateways have stumbled over: each ends in one terminal state, one charge or release, one job."""
+"""Google's answers that gateways stumble over: each ends in one terminal state, one charge or release, one job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ JOBS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
         ({"status": "completed"}, POLICY),
         ({"status": "requires_action"}, FAILED),
         ({"status": "incomplete", "errors": [{"code": "safety", "message": "no"}]}, POLICY),
-        ({"status": "budget_exceeded"}, None),  # of one order: the next is made
+        ({"status": "budget_exceeded"}, FAILED),
     ],
     "veo": [
         ({"done": "soon"}, None),
@@ -87,7 +87,7 @@ async def test_a_job_has_one_end(front: Front, vendor: Vendor, trap: int) -> Non
     result = await front.make(front.request())
     result.check_one_end("completed" if code is None else "failed")
     assert result.row["error_code"] == code
-    is_made_anew = code is None and (state.get("status") == "budget_exceeded" or "error" in state)
+    is_made_anew = code is None and "error" in state
     assert len(vendor.orders()) == before + (2 if is_made_anew else 1)
 
 

@@ -24,77 +24,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from safelight.providers.noop import mp4, png
 from tests.providers.google.faults import CANARY_MARK, FAULTS, PICTURES
+from tests.providers.google.shapes import GENERATE, INTERACTION, VEO, Refusal, check
 
 KEY = "AIza-canary-77d1-google"
 PROJECT, LOCATION = "studio-1", "europe-west4"
 MODELS = ("gemini-image", "gemini-omni", "veo-3")
 _SCOPE = f"projects/{PROJECT}/locations/{LOCATION}"
 _EMAIL = "media@studio-1.iam.gserviceaccount.com"
-
-_PART = {"text": str, "inlineData": {"mimeType": str, "mime_type": str, "data": str}}
-_CONTENT_CONFIG = {
-    "responseModalities": list,
-    "imageConfig": {"aspectRatio": str, "imageSize": str},
-    "seed": int,
-    "temperature": (int, float),
-    "topP": (int, float),
-}
-_GENERATE = {
-    "contents": [{"role": str, "parts": [_PART]}],
-    "generationConfig": _CONTENT_CONFIG,
-    "safetySettings": list,
-    "serviceTier": str,
-    "labels": dict,
-}
-_INTERACTION = {
-    "model": str,
-    "input": (str, list),
-    "background": bool,
-    "store": bool,
-    "stream": bool,
-    "response_format": {
-        "type": str,
-        "aspect_ratio": str,
-        "resolution": str,
-        "image_size": str,
-        "duration": str,
-        "delivery": str,
-        "gcs_uri": str,
-        "mime_type": str,
-    },
-    "generation_config": {
-        "seed": int,
-        "temperature": (int, float),
-        "top_p": (int, float),
-        "video_config": {"task": str},
-    },
-    "service_tier": str,
-    "labels": dict,
-}
-_IMAGE = {"bytesBase64Encoded": str, "gcsUri": str, "mimeType": str}
-_VEO = {
-    "instances": [
-        {
-            "prompt": str,
-            "image": _IMAGE,
-            "lastFrame": _IMAGE,
-            "referenceImages": [{"image": _IMAGE, "referenceType": str}],
-        }
-    ],
-    "parameters": {
-        "sampleCount": int,
-        "durationSeconds": int,
-        "aspectRatio": str,
-        "resolution": str,
-        "seed": int,
-        "negativePrompt": str,
-        "generateAudio": bool,
-        "enhancePrompt": bool,
-        "personGeneration": str,
-        "storageUri": str,
-    },
-    "labels": dict,
-}
 
 
 class Call(msgspec.Struct):
@@ -105,12 +41,6 @@ class Call(msgspec.Struct):
     query: dict[str, str]
     headers: dict[str, str]
     body: Any = None
-
-
-class Refusal(Exception):
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.message, self.field = message, field
 
 
 class FakeGoogle:
@@ -253,15 +183,15 @@ class FakeGoogle:
         model, _, method = request.match_info["action"].partition(":")
         if method != "generateContent":
             return error(404, "NOT_FOUND", f"no method {method}")
-        return await self._ordered(request, model, _GENERATE, self._picture)
+        return await self._ordered(request, model, GENERATE, self._picture)
 
     async def _on_vertex(self, request: web.Request) -> web.StreamResponse:
         model, _, method = request.match_info["action"].partition(":")
         match method:
             case "generateContent":
-                return await self._ordered(request, model, _GENERATE, self._picture)
+                return await self._ordered(request, model, GENERATE, self._picture)
             case "predictLongRunning":
-                return await self._ordered(request, model, _VEO, self._operation)
+                return await self._ordered(request, model, VEO, self._operation)
             case "fetchPredictOperation":
                 return await self._fetch(request)
             case _:
@@ -270,7 +200,7 @@ class FakeGoogle:
     async def _interact(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("api-revision", "2026-05-20") != "2026-05-20":
             return error(400, "INVALID_ARGUMENT", "no such revision", is_worded=True)
-        return await self._ordered(request, None, _INTERACTION, self._begin)
+        return await self._ordered(request, None, INTERACTION, self._begin)
 
     async def _ordered(
         self, request: web.Request, model: str | None, shape: Any, make: Callable[[Any], web.StreamResponse]
@@ -497,27 +427,6 @@ def error(status: int, word: str, message: str, details: Any = None, *, is_worde
     if details is not None:
         told["details"] = details
     return web.json_response({"error": told}, status=status)
-
-
-def check(value: Any, shape: Any, where: str = "") -> None:
-    """Whether a body has a shape, and nothing else. Raises ``Refusal``."""
-    match shape:
-        case dict():
-            if not isinstance(value, dict):
-                raise Refusal(f"Invalid value at '{where}'", where)
-            for name, inner in value.items():
-                if name not in shape:
-                    message = f"Invalid JSON payload received. Unknown name \"{name}\" at '{where}': Cannot find field."
-                    raise Refusal(message, where)
-                check(inner, shape[name], f"{where}.{name}".lstrip("."))
-        case [inner]:
-            if not isinstance(value, list):
-                raise Refusal(f"Invalid value at '{where}'", where)
-            for position, item in enumerate(value):
-                check(item, inner, f"{where}[{position}]")
-        case _:
-            if not isinstance(value, shape):
-                raise Refusal(f"Invalid value at '{where}'", where)
 
 
 @cache

@@ -43,7 +43,7 @@ def count(value: object) -> int | None:
 
 
 def numbers(values: Mapping[str, Any], levels: int = _MOST_LEVELS) -> dict[str, Any]:
-    """The counts in an object; a list of them by modality becomes an object. Texts, which may be secret, are left out."""
+    """The counts in an object; a list of them by modality becomes an object. Texts may be secret, and are left out."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         kept: Any = count(value)
