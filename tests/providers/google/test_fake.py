@@ -134,14 +134,16 @@ def test_references_of_veo_stand_by_themselves(fake: FakeGoogle) -> None:
         reference_images=[types.VideoGenerationReferenceImage(image=picture, reference_type=kind)]
     )
     with on_vertex(fake) as client:
-        client.models.generate_videos(model="veo-3", prompt="a fox", config=config)
+        client.models.generate_videos(model="veo-3", source=types.GenerateVideosSource(prompt="a fox"), config=config)
         reference = fake.orders()[-1].body["instances"][0]["referenceImages"][0]
         assert reference["referenceType"] == "ASSET" and sorted(reference["image"]) == [
             "bytesBase64Encoded",
             "mimeType",
         ]
         with pytest.raises(errors.ClientError):
-            client.models.generate_videos(model="veo-3", prompt="a fox", image=picture, config=config)
+            client.models.generate_videos(
+                model="veo-3", source=types.GenerateVideosSource(prompt="a fox", image=picture), config=config
+            )
 
 
 @pytest.mark.parametrize(

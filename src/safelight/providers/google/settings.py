@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -23,6 +24,7 @@ Address = Annotated[
 
 GEMINI_URL = "https://generativelanguage.googleapis.com"
 API_VERSIONS: dict[Platform, str] = {"gemini": "v1", "vertex": "v1beta1"}
+_BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _MULTI_REGIONS = ("us", "eu")
 
 
@@ -81,14 +83,7 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
             self._check_vertex()
         if not self.base_url:
             msgspec.structs.force_setattr(self, "base_url", self._own_url())
-        parts = urlsplit(self.base_url)
-        if (
-            parts.scheme not in ("http", "https")
-            or not parts.hostname
-            or parts.query
-            or parts.fragment
-            or "@" in parts.netloc
-        ):
+        if _BASE_URL.fullmatch(self.base_url) is None:
             raise ValueError("base_url: write it like https://host, without user, query or fragment")
         HttpConnectionSettings.__post_init__(self)
 
