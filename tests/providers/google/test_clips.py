@@ -217,6 +217,10 @@ INTERACTIONS: list[tuple[dict[str, Any], FailureClass]] = [
         {"status": "completed", "steps": [{"type": "model_output", "content": [{"type": "video", "data": "!!!"}]}]},
         PERMANENT,
     ),
+    (
+        {"status": "completed", "steps": [{"type": "model_output", "content": [{"type": "image", "data": DATA}]}]},
+        PERMANENT,
+    ),
 ]  # fmt: skip
 
 
@@ -291,6 +295,16 @@ async def test_a_server_in_trouble_says_nothing_of_a_job(fake: FakeGoogle, tmp_p
         answers = [await provider.poll(handle, asked) for _ in range(11)]
     kinds = [Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Pending, Unknown, Unknown, Failed]
     assert [type(answer) for answer in answers] == kinds, "gone is what is not there three times in a row"
+
+
+async def test_the_last_clip_counts(fake: FakeGoogle, tmp_path: Path) -> None:
+    """As the official client has it."""
+    content = [{"type": kind, "data": base64.b64encode(data).decode()} for kind, data in
+        (("video", b"a draft"), ("video", mp4(2)), ("image", PICTURE))]  # fmt: skip
+    async with provider_of(fake) as provider:
+        handle, asked = await ordered(provider, tmp_path)
+        fake.states = [{"status": "completed", "steps": [{"type": "model_output", "content": content}]}]
+        assert bytes_of(await provider.poll(handle, asked)) == mp4(2)
 
 
 async def test_a_clip_behind_the_api_is_fetched_with_the_key(fake: FakeGoogle, tmp_path: Path) -> None:
@@ -418,7 +432,7 @@ async def test_no_document_is_a_surprise(fake: FakeGoogle, tmp_path: Path, docum
     async with provider_of(fake) as provider:
         known, files = provider._settings, await provider._files()
         outcomes = [
-            interactions.state_of(reply, known, files),
+            interactions.state_of(reply, VIDEO, known, files),
             veo.state_of(reply, "projects/p/o", known, files),
             generate_content.picture_of(reply, order(), job(tmp_path), known, files),
             await provider._interaction_taken(reply, order(VIDEO)),

@@ -69,7 +69,7 @@ def picture_of(
     usage = usage_of(document.get("usageMetadata"), _INPUT_TOKENS, _OUTPUT_TOKENS)
     said = with_facts(reply.answer(), usage=usage, request_id=document.get("responseId"), seed=order.spec.seed)
     candidates = list(objects(document.get("candidates")))
-    for part in _parts(candidates):
+    for part in reversed(list(_parts(candidates))):
         data, uri = text(at(part, "inlineData", "data")), text(at(part, "fileData", "fileUri"))
         if data or uri:
             return files.made(reply, data, uri, said)

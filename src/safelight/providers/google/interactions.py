@@ -65,7 +65,9 @@ def order_body(order: Order, job: Job[Options], settings: Settings) -> dict[str,
     return body_of(without_none(said), order, job, "interactions")
 
 
-def state_of(reply: Reply, settings: Settings, files: Files, *, seed: int | None = None) -> PollOutcome:
+def state_of(
+    reply: Reply, type_: GenerationType, settings: Settings, files: Files, *, seed: int | None = None
+) -> PollOutcome:
     """How an interaction stands, by a 2xx."""
     document = reply.json()
     if not isinstance(document, dict):
@@ -74,7 +76,7 @@ def state_of(reply: Reply, settings: Settings, files: Files, *, seed: int | None
     said = with_facts(reply.answer(), usage=usage, request_id=document.get("id"), seed=seed)
     word = text(document.get("status")).strip().lower()
     if word == "completed":
-        return _made(document, reply, settings, files, said)
+        return _made(document, reply, type_, settings, files, said)
     if word in _FAILED:
         return _failed(document, word, settings, said)
     if not word and document.get("error") is not None:
@@ -82,10 +84,22 @@ def state_of(reply: Reply, settings: Settings, files: Files, *, seed: int | None
     return Pending(poll_after_seconds=_pause(reply, settings), stage=_STAGES.get(word), answer=said)
 
 
-def _made(document: dict[str, Any], reply: Reply, settings: Settings, files: Files, said: Answer) -> PollOutcome:
-    for item in _content(document):
-        if item.get("type") in ("image", "video") and (item.get("data") or item.get("uri")):
-            return files.made(reply, text(item.get("data")), text(item.get("uri")), said)
+def _made(
+    document: dict[str, Any],
+    reply: Reply,
+    type_: GenerationType,
+    settings: Settings,
+    files: Files,
+    said: Answer,
+) -> PollOutcome:
+    """The last one of the type, as the official client has it."""
+    made = [item for item in _content(document) if item.get("type") in ("image", "video")]
+    for item in reversed(made):
+        data, uri = text(item.get("data")), text(item.get("uri"))
+        if item["type"] == type_.value and (data or uri):
+            return files.made(reply, data, uri, said)
+    if made:
+        return Failed(FailureClass.PERMANENT, f"it made no {type_}, but another thing", answer=said)
     error = next(_errors(document), None)
     if error is not None:
         return failure_of_job(error, settings, said)

@@ -114,7 +114,7 @@ class GoogleProvider:
         else:
             path = self._interaction_path(handle)
             asked = await self._ask("GET", f"{path}?stream=false", None, _FETCHING_SECONDS, job.make_workdir)
-            read = self._interaction
+            read = lambda reply: self._interaction(reply, job)  # noqa: E731
         if not isinstance(asked, Reply):
             return Unknown(asked.detail)
         if asked.status in (404, 410):
@@ -198,7 +198,7 @@ class GoogleProvider:
         return Files(self._api, self._settings, headers)
 
     async def _interaction_taken(self, reply: Reply, order: Order) -> SubmitOutcome:
-        outcome = interactions.state_of(reply, self._settings, await self._files(), seed=order.spec.seed)
+        outcome = interactions.state_of(reply, order.type, self._settings, await self._files(), seed=order.spec.seed)
         interaction = text(at(reply.json(), "id"))
         if isinstance(outcome, Pending) and interaction:
             return Accepted({_INTERACTION: interaction}, outcome.answer)
@@ -216,8 +216,8 @@ class GoogleProvider:
             return failure_of_job(told, self._settings, reply.answer())
         return Unknown("it took the order, and told no name of an operation", reply.answer())
 
-    async def _interaction(self, reply: Reply) -> PollOutcome:
-        return interactions.state_of(reply, self._settings, await self._files())
+    async def _interaction(self, reply: Reply, job: Job[Options]) -> PollOutcome:
+        return interactions.state_of(reply, job.type, self._settings, await self._files())
 
     async def _operation(self, reply: Reply, operation: str) -> PollOutcome:
         return veo.state_of(reply, operation, self._settings, await self._files())

@@ -1,5 +1,8 @@
 """Access tokens for Vertex: got with a service account's key (RFC 7523), a user's consent (RFC 6749, section 6), or
-from the metadata server of a machine of Google's, and renewed before they end."""
+from the metadata server of a machine of Google's, and renewed before they end.
+
+The vendor's own library would bring a second HTTP client, with rules of its own about what may be reached.
+"""
 
 from __future__ import annotations
 
