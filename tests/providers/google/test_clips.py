@@ -161,6 +161,16 @@ async def test_an_operation_in_its_own_words(
     }
 
 
+@pytest.mark.parametrize(("sound", "told"), [(None, False), (False, False), (True, True)])
+async def test_what_an_order_says_wins_over_the_binding(
+    fake: FakeGoogle, tmp_path: Path, sound: bool | None, told: bool
+) -> None:
+    asked = job(tmp_path, VIDEO, "veo-3", options={"body": {"parameters": {"generateAudio": False}}})
+    async with provider_of(fake, "vertex") as provider:
+        assert isinstance(await provider.submit(order(VIDEO, sound=sound), asked), Accepted)
+    assert fake.orders()[-1].body["parameters"]["generateAudio"] is told
+
+
 @pytest.mark.parametrize(
     ("platform", "model", "roles", "spec", "options"),
     [
