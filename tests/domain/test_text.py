@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.domain.text import first_bytes, without_secrets
+from safelight.domain.text import _spellings, first_bytes, without_secrets
 
 SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=60)
 
@@ -68,6 +69,18 @@ def test_a_secret_that_was_cut_is_found(left: int) -> None:
     assert without_secrets(f"{KEY}, {KEY[:left]}... {quote(KEY, safe='')[:16]}", [KEY]) == "***, ***... ***"
     coded = base64.b64encode(KEY.encode()).decode()
     assert coded[:12] not in without_secrets(coded[:left], [KEY])
+
+
+LONG = "-----BEGIN KEY-----\n" + "".join(f"{number:03x}/" for number in range(700)) + "\n-----END KEY-----"
+
+
+@pytest.mark.parametrize("spell", [str, json.dumps, lambda text: quote(text, safe=""), lambda text: text[:-700]])
+def test_a_long_secret_is_found_without_a_pattern_of_its_length(spell: Callable[[str], str]) -> None:
+    """Such as a key file, or a token that another follows within the hour."""
+    assert without_secrets(f"no {spell(LONG)}", [LONG]).replace('"', "") == "no ***"
+    coded = base64.b64encode(LONG.encode()).decode()
+    assert len(without_secrets(f"no {coded}", [LONG])) < 12
+    assert {spelling.whole for spelling in _spellings(LONG)} == {None}
 
 
 def test_a_beginning_that_many_secrets_have_stays() -> None:

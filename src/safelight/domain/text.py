@@ -27,6 +27,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2
 _LONGEST = 80
 _LEAST_CODED = 8  # fewer digits of base64 turn up by chance
 _LEAST_BEGUN = 12  # many secrets begin alike: sk-proj-
+_MOST_WHOLE = 256
 _ALSO = {"+": ("-",), "/": ("\\/", "_")}
 
 
@@ -84,10 +85,13 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 
 
 class _Spelling(msgspec.Struct, frozen=True):
-    """One way to write a secret: as it is or in base64, each of its characters in any of theirs."""
+    """One way to write a secret: as it is or in base64, each of its characters in any of theirs.
+
+    ``whole`` is left out of a long one, such as a token or a key file: to compile it would take seconds.
+    """
 
     plain: str
-    whole: re.Pattern[str]
+    whole: re.Pattern[str] | None
     begun: re.Pattern[str]
     rest: tuple[str, ...]
 
@@ -99,12 +103,14 @@ def _spellings(secret: str) -> tuple[_Spelling, ...]:
         characters = [_written(character) for character in plain]
         begun = re.compile("".join(characters[:_LEAST_BEGUN]))
         rest = tuple(characters[_LEAST_BEGUN:])
-        spellings.append(_Spelling(plain, re.compile("".join(characters)), begun, rest))
+        whole = re.compile("".join(characters)) if len(characters) <= _MOST_WHOLE else None
+        spellings.append(_Spelling(plain, whole, begun, rest))
     return tuple(spellings)
 
 
 def _without(text: str, spelling: _Spelling) -> str:
-    text = spelling.whole.sub("***", text)
+    if spelling.whole is not None:
+        text = spelling.whole.sub("***", text)
     pieces, at = [], 0
     while spelling.rest and (found := spelling.begun.search(text, at)):
         end = found.end()
@@ -117,6 +123,7 @@ def _without(text: str, spelling: _Spelling) -> str:
     return "".join([*pieces, text[at:]])
 
 
+@functools.lru_cache(maxsize=1024)
 def _written(character: str) -> str:
     """A pattern of one character as it is, in base64 for URLs, in JSON, and in a URL."""
     units = character.encode("utf-16-be", "surrogatepass").hex()
