@@ -168,7 +168,7 @@ def _of_catalog(quirks: Quirks, model: Model, binding: Binding, options: Options
             yield _problem("references", why, f"Take {role} out of the model's references, or fewer of it.")
     if model.supports_sound and (why := unsayable_sound(options, is_wanted=True)) is not None:
         yield _problem("sound", why, "Remove supports_sound from the model.")
-    if (why := unfit_options(dict.fromkeys(binding.provider_options, {}))) is not None:
+    if (why := unfit_options({name: {} for name in binding.provider_options})) is not None:
         yield _problem("provider_options", why, "Take it out of the binding's provider_options.")
     for resolution, ratios in model.sizes.items():
         for ratio, (width, height) in ratios.items():

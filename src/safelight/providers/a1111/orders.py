@@ -74,7 +74,7 @@ def job_order(order: Order, job: Job[Options], quirks: Quirks) -> Asking:
 
 
 def _picture(order: Order, job: Job[Options], quirks: Quirks, body: dict[str, Any]) -> dict[str, Any]:
-    """A job of type generate. It keeps the file, as a job tells of files alone; newer ones call the size ``_before``."""
+    """A job of type generate. It keeps its file, as it tells of no other; what runs it reads ``width_before``."""
     body |= {
         "type": "generate",
         "width_before": body["width"],

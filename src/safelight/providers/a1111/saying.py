@@ -96,6 +96,7 @@ def options_of(order: Order, job: Job[Options]) -> dict[str, Any]:
 
 def settings_of(order: Order, job: Job[Options], quirks: Quirks) -> dict[str, Any]:
     """The server's own settings while it makes the order, with the model among them."""
-    told = (job.options.body.get("override_settings", {}), order.spec.provider_options.get("override_settings", {}))
+    ours: dict[str, Any] = job.options.body.get("override_settings", {})
+    theirs: dict[str, Any] = order.spec.provider_options.get("override_settings", {})
     model = {} if quirks.model_choice == "none" else {MODEL_SETTING: job.upstream_model}
-    return told[0] | told[1] | model
+    return {**ours, **theirs, **model}
