@@ -101,7 +101,8 @@ class Refusal(Exception):
 class FakeServer:
     """``calls`` are the requests, newest last; ``jobs`` by id. ``taken`` orders were made, or would be.
 
-    ``states``: what a job is told to be, one for each question, before it is done. ``info``: what an answer's info has
+    ``states``: what a job is told to be, one for each question, before it is done; ``states_of_next``: the next alone.
+    ``info``: what an answer's info has
     besides. ``extra_images``: pictures of an answer, before and behind the one that was ordered. ``answers``: what
     paths answer instead of their own; ``missing`` are not there.
     """
@@ -112,6 +113,7 @@ class FakeServer:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.taken = 0
         self.states: list[dict[str, Any]] = [{"status": "pending"}, {"status": "running", "progress": 0.5}]
+        self.states_of_next: list[dict[str, Any]] | None = None
         self.info: dict[str, Any] = {}
         self.extra_images: tuple[list[str], list[str]] = ([], [])
         self.samples_format = "png"
@@ -317,6 +319,8 @@ class FakeServer:
         self.task = None
 
     async def _interrupt(self, request: web.Request) -> web.StreamResponse:
+        if self.flavor == "sd-server":
+            raise web.HTTPNotFound
         self.state["interrupted"] = True
         return web.json_response({})
 
@@ -362,8 +366,9 @@ class FakeServer:
         job = {
             "id": f"{next(self._numbers):016x}", "type": body["type"], "status": "pending", "progress": 0.0, "step": 0,
             "steps": 0, "eta": None, "created_at": now.isoformat(), "started_at": None, "completed_at": None,
-            "error": None, "result": None, "states": list(self.states), "params": body,
+            "error": None, "result": None, "states": list(self.states_of_next or self.states), "params": body,
         }  # fmt: skip
+        self.states_of_next = None
         self.jobs[job["id"]] = job
         return web.json_response(self._shown(job), status=202)
 

@@ -20,31 +20,11 @@ _LEAVES = (
 )
 _NAMES = st.sampled_from(
     [
-        "images",
-        "info",
-        "error",
-        "errors",
-        "detail",
-        "loc",
-        "msg",
-        "message",
-        "status",
-        "result",
-        "format",
-        "index",
-        "seed",
-        "all_seeds",
-        "index_of_first_image",
-        "sd_model_name",
-        "sd_model_hash",
-        "prompt",
-        "progress",
-        "id",
-        "started_at",
-        "completed_at",
-        "job_timestamp",
+        "images", "info", "error", "errors", "detail", "loc", "msg", "message", "status", "result", "format", "index",
+        "seed", "all_seeds", "index_of_first_image", "sd_model_name", "sd_model_hash", "prompt", "progress", "id",
+        "started_at", "completed_at", "job_timestamp",
     ]
-)
+)  # fmt: skip
 _WORDS = st.sampled_from(["completed", "failed", "out of memory", "sampler not found", "AAAA", "2026-01-01T00:00:00"])
 DOCUMENTS = st.recursive(
     _LEAVES | _WORDS,
