@@ -387,3 +387,16 @@ async def test_a_video_is_not_ordered_here(fake: Start) -> None:
     async with provider_of(server) as provider:
         outcome = await provider.submit(order, job_of(order, options=Options(engine="WAN Video")))
     assert failed(outcome)[0] is FailureClass.PERMANENT and server.orders() == []
+
+
+async def test_sdnext_without_jobs_is_as_the_webui(fake: Start) -> None:
+    server = fake("sdnext")
+    async with provider_of(server, jobs=False) as provider:
+        assert not isinstance(provider, Pollable | Cancelable)
+    outcome = await ordered(server, "reference_image", quirks={"jobs": False})
+    bytes_of(outcome)
+    call = server.orders()[-1]
+    assert call.path == "/sdapi/v1/img2img" and call.body["save_images"] is False
+    assert "force_task_id" not in call.body and outcome.answer.seed == call.body["seed"]
+    gone = await ordered(server, quirks={"jobs": False}, job={"model": "no-such-model"})
+    assert failed(gone)[0] is FailureClass.PERMANENT
