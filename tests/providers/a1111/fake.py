@@ -122,6 +122,7 @@ class FakeServer:
         self.missing: tuple[str, ...] = ("/internal/progress",) if flavor in ("sdnext", "sd-server") else ()
         self.state: dict[str, Any] = self._idle()
         self.task: str | None = None
+        self.progress_of_others: float | None = None
         self.port = 0
         self._faults: list[str | Fault] = []
         self._numbers = itertools.count(1)
@@ -327,6 +328,7 @@ class FakeServer:
     async def _task(self, request: web.Request) -> web.StreamResponse:
         is_ours = request[CALL].body["id_task"] == self.task
         told: dict[str, Any] = {"active": is_ours, "queued": not is_ours, "completed": False, "textinfo": "Waiting..."}
+        told["progress"] = self.progress_of_others
         if is_ours:
             told |= {"progress": self.state["sampling_step"] / self.state["sampling_steps"], "eta": 3.0}
         return web.json_response(told)

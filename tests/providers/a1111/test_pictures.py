@@ -90,7 +90,11 @@ async def test_more_pictures_than_it_takes_are_never_left_out(fake: Start) -> No
 async def test_options_go_along_and_never_say_what_the_order_says(fake: Start) -> None:
     server = fake("forge")
     options = Options(
-        body={"steps": 20, "distilled_cfg_scale": 3.5, "override_settings": {"CLIP_stop_at_last_layers": 2}}
+        body={
+            "steps": 20,
+            "distilled_cfg_scale": 3.5,
+            "override_settings": {"CLIP_stop_at_last_layers": 2, "sd_vae": "x"},
+        }
     )
     chosen = {"steps": 8, "override_settings": {"sd_vae": "None"}}
     bytes_of(await ordered(server, job={"options": options}, provider_options=chosen))
@@ -140,6 +144,7 @@ async def test_sd_server_is_told_no_model_and_a_tag_in_a_prompt_is_broken(fake: 
         ("fake-model.safetensors", True),
         ("fake-model", True),
         ("0123456789", True),
+        ("sdxl_other", True),
         ("no-such-model", False),
         ("no-such-model.safetensors [0000000000]", False),
     ],
@@ -344,7 +349,7 @@ async def test_it_tells_how_far_its_own_picture_is(
 async def test_the_progress_of_somebody_elses_picture_is_not_told(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "PAUSE_SECONDS", 0.01)
     server, told, order = fake(), list[float](), image_order()
-    server.is_held = True
+    server.is_held, server.progress_of_others = True, 0.9
     async with provider_of(server) as provider:
         ours = [job_of(order, id_="req-7", progress=list[float]()), job_of(order, progress=told)]
         first = asyncio.create_task(provider.submit(order, ours[0]))
