@@ -384,7 +384,18 @@ def test_what_it_can_hold_is_not_told(told: Told, catalog: str) -> None:
 
 # The catalog that is written
 
-WITH_A_BLOCK = {"ark", "builtin", "chaos", "comfyui", "dashscope", "getimg", "google", "openai", "replicate"} & set(KINDS)
+WITH_A_BLOCK = {
+    "a1111",
+    "ark",
+    "builtin",
+    "chaos",
+    "comfyui",
+    "dashscope",
+    "getimg",
+    "google",
+    "openai",
+    "replicate",
+} & set(KINDS)
 BLOCK = re.compile(r"^# (\S+): .*(?:\n(?!# \S+: ).*)*", re.M)
 
 

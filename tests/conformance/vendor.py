@@ -75,7 +75,7 @@ class Vendor(ABC):
 
     ``judged``: what says that the fake is like the vendor, or that this is a real server. ``size_word``: a word of the
     backend's own for 1:1 at 2K, and ``size_in_word`` what it then is told, if that is more; ``size``: what it is told
-    where it has none, at 1K. ``option``: one that may be passed
+    where it has none, at 1K. ``most_references``: so many pictures it takes for one. ``option``: one that may be passed
     on. ``cost_nanos``: what it says that the order of the suite costs. ``takes_key``: its connection has one.
     ``knows_models``: asked about one that it does not have, it says so. ``signs_callbacks``: what it calls back with is
     signed. ``new_database`` is there before it is opened.
@@ -89,6 +89,7 @@ class Vendor(ABC):
     size: str | None = "64x64"
     size_word: str = "128x128"
     size_in_word: str | None = None
+    most_references = 2
     option: tuple[str, Any] = ("steps", 4)
     supports_seed = True
     supports_negative_prompt = True
@@ -179,7 +180,7 @@ def catalog_of(vendor: Vendor, key_file: Path, *, is_edited: bool = False) -> st
         "resolutions": ["1K", "2K"],
         "sizes": {"1K": {"1:1": "64x64"}, "2K": {"1:1": "128x128"}},
         "rates": [{"unit_price": "0.1"}],
-        "references": {"first_frame": 1} if is_video else {"reference_image": 2},
+        "references": {"first_frame": 1} if is_video else {"reference_image": vendor.most_references},
         "supports_seed": vendor.supports_seed,
         "supports_negative_prompt": vendor.supports_negative_prompt,
         "bindings": bindings,
