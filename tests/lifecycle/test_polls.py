@@ -17,6 +17,7 @@ from safelight.domain.connections import ConnectionLimits, NoOptions
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Accepted, FindOutcome, Found, Handle, Pending, PollOutcome, SubmitOutcome
 from safelight.domain.ports import Asked, Backend, Job
+from safelight.lifecycle.changes import Hinted
 from safelight.lifecycle.polls import Polls, pause_seconds
 from tests.lifecycle.virtual import in_virtual_time
 from tests.support.jobs import a_job
@@ -120,6 +121,35 @@ def test_one_request_asks_about_many_jobs_where_a_backend_can() -> None:
     assert len(vendor.requests) <= 10 * 10 + 1
     assert max(len(jobs) for _, jobs in vendor.requests) == 100
     assert min(vendor.by_job[job] for job in range(JOBS)) >= 2, "one by one it would be once in 250 s"
+
+
+@pytest.mark.parametrize("vendor", [Vendor(), BatchVendor()], ids=["one by one", "in batches"])
+def test_a_job_that_its_backend_tells_of_is_asked_about_before_the_others_of_its_workspace(vendor: Vendor) -> None:
+    jobs, rate, at_once = 600, 0.5, getattr(vendor, "poll_batch", 1)
+
+    async def ask() -> None:
+        polls, asked = Polls(), backend(vendor, polls_per_second=rate)
+        news = [Hinted() for _ in range(jobs)]
+        news[500].set()  # before it stands in line
+        tasks = [asyncio.create_task(polls.poll(asked, 1, about(job), news[job])) for job in range(jobs)]
+        await asyncio.sleep(0.1)
+        assert not news[500].is_set(), "what is told after the question is news again"
+        for told in (300, 400):
+            news[told].set()
+        news[0].set()
+        await asyncio.sleep(3 / rate)
+        assert all(tasks[job].done() for job in (0, 300, 400, 500))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert not any(each.then for each in news), "who has left is called no more"
+        news[7].set()
+
+    in_virtual_time(ask())
+    order = [job for _, asked_about in vendor.requests for job in asked_about]
+    if at_once == 1:
+        assert order == [500, 0, 400, 300]
+    assert len(order) <= 4 * at_once
 
 
 def test_a_crowd_of_one_workspace_delays_another_by_one_place() -> None:

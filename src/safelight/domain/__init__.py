@@ -9,6 +9,7 @@ connections        backends by name: what each may be told, and keys by referenc
 catalog            models, rates, and the connections that models are bound to
 catalog_reader     reading a catalog document
 connection_reader  reading its connections and options, each against the types of its kind
+field_map          where in a model's own input each part of an order goes
 request            what is asked for: the request, the spec with its defaults, the order that a backend gets
 pricing            which rate applies, and the price of a spec
 signing            signed download links

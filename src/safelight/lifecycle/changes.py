@@ -5,10 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from safelight.db.listen import listen
 from safelight.lifecycle.presence import Presence
+
+E = TypeVar("E", bound=asyncio.Event)
+
+
+class Hinted(asyncio.Event):
+    """That a backend told something of one job. ``then`` is called whenever it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: Callable[[], None] | None = None
+
+    def set(self) -> None:
+        super().set()
+        if self.then is not None:
+            self.then()
 
 
 class Changes:
@@ -24,7 +40,7 @@ class Changes:
         self._heard_since: float | None = None
         self._on_cancel: Callable[[str], None] = lambda _: None
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._hinted: dict[str, set[asyncio.Event]] = {}
+        self._hinted: dict[str, set[Hinted]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -48,14 +64,14 @@ class Changes:
 
     def subscribed(self, generation_id: str) -> contextlib.AbstractContextManager[asyncio.Event]:
         """An event that is set whenever the generation may have changed; clear it before looking."""
-        return _listed(self._waiting, generation_id)
+        return _listed(self._waiting, generation_id, asyncio.Event)
 
-    def hinted(self, generation_id: str) -> contextlib.AbstractContextManager[asyncio.Event]:
+    def hinted(self, generation_id: str) -> contextlib.AbstractContextManager[Hinted]:
         """An event that is set whenever its backend tells that something happened; clear it before asking.
 
         One that is missed is made good by the next question, which comes all the same.
         """
-        return _listed(self._hinted, generation_id)
+        return _listed(self._hinted, generation_id, Hinted)
 
     def _hear(self, payload: str | None) -> None:
         if payload is None:
@@ -73,8 +89,8 @@ class Changes:
 
 
 @contextlib.contextmanager
-def _listed(waiting: dict[str, set[asyncio.Event]], generation_id: str) -> Iterator[asyncio.Event]:
-    event = asyncio.Event()
+def _listed(waiting: dict[str, set[E]], generation_id: str, make: Callable[[], E]) -> Iterator[E]:
+    event = make()
     waiting.setdefault(generation_id, set()).add(event)
     try:
         yield event
@@ -84,6 +100,6 @@ def _listed(waiting: dict[str, set[asyncio.Event]], generation_id: str) -> Itera
             del waiting[generation_id]
 
 
-def _set_all(events: set[asyncio.Event]) -> None:
+def _set_all(events: Iterable[asyncio.Event]) -> None:
     for event in events:
         event.set()

@@ -42,6 +42,7 @@ from safelight.domain.ports import Asked, Backend, Cancelable, Findable, Job, Po
 from safelight.domain.pricing import cost_of
 from safelight.domain.request import Order
 from safelight.lifecycle.bills import Loss, loss_of
+from safelight.lifecycle.changes import Hinted
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.hints import pause
 from safelight.lifecycle.leases import LeaseLost, Leases
@@ -381,14 +382,13 @@ class Dispatch:
         with self._services.changes.hinted(self._claim.id) as hinted:
             return await self._polled(handle, hinted)
 
-    async def _polled(self, handle: Handle, hinted: asyncio.Event) -> Outcome:
+    async def _polled(self, handle: Handle, hinted: Hinted) -> Outcome:
         failures = 0
         for count in itertools.count():
-            hinted.clear()
             asked: float | None = None
             try:
                 outcome = await self._services.polls.poll(
-                    self._asked.backend, self._claim.workspace_id, Asked(handle, self._job)
+                    self._asked.backend, self._claim.workspace_id, Asked(handle, self._job), hinted
                 )
             except Exception as error:
                 log.error("provider broke in poll", id=self._claim.id, **without_message(error))

@@ -12,6 +12,7 @@ import structlog
 
 from safelight.domain.errors import ConfigurationError, ServiceUnavailable
 from safelight.domain.ports import Callback, Hintable
+from safelight.lifecycle.changes import Hinted
 from safelight.lifecycle.services import RunServices
 from safelight.telemetry.exceptions import without_message
 
@@ -37,7 +38,7 @@ async def take_hint(services: RunServices, connection: str, callback: Callback) 
             await services.db.one("tell_hint", {"id": generation_id}, tuple)
 
 
-async def pause(hinted: asyncio.Event, seconds: float) -> None:
+async def pause(hinted: Hinted, seconds: float) -> None:
     """Wait for so long, or until there is a hint."""
     least = min(seconds, LEAST_PAUSE_SECONDS)
     await asyncio.sleep(least)

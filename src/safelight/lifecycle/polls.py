@@ -2,19 +2,23 @@
 
 A connection is asked no oftener than its limit says (``polls_per_second``), however many jobs are under way with it.
 Who waits stands in line: workspaces take turns, so that one with a thousand jobs delays another's only job by a place.
+Within a workspace a job that its backend tells something of goes before the others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import deque
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from safelight.domain.outcomes import FindOutcome, PollOutcome
 from safelight.domain.ports import Asked, Backend, BatchPollable, Findable, Job, Pollable
+from safelight.lifecycle.changes import Hinted
 
 _CALL_SECONDS = 60.0
 _LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.2, 60.0
@@ -27,15 +31,20 @@ class Polls:
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
 
-    async def poll(self, backend: Backend, workspace_id: int, asked: Asked) -> PollOutcome:
-        """Ask a ``Pollable`` backend about a job, once it is that workspace's turn."""
+    async def poll(
+        self, backend: Backend, workspace_id: int, asked: Asked, hinted: Hinted | None = None
+    ) -> PollOutcome:
+        """Ask a ``Pollable`` backend about a job, once it is that workspace's turn.
+
+        Where ``hinted`` is set, or comes to be, it is the job's turn first. It is cleared here, before the question.
+        """
         provider = backend.provider
         if isinstance(provider, BatchPollable):
-            answer = await self._line(backend).stand(workspace_id, asked)
+            answer = await self._line(backend).stand(workspace_id, asked, hinted)
             assert answer is not None
             return answer
         assert isinstance(provider, Pollable)
-        await self._line(backend).stand(workspace_id)
+        await self._line(backend).stand(workspace_id, None, hinted)
         async with asyncio.timeout(_CALL_SECONDS):
             return await provider.poll(asked.handle, asked.job)
 
@@ -63,10 +72,11 @@ def pause_seconds(asked_for: float | None, count: int) -> float:
     return min(max(asked_for, _LEAST_PAUSE_SECONDS), _MOST_PAUSE_SECONDS) * random.uniform(1, 1.25)  # noqa: S311
 
 
-class _Waiting(msgspec.Struct):
+class _Waiting(msgspec.Struct, eq=False):
     """One that stands in line: with a job it waits for what comes of that, without one for its turn alone."""
 
     asked: Asked | None
+    hinted: Hinted | None
     answer: asyncio.Future[PollOutcome | None]
 
 
@@ -83,12 +93,31 @@ class _Line:
         self._moving: asyncio.Task[None] | None = None
         self._asking: set[asyncio.Task[None]] = set()
 
-    async def stand(self, workspace_id: int, asked: Asked | None = None) -> PollOutcome | None:
-        waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
-        self._waiting.setdefault(workspace_id, deque()).append(waiting)
+    async def stand(
+        self, workspace_id: int, asked: Asked | None = None, hinted: Hinted | None = None
+    ) -> PollOutcome | None:
+        waiting = _Waiting(asked, hinted, asyncio.get_running_loop().create_future())
+        line = self._waiting.setdefault(workspace_id, deque())
+        if hinted is not None and hinted.is_set():
+            line.appendleft(waiting)
+        else:
+            line.append(waiting)
         if self._moving is None or self._moving.done():
             self._moving = asyncio.create_task(self._move(), name="polls")
-        return await waiting.answer
+        if hinted is None:
+            return await waiting.answer
+        hinted.then = partial(self._put_first, workspace_id, waiting)
+        try:
+            return await waiting.answer
+        finally:
+            hinted.then = None
+
+    def _put_first(self, workspace_id: int, waiting: _Waiting) -> None:
+        """If it stands in line still."""
+        line = self._waiting.get(workspace_id, deque())
+        with contextlib.suppress(ValueError):
+            line.remove(waiting)
+            line.appendleft(waiting)
 
     async def _move(self) -> None:
         loop = asyncio.get_running_loop()
@@ -119,6 +148,8 @@ class _Line:
             if waiting.answer.done():  # who waited has left
                 continue
             called.append(waiting)
+            if waiting.hinted is not None:
+                waiting.hinted.clear()
             if waiting.asked is None:
                 break
         return called

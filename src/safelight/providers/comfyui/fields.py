@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from safelight.domain.catalog import Model
+from safelight.domain.field_map import frames_of
 from safelight.domain.media import ReferenceRole
 from safelight.domain.request import Spec
 from safelight.providers.comfyui.workflow import Workflow
@@ -193,8 +193,7 @@ def _frames(workflow: Workflow, options: Options, seconds: int | None) -> int | 
     rate = frames_per_second(workflow, options.fields)
     if seconds is None or rate is None:
         return None
-    wanted, step = math.ceil(seconds * rate - 1e-6), options.frames_step
-    return math.ceil((wanted - 1) / step) * step + 1
+    return frames_of(seconds, rate, options.frames_step)
 
 
 def unfit_option(options: Mapping[str, Any], fields: Fields) -> str | None:
