@@ -133,9 +133,9 @@ class Work(msgspec.Struct, kw_only=True):
 class FakeFal:
     """The server. ``asked`` are the requests, newest last, and ``jobs`` what it took, by id.
 
-    ``next`` is the word of the next order alone. Jobs are in the queue while it ``is_held``. ``statuses``: what the next
-    questions about any job are answered with, a body or an HTTP status. ``cancels``: the word that the next wish to
-    cancel is answered with, and its HTTP status.
+    ``next`` is the word of the next order alone. Jobs are in the queue while it ``is_held``. ``statuses``: what the
+    next questions about any job are answered with, a body or an HTTP status. ``cancels``: HTTP status and body of the
+    next answers to a wish to cancel.
     """
 
     def __init__(self, key: str = KEY, *, tls: ssl.SSLContext | None = None) -> None:
@@ -247,7 +247,9 @@ class FakeFal:
 
     def _job(self, request: web.Request) -> Work | None:
         job = self.jobs.get(request.match_info["id"])
-        return job if job and self._addresses(job)["response_url"].find(f"/{request.match_info['app']}/req") > 0 else None
+        return (
+            job if job and self._addresses(job)["response_url"].find(f"/{request.match_info['app']}/req") > 0 else None
+        )
 
     async def _status(self, request: web.Request) -> web.StreamResponse:
         if self.statuses:
