@@ -26,7 +26,7 @@ class FalImages(Vendor):
     name = "fal images"
     kind = "fal"
     judged = "fake, judged by the `fal-client`"
-    lacks = {Scenario.BATCHED: "it is asked about one job at a time"}
+    lacks = dict.fromkeys((Scenario.BATCHED,), "it is asked about one job at a time")
     size_word = "square_hd"
     option = ("num_inference_steps", 4)
     signs_callbacks = True

@@ -50,7 +50,7 @@ STATES: dict[str, tuple[list[Any], str | None]] = {
 
 
 def _is_of(vendor: Vendor, trap: str) -> bool:
-    return vendor.type is GenerationType.IMAGE or trap not in ("flagged", "badurl", "badbase64")
+    return vendor.type is GenerationType.IMAGE or trap not in ("flagged", "badurl", "badbase64", "badsize")
 
 
 @pytest.mark.parametrize("trap", RESULTS | ORDERS)

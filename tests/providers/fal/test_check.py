@@ -42,6 +42,9 @@ async def test_a_good_binding_is_found_good(fake: FakeFal, provider: FalProvider
     assert fake.posts() == []
 
 
+SIZES = {each: {"1:1": "64x64", "3:2": "96x64"} for each in ("1K", "2K")}
+
+
 def with_options(options: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"options": {**options, **more}}
 
@@ -56,7 +59,7 @@ def with_options(options: dict[str, Any], **more: Any) -> dict[str, Any]:
         (model({"model": VIDEOS}), "type", "image-to-video"),
         (model(with_options(IMAGE_OPTIONS, fields={"prompt": "image_urls", "size": "image_size"})), "input", "prompt"),
         (model(type_="video", durations=[2, 9]), "duration", "9"),
-        (model(type_="video", aspect_ratios=["1:1", "3:2"], sizes=None), "aspect_ratio", "3:2"),
+        (model(type_="video", aspect_ratios=["1:1", "3:2"], sizes=SIZES), "aspect_ratio", "3:2"),
         (model({"sizes": {"1K": {"1:1": "8K"}}}, type_="video"), "resolution", "8K"),
     ],
 )
