@@ -12,7 +12,21 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from bench import api, chaos, crowd, download, durability, footprint, growth, nodes, overhead, render, retention, submit
+from bench import (
+    api,
+    chaos,
+    crowd,
+    download,
+    durability,
+    footprint,
+    growth,
+    nodes,
+    overhead,
+    render,
+    retention,
+    submit,
+    underway,
+)
 from bench import report as reports
 from bench.report import Report, Row
 from bench.servers import BenchError
@@ -32,6 +46,7 @@ BENCHES: dict[str, Bench] = {
     "crowd": crowd.run,
     "overhead": overhead.run,
     "chaos": chaos.run,
+    "underway": underway.run,
 }
 
 app = App(name="bench", help="Measure Safelight on this machine. docs/benchmarks.md says what and against what.")

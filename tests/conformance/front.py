@@ -17,6 +17,7 @@ from safelight.domain.ports import Asked
 from safelight.domain.request import ImageInput, Request
 from safelight.domain.scope import OPERATOR, Principal
 from safelight.lifecycle.cancel import cancel
+from safelight.lifecycle.views import view_of_any_type
 from tests.conformance.vendor import CANARY, Vendor, catalog_of
 from tests.contract.bodies import PNG_URL
 from tests.lifecycle.studio import Studio, open_studio
@@ -68,6 +69,7 @@ class Front:
                 SAFELIGHT_LEASE="4s",
                 SAFELIGHT_IMAGE_DEADLINE="20s",
                 SAFELIGHT_VIDEO_DEADLINE="60s",
+                SAFELIGHT_PROVENANCE="on",
             )
         )
         self.runner = self.studio._runner  # of images too: what it has under way is handed back at the end
@@ -85,6 +87,8 @@ class Front:
         role = "first_frame" if self.vendor.type is GenerationType.VIDEO else "reference_image"
         images = tuple(ImageInput(url=PNG_URL, role=role) for _ in range(references))  # type: ignore[arg-type]
         more = {"output_format": "png"} if self.vendor.type is GenerationType.IMAGE else {}
+        if self.vendor.type is GenerationType.VIDEO:
+            more["webhook_url"] = "https://hooks.example/news"
         return Request(type=self.vendor.type, model="model", prompt=prompt, images=images, **more, **fields)
 
     async def submit(self, owner: Principal, request: Request) -> str:
@@ -151,6 +155,23 @@ class Front:
             upstream_model=binding.upstream_model,
         )
         return Asked(row["handle"], job)
+
+    async def everything_kept(self) -> AsyncIterator[tuple[str, bytes]]:
+        """All that is on record or in the store, and what is answered of each generation; each with what it is.
+
+        News of generations are rows; that of which backend they came is in none of a file's metadata (C2PA).
+        """
+        tables = await self.studio.rows("select tablename from pg_tables where schemaname = 'public'")
+        for (table,) in tables:
+            yield table, repr(await self.studio.rows(f'select to_jsonb(t) from "{table}" t')).encode()
+        store = self.studio.parts.keeping.store
+        async for facts in store.walk(""):
+            yield facts.key, await store.get(facts.key)
+        for workspace_id, id_ in await self.studio.rows("select workspace_id, id from generations"):
+            yield (
+                f"answer of {id_}",
+                repr(await view_of_any_type(self.studio.parts.viewing, workspace_id, id_)).encode(),
+            )
 
     async def check_books(self) -> None:
         assert (await check_books(OPERATOR, self.studio.db)).problems() == []

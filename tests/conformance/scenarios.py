@@ -13,7 +13,7 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Completed, Pending
 from safelight.domain.ports import BatchPollable, Callback, Cancelable, Checkable, Findable, Hintable, Pollable
 from tests.conformance.front import Front
-from tests.conformance.vendor import CANARY, Scenario, Trouble, Vendor
+from tests.conformance.vendor import CANARY, Scenario, Trouble, Vendor, spellings_of_the_key
 
 pytestmark = pytest.mark.database
 
@@ -247,6 +247,17 @@ async def test_an_address_that_has_ended_is_exchanged(front: Front, vendor: Vend
     vendor.expire()
     (await front.make(front.request())).check_one_end("completed")
     assert (len(vendor.orders()), vendor.jobs()) == (before[0] + 1, before[1] + 1), "nothing is made again for it"
+
+
+async def test_the_key_is_in_nothing_that_is_kept_or_answered(front: Front, vendor: Vendor) -> None:
+    """After all that the vendor was made to say; the log is looked at after each test (``conftest``)."""
+    (await front.make(front.request())).check_one_end("completed")
+    kept = [each async for each in front.everything_kept()]
+    names = " ".join(name for name, _ in kept)
+    assert "events" in names and "generations" in names and "answer of" in names
+    for name, data in kept:
+        for spelling in spellings_of_the_key():
+            assert spelling not in data, name
 
 
 async def test_the_books_balance_at_the_end(front: Front, vendor: Vendor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,6 +17,13 @@ from safelight.domain.generations import GenerationType
 
 CANARY = "sk-canary-a41f-conformance"
 """The key of every vendor's connection. Vendors quote it in what they say; it must turn up nowhere."""
+
+
+def spellings_of_the_key() -> list[bytes]:
+    """The key as it is, and as base64 has it, wherever in a text it begins."""
+    key = CANARY.encode()
+    encoded = [base64.b64encode(bytes(before) + key) for before in range(3)]
+    return [key, encoded[0][:-4], encoded[1][4:-4], encoded[2][4:-4]]
 
 
 class Scenario(StrEnum):

@@ -163,6 +163,20 @@ def test_a_crowd_of_one_workspace_delays_another_by_one_place() -> None:
     assert vendor.by_job[0] >= 1
 
 
+def test_a_loop_that_is_always_a_little_late_keeps_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor, on_time = Vendor(), asyncio.sleep
+
+    async def late(seconds: float) -> None:
+        await on_time(seconds + 0.01 if 0 < seconds < 1 else seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", late)
+    asked = backend(vendor, polls_per_second=50.0)
+    in_virtual_time(under_way(MINUTE, *((asked, 1, job) for job in range(JOBS))))
+    moments = [moment for moment, _ in vendor.requests]
+    assert len(moments) == pytest.approx(MINUTE * 50, rel=0.01), "not two thirds of it"
+    assert max(Counter(int(moment) for moment in moments).values()) <= 51
+
+
 def test_connections_have_a_pace_each() -> None:
     one, other = Vendor(), Vendor()
     waits = [(backend(vendor, name), 1, job) for vendor, name in ((one, "a"), (other, "b")) for job in range(100)]

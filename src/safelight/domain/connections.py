@@ -39,6 +39,16 @@ class Secret:
 DEFAULT_POLLS_PER_SECOND = 10.0
 
 
+BaseUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="an address such as http://10.0.0.7:8000/v1, without user, query or fragment",
+    ),
+]
+"""What paths are put behind."""
+
+
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one process asks of the connection at most.
 
@@ -67,13 +77,7 @@ class HttpConnectionSettings(ConnectionSettings, frozen=True, kw_only=True, forb
     ``host:port``s or networks that are not public, and that this connection may reach all the same.
     """
 
-    base_url: Annotated[
-        str,
-        Meta(
-            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-            description="an address such as http://10.0.0.7:8000/v1, without user, query or fragment",
-        ),
-    ]
+    base_url: BaseUrl
     key: Secret | None = None
     allow: tuple[str, ...] = ()
 

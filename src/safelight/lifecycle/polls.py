@@ -126,7 +126,8 @@ class _Line:
                 await asyncio.sleep(pause)
             if not (called := self._call()):
                 continue
-            self._open_again_at = loop.time() + self._pause_seconds
+            # From when it was to be, where that is but a moment ago: else every moment that a call is late adds up.
+            self._open_again_at = max(self._open_again_at, loop.time() - self._pause_seconds) + self._pause_seconds
             if called[0].asked is None:
                 called[0].answer.set_result(None)
             else:
