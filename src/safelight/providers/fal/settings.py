@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from safelight.domain.catalog import Binding, Model
-from safelight.domain.connections import HttpConnectionSettings, Secret
+from safelight.domain.connections import BaseUrl, HttpConnectionSettings, Secret
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.field_map import Fields, Place, check_fields
 from safelight.domain.ports import Host
@@ -29,6 +29,7 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
     signed with. ``models_url``: where its models are listed.
     """
 
+    base_url: BaseUrl = "https://queue.fal.run"
     key: Secret
     references: Literal["inline", "link"] = "inline"
     callbacks: bool = False
@@ -47,7 +48,7 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
         return sent
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Options of a binding to a model.
 
     ``fields``: where in its input each part of an order goes; ``input``: what is in that of each order besides.
