@@ -80,6 +80,10 @@ DECLINES: dict[str, tuple[int, Any, dict[str, str]]] = {
     "page": (200, "<html>{key}</html>", _HTML),
     "odd": (200, [], {}),
     "noid": (200, {"status_url": "http://elsewhere.example/", "key": "{key}"}, {}),
+    "tooearly": (425, {"detail": "Too early"}, {}),
+    "object": (422, {"detail": {"type": "content_policy_violation", "message": "No, {key}."}}, {}),
+    "texts": (422, {"detail": ["No, {key}.", 7]}, {}),
+    "conflict": (409, {"detail": "Conflict"}, {}),
     "movedon": (307, "", {"Location": "https://elsewhere.example/"}),
 }
 
@@ -98,6 +102,7 @@ ENDS: dict[str, tuple[int, Any, dict[str, str]]] = {
     "oldpolicy": (422, _detail("value_error", "prompt", message="NSFW content detected"), {}),
     "early": (400, {"detail": "Request is still in progress"}, {}),
     "limited": (429, {"detail": "Slow down"}, {"Retry-After": "4"}),
+    "limitedthere": (429, _platform("downstream_service_unavailable"), {}),
     "nginx": (502, "<html>nginx {key}</html>", _HTML),
     "empty": (200, {"images": [], "videos": None, "video": None}, {}),
     "error200": (200, {"detail": "It went wrong, {key}.", "error_type": "runner_server_error"}, {}),
@@ -134,8 +139,8 @@ class FakeFal:
     """The server. ``asked`` are the requests, newest last, and ``jobs`` what it took, by id.
 
     ``next`` is the word of the next order alone. Jobs are in the queue while it ``is_held``. ``statuses``: what the
-    next questions about any job are answered with, a body or an HTTP status. ``cancels``: HTTP status and body of the
-    next answers to a wish to cancel.
+    next questions about any job are answered with, a body, an HTTP status, or both. ``cancels``: HTTP status and body
+    of the next answers to a wish to cancel.
     """
 
     def __init__(self, key: str = KEY, *, tls: ssl.SSLContext | None = None) -> None:
@@ -254,6 +259,8 @@ class FakeFal:
     async def _status(self, request: web.Request) -> web.StreamResponse:
         if self.statuses:
             said = self.statuses.pop(0)
+            if isinstance(said, tuple):
+                return self._said(*said, {})
             if isinstance(said, int):
                 return _json(said, {"detail": f"HTTP {said}, {self.key}"}, {"Retry-After": "9"})
             return self._said(200, said, {})

@@ -79,6 +79,22 @@ async def test_a_wrong_key_and_nobody_there_are_found(fake: FakeFal, provider: F
     assert [(each.level, each.subject) for each in found] == [("problem", "address"), ("warning", "model")], fake_url
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "subject"),
+    [
+        (403, {"detail": "User is locked. Reason: Exhausted balance."}, "balance"),
+        (403, {"detail": "No."}, "key"),
+        (502, "<html></html>", "address"),
+        (301, "", "address"),
+    ],
+)
+async def test_what_the_queue_declines_is_found(
+    fake: FakeFal, provider: FalProvider, status: int, said: Any, subject: str
+) -> None:
+    fake.statuses = [(status, said)]
+    assert ("problem", subject) in [(each.level, each.subject) for each in await look(provider, model())]
+
+
 async def test_the_list_of_models_is_asked_without_the_key(fake: FakeFal) -> None:
     other = await FakeFal().open()
     provider = open_provider(fake, models_url=other.models_url, allow=[f"127.0.0.1:{other.port}"])

@@ -101,6 +101,7 @@ ENDED: dict[str, tuple[FailureClass, str | None, bool | None]] = {
     "hopeless": (R.PERMANENT, "internal_server_error", False),
     "downstream": (R.PERMANENT, "downstream_service_error", None),
     "downstreamagain": (R.TRANSIENT, "downstream_service_error", None),
+    "limitedthere": (R.RATE_LIMITED, "downstream_service_unavailable", None),
     "error200": (R.TRANSIENT, "runner_server_error", None),
     "nginx": (R.PERMANENT, None, False),
     "nothing": (R.PERMANENT, None, None),

@@ -132,10 +132,12 @@ def error_in(reply: Reply, status: Status | None = None) -> Error:
     type_ = _text(body.get("error_type")) if isinstance(body, dict) else None
     type_ = type_ or _text(reply.headers.get("x-fal-error-type"))
     told = status or Status(word="")
+    if isinstance(detail, dict):
+        type_ = type_ or _text(detail.get("type"))
     if isinstance(detail, list):
         wrong = [each for each in detail if isinstance(each, dict)]
         worst = next((each for each in wrong if each.get("type") in _POLICY), wrong[0] if wrong else {})
-        words = "; ".join(_one(each) for each in wrong[:8]) or None
+        words = "; ".join(_one(each) if isinstance(each, dict) else str(each)[:500] for each in detail[:8]) or None
         return Error(type=_text(worst.get("type")) or type_, words=words, field=_field(worst.get("loc")))
     words = _words(detail) or told.error
     if words is None and reply.content_type != "application/json":

@@ -36,12 +36,11 @@ def _of_the_queue(reply: Exchange) -> Iterator[Finding]:
     if not isinstance(reply, Reply):
         yield _problem("address", reply.detail, remedy_of(reply, "Correct base_url, or see whether it is up."))
         return
-    words = (error_in(reply).words or "")[:200]
     if reply.status in (401, 403):
-        if "balance" in words.lower():
-            yield _problem("balance", words, "Add credit there.")
+        if "balance" in (error_in(reply).words or "").lower():
+            yield _problem("balance", "nothing is left: it declines every order", "Add credit there.")
         else:
-            yield _problem("key", f"HTTP {reply.status}: {words}", "Correct the connection's key.")
+            yield _problem("key", f"it does not take the key (HTTP {reply.status})", "Correct the connection's key.")
     elif reply.status >= 500 or 300 <= reply.status < 400:
         yield _problem("address", f"HTTP {reply.status}", "Correct base_url, or see whether it is up.")
     else:

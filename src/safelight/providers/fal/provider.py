@@ -154,7 +154,7 @@ class FalProvider:
         error = error_in(reply)
         answer = answer_of(reply, None, error=error)
         outcome = failure_of(reply, answer)
-        if isinstance(outcome, Unknown) or not 400 <= reply.status < 500:
+        if isinstance(outcome, Unknown) or outcome.reason is FailureClass.TRANSIENT or not 400 <= reply.status < 500:
             return outcome
         return failed(reply, error, options, answer=answer, is_linked=self._is_linked, status=reply.status)
 
@@ -240,7 +240,7 @@ class FalProvider:
 
 def _not_yet(reply: Reply, answer: Answer) -> Pending | None:
     """A result that is asked for too often or too soon; None: it is the job's own."""
-    if reply.status == 429:
+    if reply.status == 429 and answer.code is None:
         return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=answer)
     if reply.status == 400 and "in progress" in (answer.words or "").lower():
         return Pending(answer=answer)
