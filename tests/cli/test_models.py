@@ -384,7 +384,7 @@ def test_what_it_can_hold_is_not_told(told: Told, catalog: str) -> None:
 
 # The catalog that is written
 
-WITH_A_BLOCK = {"builtin", "chaos", "comfyui", "dashscope", "fal", "getimg", "openai"} & set(KINDS)
+WITH_A_BLOCK = {"builtin", "chaos", "comfyui", "dashscope", "fal", "getimg", "openai", "replicate"} & set(KINDS)
 BLOCK = re.compile(r"^# (\S+): .*(?:\n(?!# \S+: ).*)*", re.M)
 
 

@@ -74,7 +74,18 @@ def catalog(*names: str, **more: Any) -> Catalog:
 
 
 def test_every_file_is_a_kind_with_types_of_its_own() -> None:
-    assert list(KINDS) == ["builtin", "chaos", "chaos-blind", "comfyui", "dashscope", "fal", "getimg", "noop", "openai"]
+    assert list(KINDS) == [
+        "builtin",
+        "chaos",
+        "chaos-blind",
+        "comfyui",
+        "dashscope",
+        "fal",
+        "getimg",
+        "noop",
+        "openai",
+        "replicate",
+    ]
     for name, kind in KINDS.items():
         assert kind.options.__struct_config__.forbid_unknown_fields, name
         assert kind.settings.__struct_config__.forbid_unknown_fields, name

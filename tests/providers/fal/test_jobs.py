@@ -123,6 +123,24 @@ async def test_how_a_job_fails(fake: FakeFal, provider: FalProvider, word: str, 
     assert len(fake.posts()) == 1
 
 
+@pytest.mark.parametrize(
+    ("fixed", "fields", "reason"),
+    [
+        ({"image_url": "https://ours.example/a.png"}, {"first_frame": "image_url"}, R.BAD_INPUT),
+        ({"image_url": "https://ours.example/a.png"}, {}, R.PERMANENT),
+        ({}, {"resolution": "image_url"}, R.PERMANENT),
+        ({}, {}, R.BAD_INPUT),
+    ],
+)
+async def test_whose_fault_an_input_is(
+    provider: FalProvider, fixed: dict[str, Any], fields: dict[str, Any], reason: FailureClass
+) -> None:
+    """The client's if they chose it: by a part of the request, or by a provider option."""
+    handle = await taken(provider, "badinput hill", VIDEO)
+    outcome = await seen_through(provider, handle, job(VIDEO, options=options(VIDEO, input=fixed, fields=fields)))
+    assert isinstance(outcome, Failed) and outcome.reason is reason
+
+
 @pytest.mark.parametrize("type_", [IMAGE, VIDEO])
 async def test_no_media_is_how_some_refuse(provider: FalProvider, type_: GenerationType) -> None:
     outcome = await seen_through(provider, await taken(provider, "empty hill", type_), job(type_))
