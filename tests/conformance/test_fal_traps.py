@@ -42,8 +42,8 @@ STATES: dict[str, tuple[list[Any], str | None]] = {
     "a word that nobody knows": ([{"status": "SIMMERING"}], None),
     "no status at all": ([{"status": None}], None),
     "a page": (["<html></html>"], None),
-    "not there for a moment": ([404, 404], None),
-    "a server in trouble": ([500, 429], None),
+    "not there for a moment": ([404], None),
+    "a server in trouble": ([500], None),
     "failed, and why is not said": ([{"status": "FAILED"}], "generation_failed"),
     "gone": ([404, 404, 404], "generation_failed"),
 }
