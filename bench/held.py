@@ -31,12 +31,16 @@ CLIP_SECONDS = 2
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What the backend knows. ``waits``: how long each end was not asked for. ``questions``: by second."""
+    """What the backend knows. ``waits``: how long each end was not asked for. ``questions``: by second.
+
+    ``unheard``: callbacks that were not answered with 204.
+    """
 
     jobs: int
     ended: int
     waits: list[float]
     questions: dict[int, int]
+    unheard: int
 
 
 class Held:
@@ -92,6 +96,7 @@ class _Backend:
     def __init__(self) -> None:
         self._jobs: dict[str, _Job] = {}
         self._questions: Counter[int] = Counter()
+        self._unheard = 0
         self._calls: set[asyncio.Task[None]] = set()
         self._clip = mp4(CLIP_SECONDS)
 
@@ -168,7 +173,8 @@ class _Backend:
     async def _told(self, _: web.Request) -> web.Response:
         jobs = self._jobs.values()
         waits = [job.told_at - job.ends_at for job in jobs if job.told_at is not None and job.ends_at is not None]
-        told = Told(len(self._jobs), sum(job.ends_at is not None for job in jobs), waits, dict(self._questions))
+        ended = sum(job.ends_at is not None for job in jobs)
+        told = Told(len(self._jobs), ended, waits, dict(self._questions), self._unheard)
         return web.Response(body=msgspec.json.encode(told), content_type="application/json")
 
     async def _end(self, request: web.Request) -> web.Response:
@@ -185,9 +191,12 @@ class _Backend:
 
     async def _call_back(self, job: _Job, seconds: float, url: str) -> None:
         await asyncio.sleep(seconds)
-        with contextlib.suppress(aiohttp.ClientError):
-            async with self._http.post(url, json={"id": job.id, "model": job.model, "status": "succeeded"}):
-                pass
+        news = {"id": job.id, "model": job.model, "status": "succeeded"}
+        try:
+            async with self._http.post(url, json=news) as answer:
+                self._unheard += answer.status != 204
+        except aiohttp.ClientError:
+            self._unheard += 1
 
     async def _forget(self, _: web.Request) -> web.Response:
         self._jobs.clear()

@@ -116,6 +116,7 @@ async def _under_way(
     report.add(
         f"{name}: an end is seen after, the longest", max(told.waits), "s", reach=at_most(limit + _SLACK_SECONDS)
     )
+    report.add(f"{name}: callbacks that were not taken", told.unheard, "", reach=at_most(0))
     report.add(f"{name}: completed", completed, "", reach=at_least(jobs))
     report.add(f"{name}: memory of the worker, the most", watch.highest.total, "MiB", reach=at_most(_MOST_MIB))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from safelight.outbound import client as client_module
 from safelight.outbound.client import GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import OutboundRefused, approved
@@ -331,3 +333,18 @@ async def test_errors_of_the_reader_are_its_own(client: GuardedClient, server: S
     with pytest.raises(TimeoutError):
         async with client.stream(f"https://{HOST}:{server.port}/a", max_bytes=10, deadline_seconds=20):
             raise TimeoutError
+
+
+def test_the_authorities_are_read_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fetch of a file makes a client: reading them each time took more than all the rest of it."""
+    read: list[int] = []
+    monkeypatch.setattr(
+        client_module.ssl, "create_default_context", lambda: read.append(1) or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
+    client_module._of_the_system.cache_clear()
+    try:
+        for _ in range(3):
+            GuardedClient(OutboundPolicy.parse([], setting="x"))
+        assert len(read) == 1
+    finally:
+        client_module._of_the_system.cache_clear()
