@@ -77,6 +77,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(name for name in first.provider_options if all(name in each.provider_options for each in others))
 
 
+def repeated_word(model: Model, binding: Binding) -> str | None:
+    """A word of the binding's that stands for several sizes of the model, and so tells none of them."""
+    told = [binding.size_word(name, ratio) for name, ratios in model.sizes.items() for ratio in ratios]
+    return next((word for word in told if word is not None and told.count(word) > 1), None)
+
+
 class Catalog(msgspec.Struct, frozen=True):
     """Models by id, and connections by name: those that are declared, and those that a binding implies."""
 

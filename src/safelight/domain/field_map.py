@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from safelight.domain.catalog import Binding, Model
+from safelight.domain.catalog import Binding, Model, repeated_word
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, ReferenceRole
@@ -196,6 +196,9 @@ def _unsized(fields: Fields, model: Model, binding: Binding) -> Iterator[str]:
     """What tells the sizes of a model apart, and has no place."""
     if (fields.width is None) != (fields.height is None):
         yield f"fields.{'width' if fields.width is None else 'height'}: the other one is mapped. Map both or none."
+    says_more = fields.width or fields.aspect_ratio or fields.resolution
+    if fields.size and not says_more and (word := repeated_word(model, binding)) is not None:
+        yield f"sizes: {word!r} stands for several sizes. Give each one of its own, or map aspect_ratio too."
     if fields.size or fields.width:
         return
     if len(model.aspect_ratios) > 1 and fields.aspect_ratio is None:

@@ -61,6 +61,8 @@ _CLIENTS_OWN = frozenset({"prompt", "content", "text", "image", "image_url", "se
 _PARAMETER = re.compile(r"`([A-Za-z_][\w.\[\]]{0,80})`")
 _MAX_CODE = 200
 
+GAVE_UP = "it gave up waiting, which says nothing of the order"
+
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """An error as it was told."""
@@ -84,6 +86,11 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
         if root.endswith("RateLimitExceeded"):
             return FailureClass.RATE_LIMITED
         return _REASONS.get(code) or _REASONS.get(root)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it tells that somebody gave up waiting, which says nothing of the order."""
+        return "timeout" in (self.code or "").lower()
 
     def remedy(self) -> str:
         """What the operator may do about it; empty where the code does not tell."""
@@ -137,6 +144,8 @@ def refusal_of(reply: Reply, own: frozenset[str], *, fetches_images: bool) -> Fa
     """
     said = error_in(reply.json())
     answer = with_error(reply.answer(), said)
+    if said.is_open and reply.status >= 500:
+        return Unknown(GAVE_UP, answer)
     otherwise, reason = failure_of(reply, answer), said.reason()
     if reason is None or (reply.status >= 500 and reason is not FailureClass.CONTENT_POLICY):
         return otherwise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from safelight.domain.generations import GenerationType
@@ -11,6 +12,12 @@ from safelight.domain.request import Order
 from safelight.providers.ark.settings import RESERVED, Options, Settings
 
 _FRAMES = ("first_frame", "last_frame")
+_COMMAND = re.compile(
+    r"--(?:resolution|rs|ratio|rt|duration|dur|frames|framespersecond|fps|seed|camerafixed|cf|watermark|wm)\b",
+    re.ASCII | re.IGNORECASE,
+)
+"""By which older models take from the prompt what an order says itself: a clip that is longer or larger than what is
+paid for, among others."""
 
 
 def refused(order: Order, job: Job[Options]) -> Failed | None:
@@ -22,6 +29,8 @@ def refused(order: Order, job: Job[Options]) -> Failed | None:
         return Failed(FailureClass.PERMANENT, "the vendor takes no negative prompt; the catalog says that it does")
     if order.type is GenerationType.IMAGE:
         return None
+    if (command := _COMMAND.search(spec.prompt)) is not None:
+        return Failed(FailureClass.BAD_INPUT, f"prompt: an order says {command[0]} by itself")
     if spec.sound and not job.options.audio_switch:
         return Failed(FailureClass.PERMANENT, "audio_switch is off: the model cannot be asked for sound")
     if resolution_and_ratio(order, job) is None:

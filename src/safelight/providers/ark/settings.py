@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from safelight.domain.catalog import Binding, Model
+from safelight.domain.catalog import Binding, Model, repeated_word
 from safelight.domain.connections import HttpConnectionSettings, Secret
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.generations import GenerationType
@@ -109,6 +109,11 @@ def check_binding(model: Model, binding: Binding, host: Host) -> None:
         if getattr(options, name) != getattr(Options(), name):
             raise ConfigurationError(f"{name} is not for {model.type.value} models. Remove it.")
     if model.type is GenerationType.IMAGE:
+        if (shared := repeated_word(model, binding)) is not None:
+            raise ConfigurationError(
+                f"sizes: {shared!r} stands for several sizes, so that none is told. Write pixels, such as 2560x1440, "
+                "or no word."
+            )
         _check_pixels(model, binding, options.least_pixels)
         return
     if model.supports_sound and not options.audio_switch:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from safelight.domain.catalog import Binding, Model
+from safelight.domain.catalog import Binding, Model, repeated_word
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
@@ -85,6 +85,8 @@ def troubles(model: Model, binding: Binding) -> Iterator[tuple[str, str]]:
             yield "inputs", f"{why}. Say one, or take {role} out of the model's references."
     if shape.size == "resolution" and len(model.aspect_ratios) > 1:
         yield "size", "orders tell a resolution and no ratio. Give the model one aspect ratio, or say another size."
+    if (word := repeated_word(model, binding)) is not None:
+        yield "sizes", f"{word!r} stands for several sizes. Give each a word of its own, or none."
     for resolution in model.resolutions:
         for ratio in model.aspect_ratios:
             if (why := _unsayable_word(binding.size_word(resolution, ratio), shape.size)) is not None:

@@ -92,7 +92,8 @@ class ReplicateProvider:
             case Reply():
                 own = clients_own(order.spec.provider_options, job.options, self._settings)
                 refused = refusal_of(reply, self._settings, own)
-                return refused if isinstance(refused, Failed) else await self._looked_for(job, refused)
+                is_certain = isinstance(refused, Failed) and reply.status < 500
+                return refused if is_certain else await self._looked_for(job, refused)
 
     async def poll(self, handle: Handle, job: Job[Options]) -> PollOutcome:
         return await self._asked(handle, job, _ASKING_SECONDS)
@@ -200,10 +201,10 @@ class ReplicateProvider:
         self._absences.forget(job.id)
         return self._state(prediction, reply, job)
 
-    async def _looked_for(self, job: Job[Options], unknown: Unknown) -> SubmitOutcome:
+    async def _looked_for(self, job: Job[Options], outcome: Failed | Unknown) -> SubmitOutcome:
         """What became of an order whose answer leaves it open. It may be on its way still."""
         found = await self._marked(job)
-        return unknown if isinstance(found, CannotTell) else Accepted({"id": found.id}, unknown.answer)
+        return outcome if isinstance(found, CannotTell) else Accepted({"id": found.id}, outcome.answer)
 
     async def _marked(self, job: Job[Options]) -> Prediction | CannotTell:
         if not self._settings.callbacks:
@@ -266,6 +267,8 @@ def _is_told(prediction: Prediction) -> bool:
     """Whether an entry of the list says all that a single answer would, but for the log."""
     if prediction.word == "succeeded":
         return bool(prediction.output)
+    if prediction.word == "failed":
+        return bool(prediction.error)  # which tells a refusal from trouble
     return bool(prediction.word)
 
 
