@@ -48,23 +48,23 @@ async def findings_of(api: BackendApi, model: Model, binding: Binding) -> Sequen
     account = await _get(api, "/account")
     if (trouble := _trouble(account)) is not None:
         return [trouble]
-    found = [_ok("key", "it takes the key")]
+    found = [Finding.ok("key", "it takes the key")]
     target = target_of(binding.upstream_model)
     if target is None:
-        return [*found, _problem("model", f"{binding.upstream_model!r} names nothing there", _NAMES)]
+        return [*found, Finding.problem("model", f"{binding.upstream_model!r} names nothing there", _NAMES)]
     if not target.owner:
         text = "a version alone cannot be looked at"
-        return [*found, _warning("model", text, "Write owner/name before it, and a colon between them.")]
+        return [*found, Finding.warning("model", text, "Write owner/name before it, and a colon between them.")]
     described = await _described(api, target)
     if isinstance(described, Finding):
         return [*found, described]
-    found.append(_ok("model", f"it has {binding.upstream_model}"))
+    found.append(Finding.ok("model", f"it has {binding.upstream_model}"))
     schema = _schema_in(described)
     if schema is None:
-        return [*found, _warning("input", "it does not tell what the model takes", "See the model's page.")]
+        return [*found, Finding.warning("input", "it does not tell what the model takes", "See the model's page.")]
     return [
         *found,
-        *(list(_held_against(schema, model, binding)) or [_ok("input", "the model takes all that is sent")]),
+        *(list(_held_against(schema, model, binding)) or [Finding.ok("input", "the model takes all that is sent")]),
     ]
 
 
@@ -85,7 +85,7 @@ async def _described(api: BackendApi, target: Target) -> dict[str, Any] | Findin
     if not target.is_deployment:
         if told.get("is_official") is False:
             text = f"{target.owner}/{target.name} is no official model: only a version of it can be run"
-            return _problem("model", text, "Write the version after it: owner/name:VERSION.")
+            return Finding.problem("model", text, "Write the version after it: owner/name:VERSION.")
         latest = told.get("latest_version")
         return latest if isinstance(latest, dict) else {}
     release = told.get("current_release")
@@ -98,7 +98,7 @@ async def _described(api: BackendApi, target: Target) -> dict[str, Any] | Findin
 def _document(reply: Exchange, target: Target) -> dict[str, Any] | Finding:
     if isinstance(reply, Reply) and reply.status == 404:
         what = "deployment" if target.is_deployment else "model" if target.version is None else "version"
-        return _problem("model", f"it has no {what} of that name, or this key may not use it", _NAMES)
+        return Finding.problem("model", f"it has no {what} of that name, or this key may not use it", _NAMES)
     if (trouble := _trouble(reply)) is not None:
         return trouble
     told = reply.json() if isinstance(reply, Reply) else None
@@ -108,14 +108,14 @@ def _document(reply: Exchange, target: Target) -> dict[str, Any] | Finding:
 def _trouble(reply: Exchange) -> Finding | None:
     if not isinstance(reply, Reply):
         remedy = remedy_of(reply, "Correct base_url, or see whether the backend is up.")
-        return _problem("address", reply.detail, remedy)
+        return Finding.problem("address", reply.detail, remedy)
     if reply.is_ok and isinstance(reply.json(), dict):
         return None
     problem = problem_in(reply.json())
     words = problem.words if problem is not None else f"HTTP {reply.status}"
     if reply.status in (401, 403):
-        return _problem("key", words, "Correct the connection's key.")
-    return _problem("address", f"HTTP {reply.status}: {words}", "Correct base_url, which ends in /v1.")
+        return Finding.problem("key", words, "Correct the connection's key.")
+    return Finding.problem("address", f"HTTP {reply.status}: {words}", "Correct base_url, which ends in /v1.")
 
 
 def _schema_in(version: Mapping[str, Any]) -> Schema | None:
@@ -159,10 +159,12 @@ def _held_against(schema: Schema, model: Model, binding: Binding) -> Iterator[Fi
         if key not in schema.keys:
             near = difflib.get_close_matches(key, schema.keys, 1)
             hint = f"Did you mean {near[0]}? " if near else ""
-            yield _problem(option, f"the model has no input {key}", f"{hint}It has {_listed(sorted(schema.keys))}.")
+            yield Finding.problem(
+                option, f"the model has no input {key}", f"{hint}It has {_listed(sorted(schema.keys))}."
+            )
     for key in schema.required:
         if key not in sent.values():
-            yield _problem(
+            yield Finding.problem(
                 "input", f"the model wants {key}, and nothing says it", f"Map it, or give it in input: {key}."
             )
     yield from _refused_values(schema, model, binding, options)
@@ -175,7 +177,7 @@ def _refused_values(schema: Schema, model: Model, binding: Binding, options: Opt
         given = filled(options.fields, order, word, fixed=options.input, urls=())
         if isinstance(given, Failed):
             if given.detail not in told:
-                yield _problem("fields", given.detail, "Map it in the binding's fields.")
+                yield Finding.problem("fields", given.detail, "Map it in the binding's fields.")
             told.add(given.detail)
             continue
         for key, value in given.items():
@@ -183,7 +185,7 @@ def _refused_values(schema: Schema, model: Model, binding: Binding, options: Opt
             text = f"{key} does not take {value!r}: {why}"
             if why is not None and text not in told:
                 told.add(text)
-                yield _problem(
+                yield Finding.problem(
                     key, text, "Correct the model's lists, or say its own word (sizes, output_format_words)."
                 )
 
@@ -234,15 +236,3 @@ def _why_not(value: Any, key: Mapping[str, Any]) -> str | None:
 def _listed(words: Iterable[object]) -> str:
     shown = list(map(str, words))
     return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
-
-
-def _ok(subject: str, text: str) -> Finding:
-    return Finding(level="ok", subject=subject, text=text)
-
-
-def _warning(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="warning", subject=subject, text=text, remedy=remedy)
-
-
-def _problem(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="problem", subject=subject, text=text, remedy=remedy)
