@@ -385,17 +385,6 @@ def test_what_it_can_hold_is_not_told(told: Told, catalog: str) -> None:
 # The catalog that is written
 
 WITH_A_BLOCK = {name for name in KINDS if name not in ("chaos-blind", "noop")}
-    "a1111",
-    "ark",
-    "builtin",
-    "chaos",
-    "comfyui",
-    "dashscope",
-    "getimg",
-    "google",
-    "openai",
-    "replicate",
-} & set(KINDS)
 BLOCK = re.compile(r"^# (\S+): .*(?:\n(?!# \S+: ).*)*", re.M)
 
 
