@@ -14,6 +14,7 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Finding
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
+from safelight.outbound.loose_json import at, objects_in
 from safelight.providers.a1111.saying import (
     unsayable_engine,
     unsayable_roles,
@@ -155,7 +156,7 @@ def _of_samplers(entries: list[dict[str, Any]] | None, options: Options) -> Iter
 
 def _of_options(exchange: Exchange, quirks: Quirks) -> Iterator[Finding]:
     document = exchange.json() if isinstance(exchange, Reply) and exchange.is_ok else None
-    form = document.get("samples_format") if isinstance(document, dict) else None
+    form = at(document, "samples_format")
     if isinstance(form, str) and form.lower() not in _FORMATS:
         remedy = "Set samples_format to png in the server's settings."
         yield Finding.problem("samples_format", f"the server answers with {form}, which is not read here", remedy)
@@ -193,7 +194,7 @@ def _of_catalog(quirks: Quirks, model: Model, binding: Binding, options: Options
 def _items(exchange: Exchange | None) -> list[dict[str, Any]] | None:
     """A list of objects; None: there is none."""
     document = exchange.json() if isinstance(exchange, Reply) and exchange.is_ok else None
-    return [item for item in document if isinstance(item, dict)] if isinstance(document, list) else None
+    return objects_in(document) if isinstance(document, list) else None
 
 
 def _listed(names: Iterable[object]) -> str:

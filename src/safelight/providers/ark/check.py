@@ -15,6 +15,7 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Finding
 from safelight.outbound.backend_api import BackendApi, Exchange, Reply, remedy_of
+from safelight.outbound.loose_json import at, objects_in, text_in
 from safelight.providers.ark.errors import error_in
 from safelight.providers.ark.settings import RESERVED, Options, pixels_of
 
@@ -66,13 +67,13 @@ def _of_connection(api: BackendApi, listed: Exchange) -> Iterator[Finding]:
 
 def _of_models(models: Exchange, binding: Binding) -> Iterator[Finding]:
     document = models.json() if isinstance(models, Reply) and models.is_ok else None
-    entries = document.get("data") if isinstance(document, dict) else None
+    entries = at(document, "data")
     name = binding.upstream_model
     if not isinstance(entries, list) or name.startswith("ep-"):
         what = "an endpoint" if name.startswith("ep-") else "a model"
         yield Finding.ok("model", f"not looked up: no list tells of {what} such as {name}")
         return
-    ids = [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    ids = [each for entry in objects_in(entries) if (each := text_in(entry.get("id")))]
     if name in ids:
         yield Finding.ok("model", f"{name} is there")
         return

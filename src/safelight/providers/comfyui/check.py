@@ -9,6 +9,7 @@ from pathlib import Path
 from safelight.domain.catalog import Model
 from safelight.domain.outcomes import Finding
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, remedy_of
+from safelight.outbound.loose_json import at, is_number
 from safelight.providers.comfyui.classes import NodeClass, read_classes
 from safelight.providers.comfyui.fields import Fields, Options, each_of, misfits, split
 from safelight.providers.comfyui.workflow import Workflow, WorkflowError, read_workflow
@@ -68,7 +69,7 @@ async def _reached(api: BackendApi) -> Finding:
             "server", f"it refuses us (HTTP {reply.status})", "Set the connection's key, as its proxy asks for."
         )
     body = reply.json()
-    system = body.get("system") if reply.is_ok and isinstance(body, dict) else None
+    system = at(body, "system") if reply.is_ok else None
     if not isinstance(system, dict):
         return Finding.problem(
             "server", f"{api.base_url} answers, and is no ComfyUI (HTTP {reply.status})", "Correct base_url."
@@ -117,7 +118,9 @@ def _unfit_sizes(workflow: Workflow, known: Mapping[str, NodeClass], fields: Fie
             bounds = known[node.class_type].inputs.get(name) if node else None
             if bounds is None:
                 continue
-            least, most, step = (_number(bounds.bounds.get(word)) for word in ("min", "max", "step"))
+            least, most, step = (
+                float(value) if is_number(value) else None for value in map(bounds.bounds.get, ("min", "max", "step"))
+            )
             for side in sorted(sides):
                 if (least is not None and side < least) or (most is not None and side > most):
                     yield Finding.problem(
@@ -134,7 +137,3 @@ def _unfit_sizes(workflow: Workflow, known: Mapping[str, NodeClass], fields: Fie
                         "the result may have another size",
                         "Correct the model's sizes in the catalog.",
                     )
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

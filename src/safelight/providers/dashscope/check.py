@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from safelight.domain.catalog import Binding, Model
 from safelight.domain.outcomes import Finding
 from safelight.outbound.backend_api import BackendApi, Exchange, Reply, remedy_of
+from safelight.outbound.loose_json import at, objects_in
 from safelight.providers.dashscope.answers import answer_of, is_error
 from safelight.providers.dashscope.orders import troubles
 
@@ -53,14 +54,12 @@ def _of_connection(api: BackendApi, exchange: Exchange) -> Iterator[Finding]:
 def _of_list(exchange: Exchange, binding: Binding) -> Iterator[Finding]:
     if not isinstance(exchange, Reply) or not exchange.is_ok or is_error(exchange):
         return
-    document = exchange.json()
-    output = document.get("output") if isinstance(document, dict) else None
-    listed = output.get("models") if isinstance(output, dict) else None
+    listed = at(exchange.json(), "output", "models")
     if not isinstance(listed, list):
         text = "what answers is no such API: its list of models is none"
         yield Finding.problem("connection", text, "Correct base_url: it ends in /api/v1.")
         return
-    names = [entry.get(name) for entry in listed if isinstance(entry, dict) for name in ("model", "model_name", "name")]
+    names = [entry.get(name) for entry in objects_in(listed) for name in ("model", "model_name", "name")]
     if binding.upstream_model in names:
         yield Finding.ok("model", f"it lists {binding.upstream_model}")
         return

@@ -14,6 +14,7 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.outcomes import Finding
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
+from safelight.outbound.loose_json import at, objects_in, text_in
 from safelight.providers.openai.saying import (
     PIXELS,
     size_style,
@@ -83,8 +84,7 @@ def _of_connection(api: BackendApi, exchange: Exchange, *, has_key: bool) -> Ite
 def _of_list(listed: Reply, quirks: Quirks, binding: Binding) -> Iterator[Finding]:
     if not listed.is_ok or not quirks.lists_models:
         return
-    document = listed.json()
-    entries = document.get("data") if isinstance(document, dict) else None
+    entries = at(listed.json(), "data")
     if not isinstance(entries, list):
         yield Finding.problem(
             "connection",
@@ -92,7 +92,7 @@ def _of_list(listed: Reply, quirks: Quirks, binding: Binding) -> Iterator[Findin
             "See whether base_url has to end in /v1.",
         )
         return
-    ids = [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+    ids = [name for entry in objects_in(entries) if (name := text_in(entry.get("id")))]
     if binding.upstream_model in ids:
         yield Finding.ok("model", f"{binding.upstream_model} is there")
         return

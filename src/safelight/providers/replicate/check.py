@@ -19,6 +19,7 @@ from safelight.domain.media import ImageFormat
 from safelight.domain.outcomes import Failed, Finding
 from safelight.domain.request import Order, Spec
 from safelight.outbound.backend_api import BackendApi, Exchange, Reply, remedy_of
+from safelight.outbound.loose_json import at, object_in
 from safelight.providers.replicate.failures import problem_in
 from safelight.providers.replicate.settings import Options, Target, target_of
 
@@ -86,8 +87,7 @@ async def _described(api: BackendApi, target: Target) -> dict[str, Any] | Findin
         if told.get("is_official") is False:
             text = f"{target.owner}/{target.name} is no official model: only a version of it can be run"
             return Finding.problem("model", text, "Write the version after it: owner/name:VERSION.")
-        latest = told.get("latest_version")
-        return latest if isinstance(latest, dict) else {}
+        return object_in(told.get("latest_version"))
     release = told.get("current_release")
     run = target_of(f"{release.get('model')}:{release.get('version')}") if isinstance(release, dict) else None
     if run is None:
@@ -101,8 +101,7 @@ def _document(reply: Exchange, target: Target) -> dict[str, Any] | Finding:
         return Finding.problem("model", f"it has no {what} of that name, or this key may not use it", _NAMES)
     if (trouble := _trouble(reply)) is not None:
         return trouble
-    told = reply.json() if isinstance(reply, Reply) else None
-    return told if isinstance(told, dict) else {}
+    return object_in(reply.json() if isinstance(reply, Reply) else None)
 
 
 def _trouble(reply: Exchange) -> Finding | None:
@@ -120,22 +119,14 @@ def _trouble(reply: Exchange) -> Finding | None:
 
 def _schema_in(version: Mapping[str, Any]) -> Schema | None:
     """The input's schema, with what it refers to put in place."""
-    parts = _walk(version, "openapi_schema", "components", "schemas")
-    given = parts.get("Input")
-    keys = given.get("properties") if isinstance(given, dict) else None
-    if not isinstance(given, dict) or not isinstance(keys, dict):
+    parts = object_in(at(version, "openapi_schema", "components", "schemas"))
+    keys, required = at(parts, "Input", "properties"), at(parts, "Input", "required")
+    if not isinstance(keys, dict):
         return None
-    required = given.get("required")
     return Schema(
         {name: _resolved(key, parts) for name, key in keys.items() if isinstance(key, dict)},
         tuple(name for name in required if isinstance(name, str)) if isinstance(required, list) else (),
     )
-
-
-def _walk(value: Any, *path: str) -> dict[str, Any]:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
 
 
 def _resolved(key: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,9 +134,9 @@ def _resolved(key: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any
     merged = dict(key)
     both = key.get("allOf")
     for part in [key, *(both if isinstance(both, list) else [])]:
-        name = part.get("$ref") if isinstance(part, dict) else None
+        name = at(part, "$ref")
         referred = parts.get(name.rpartition("/")[2]) if isinstance(name, str) else None
-        merged |= referred if isinstance(referred, dict) else {}
+        merged |= object_in(referred)
     return merged
 
 
