@@ -37,6 +37,7 @@ from safelight.domain.ports import Asked, Callback, Host, Job, Provider, Provide
 from safelight.domain.request import Order
 from safelight.outbound.absences import IN_A_ROW, Absences
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply
+from safelight.outbound.loose_json import at, is_count, objects_in, whole_in
 from safelight.providers.ark.answers import image_of, state_of, status_of, task_id_of
 from safelight.providers.ark.check import look
 from safelight.providers.ark.errors import error_in, failure_of_task, refusal_of, with_error
@@ -228,7 +229,7 @@ class ArkProvider:
             return dict.fromkeys(wanted, Unknown(reply.detail))
         if not reply.is_ok:
             return dict.fromkeys(wanted, _not_told(reply))
-        tasks = {task_id_of(task): task for task in _items(reply)}
+        tasks = {task_id_of(task): task for task in objects_in(at(reply.json(), "items"))}
         return {each: self._state(tasks[each], reply) for each in wanted if each in tasks}
 
     async def _singly(self, asked: Sequence[Asked]) -> dict[str, PollOutcome]:
@@ -294,14 +295,14 @@ class FindingArkProvider(ArkProvider):
             document = reply.json() if reply.is_ok else None
             if not isinstance(document, dict) or not isinstance(document.get("items"), list):
                 return CannotTell("the vendor does not list its tasks", reply.answer())
-            tasks = _items(reply)
+            tasks = objects_in(document["items"])
             for task in tasks:
                 if task.get("safety_identifier") == safety_identifier(job) and (found := task_id_of(task)) is not None:
                     return found
             shows_ours |= any(str(task.get("safety_identifier")).startswith(OURS) for task in tasks)
             seen += len(tasks)
-            total = document.get("total")
-            is_whole = isinstance(total, int) and not isinstance(total, bool) and seen >= total
+            total = whole_in(document.get("total"))
+            is_whole = total is not None and seen >= total
             if is_whole or _goes_back_to(since, tasks):
                 if shows_ours and _LATE < age < _KEPT:
                     return NeverTaken()
@@ -314,15 +315,9 @@ class FindingArkProvider(ArkProvider):
 def _goes_back_to(since: float, tasks: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a page is in order, newest first, and ends before that time."""
     times = [task.get("created_at") for task in tasks]
-    numbers = [time for time in times if isinstance(time, int | float) and not isinstance(time, bool)]
+    numbers = [time for time in times if is_count(time)]
     is_in_order = len(numbers) == len(times) and numbers == sorted(numbers, reverse=True)
     return bool(numbers) and is_in_order and numbers[-1] < since
-
-
-def _items(reply: Reply) -> list[dict[str, Any]]:
-    document = reply.json()
-    items = document.get("items") if isinstance(document, dict) else None
-    return [task for task in items if isinstance(task, dict)] if isinstance(items, list) else []
 
 
 def _not_told(reply: Reply) -> Pending | Unknown:

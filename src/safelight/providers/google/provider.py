@@ -28,9 +28,9 @@ from safelight.domain.text import without_secrets
 from safelight.outbound.absences import IN_A_ROW, Absences
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
 from safelight.outbound.client import Method
+from safelight.outbound.loose_json import at, text_in
 from safelight.outbound.policy import OutboundPolicy
 from safelight.providers.google import generate_content, interactions, veo
-from safelight.providers.google.answers import at, text
 from safelight.providers.google.checks import look
 from safelight.providers.google.errors import failure_of_job, read_error, refusal_of
 from safelight.providers.google.files import Files
@@ -199,7 +199,7 @@ class GoogleProvider:
 
     async def _interaction_taken(self, reply: Reply, order: Order) -> SubmitOutcome:
         outcome = interactions.state_of(reply, order.type, self._settings, await self._files(), seed=order.spec.seed)
-        interaction = text(at(reply.json(), "id"))
+        interaction = text_in(at(reply.json(), "id"))
         if isinstance(outcome, Pending) and interaction:
             return Accepted({_INTERACTION: interaction}, outcome.answer)
         if isinstance(outcome, Pending):
