@@ -144,7 +144,7 @@ async def test_a_wrong_address_tells_nothing(http: httpx.AsyncClient, house: Hou
     assert telling.heard == []
 
 
-async def test_a_body_has_64_kib_at_most(http: httpx.AsyncClient, house: House, telling: Telling) -> None:
+async def test_a_body_has_2_mib_at_most(http: httpx.AsyncClient, house: House, telling: Telling) -> None:
     assert (await http.post(address(house), content=b"x" * MAX_BODY_BYTES)).status_code == 204
     refused = await http.post(address(house), content=b"x" * (MAX_BODY_BYTES + 1))
     assert (refused.status_code, len(telling.heard)) == (413, 1)

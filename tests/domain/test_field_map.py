@@ -181,6 +181,17 @@ def test_words_of_a_binding_need_a_place() -> None:
     check_fields(Fields(aspect_ratio="a", resolution="r"), model, binding)
 
 
+def test_a_word_that_stands_for_several_sizes_tells_none() -> None:
+    binding = msgspec.structs.replace(BINDING, sizes={"1K": {"1:1": "large", "16:9": "large"}})
+    sizes = {"1K": {"1:1": (64, 64), "16:9": (128, 72)}}
+    model = a_model(aspect_ratios=("1:1", "16:9"), sizes=sizes)
+    with pytest.raises(ConfigurationError, match="sizes: 'large' stands for several sizes"):
+        check_fields(Fields(size="s"), model, binding)
+    check_fields(Fields(size="s", aspect_ratio="a"), model, binding)
+    check_fields(Fields(size="s", width="w", height="h"), model, binding)
+    check_fields(Fields(size="s"), model, msgspec.structs.replace(BINDING, sizes={"1K": {"1:1": "large"}}))
+
+
 def test_a_map_that_has_all_is_good() -> None:
     fields = Fields(
         negative_prompt="n",

@@ -18,7 +18,8 @@ from safelight.domain.errors import InvalidSignature, RequestTimeout, RequestToo
 from safelight.domain.ports import Callback
 from safelight.lifecycle.hints import take_hint
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""Backends repeat the order in it, with pictures that went along as base64."""
 _BODY_SECONDS = 15.0
 
 

@@ -87,7 +87,8 @@ def check_binding(catalog: Catalog, model: Model, place: int, binding: Binding, 
     try:
         check(model, binding, host)
     except ConfigurationError as error:
-        where = f"model {model.id!r}: bindings[{place}].options"
+        where = f"model {model.id!r}: bindings[{place}]"
+        where += "" if error.message.startswith("sizes:") else ".options"
         raise ConfigurationError(f"{where}.{error.message}") from None
 
 

@@ -56,6 +56,8 @@ FAULTS: dict[str, Fault] = {
     "in_words": (400, {"error": "in words alone, {key}"}, {}),
     "gateway": (504, "<html>{key}</html>", {"Content-Type": "text/html"}),
     "timed_out": (504, error("InternalServiceTimeout", "Who knows."), {}),
+    "timed_out_500": (500, error("InternalServiceTimeout", "Who knows."), {}),
+    "timed_out_200": (200, error("InternalServiceTimeout", "Who knows."), {}),
     "conflict": (409, error("OfTomorrow", "Odd."), {}),
     "bare_500": (500, "{key}", {"Content-Type": "text/plain"}),
     "page": (200, "<html>{key}</html>", {"Content-Type": "text/html"}),
@@ -65,6 +67,7 @@ FAULTS: dict[str, Fault] = {
     "odd_id": (200, {"id": "../models?x=1"}, {}),
     "nothing": (200, {"model": "m", "created": 1, "data": [], "usage": None, "error": None}, {}),
     "nulls": (200, {"model": None, "data": [{"url": None, "b64_json": None, "size": None}], "error": None}, {}),
+    "lost_picture": (200, {"data": [], "usage": {"generated_images": 1}}, {}),
     "bad_base64": (200, {"data": [{"b64_json": "%%%"}], "usage": {"generated_images": 1}}, {}),
     "bad_url": (200, {"data": [{"url": "http://[::1"}], "usage": {"generated_images": 1}}, {}),
 }

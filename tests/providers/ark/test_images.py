@@ -166,18 +166,25 @@ async def test_why_it_came_to_nothing(fake: FakeArk, fault: str) -> None:
     assert outcome.answer.is_billed is (True if fault.startswith("bad_base64") or fault == "bad_url" else None)
 
 
-@pytest.mark.parametrize("fault", ["drop", "gateway", "timed_out", "conflict", "bare_500", "page", "empty", "list"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("drop", "gateway", "timed_out", "timed_out_500", "timed_out_200"),
+        *("conflict", "bare_500", "page", "empty", "list"),
+    ],
+)
 async def test_what_leaves_it_open_is_unknown(fake: FakeArk, fault: str) -> None:
     fake.next = fault
     assert isinstance(await submitted(fake), Unknown)
     assert len(fake.orders) == 1
 
 
-@pytest.mark.parametrize("fault", ["nothing", "nulls"])
+@pytest.mark.parametrize("fault", ["nothing", "nulls", "lost_picture"])
 async def test_no_picture_and_no_error_is_a_refusal(fake: FakeArk, fault: str) -> None:
     fake.next = fault
     outcome = await submitted(fake)
     assert isinstance(outcome, Completed) and outcome.media == ()
+    assert outcome.answer.is_billed is (True if fault == "lost_picture" else None)
 
 
 async def test_a_picture_that_cannot_be_fetched_here_is_not_the_clients_fault(fake: FakeArk) -> None:
@@ -206,6 +213,16 @@ async def test_the_first_picture_counts_and_errors_beside_it_do_not(fake: FakeAr
     reply = Reply(200, {}, msgspec.json.encode({"data": items}))
     outcome = image_of(reply, RemoteFile, frozenset(), seed=None, fetches_images=False)
     assert isinstance(outcome, Completed) and outcome.media == (InlineBytes(b"hallo"),)
+
+
+def test_an_answer_of_a_million_items_is_not_read_to_its_end() -> None:
+    items: list[dict[str, Any]] = [{}] * 100
+    found = {"data": [*items[1:], {"url": "https://a.example/p.png"}, *items]}
+    beyond = {"data": [*items, {"url": "https://a.example/p.png"}]}
+    for document, count in ((found, 1), (beyond, 0)):
+        reply = Reply(200, {}, json.dumps(document).encode())
+        outcome = image_of(reply, _address, frozenset(), seed=None, fetches_images=False)
+        assert isinstance(outcome, Completed) and len(outcome.media) == count
 
 
 async def test_a_refusal_counts_before_another_error() -> None:

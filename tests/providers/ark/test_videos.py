@@ -138,6 +138,10 @@ async def test_a_model_without_the_switch_is_told_nothing_of_sound(fake: FakeArk
         ({"provider_options": {"ratio": "1:1"}}, {}),
         ({"negative_prompt": "fog"}, {}),
         ({}, {"size_word": "1080p 16:9 fast"}),
+        ({"prompt": "a fox --dur 12"}, {}),
+        ({"prompt": "a fox\n--Resolution 1080p"}, {}),
+        ({"prompt": "a fox,--rs=1080p"}, {}),
+        ({"prompt": "a fox --wm true"}, {}),
     ],
 )
 async def test_what_cannot_be_said_is_not_ordered(fake: FakeArk, spec: Any, job: Any) -> None:
@@ -147,7 +151,11 @@ async def test_what_cannot_be_said_is_not_ordered(fake: FakeArk, spec: Any, job:
 
 
 @pytest.mark.parametrize(
-    "fault", ["drop", "gateway", "conflict", "bare_500", "page", "empty", "list", "no_id", "odd_id"]
+    "fault",
+    [
+        *("drop", "gateway", "timed_out", "timed_out_500", "timed_out_200"),
+        *("conflict", "bare_500", "page", "empty", "list", "no_id", "odd_id"),
+    ],
 )
 async def test_what_leaves_it_open_is_unknown(fake: FakeArk, fault: str) -> None:
     async with provider_of(fake) as provider:
@@ -212,6 +220,12 @@ async def test_a_task_that_made_nothing_is_a_refusal(fake: FakeArk) -> None:
             fake.states = [{"status": "succeeded", "content": content}]
             outcome = await polled(provider, asked)
             assert isinstance(outcome, Completed) and outcome.media == (), content
+            assert outcome.answer.is_billed is None
+        fake.states = [{"status": "succeeded", "content": {}, "usage": {"completion_tokens": 108900}}]
+        assert (await polled(provider, asked)).answer.is_billed is True, "it was made, and is charged for"
+        fake.states = [{"status": "succeeded", "content": {"video_url": "http://[::1"}}]
+        outcome = await polled(provider, asked)
+        assert isinstance(outcome, Failed) and outcome.answer.is_billed is True
 
 
 @pytest.mark.parametrize("status", ["simmering", "queued", "PENDING"])
@@ -311,6 +325,26 @@ async def test_a_list_that_is_not_told_ends_nothing(fake: FakeArk, answer: Any, 
         assert fake.questions == 1
         await fake.close()
         assert [type(each) for each in await provider.poll_many(asked)] == [Unknown, Unknown]
+
+
+async def test_an_entry_of_a_list_that_leaves_out_the_clip_is_no_refusal(fake: FakeArk) -> None:
+    async with provider_of(fake) as provider:
+        asked = [await accepted(provider, id_=f"req-{number}") for number in range(3)]
+        first, second, third = (each.handle["id"] for each in asked)
+        fake.answers = [(200, {"items": [{"id": first, "status": "succeeded"}, {"id": second, "status": "failed"},
+                                         {"id": third, "status": "cancelled"}]})]  # fmt: skip
+        assert [type(each) for each in await provider.poll_many(asked)] == [Pending, Pending, Failed]
+        assert fake.questions == 3
+
+
+async def test_a_batch_asks_about_some_of_many_that_no_list_has(fake: FakeArk) -> None:
+    """All of a batch has less than a minute, and one that runs over it is told of nobody."""
+    fake.lists = False
+    async with provider_of(fake) as provider:
+        asked = [await accepted(provider, id_=f"req-{number}") for number in range(40)]
+        answers = await provider.poll_many(asked)
+        assert [isinstance(each, Unknown) for each in answers].count(True) == 16
+        assert fake.questions == 1 + 24
 
 
 @pytest.mark.parametrize("body", [{"items": None}, {"items": [None, 5, {"id": None}, {}]}, [], {}, "<html></html>"])

@@ -80,6 +80,8 @@ WORDS: dict[str, tuple[int, str, dict[str, str]]] = {
     "bare429": (429, "", {}),
     "broken": (503, "ModelUnavailable", {}),
     "internal": (500, "InternalError.Algo", {}),
+    "serving": (400, "ModelServingError", {}),
+    "timedout400": (400, "RequestTimeOut", {}),
     "timedout": (500, "InternalError.Timeout", {}),
     "slow": (408, "RequestTimeOut", {}),
 }

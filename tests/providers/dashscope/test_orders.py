@@ -268,6 +268,12 @@ def test_what_a_binding_could_not_say_is_found_beforehand(model: dict[str, Any],
         check(catalog)
 
 
+def test_a_word_that_stands_for_several_sizes_tells_none() -> None:
+    words = {"1K": {"1:1": "1024*1024", "16:9": "1024*1024"}}
+    with pytest.raises(ConfigurationError, match=r"bindings\[0\]\.sizes: '1024\*1024' stands for several"):
+        check(catalog_of(aspect_ratios=["1:1", "16:9"], binding={"sizes": words}))
+
+
 @pytest.mark.parametrize(
     "model",
     [

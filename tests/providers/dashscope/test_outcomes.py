@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safelight.domain.connections import Secret
 from safelight.domain.outcomes import (
     Accepted,
     Answer,
@@ -24,8 +25,9 @@ from safelight.domain.outcomes import (
     Usage,
 )
 from safelight.domain.ports import BatchPollable, Cancelable, Checkable, Findable, Hintable, Pollable
-from safelight.outbound.backend_api import Reply
+from safelight.outbound.backend_api import BackendApi, Reply
 from safelight.providers.dashscope.answers import Rules, made, refusal_of, state_of, taken
+from safelight.providers.dashscope.settings import Settings
 from tests.providers.dashscope.fake import KEY, WORDS, Fake
 from tests.providers.dashscope.studio import IMAGE, VIDEO, catalog_of, job, order, provider_of
 
@@ -117,6 +119,7 @@ async def test_a_prompt_that_was_rewritten_is_told(fake: Fake) -> None:
         ("bare429", FailureClass.RATE_LIMITED, None),
         ("broken", FailureClass.TRANSIENT, None),
         ("internal", FailureClass.TRANSIENT, None),
+        ("serving", FailureClass.TRANSIENT, None),
         ("refusal200", FailureClass.CONTENT_POLICY, None),
         ("strange200", FailureClass.PERMANENT, None),
     ],
@@ -138,7 +141,7 @@ async def test_what_declines_is_told_by_its_code(
 
 @pytest.mark.parametrize("model", ["qwen-image-plus", "wan2.2-t2i-flash"])
 @pytest.mark.parametrize(
-    "word", ["lost", "gateway", "page", "empty", "list", "nothing", "outage200", "timedout", "slow"]
+    "word", ["lost", "gateway", "page", "empty", "list", "nothing", "outage200", "timedout", "timedout400", "slow"]
 )
 async def test_an_order_without_a_clear_answer_may_have_been_taken(fake: Fake, model: str, word: str) -> None:
     async with provider_of(fake) as provider:
@@ -254,6 +257,19 @@ async def test_a_result_that_says_why_it_is_none_is_believed(fake: Fake) -> None
     assert isinstance(answered, Failed) and answered.reason is FailureClass.CONTENT_POLICY
 
 
+async def test_an_answer_about_another_task_is_none(fake: Fake) -> None:
+    answered = await polled(fake, {"task_id": "task-2", "task_status": "SUCCEEDED", "video_url": "https://a.example/"})
+    assert isinstance(answered, Unknown)
+
+
+@pytest.mark.parametrize("made", [{"video_url": "http://[::1"}, {"video_url": "data:;base64,%"}, {}])
+async def test_what_is_counted_and_cannot_be_had_is_billed(fake: Fake, made: dict[str, Any]) -> None:
+    body = {"output": {"task_status": "SUCCEEDED", **made}, "usage": {"video_duration": 5}}
+    fetch = BackendApi(Settings(key=Secret("env:K")), {}).file
+    outcome = state_of(Reply(200, {}, json.dumps(body).encode()), Rules(), fetch, "task-1")
+    assert isinstance(outcome, Completed | Failed) and outcome.answer.is_billed is True
+
+
 async def test_a_server_in_trouble_says_nothing_of_a_task(fake: Fake) -> None:
     gone, busy = {"task_status": "UNKNOWN"}, {"task_status": "RUNNING"}
     fake.states = [500, 401, gone, 404, busy, gone, gone, 429, 410, gone, 404]
@@ -345,7 +361,7 @@ def test_no_document_breaks_it(body: Any, status: int) -> None:
     fetch = RemoteFile
     assert isinstance(taken(said, Rules()), Accepted | Failed | Unknown)
     assert isinstance(made(said, Rules(), fetch, "a fox"), Accepted | Completed | Failed | Unknown)
-    assert isinstance(state_of(said, Rules(), fetch), Completed | Pending | Failed | Unknown | None)
+    assert isinstance(state_of(said, Rules(), fetch, "task-1"), Completed | Pending | Failed | Unknown | None)
     assert isinstance(refusal_of(said, Rules()), Failed | Unknown)
 
 

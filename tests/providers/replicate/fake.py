@@ -42,7 +42,8 @@ class Call(msgspec.Struct):
 class FakeReplicate:
     """``calls`` are the requests, newest last, and ``predictions`` what was taken, by id.
 
-    ``behave``: what the next orders get, one each, a word of ``DECLINES``, ``lost`` or ``bad_gateway_after``.
+    ``behave``: what the next orders get, one each, a word of ``DECLINES``, ``lost``, ``bad_gateway_after`` or
+    ``broken_after``.
     ``states``: what a new prediction says at each question, in turn, over what it is; then it has succeeded, unless all
     ``is_held``; ``next_states`` are said before them by the next one alone. ``questions_get``: HTTP statuses that the
     next questions are answered with.
@@ -63,7 +64,7 @@ class FakeReplicate:
         self.secret = SECRET
         self.is_held = self.has_begun = False
         self.page_size = 100
-        self.lists_webhooks = self.lists_outputs = self.knows_dates = True
+        self.lists_webhooks = self.lists_outputs = self.lists_errors = self.knows_dates = True
         self.expires_next = False
         self._faults: list[str] = []
         self._numbers = itertools.count(1)
@@ -177,6 +178,8 @@ class FakeReplicate:
             await asyncio.sleep(0)
         if fault == "bad_gateway_after":
             return self._said(DECLINES["bad_gateway"])
+        if fault == "broken_after":
+            return self._said(problem(500, "Internal error", "Something went wrong."))
         return web.json_response(self._shown(made), status=201)
 
     def _taken(self, call: Call, model: str, version: str, deployment: str | None) -> dict[str, Any]:
@@ -250,7 +253,8 @@ class FakeReplicate:
         results = [self._shown(self._moved(each)) for each in newest[start:end]]
         for shown in results:
             del shown["logs"]
-            for name, is_listed in (("webhook", self.lists_webhooks), ("output", self.lists_outputs)):
+            lists = {"webhook": self.lists_webhooks, "output": self.lists_outputs, "error": self.lists_errors}
+            for name, is_listed in lists.items():
                 if not is_listed:
                     shown.pop(name, None)
         following = f"{self.base_url}/predictions?cursor={end}" if end < len(newest) else None

@@ -271,6 +271,14 @@ async def test_with_callbacks_it_is_looked_for_at_once(fake: FakeReplicate, word
     assert len(fake.orders()) == 1
 
 
+async def test_one_that_was_taken_all_the_same_is_found_where_the_server_says_that_it_broke(
+    fake: FakeReplicate,
+) -> None:
+    fake.behave("broken_after")
+    async with opened(fake, callbacks=True) as provider:
+        assert isinstance(await provider.submit(order(), job()), Accepted)
+
+
 async def test_only_the_one_that_calls_back_to_this_job_is_found(fake: FakeReplicate) -> None:
     fake.page_size = 2
     async with opened(fake, callbacks=True) as provider:

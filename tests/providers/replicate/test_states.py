@@ -152,6 +152,7 @@ async def test_what_is_no_file_is_told(fake: FakeReplicate, state: dict[str, Any
     async with opened(fake) as provider:
         outcome = await provider.poll(await taken(provider), job())
     assert isinstance(outcome, Failed) and outcome.reason is reason
+    assert outcome.answer.is_billed is True, "it ran to its end"
     if state.get("data_removed"):
         assert "deleted" in outcome.detail
 
@@ -161,7 +162,7 @@ async def test_nothing_at_all_is_how_some_models_refuse(fake: FakeReplicate, out
     fake.states = [{"status": "succeeded", "output": output}]
     async with opened(fake) as provider:
         outcome = await provider.poll(await taken(provider), job())
-    assert isinstance(outcome, Completed) and outcome.media == ()
+    assert isinstance(outcome, Completed) and outcome.media == () and outcome.answer.is_billed is True
 
 
 @pytest.mark.parametrize(
@@ -327,6 +328,21 @@ async def test_a_list_without_outputs_tells_only_what_has_not_ended(fake: FakeRe
         answers = await provider.poll_many(asked)
     assert [type(each) for each in answers] == [Pending, Completed]
     assert len(fake.asked()) == 2
+
+
+def test_a_page_of_a_million_entries_is_not_read_to_its_end() -> None:
+    page = page_in(Reply(200, {}, b'{"results":[' + b'{"id":"a"},' * 2000 + b'{"id":"b"}]}'))
+    assert page is not None and len(page.predictions) == 1000
+
+
+async def test_a_list_that_does_not_tell_why_one_failed_is_not_the_last_word(fake: FakeReplicate) -> None:
+    fake.lists_errors = False
+    async with opened(fake) as provider:
+        asked = [Asked(await taken(provider, id_=id_), job(id_=id_)) for id_ in ("req-1", "req-2")]
+        for made in fake.predictions.values():
+            made["states"] = [{"status": "failed", "error": "NSFW content detected"}]
+        answers = await provider.poll_many(asked)
+    assert [isinstance(each, Failed) and each.reason for each in answers] == [FailureClass.CONTENT_POLICY] * 2
 
 
 # What no server should say.

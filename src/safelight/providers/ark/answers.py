@@ -23,13 +23,14 @@ from safelight.domain.outcomes import (
 )
 from safelight.outbound.backend_api import Reply
 from safelight.outbound.loose_json import at, is_number, object_in, objects_in, text_in, whole_in
-from safelight.providers.ark.errors import error_in, failure_of_task
+from safelight.providers.ark.errors import GAVE_UP, error_in, failure_of_task, with_error
 
 Address = Callable[[str], RemoteFile]
 """Where a file is, from what an answer says. Raises ``ValueError`` for what is no address."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,199}", re.ASCII)
 _MAX_WORDS = 4096
+_MOST_ITEMS = 100
 _DATA = "data:"
 _STAGES = {"queued": Stage.QUEUED, "running": Stage.RUNNING}
 
@@ -45,6 +46,17 @@ def status_of(task: Mapping[str, Any]) -> str:
     return text_in(task.get("status")).strip().lower()
 
 
+def tells_its_end(task: Mapping[str, Any]) -> bool:
+    """Whether a task that has ended says all that there is to say: an entry of a list may leave something out."""
+    match status_of(task):
+        case "succeeded":
+            return bool(text_in(at(task, "content", "video_url")))
+        case "failed":
+            return not error_in(task).is_empty
+        case word:
+            return bool(word)
+
+
 def image_of(
     reply: Reply, address: Address, own: frozenset[str], *, seed: int | None, fetches_images: bool
 ) -> Completed | Failed | Unknown:
@@ -56,15 +68,18 @@ def image_of(
     said = msgspec.structs.replace(
         reply.answer(), seed=seed, usage=_usage(document.get("usage"), of="generated_images")
     )
-    found = objects_in(document.get("data"))
+    error = error_in(document)
+    found = objects_in(document.get("data"), _MOST_ITEMS)
     for item in found:
         if (made := _picture(item, reply, address, said)) is not None:
             return made
-    errors = [error for error in map(error_in, (document, *found)) if not error.is_empty]
+    if error.is_open:
+        return Unknown(GAVE_UP, with_error(said, error))
+    errors = [each for each in (error, *map(error_in, found)) if not each.is_empty]
     policy = [error for error in errors if error.reason() is FailureClass.CONTENT_POLICY]
     for error in policy or errors:
         return failure_of_task(error, _billed(said), own, fetches_images=fetches_images)
-    return Completed((), said)
+    return Completed((), _billed(said))
 
 
 def state_of(
@@ -100,11 +115,12 @@ def state_of(
 def _made(task: Mapping[str, Any], address: Address, said: Answer) -> Completed | Failed:
     url = text_in(at(task, "content", "video_url"))
     if not url:
-        return Completed((), said)
+        return Completed((), _billed(said))
     try:
         return Completed((address(url),), said)
     except ValueError:
-        return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=said)
+        billed = msgspec.structs.replace(said, is_billed=True)
+        return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=billed)
 
 
 def _picture(item: Mapping[str, Any], reply: Reply, address: Address, said: Answer) -> Completed | Failed | None:
@@ -126,8 +142,9 @@ def _picture(item: Mapping[str, Any], reply: Reply, address: Address, said: Answ
 
 
 def _billed(said: Answer) -> Answer:
-    """It counts a picture, and so it charges for one."""
-    return msgspec.structs.replace(said, is_billed=True) if said.usage is not None and said.usage.images else said
+    """It counts a picture, or what a clip has cost, and so it charges for it."""
+    has_count = said.usage is not None and (said.usage.images or said.usage.output_tokens)
+    return msgspec.structs.replace(said, is_billed=True) if has_count else said
 
 
 def _usage(given: object, *, of: str | None) -> Usage | None:

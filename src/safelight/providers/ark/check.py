@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from safelight.domain.catalog import Binding, Model
@@ -99,12 +98,6 @@ def _of_catalog(model: Model, binding: Binding) -> Iterator[Finding]:
 
 
 def _of_images(model: Model, binding: Binding) -> Iterator[Finding]:
-    for resolution in model.resolutions:
-        words = [binding.size_word(resolution, ratio) for ratio in model.aspect_ratios]
-        for word, count in Counter(word for word in words if word is not None).items():
-            if count > 1:
-                text = f"{word} is said for {count} ratios of {resolution}, so that none of them is told"
-                yield Finding.problem("sizes", text, "Write pixels as the word, such as 2560x1440, or none.")
     if not any(name in binding.upstream_model for name in _NEW_IMAGE_MODELS):
         return
     for resolution, ratios in model.sizes.items():

@@ -7,6 +7,7 @@ queued, and on record for seven days.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,7 @@ from safelight.domain.request import Order
 from safelight.outbound.absences import IN_A_ROW, Absences
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply
 from safelight.outbound.loose_json import at, is_count, objects_in, whole_in
-from safelight.providers.ark.answers import image_of, state_of, status_of, task_id_of
+from safelight.providers.ark.answers import image_of, state_of, status_of, task_id_of, tells_its_end
 from safelight.providers.ark.check import look
 from safelight.providers.ark.errors import error_in, failure_of_task, refusal_of, with_error
 from safelight.providers.ark.orders import OURS, image_order, refused, safety_identifier, video_order
@@ -50,9 +51,13 @@ TASKS = "/contents/generations/tasks"
 _TASK_SECONDS = 120.0
 """For an order with pictures in it, of 64 MiB at most."""
 _ASKING_SECONDS = 20.0
+_BATCH_SECONDS = 8.0
+"""Less for each, as all of a batch has less than a minute."""
 _CANCEL_SECONDS = 3.0
 """Of each of the three requests that a wish to cancel may take, within the ten seconds that it has."""
-_SINGLY_AT_ONCE = 4
+_MOST_SINGLY, _SINGLY_AT_ONCE = 24, 8
+"""So many of a batch are asked about by themselves, that a list does not tell of."""
+_MOST_TASKS = 1000
 _NO_LIST = (400, 404, 405, 501)
 _FLEX = "flex"
 _CALLBACK_BYTES = 1024 * 1024
@@ -104,7 +109,10 @@ class ArkProvider:
                 return await self._taken(reply, order, job)
 
     async def poll(self, handle: Handle, job: Job[Options]) -> PollOutcome:
-        reply = await self._get(handle)
+        return await self._asked(handle, job, _ASKING_SECONDS)
+
+    async def _asked(self, handle: Handle, job: Job[Options], seconds: float) -> PollOutcome:
+        reply = await self._get(handle, seconds)
         if not isinstance(reply, Reply):
             return Unknown(reply.detail)
         if reply.status in (404, 410):
@@ -118,19 +126,23 @@ class ArkProvider:
         return self._state(task, reply)
 
     async def poll_many(self, asked: Sequence[Asked]) -> Sequence[PollOutcome]:
-        """One request for each service tier, as a list has those of one alone. What it lacks is asked for singly."""
+        """One request for each service tier, as a list has those of one alone.
+
+        Of those that it lacks, as many as there is time for are asked about one by one: others each time.
+        """
         if len({each.handle["id"] for each in asked}) == 1:
             outcome = await self.poll(asked[0].handle, asked[0].job)
             return [outcome] * len(asked)
         told: dict[str, PollOutcome] = {}
         for tier in sorted({_tier(each.handle) for each in asked}):
             told |= await self._listed(tier, [each.handle["id"] for each in asked if _tier(each.handle) == tier])
-        missing = {each.handle["id"]: each for each in asked if each.handle["id"] not in told}
-        told |= await self._singly(list(missing.values()))
         for each in asked:
-            if each.handle["id"] not in missing:
+            if each.handle["id"] in told:
                 self._absences.forget(each.job.id)
-        return [told[each.handle["id"]] for each in asked]
+        missing = {each.handle["id"]: each for each in asked if each.handle["id"] not in told}
+        told |= await self._singly(random.sample(list(missing.values()), min(len(missing), _MOST_SINGLY)))
+        not_asked = Unknown("no list has the task, and it was not asked about by itself this time")
+        return [told.get(each.handle["id"], not_asked) for each in asked]
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
         """A queued task alone can be stopped. DELETE of one that is done deletes it: its status is looked at first."""
@@ -197,7 +209,7 @@ class ArkProvider:
         if task_id is not None:
             return Accepted(_handle(task_id, job), reply.answer())
         said = error_in(document)
-        if said.reason() is not None:
+        if said.reason() is not None and not said.is_open:
             return failure_of_task(said, reply.answer(), _chosen(order), fetches_images=self._fetches_images)
         unknown = Unknown("the vendor took the order, and told no id of a task", with_error(reply.answer(), said))
         return await self._without_answer(job, unknown)
@@ -222,14 +234,15 @@ class ArkProvider:
         query = [("page_num", "1"), ("page_size", str(len(wanted)))]
         query += [("filter.service_tier", tier)] if tier == _FLEX else []
         query += [("filter.task_ids", each) for each in wanted]
-        reply = await self._api.call("GET", f"{TASKS}?{urlencode(query)}", deadline_seconds=_ASKING_SECONDS)
+        reply = await self._api.call("GET", f"{TASKS}?{urlencode(query)}", deadline_seconds=_BATCH_SECONDS)
         if isinstance(reply, Reply) and reply.status in _NO_LIST:
             return {}
         if not isinstance(reply, Reply):
             return dict.fromkeys(wanted, Unknown(reply.detail))
         if not reply.is_ok:
             return dict.fromkeys(wanted, _not_told(reply))
-        tasks = {task_id_of(task): task for task in objects_in(at(reply.json(), "items"))}
+        entries = objects_in(at(reply.json(), "items"), _MOST_TASKS)
+        tasks = {task_id_of(task): task for task in entries if tells_its_end(task)}
         return {each: self._state(tasks[each], reply) for each in wanted if each in tasks}
 
     async def _singly(self, asked: Sequence[Asked]) -> dict[str, PollOutcome]:
@@ -237,7 +250,7 @@ class ArkProvider:
 
         async def one(each: Asked) -> PollOutcome:
             async with places:
-                return await self.poll(each.handle, each.job)
+                return await self._asked(each.handle, each.job, _BATCH_SECONDS)
 
         outcomes = await asyncio.gather(*map(one, asked))
         return {each.handle["id"]: outcome for each, outcome in zip(asked, outcomes, strict=True)}
@@ -295,7 +308,7 @@ class FindingArkProvider(ArkProvider):
             document = reply.json() if reply.is_ok else None
             if not isinstance(document, dict) or not isinstance(document.get("items"), list):
                 return CannotTell("the vendor does not list its tasks", reply.answer())
-            tasks = objects_in(document["items"])
+            tasks = objects_in(document["items"], _MOST_TASKS)
             for task in tasks:
                 if task.get("safety_identifier") == safety_identifier(job) and (found := task_id_of(task)) is not None:
                     return found

@@ -128,7 +128,7 @@ def made(reply: Reply, rules: Rules, address: Address, prompt: str) -> SubmitOut
     return _brought(reply, output, answer, rules, address, prompt)
 
 
-def state_of(reply: Reply, rules: Rules, address: Address) -> PollOutcome | None:
+def state_of(reply: Reply, rules: Rules, address: Address, task_id: str) -> PollOutcome | None:
     """Where a task stands, by a 2xx; None: the API does not know it (or not any more)."""
     document = object_in(reply.json())
     output, answer = object_in(document.get("output")), _answer(reply, document)
@@ -136,6 +136,8 @@ def state_of(reply: Reply, rules: Rules, address: Address) -> PollOutcome | None
     if not output:
         said = _said(document)
         return Unknown("the answer says nothing of the task", _with(answer, said))
+    if output.get("task_id") is not None and id_in(output["task_id"], _MAX_ID) != task_id:
+        return Unknown("the answer is not about the task", answer)
     if word == "UNKNOWN":
         return None
     if word == "SUCCEEDED":
@@ -152,9 +154,11 @@ def refusal_of(reply: Reply, rules: Rules) -> Failed | Unknown:
     document = object_in(reply.json())
     said = _said(document)
     answer = _with(_answer(reply, document), said)
-    if "timeout" in (said.code or "").lower() and (reply.status == 408 or reply.status >= 500):
+    if "timeout" in (said.code or "").lower() and (reply.status in (400, 408) or reply.status >= 500):
         return Unknown("it gave up waiting, which says nothing of the order", answer)
     reason = said.reason(rules)
+    if reason is FailureClass.TRANSIENT and reply.status == 400:
+        return Failed(reason, "", reply.retry_after_seconds(), answer)  # nothing of the client's is at fault
     if (
         reason is None
         or (reason is FailureClass.TRANSIENT)
@@ -207,7 +211,11 @@ def _brought(
     said = next((each for each in map(_said, (*_items(output), object_in(reply.json()))) if each.code), None)
     if said is not None:
         return Failed(said.reason(rules) or FailureClass.PERMANENT, answer=_with(answer, said))
-    return Completed((), answer)
+    return Completed((), answer if answer.usage is None else _billed(answer))
+
+
+def _billed(answer: Answer) -> Answer:
+    return msgspec.structs.replace(answer, is_billed=True)
 
 
 def _at(reply: Reply, word: str, answer: Answer, address: Address) -> Completed | Failed:
@@ -218,9 +226,9 @@ def _at(reply: Reply, word: str, answer: Answer, address: Address) -> Completed 
         try:
             produced = address(word)
         except ValueError:
-            return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=answer)
+            return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=_billed(answer))
     if produced is None:
-        return Failed(FailureClass.PERMANENT, "the file's base64 cannot be read", answer=answer)
+        return Failed(FailureClass.PERMANENT, "the file's base64 cannot be read", answer=_billed(answer))
     return Completed((produced,), answer)
 
 

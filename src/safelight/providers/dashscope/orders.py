@@ -85,12 +85,7 @@ def troubles(model: Model, binding: Binding) -> Iterator[tuple[str, str]]:
             yield "inputs", f"{why}. Say one, or take {role} out of the model's references."
     if shape.size == "resolution" and len(model.aspect_ratios) > 1:
         yield "size", "orders tell a resolution and no ratio. Give the model one aspect ratio, or say another size."
-    if (word := repeated_word(model, binding)) is not None:
-        yield "sizes", f"{word!r} stands for several sizes. Give each a word of its own, or none."
-    for resolution in model.resolutions:
-        for ratio in model.aspect_ratios:
-            if (why := _unsayable_word(binding.size_word(resolution, ratio), shape.size)) is not None:
-                yield "size", f"{why}. Correct the binding's sizes."
+    yield from _word_troubles(model, binding, shape)
     has_sound, passed = model.supports_sound, dict.fromkeys(binding.provider_options)
     if (why := _taken_options(passed, binding.options, shape, has_sound=has_sound)) is not None:
         yield "parameters", f"{why}. Take it out of the binding's provider_options."
@@ -98,6 +93,15 @@ def troubles(model: Model, binding: Binding) -> Iterator[tuple[str, str]]:
         yield "parameters", f"an order says {binding.options.sound} by itself. Remove it."
     if shape.size == "resolution-ratio" and "ratio" in binding.options.parameters:
         yield "parameters", "an order says ratio by itself. Remove it, or say another size."
+
+
+def _word_troubles(model: Model, binding: Binding, shape: Shape) -> Iterator[tuple[str, str]]:
+    if (word := repeated_word(model, binding)) is not None:
+        yield "sizes", f"{word!r} stands for several sizes. Give each one of its own, or none."
+    for resolution in model.resolutions:
+        for ratio in model.aspect_ratios:
+            if (why := _unsayable_word(binding.size_word(resolution, ratio), shape.size)) is not None:
+                yield "size", f"{why}. Correct the binding's sizes."
 
 
 def _told(order: Order, job: Job[Options], shape: Shape) -> tuple[dict[str, Any], dict[str, Any]]:

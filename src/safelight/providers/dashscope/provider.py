@@ -85,7 +85,7 @@ class DashScopeProvider:
         reply = await self._api.call("GET", self._path(task_id), deadline_seconds=_ASKING_SECONDS, max_bytes=_MAX_BYTES)
         if not isinstance(reply, Reply):
             return Unknown(reply.detail)
-        state = state_of(reply, self._rules, self._address) if reply.is_ok else None
+        state = state_of(reply, self._rules, self._address, task_id) if reply.is_ok else None
         if (reply.is_ok and state is None) or reply.status in (404, 410):
             return self._missed(task_id, reply)
         self._absences.forget(task_id)

@@ -38,6 +38,7 @@ _LOG_CHARACTERS = 8192
 """So much is read of the end of a log, and of its beginning."""
 _MOST_LEVELS = 8
 _MOST_TEXTS = 1000
+_MOST_ENTRIES = 1000
 _BEYOND = 2**53
 _EXTENSIONS = {
     GenerationType.IMAGE: (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"),
@@ -96,7 +97,7 @@ def page_in(reply: Reply) -> Page | None:
     found = reply.read(_page)
     if found is None:
         return None
-    read = (_read(raw) for raw in found.results)
+    read = (_read(raw) for raw in found.results[:_MOST_ENTRIES])
     return Page(tuple(each for each in read if each is not None and each.is_known), _cursor(found.next))
 
 
@@ -115,7 +116,8 @@ def state_of(
     answer = answer_of(prediction, reply)
     match prediction.word:
         case "succeeded":
-            return _made(prediction, answer, job, api, settings)
+            made = _made(prediction, answer, job, api, settings)
+            return made if isinstance(made, Completed) and made.media else _billed(made)
         case "failed":
             return failure_of_prediction(prediction.error, settings, answer)
         case "canceled":
@@ -173,6 +175,11 @@ def _made(
     if any(is_refusal(text, settings) for text in texts):
         return Failed(FailureClass.CONTENT_POLICY, answer=told)
     return Failed(FailureClass.PERMANENT, "there is text in its output, and no file", answer=told)
+
+
+def _billed(outcome: Completed | Failed) -> Completed | Failed:
+    """What succeeded is charged for there, whatever we find of it."""
+    return msgspec.structs.replace(outcome, answer=msgspec.structs.replace(outcome.answer, is_billed=True))
 
 
 def _at(address: str, api: BackendApi, answer: Answer) -> Completed | Failed:
