@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from safelight.domain.catalog import Catalog
 from safelight.domain.catalog_reader import read_catalog
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import Reference, ReferenceRole
-from safelight.domain.ports import Host, Job
+from safelight.domain.outcomes import Accepted
+from safelight.domain.ports import Asked, Host, Job
 from safelight.domain.request import Order
 from safelight.providers.ark.provider import ArkProvider
 from safelight.providers.ark.settings import Options
@@ -24,6 +27,7 @@ from tests.support.jobs import a_job, an_order
 
 IMAGE, VIDEO = GenerationType.IMAGE, GenerationType.VIDEO
 IMAGE_MODEL, VIDEO_MODEL = "seedream-4-5-251128", "seedance-1-5-pro-251215"
+FLEX = Options(service_tier="flex", execution_expires_after=7200)
 
 
 def entry(type_: GenerationType = IMAGE, **more: Any) -> dict[str, Any]:
@@ -98,3 +102,12 @@ def job_of(type_: GenerationType = IMAGE, id_: str = "req-1", options: Options |
         **more,
     }
     return a_job(Path("/nowhere"), options or Options(), id_=id_, type_=type_, **facts)
+
+
+async def accepted(
+    provider: Any, *roles: Any, id_: str = "req-1", options: Options | None = None, **spec: Any
+) -> Asked:
+    job = job_of(VIDEO, id_, options)
+    outcome = await provider.submit(video_order(*roles, **spec), job)
+    assert isinstance(outcome, Accepted), outcome
+    return Asked(msgspec.json.decode(msgspec.json.encode(outcome.handle)), job)
