@@ -12,22 +12,24 @@ from tests.conformance.scenarios import *  # noqa: F403
 from tests.conformance.vendor import CANARY, Scenario, Seen, Trouble, Vendor
 from tests.model_server.stand_in import ModelServer, fault, serve
 
+_LACKS = {
+    Scenario.EXHAUSTED: "it is one's own: nothing there is used up",
+    Scenario.CALLED_BACK: "it is not asked to call back",
+    Scenario.BATCHED: "it is asked about one job at a time",
+    Scenario.READDRESSED: "its files are behind its API, or at addresses that last longer than a run",
+}
+
 
 class ModelServerVendor(Vendor):
     """Its pictures, or its clips."""
 
     kind = "openai"
     judged = "the server itself, over stand-ins for pipelines; over real ones too (`make real-ray`)"
-    lacks = {
-        Scenario.EXHAUSTED: "it is one's own: nothing there is used up",
-        Scenario.CALLED_BACK: "it is not asked to call back",
-        Scenario.BATCHED: "it is asked about one job at a time",
-        Scenario.READDRESSED: "its files are behind its API, or at addresses that last longer than a run",
-    }
 
     def __init__(self, type_: GenerationType) -> None:
         self.type = type_
         self.name = f"model-server {type_.value}s"
+        self.lacks = _LACKS
         self.upstream_model = f"fake-{type_.value}"
 
     async def open(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The model server as it is, over pipelines that are none: ``StandIn`` is a ``Runner`` that is told what comes of an order.
+"""The model server as it is, over pipelines that are none: ``StandIn`` is told what comes of an order.
 
 ``serve`` gives it a port, in a thread of its own.
 """

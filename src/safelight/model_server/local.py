@@ -83,6 +83,9 @@ def _start(folder: str, pipelines: Sequence[Pipeline], address: str | None) -> N
         except (ConnectionError, ValueError) as error:
             raise ConfigurationError(f"Ray at {address} does not answer: {error}. Correct --address.") from None
         return
+    files = Path(folder, "files")
+    files.mkdir()
+    os.environ["TMPDIR"] = str(files)  # what replicas leave behind goes with the rest
     needed = sum(pipeline.cpus * pipeline.most_replicas for pipeline in pipelines)
     ray.init(
         address="local",

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.real.ray.process import ModelServerProcess, note, write_catalog
+from tests.real.ray.process import ModelServerProcess, write_catalog
 from tests.support.server import Server, open_folder
 
 _MODEL = """
@@ -106,7 +106,7 @@ def api(front: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def took(request: pytest.FixtureRequest) -> Iterator[None]:
+def took(figures: dict[str, str]) -> Iterator[None]:
     started = time.monotonic()
     yield
-    note(f"\nmodel server on Ray: {time.monotonic() - started:.0f} s in all")
+    figures["the model server's tests, in all"] = f"{time.monotonic() - started:.0f} s"

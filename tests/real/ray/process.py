@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,10 +96,6 @@ def run_command(*arguments: str | Path, env: dict[str, str] | None = None) -> su
     )
 
 
-def note(text: str) -> None:
-    """A line for whoever reads the run, past what pytest holds back."""
-    print(text, file=sys.__stdout__, flush=True)
-
-
-def ray_folders() -> set[str]:
-    return {entry.name for entry in os.scandir("/tmp") if entry.name.startswith("sl-ray-")}
+def leftovers() -> list[str]:
+    """Folders of a model server that ended."""
+    return [entry.name for entry in os.scandir("/tmp") if entry.name.startswith(("sl-ray-", "safelight-models-"))]

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from safelight.domain.pipelines import Task
 from safelight.domain.ports import _IDEMPOTENCY
 from safelight.model_server.work import Event, Made, Started, Step, Work
 from tests.real.ray.conftest import pipelines
-from tests.real.ray.process import KEY, ModelServerProcess, note, ray_folders, run_command, write_catalog
+from tests.real.ray.process import KEY, ModelServerProcess, leftovers, run_command, write_catalog
 from tests.support.server import Server, eventually
 
 _PRICE = parse_usd("0.01")
@@ -43,12 +44,16 @@ def client_of(models: ModelServerProcess) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{models.base_url}/v1", api_key=KEY, max_retries=0)
 
 
+def is_refused(models: ModelServerProcess, path: str, body: dict[str, Any]) -> bool:
+    return models.client.post(path, json=body).status_code == 400
+
+
 def balance(api: httpx.Client) -> int:
     return parse_usd(api.get("/v2/billing/balance").json()["balance"])
 
 
-def test_those_that_can_run_and_what_does_not_fit_is_told(models: ModelServerProcess) -> None:
-    note(f"model server ready {time.monotonic() - models.started_at:.0f} s after its start")
+def test_those_that_can_run_and_what_does_not_fit_is_told(models: ModelServerProcess, figures: dict[str, str]) -> None:
+    figures["from its start to five replicas"] = f"{time.monotonic() - models.started_at:.0f} s"
     states = models.states()
     assert {name: state["status"] for name, state in states.items()} == {
         "sd": "ready", "wan": "ready", "wan-i2v": "ready", "huge": "failed",
@@ -129,29 +134,25 @@ def test_a_clip_is_made_of_a_picture(models: ModelServerProcess) -> None:
 def test_a_size_that_cannot_be_is_refused_by_name(models: ModelServerProcess) -> None:
     for model, size, multiple in (("sd", "64x60", 8), ("wan", "64x72", 16)):
         path = "/v1/videos" if model == "wan" else "/v1/images/generations"
-        eventually(
-            lambda path=path, body=order(model) | {"size": size}: (
-                models.client.post(path, json=body).status_code == 400
-            ),
-            "its facts are known",
-        )
-        error = models.client.post(path, json=order(model) | {"size": size}).json()["error"]
+        body = order(model) | {"size": size}
+        eventually(partial(is_refused, models, path, body), "its facts are known")
+        error = models.client.post(path, json=body).json()["error"]
         assert (error["param"], error["code"]) == ("size", "invalid_size")
         assert f"multiples of {multiple}" in error["message"]
 
 
-def test_two_replicas_share_the_load(models: ModelServerProcess) -> None:
+def test_two_replicas_share_the_load(models: ModelServerProcess, figures: dict[str, str]) -> None:
     prefer = {"Prefer": "respond-async"}
     body = order(steps=40)
     ids = [models.client.post("/v1/images/generations", json=body, headers=prefer).json()["id"] for _ in range(8)]
     done = [models.job(f"/v1/images/{job_id}") for job_id in ids]
     assert [job["status"] for job in done] == ["completed"] * 8
     shares = sorted(Counter(job["replica"]["pid"] for job in done).values())
-    note(f"eight at once on two replicas: {shares}")
+    figures["eight at once on two replicas"] = " and ".join(map(str, shares))
     assert len(shares) == 2 and min(shares) >= 3
 
 
-def test_a_canceled_job_leaves_its_replica_free(models: ModelServerProcess) -> None:
+def test_a_canceled_job_leaves_its_replica_free(models: ModelServerProcess, figures: dict[str, str]) -> None:
     job_id = models.client.post("/v1/videos", json=order("wan", seconds="1", steps=400)).json()["id"]
     path = f"/v1/videos/{job_id}"
     eventually(lambda: models.client.get(path).json().get("steps", {}).get("done", 0) >= 3, "some steps")
@@ -161,9 +162,7 @@ def test_a_canceled_job_leaves_its_replica_free(models: ModelServerProcess) -> N
     assert stopped["status"] == "cancelled" and stopped["steps"]["done"] < 200
     next_id = models.client.post("/v1/videos", json=order("wan", seconds="1", steps=1)).json()["id"]
     eventually(lambda: models.client.get(f"/v1/videos/{next_id}").json()["status"] != "queued", "the next begins")
-    note(
-        f"cancel of a clip at step {stopped['steps']['done']}: its replica began the next {time.monotonic() - started:.2f} s later"
-    )
+    figures["from a cancel to the next order on that replica"] = f"{time.monotonic() - started:.2f} s"
     assert models.client.get(path).json()["steps"]["done"] == stopped["steps"]["done"]
     assert models.job(f"/v1/videos/{next_id}")["status"] == "completed"
 
@@ -194,7 +193,9 @@ async def test_not_more_than_one_more_step_is_run_after_a_cancel(weights: Path) 
     assert isinstance(ends[-1], Made)
 
 
-def test_a_cancel_through_the_public_api_costs_nothing(api: httpx.Client, models: ModelServerProcess) -> None:
+def test_a_cancel_through_the_public_api_costs_nothing(
+    api: httpx.Client, models: ModelServerProcess, figures: dict[str, str]
+) -> None:
     before = balance(api)
     body = {"model": "wan", "prompt": "a hill", "duration": 1, "provider_options": {"steps": 400}}
     generation_id = api.post("/v2/videos/generations", json=body).json()["id"]
@@ -203,7 +204,7 @@ def test_a_cancel_through_the_public_api_costs_nothing(api: httpx.Client, models
     started = time.monotonic()
     assert api.delete(f"/v2/videos/generations/{generation_id}").status_code in (200, 202)
     eventually(lambda: models.client.get(path).json()["status"] == "cancelled", "it is stopped there")
-    note(f"cancel through the public API: stopped {time.monotonic() - started:.2f} s later")
+    figures["from a cancel at the public API to its stop"] = f"{time.monotonic() - started:.2f} s"
     eventually(lambda: balance(api) == before, "nothing is charged")
 
 
@@ -251,9 +252,9 @@ def test_what_kuberay_is_pointed_to_builds_an_application(weights: Path) -> None
     assert isinstance(build({"catalog": str(weights / "models.toml"), "key": "env:MODEL_SERVER_KEY"}), Application)
 
 
-def test_nothing_is_left_of_it(models: ModelServerProcess) -> None:
+def test_nothing_is_left_of_it(models: ModelServerProcess, figures: dict[str, str]) -> None:
     started = time.monotonic()
     assert len(models.processes()) > 8
     assert models.stop() == 0
-    note(f"stopped in {time.monotonic() - started:.1f} s")
-    assert ray_folders() == set()
+    figures["its stop"] = f"{time.monotonic() - started:.1f} s"
+    assert leftovers() == []
