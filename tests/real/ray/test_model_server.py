@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-import uuid
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -22,10 +21,11 @@ from PIL import Image
 from safelight.domain.money import parse_usd
 from safelight.domain.pipeline_reader import read_pipelines
 from safelight.domain.pipelines import Task
-from safelight.domain.ports import _IDEMPOTENCY
 from safelight.model_server.work import Event, Made, Started, Step, Work
+from safelight.providers.openai.settings import Options
 from tests.real.ray.conftest import pipelines
 from tests.real.ray.process import KEY, ModelServerProcess, leftovers, run_command, write_catalog
+from tests.support.jobs import a_job
 from tests.support.server import Server, eventually
 
 _PRICE = parse_usd("0.01")
@@ -42,6 +42,11 @@ def picture_of(reply: httpx.Response) -> bytes:
 
 def client_of(models: ModelServerProcess) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{models.base_url}/v1", api_key=KEY, max_retries=0)
+
+
+def key_of(order_id: str) -> str:
+    """What the model server knows an order by."""
+    return a_job(Path("/nowhere"), Options(), id_=order_id).idempotency_key
 
 
 def is_refused(models: ModelServerProcess, path: str, body: dict[str, Any]) -> bool:
@@ -199,7 +204,7 @@ def test_a_cancel_through_the_public_api_costs_nothing(
     before = balance(api)
     body = {"model": "wan", "prompt": "a hill", "duration": 1, "provider_options": {"steps": 400}}
     generation_id = api.post("/v2/videos/generations", json=body).json()["id"]
-    path = f"/v1/videos/{uuid.uuid5(_IDEMPOTENCY, generation_id)}"
+    path = f"/v1/videos/{key_of(generation_id)}"
     eventually(lambda: models.client.get(path).json().get("status") == "in_progress", "it runs")
     started = time.monotonic()
     assert api.delete(f"/v2/videos/generations/{generation_id}").status_code in (200, 202)
@@ -219,7 +224,7 @@ def test_a_replica_that_is_killed_costs_its_client_nothing_but_time(
 
     def job() -> dict[str, Any]:
         newest = api.get("/v2/generations", params={"limit": 1}).json()["data"][0]["id"]
-        found: dict[str, Any] = models.client.get(f"/v1/images/{uuid.uuid5(_IDEMPOTENCY, newest)}").json()
+        found: dict[str, Any] = models.client.get(f"/v1/images/{key_of(newest)}").json()
         return found
 
     eventually(lambda: job().get("steps", {}).get("done", 0) >= 5, "it is under way")
@@ -230,7 +235,7 @@ def test_a_replica_that_is_killed_costs_its_client_nothing_but_time(
     making.join(120)
     (reply,) = replies
     assert reply.status_code == 200, reply.text
-    again = str(uuid.uuid5(_IDEMPOTENCY, f"{reply.json()['id']}.1"))
+    again = key_of(f"{reply.json()['id']}.1")
     assert models.client.get(f"/v1/images/{again}").json()["replica"]["pid"] != killed["replica"]["pid"]
     assert before - balance(api) == _PRICE
 
