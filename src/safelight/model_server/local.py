@@ -81,7 +81,10 @@ def _start(folder: str, pipelines: Sequence[Pipeline], address: str | None) -> N
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError) as error:
-            raise ConfigurationError(f"Ray at {address} does not answer: {error}. Correct --address.") from None
+            raise ConfigurationError(
+                f"Ray at {address} does not answer: {error}. Correct --address, or set RAY_AUTH_MODE to token if that "
+                "Ray asks for one."
+            ) from None
         return
     files = Path(folder, "files")
     files.mkdir()
