@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import signal
 import threading
@@ -202,10 +203,13 @@ def test_a_cancel_through_the_public_api_costs_nothing(
     api: httpx.Client, models: ModelServerProcess, figures: dict[str, str]
 ) -> None:
     before = balance(api)
-    body = {"model": "wan", "prompt": "a hill", "duration": 1, "provider_options": {"steps": 400}}
+    body = {"model": "wan", "prompt": "a hill", "duration": 1, "provider_options": {"steps": 500}}
     generation_id = api.post("/v2/videos/generations", json=body).json()["id"]
     path = f"/v1/videos/{key_of(generation_id)}"
-    eventually(lambda: models.client.get(path).json().get("status") == "in_progress", "it runs")
+    with api.stream("GET", f"/v2/generations/{generation_id}/events") as events:
+        told = (json.loads(line.removeprefix("data:")) for line in events.iter_lines() if line.startswith("data:"))
+        assert next(each["progress"] for each in told if each.get("progress")) < 1, "its steps are told"
+    assert models.client.get(path).json()["status"] == "in_progress"
     started = time.monotonic()
     assert api.delete(f"/v2/videos/generations/{generation_id}").status_code in (200, 202)
     eventually(lambda: models.client.get(path).json()["status"] == "cancelled", "it is stopped there")
