@@ -14,7 +14,7 @@ from msgspec import Meta
 from safelight.domain.connections import HttpConnectionSettings
 from safelight.domain.media import ImageFormat
 
-Flavor = Literal["openai", "vllm-omni", "sglang", "localai", "sd-server", "xai", "openrouter"]
+Flavor = Literal["openai", "vllm-omni", "sglang", "localai", "sd-server", "xai", "openrouter", "model-server"]
 SizeStyle = Literal["size", "width-height", "aspect-ratio"]
 HeaderName = Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", description="the name of a header")]
 
@@ -83,7 +83,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     ``num_frames`` of ``fps``. ``video_references``: one ``input_reference``; ``image`` and ``reference_images``;
     ``frame_images`` and ``input_references``; ``start_image`` and ``end_image``. ``sound``: the switch's name.
     ``cancel``: whether DELETE stops a job. ``poll_seconds``: when to ask, where the server does not say; 0: as ever.
-    ``completed_words``, ``failed_words``: statuses besides those that are known to all.
+    ``completed_words``, ``failed_words``: statuses besides those that are known to all. ``image_jobs_path``: a picture
+    is a job too, asked for by ``Prefer: respond-async``, and this is where ``/ID`` is asked about; empty: it comes in
+    the answer to its order. ``own_ids``: an order carries our id of it as ``Idempotency-Key``, and its job has that id.
 
     ``seed``, ``negative_prompt``: whether and where they are said. ``own_seed``: one is sent where none was asked for,
     as the server would make the same each time. ``extras``: where options go. ``reference_urls``: addresses of
@@ -92,7 +94,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
     ``models_path``: the list of models, and ``video_models_path`` that of videos if it is another; empty: there is
     none. ``key_path``: what tells whether a key is taken, if the list is open to all. ``lists_models``: a model that is
-    not in the list is not there.
+    not in the list is not there. ``declares_models``: the list tells what each can do, and how it stands.
     """
 
     images: Literal["images", "chat"] = "images"
@@ -117,6 +119,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     poll_seconds: Annotated[float, Meta(ge=0, le=60)] = 0.0
     completed_words: tuple[str, ...] = ()
     failed_words: tuple[str, ...] = ()
+    image_jobs_path: str = ""
+    own_ids: bool = False
 
     seed: Literal["seed", "none"] = "none"
     own_seed: bool = False
@@ -130,6 +134,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     video_models_path: str = ""
     key_path: str = ""
     lists_models: bool = True
+    declares_models: bool = False
 
 
 FLAVORS: dict[Flavor, Quirks] = {
@@ -207,6 +212,17 @@ FLAVORS: dict[Flavor, Quirks] = {
         models_path="/models?output_modalities=image",
         video_models_path="/videos/models",
         key_path="/key",
+    ),
+    "model-server": Quirks(
+        response_format="b64_json",
+        sound="generate_audio",
+        cancel="delete",
+        image_jobs_path="/images",
+        own_ids=True,
+        seed="seed",
+        negative_prompt="negative_prompt",
+        repeatable=True,
+        declares_models=True,
     ),
 }
 
