@@ -81,10 +81,10 @@ def _of_connection(api: BackendApi, exchange: Exchange, *, has_key: bool) -> Ite
             yield Finding.ok("connection", text)
 
 
-def _of_list(listed: Reply, quirks: Quirks, binding: Binding) -> Iterator[Finding]:
-    if not listed.is_ok or not quirks.lists_models:
+def _of_list(reply: Reply, quirks: Quirks, binding: Binding) -> Iterator[Finding]:
+    if not reply.is_ok or not quirks.lists_models:
         return
-    entries = at(listed.json(), "data")
+    entries = at(reply.json(), "data")
     if not isinstance(entries, list):
         yield Finding.problem(
             "connection",
@@ -96,11 +96,10 @@ def _of_list(listed: Reply, quirks: Quirks, binding: Binding) -> Iterator[Findin
     if binding.upstream_model in ids:
         yield Finding.ok("model", f"{binding.upstream_model} is there")
         return
-    shown = ", ".join(sorted(ids)[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
     yield Finding.problem(
         "model",
         f"the server has no {binding.upstream_model}, or this key may not use it",
-        f"Name one that it has as the binding's model: {shown or 'it lists none'}.",
+        f"Name one that it has as the binding's model: {listed(sorted(ids), _SHOWN) or 'it lists none'}.",
     )
 
 
