@@ -10,6 +10,7 @@ import msgspec
 
 from safelight.domain.outcomes import Answer, Failed, FailureClass, Unknown
 from safelight.outbound.backend_api import Reply, failure_of
+from safelight.outbound.loose_json import text_in
 from safelight.providers.openai.settings import Quirks
 
 _REASONS = {
@@ -148,7 +149,7 @@ def _retry_after(headers: Mapping[str, Any]) -> float | None:
 
 
 def _name(value: object) -> str | None:
-    return value[:_MAX_CODE] if isinstance(value, str) and value else None
+    return text_in(value, _MAX_CODE) or None
 
 
 def _joined(*texts: object) -> str:

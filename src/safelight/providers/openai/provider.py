@@ -27,8 +27,8 @@ from safelight.domain.outcomes import (
 )
 from safelight.domain.ports import Host, Job, ProviderKind
 from safelight.domain.request import Order
-from safelight.outbound.absences import IN_A_ROW, Absences
-from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply
+from safelight.outbound.absences import Absences
+from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, not_told
 from safelight.providers.openai.answers import image_of, job_id_of, state_of
 from safelight.providers.openai.checks import look
 from safelight.providers.openai.errors import failure_of_job, read_error, refusal_of
@@ -81,10 +81,8 @@ class OpenAiProvider:
         if exchange.status in (404, 410):
             return self._missed(job_id, exchange)
         self._absences.forget(job_id)
-        if exchange.status == 429:
-            return Pending(poll_after_seconds=exchange.retry_after_seconds(), answer=exchange.answer())
         if not exchange.is_ok:
-            return Unknown(f"HTTP {exchange.status} says nothing of the job", exchange.answer())
+            return not_told(exchange)
         return self._state(exchange, job_id, job.type)
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
@@ -141,10 +139,9 @@ class OpenAiProvider:
         return state_of(reply, self._quirks, self._address, content)
 
     def _missed(self, job_id: str, reply: Reply) -> PollOutcome:
-        if not self._absences.count(job_id):
-            return Pending(answer=reply.answer())
         reason = FailureClass.TRANSIENT if self.repeatable else FailureClass.PERMANENT
-        return Failed(reason, f"the server did not know the job {IN_A_ROW} times in a row", answer=reply.answer())
+        outcome = self._absences.missed(job_id, reply.answer(), reason=reason)
+        return outcome if isinstance(outcome, Failed) else Pending(answer=outcome.answer)
 
     def _job_path(self, job_id: str, kind: GenerationType) -> str:
         path = self._quirks.image_jobs_path if kind is GenerationType.IMAGE else self._quirks.jobs_path
