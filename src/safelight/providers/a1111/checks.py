@@ -13,6 +13,7 @@ from typing import Any
 from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Finding
+from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
 from safelight.outbound.loose_json import at, objects_in
 from safelight.providers.a1111.saying import (
@@ -198,5 +199,4 @@ def _items(exchange: Exchange | None) -> list[dict[str, Any]] | None:
 
 
 def _listed(names: Iterable[object]) -> str:
-    known = sorted({name for name in names if isinstance(name, str)})
-    return (", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")) or "it lists none"
+    return listed(sorted({name for name in names if isinstance(name, str)}), _SHOWN) or "it lists none"

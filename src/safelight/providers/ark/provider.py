@@ -20,24 +20,23 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import (
     Accepted,
+    Answer,
     Cancellation,
     CannotTell,
     Failed,
-    FailureClass,
     Finding,
     FindOutcome,
     Found,
     Handle,
     NeverTaken,
-    Pending,
     PollOutcome,
     SubmitOutcome,
     Unknown,
 )
 from safelight.domain.ports import Asked, Callback, Host, Job, Provider, ProviderKind
 from safelight.domain.request import Order
-from safelight.outbound.absences import IN_A_ROW, Absences
-from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply
+from safelight.outbound.absences import Absences
+from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, not_told
 from safelight.outbound.loose_json import at, is_count, objects_in, whole_in
 from safelight.providers.ark.answers import image_of, state_of, status_of, task_id_of, tells_its_end
 from safelight.providers.ark.check import look
@@ -116,10 +115,10 @@ class ArkProvider:
         if not isinstance(reply, Reply):
             return Unknown(reply.detail)
         if reply.status in (404, 410):
-            return self._missed(reply, job)
+            return self._absences.missed(job.id, _answer(reply), noun="task")
         self._absences.forget(job.id)
         if not reply.is_ok:
-            return _not_told(reply)
+            return not_told(reply, _answer(reply), noun="task")
         task = reply.json()
         if not isinstance(task, dict) or task.get("id") not in (None, handle["id"]):
             return Unknown("the answer is not about the task", reply.answer())
@@ -240,7 +239,7 @@ class ArkProvider:
         if not isinstance(reply, Reply):
             return dict.fromkeys(wanted, Unknown(reply.detail))
         if not reply.is_ok:
-            return dict.fromkeys(wanted, _not_told(reply))
+            return dict.fromkeys(wanted, not_told(reply, _answer(reply), noun="task"))
         entries = objects_in(at(reply.json(), "items"), _MOST_TASKS)
         tasks = {task_id_of(task): task for task in entries if tells_its_end(task)}
         return {each: self._state(tasks[each], reply) for each in wanted if each in tasks}
@@ -262,14 +261,6 @@ class ArkProvider:
             self._api.file,
             poll_seconds=self._settings.poll_seconds,
             fetches_images=self._fetches_images,
-        )
-
-    def _missed(self, reply: Reply, job: Job[Options]) -> PollOutcome:
-        answer = with_error(reply.answer(), error_in(reply.json()))
-        if not self._absences.count(job.id):
-            return Unknown("the vendor knows no such task", answer)
-        return Failed(
-            FailureClass.PERMANENT, f"the vendor did not know the task {IN_A_ROW} times in a row", answer=answer
         )
 
     def _task(self, handle: Handle) -> str:
@@ -333,12 +324,8 @@ def _goes_back_to(since: float, tasks: Sequence[Mapping[str, Any]]) -> bool:
     return bool(numbers) and is_in_order and numbers[-1] < since
 
 
-def _not_told(reply: Reply) -> Pending | Unknown:
-    """A server that does not say how a task stands says nothing of it."""
-    answer = with_error(reply.answer(), error_in(reply.json()))
-    if reply.status == 429:
-        return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=answer)
-    return Unknown(f"HTTP {reply.status} says nothing of the task", answer)
+def _answer(reply: Reply) -> Answer:
+    return with_error(reply.answer(), error_in(reply.json()))
 
 
 def _handle(task_id: str, job: Job[Options]) -> Handle:

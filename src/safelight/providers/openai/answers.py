@@ -65,7 +65,7 @@ _usual = msgspec.json.Decoder(_Images)
 
 
 def image_of(reply: Reply, quirks: Quirks, address: Address, *, prompt: str, seed: int | None) -> Completed | Failed:
-    """What a 2xx to an order for a picture brings. Nothing in it is a refusal: ``Completed`` without media."""
+    """What a 2xx to an order for a picture brings, if no job. A refusal is ``Completed`` without media."""
     said = msgspec.structs.replace(reply.answer(), seed=seed)
     if (raw := _raw(reply, said)) is not None:
         return raw
@@ -86,6 +86,7 @@ def state_of(reply: Reply, quirks: Quirks, address: Address, content: str | None
     document = reply.json()
     job = _unwrapped(object_in(document))
     said = _with_usage(reply.answer(), job.get("usage"), job.get("inference_time_s"))
+    said = msgspec.structs.replace(said, seed=_seed(job.get("seed"), None))
     word = str(job.get("status") or "").strip().lower()
     error = read_error(job)
     if word in _CANCELED:

@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
+from typing import Literal
+
+import msgspec
 
 from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
@@ -29,6 +32,7 @@ from safelight.providers.openai.settings import RESERVED, Quirks
 _SECONDS = 8.0
 _MAX_BYTES = 16 * 1024 * 1024
 _SHOWN = 8
+_TAKEN_BY_ALL = ("steps", "num_inference_steps", "guidance", "guidance_scale", "strength")
 _FIXED_SIZES = ("1024x1024", "1536x1024", "1024x1536", "auto")
 
 
@@ -43,6 +47,7 @@ async def look(api: BackendApi, quirks: Quirks, model: Model, binding: Binding, 
     return [
         *(_of_connection(api, key, has_key=has_key) if key is not None else ()),
         *(_of_list(listed, quirks, binding) if isinstance(listed, Reply) else ()),
+        *(_of_declared(listed, model, binding) if quirks.declares_models and isinstance(listed, Reply) else ()),
         *_of_catalog(quirks, model, binding),
     ]
 
@@ -81,10 +86,10 @@ def _of_connection(api: BackendApi, exchange: Exchange, *, has_key: bool) -> Ite
             yield Finding.ok("connection", text)
 
 
-def _of_list(listed: Reply, quirks: Quirks, binding: Binding) -> Iterator[Finding]:
-    if not listed.is_ok or not quirks.lists_models:
+def _of_list(reply: Reply, quirks: Quirks, binding: Binding) -> Iterator[Finding]:
+    if not reply.is_ok or not quirks.lists_models:
         return
-    entries = at(listed.json(), "data")
+    entries = at(reply.json(), "data")
     if not isinstance(entries, list):
         yield Finding.problem(
             "connection",
@@ -96,12 +101,60 @@ def _of_list(listed: Reply, quirks: Quirks, binding: Binding) -> Iterator[Findin
     if binding.upstream_model in ids:
         yield Finding.ok("model", f"{binding.upstream_model} is there")
         return
-    shown = ", ".join(sorted(ids)[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
     yield Finding.problem(
         "model",
         f"the server has no {binding.upstream_model}, or this key may not use it",
-        f"Name one that it has as the binding's model: {shown or 'it lists none'}.",
+        f"Name one that it has as the binding's model: {listed(sorted(ids), _SHOWN) or 'it lists none'}.",
     )
+
+
+class _Declared(msgspec.Struct):
+    """What a list that ``declares_models`` says of one."""
+
+    id: str
+    tasks: list[str] = []
+    status: str = "ready"
+    message: str = ""
+    size_multiple: int | None = None
+    max_images: int = 1
+    options: list[str] = []
+
+
+class _DeclaredList(msgspec.Struct):
+    data: list[_Declared]
+
+
+_declared = msgspec.json.Decoder(_DeclaredList)
+
+
+def _of_declared(listed: Reply, model: Model, binding: Binding) -> Iterator[Finding]:
+    """How the model stands there, and what the catalog offers that it does not do."""
+    entries = listed.read(_declared)
+    said = next((entry for entry in entries.data if entry.id == binding.upstream_model), None) if entries else None
+    if said is None:
+        return
+    if said.status != "ready":
+        level: Literal["problem", "warning"] = "warning" if said.status == "starting" else "problem"
+        text = f"{said.id} is {said.status} there{': ' if said.message else ''}{said.message}"
+        yield Finding(level=level, subject="model", text=text, remedy="See what the server says, or wait for it.")
+    wanted = [f"text-to-{model.type}"] + ([f"image-to-{model.type}"] if model.references else [])
+    for task in wanted:
+        if task not in said.tasks:
+            text = f"{said.id} makes no {task} there, and {', '.join(said.tasks) or 'nothing'}"
+            remedy = "Bind the model to one that does, or add the task to its tasks."
+            yield _unsayable("tasks", text, remedy)
+    most = model.references.get("reference_image", 0)
+    if most > said.max_images:
+        yield _unsayable("references", f"{said.id} takes {said.max_images} at most", "Offer fewer, or set max_images.")
+    if unknown := sorted(set(binding.provider_options) - {*said.options, *_TAKEN_BY_ALL}):
+        text = f"{said.id} takes no {', '.join(unknown)}"
+        yield _unsayable("provider_options", text, "Take it out of provider_options, or into the pipeline's allow.")
+    multiple = said.size_multiple or 1
+    for resolution, ratios in model.sizes.items():
+        for ratio, (width, height) in ratios.items():
+            if binding.size_word(resolution, ratio) is None and (width % multiple or height % multiple):
+                text = f"{width}x{height}: {said.id} makes sides that {multiple} divides"
+                yield _unsayable(f"size {resolution} {ratio}", text, "Change it, or name one as the binding's size.")
 
 
 def _of_catalog(quirks: Quirks, model: Model, binding: Binding) -> Iterator[Finding]:

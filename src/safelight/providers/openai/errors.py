@@ -27,6 +27,8 @@ _REASONS = {
     "model_not_found": FailureClass.PERMANENT,
     "unknown_parameter": FailureClass.PERMANENT,
     "unsupported_parameter": FailureClass.PERMANENT,
+    "unsupported_task": FailureClass.PERMANENT,
+    "invalid_size": FailureClass.PERMANENT,
 }
 _OF_A_JOB = {
     "server_error": FailureClass.TRANSIENT,
@@ -34,6 +36,7 @@ _OF_A_JOB = {
     "internal_server_error": FailureClass.TRANSIENT,
     "service_unavailable": FailureClass.TRANSIENT,
     "timeout": FailureClass.TRANSIENT,
+    "replica_lost": FailureClass.TRANSIENT,
     "invalid_request_error": FailureClass.BAD_INPUT,
 }
 _CODE = re.compile("[a-z0-9_.-]{1,64}", re.IGNORECASE | re.ASCII)

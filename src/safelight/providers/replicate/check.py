@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -18,6 +18,7 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat
 from safelight.domain.outcomes import Failed, Finding
 from safelight.domain.request import Order, Spec
+from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, Reply, remedy_of
 from safelight.outbound.loose_json import at, object_in
 from safelight.providers.replicate.failures import problem_in
@@ -151,7 +152,7 @@ def _held_against(schema: Schema, model: Model, binding: Binding) -> Iterator[Fi
             near = difflib.get_close_matches(key, schema.keys, 1)
             hint = f"Did you mean {near[0]}? " if near else ""
             yield Finding.problem(
-                option, f"the model has no input {key}", f"{hint}It has {_listed(sorted(schema.keys))}."
+                option, f"the model has no input {key}", f"{hint}It has {listed(sorted(schema.keys), _SHOWN)}."
             )
     for key in schema.required:
         if key not in sent.values():
@@ -209,7 +210,7 @@ def _why_not(value: Any, key: Mapping[str, Any]) -> str | None:
     """Why a key does not take the value; None: as far as its schema says, it does."""
     words = key.get("enum")
     if isinstance(words, list) and words:
-        return None if value in words else f"it takes {_listed(words)}"
+        return None if value in words else f"it takes {listed(words, _SHOWN)}"
     kind = key.get("type")
     types = _TYPES.get(kind) if isinstance(kind, str) else None
     if types is not None and (not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean")):
@@ -222,8 +223,3 @@ def _why_not(value: Any, key: Mapping[str, Any]) -> str | None:
     if isinstance(most, int | float) and value > most:
         return f"the most is {most}"
     return None
-
-
-def _listed(words: Iterable[object]) -> str:
-    shown = list(map(str, words))
-    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
