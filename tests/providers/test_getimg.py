@@ -398,3 +398,4 @@ async def test_an_address_that_is_none_fails_clearly(url: str) -> None:
     body = {"id": "a", "status": "completed", "data": [{"url": url}]}
     outcome = api._taken(Reply(200, {}, msgspec.json.encode(body)))
     assert isinstance(outcome, Failed) and outcome.detail == "the address of the file is none"
+    assert outcome.answer.is_billed is True, "it was made"

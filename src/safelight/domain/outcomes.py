@@ -82,6 +82,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     revised_prompt: str | None = None
 
+    def billed(self) -> Answer:
+        """The same, of an order that is charged for: it was made, and cannot be had."""
+        return msgspec.structs.replace(self, is_billed=True)
+
 
 NOTHING_SAID = Answer()
 

@@ -106,9 +106,9 @@ ENDED: dict[str, tuple[FailureClass, str | None, bool | None]] = {
     "nginx": (R.PERMANENT, None, False),
     "nothing": (R.PERMANENT, None, None),
     "list": (R.PERMANENT, None, None),
-    "badurl": (R.PERMANENT, None, None),
-    "scheme": (R.PERMANENT, None, None),
-    "badbase64": (R.PERMANENT, None, None),
+    "badurl": (R.PERMANENT, None, True),
+    "scheme": (R.PERMANENT, None, True),
+    "badbase64": (R.PERMANENT, None, True),
 }
 """The reason, fal's own code, and whether it bills it."""
 

@@ -351,6 +351,7 @@ async def test_the_key_goes_to_the_apis_files_alone(
         outcome = await provider.poll(handle, asked)
     if url is None:
         assert isinstance(outcome, Failed) and outcome.reason is PERMANENT
+        assert outcome.answer.is_billed is True, "it was made"
         return
     assert isinstance(outcome, Completed)
     (file,) = outcome.media

@@ -119,8 +119,7 @@ def _made(task: Mapping[str, Any], address: Address, said: Answer) -> Completed 
     try:
         return Completed((address(url),), said)
     except ValueError:
-        billed = msgspec.structs.replace(said, is_billed=True)
-        return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=billed)
+        return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=said.billed())
 
 
 def _picture(item: Mapping[str, Any], reply: Reply, address: Address, said: Answer) -> Completed | Failed | None:
@@ -144,7 +143,7 @@ def _picture(item: Mapping[str, Any], reply: Reply, address: Address, said: Answ
 def _billed(said: Answer) -> Answer:
     """It counts a picture, or what a clip has cost, and so it charges for it."""
     has_count = said.usage is not None and (said.usage.images or said.usage.output_tokens)
-    return msgspec.structs.replace(said, is_billed=True) if has_count else said
+    return said.billed() if has_count else said
 
 
 def _usage(given: object, *, of: str | None) -> Usage | None:

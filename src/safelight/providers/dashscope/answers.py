@@ -211,11 +211,7 @@ def _brought(
     said = next((each for each in map(_said, (*_items(output), object_in(reply.json()))) if each.code), None)
     if said is not None:
         return Failed(said.reason(rules) or FailureClass.PERMANENT, answer=_with(answer, said))
-    return Completed((), answer if answer.usage is None else _billed(answer))
-
-
-def _billed(answer: Answer) -> Answer:
-    return msgspec.structs.replace(answer, is_billed=True)
+    return Completed((), answer if answer.usage is None else answer.billed())
 
 
 def _at(reply: Reply, word: str, answer: Answer, address: Address) -> Completed | Failed:
@@ -226,9 +222,9 @@ def _at(reply: Reply, word: str, answer: Answer, address: Address) -> Completed 
         try:
             produced = address(word)
         except ValueError:
-            return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=_billed(answer))
+            return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=answer.billed())
     if produced is None:
-        return Failed(FailureClass.PERMANENT, "the file's base64 cannot be read", answer=_billed(answer))
+        return Failed(FailureClass.PERMANENT, "the file's base64 cannot be read", answer=answer.billed())
     return Completed((produced,), answer)
 
 

@@ -228,7 +228,7 @@ class FalProvider:
             if produced is not None and not produced.url.startswith(("https://", "http://")):
                 produced = None
         if produced is None:
-            return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=answer)
+            return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=answer.billed())
         return Completed((produced,), answer)
 
     async def _published_keys(self) -> Any:

@@ -188,7 +188,9 @@ class HostedProvider:
             try:
                 files = tuple(self._api.file(file.url) for file in generation.data)
             except ValueError:
-                return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=answer_of(reply))
+                return Failed(
+                    FailureClass.PERMANENT, "the address of the file is none", answer=answer_of(reply, is_billed=True)
+                )
             return Completed(files, answer_of(reply))
         if generation.status != "failed":
             return None

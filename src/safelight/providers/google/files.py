@@ -25,7 +25,7 @@ class Files:
             return self._at(uri, said)
         media = reply.inline(data)
         if media is None:
-            return Failed(FailureClass.PERMANENT, "the base64 of what it made cannot be read", answer=said)
+            return Failed(FailureClass.PERMANENT, "the base64 of what it made cannot be read", answer=said.billed())
         return Completed((media,), said)
 
     def _at(self, uri: str, said: Answer) -> Completed | Failed:
@@ -35,20 +35,22 @@ class Files:
             parts = urlsplit(uri)
             is_ours = not parts.scheme or self._origin(uri) == self._origin(self._api.base_url)
         except ValueError:
-            return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=said)
+            return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=said.billed())
         if is_ours and self._settings.platform == "gemini":
             if (match := _FILE.search(parts.path)) is None:
-                return Failed(FailureClass.PERMANENT, "the address of the file is none of the API's files", answer=said)
+                return Failed(
+                    FailureClass.PERMANENT, "the address of the file is none of the API's files", answer=said.billed()
+                )
             path = f"/{self._settings.version}/files/{match[1]}:download?alt=media"
             return Completed((self._api.file(self._api.url(path), with_key=True),), said)
         if parts.scheme != "https" and not is_ours:
-            return Failed(FailureClass.PERMANENT, "the address of the file has no https", answer=said)
+            return Failed(FailureClass.PERMANENT, "the address of the file has no https", answer=said.billed())
         return Completed((self._api.file(uri),), said)
 
     def _in_bucket(self, uri: str, said: Answer) -> Completed | Failed:
         match = _BUCKET_OBJECT.fullmatch(uri)
         if match is None or self._settings.platform != "vertex":
-            return Failed(FailureClass.PERMANENT, "the file is in a bucket that cannot be read", answer=said)
+            return Failed(FailureClass.PERMANENT, "the file is in a bucket that cannot be read", answer=said.billed())
         base = self._settings.storage_url
         url = f"{base}/storage/v1/b/{match[1]}/o/{quote(match[2], safe='')}?alt=media"
         parts = urlsplit(base)

@@ -179,7 +179,7 @@ def _made(
 
 def _billed(outcome: Completed | Failed) -> Completed | Failed:
     """What succeeded is charged for there, whatever we find of it."""
-    return msgspec.structs.replace(outcome, answer=msgspec.structs.replace(outcome.answer, is_billed=True))
+    return msgspec.structs.replace(outcome, answer=outcome.answer.billed())
 
 
 def _at(address: str, api: BackendApi, answer: Answer) -> Completed | Failed:
