@@ -142,19 +142,25 @@ def _of_declared(listed: Reply, model: Model, binding: Binding) -> Iterator[Find
         if task not in said.tasks:
             text = f"{said.id} makes no {task} there, and {', '.join(said.tasks) or 'nothing'}"
             remedy = "Bind the model to one that does, or add the task to its tasks."
-            yield _unsayable("tasks", text, remedy)
+            yield Finding.problem("tasks", text, remedy)
     most = model.references.get("reference_image", 0)
     if most > said.max_images:
-        yield _unsayable("references", f"{said.id} takes {said.max_images} at most", "Offer fewer, or set max_images.")
+        yield Finding.problem(
+            "references", f"{said.id} takes {said.max_images} at most", "Offer fewer, or set max_images."
+        )
     if unknown := sorted(set(binding.provider_options) - {*said.options, *_TAKEN_BY_ALL}):
         text = f"{said.id} takes no {', '.join(unknown)}"
-        yield _unsayable("provider_options", text, "Take it out of provider_options, or into the pipeline's allow.")
+        yield Finding.problem(
+            "provider_options", text, "Take it out of provider_options, or into the pipeline's allow."
+        )
     multiple = said.size_multiple or 1
     for resolution, ratios in model.sizes.items():
         for ratio, (width, height) in ratios.items():
             if binding.size_word(resolution, ratio) is None and (width % multiple or height % multiple):
                 text = f"{width}x{height}: {said.id} makes sides that {multiple} divides"
-                yield _unsayable(f"size {resolution} {ratio}", text, "Change it, or name one as the binding's size.")
+                yield Finding.problem(
+                    f"size {resolution} {ratio}", text, "Change it, or name one as the binding's size."
+                )
 
 
 def _of_catalog(quirks: Quirks, model: Model, binding: Binding) -> Iterator[Finding]:
