@@ -13,6 +13,7 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.outcomes import Finding
+from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
 from safelight.outbound.loose_json import at, objects_in, text_in
 from safelight.providers.openai.saying import (
