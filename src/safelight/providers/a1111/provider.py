@@ -128,7 +128,10 @@ class JobsProvider(WebUiProvider):
             return Pending(poll_after_seconds=exchange.retry_after_seconds(), answer=exchange.answer())
         if not exchange.is_ok:
             return Unknown(f"HTTP {exchange.status} says nothing of the job", exchange.answer())
-        return state_of(exchange, handle, job.type, self._api)
+        outcome = state_of(exchange, handle, job.type, self._api)
+        if not isinstance(outcome, Completed):
+            exchange.drop_media()  # previews, each time
+        return outcome
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
         match await self._api.call("DELETE", job_path(str(handle["id"])), deadline_seconds=_ASKING_SECONDS):

@@ -13,6 +13,7 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.outcomes import (
     Accepted,
     Cancellation,
+    Completed,
     Failed,
     FailureClass,
     Finding,
@@ -126,7 +127,10 @@ class GoogleProvider:
             return Pending(poll_after_seconds=wait, answer=asked.answer())
         if not asked.is_ok:
             return Unknown(f"HTTP {asked.status} says nothing of the job", asked.answer())
-        return await read(asked)
+        outcome = await read(asked)
+        if not isinstance(outcome, Completed):
+            asked.drop_media()  # what an unfinished job shows, each time
+        return outcome
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
         """What an interaction that is stopped costs is not told, so how it ended is asked for."""
