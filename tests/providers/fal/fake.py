@@ -150,8 +150,8 @@ class FakeFal:
     """The server. ``asked`` are the requests, newest last, and ``jobs`` what it took, by id.
 
     ``next`` is the word of the next order alone. Jobs are in the queue while it ``is_held``. ``statuses``: what the
-    next questions about any job are answered with, a body, an HTTP status, or both. ``cancels``: HTTP status and body
-    of the next answers to a wish to cancel.
+    next questions about any job are answered with, a body, an HTTP status, or both. ``results``, ``cancels``: HTTP
+    status and body of the next answers to who asks for a result, or wishes to cancel.
     """
 
     def __init__(self, key: str = KEY, *, tls: ssl.SSLContext | None = None) -> None:
@@ -165,6 +165,7 @@ class FakeFal:
         self.asked: list[Asked] = []
         self.jobs: dict[str, Work] = {}
         self.statuses: list[Any] = []
+        self.results: list[tuple[int, Any]] = []
         self.cancels: list[tuple[int, Any]] = []
         self.fetches = 0
         self.signer = Ed25519PrivateKey.generate()
@@ -295,6 +296,8 @@ class FakeFal:
         job = self._job(request)
         if job is None:
             return _json(404, {"detail": "Request not found"})
+        if self.results:
+            return self._said(*self.results.pop(0), {})
         if job.is_canceled:
             return _json(499, _platform("client_cancelled"))
         if job.word in ENDS:

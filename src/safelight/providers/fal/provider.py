@@ -54,6 +54,7 @@ from safelight.providers.fal.webhooks import SigningKeys
 
 _KEYS_SECONDS = 10.0
 _KEYS_MAX_BYTES = 64 * 1024
+_STATUS_MAX_BYTES = 16 * 1024 * 1024
 _FLAGGED = "the model marks what it made as indecent"
 _MOST_WISHES = 1000
 _MODELS_OWN = (400, 422)
@@ -110,7 +111,7 @@ class FalProvider:
 
     async def poll(self, handle: Handle, job: Job[Options]) -> PollOutcome:
         ticket = self._ticket(handle, job)
-        reply = await self._api.call("GET", ticket.status_url)
+        reply = await self._api.call("GET", ticket.status_url, max_bytes=_STATUS_MAX_BYTES)
         if not isinstance(reply, Reply):
             return Unknown(reply.detail)
         if not reply.is_ok:
