@@ -287,6 +287,15 @@ async def test_a_word_that_nobody_knows_is_no_end(fake: FakeGoogle, tmp_path: Pa
     assert outcome.stage is (Stage.RUNNING if state["status"] == "in_progress" else None)
 
 
+async def test_what_an_unfinished_job_shows_does_not_pile_up_on_disk(fake: FakeGoogle, tmp_path: Path) -> None:
+    shown = {"type": "model_output", "content": [{"type": "image", "data": "QUFB" * 30_000}]}
+    async with provider_of(fake) as provider:
+        handle, asked = await ordered(provider, tmp_path)
+        fake.states = [{"status": "in_progress", "steps": [shown]}]
+        assert isinstance(await provider.poll(handle, asked), Pending)
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+
+
 @pytest.mark.parametrize("done", [None, False, "true", 1])
 async def test_an_operation_is_done_when_it_says_so(fake: FakeGoogle, tmp_path: Path, done: Any) -> None:
     async with provider_of(fake, "vertex") as provider:
