@@ -170,7 +170,17 @@ async def test_a_token_that_was_never_taken_is_a_matter_of_rights(fake: FakeGoog
 
 @pytest.mark.parametrize(
     ("lasts", "after", "asked"),
-    [(3600, 3200, 1), (3600, 3400, 2), (100, 45, 1), (100, 55, 2), (None, 20, 1), (None, 40, 2), ("odd", 40, 2)],
+    [
+        (3600, 3200, 1),
+        (3600, 3400, 2),
+        (100, 45, 1),
+        (100, 55, 2),
+        (None, 20, 1),
+        (None, 40, 2),
+        ("odd", 40, 2),
+        (10**400, 86_000, 1),
+        (10**400, 86_200, 2),
+    ],  # fmt: skip
 )
 async def test_a_token_is_renewed_before_it_ends(
     fake: FakeGoogle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasts: Any, after: float, asked: int

@@ -121,7 +121,7 @@ class AccessTokens:
         assert isinstance(value, str)
         lasts = body.get("expires_in")
         is_number = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
-        seconds = min(float(lasts), _LONGEST_SECONDS) if is_number else _SHORTEST_SECONDS  # type: ignore[arg-type]
+        seconds = float(min(lasts, _LONGEST_SECONDS)) if is_number else _SHORTEST_SECONDS  # type: ignore[type-var]
         before = min(_RENEWED_BEFORE_SECONDS, seconds / 2)
         self._token = Token(value, began + seconds - before, began + seconds)
         self._remembered.append(value)
