@@ -180,7 +180,7 @@ async def test_a_token_that_was_never_taken_is_a_matter_of_rights(fake: FakeGoog
         ("odd", 40, 2),
         (10**400, 86_000, 1),
         (10**400, 86_200, 2),
-    ],  # fmt: skip
+    ],
 )
 async def test_a_token_is_renewed_before_it_ends(
     fake: FakeGoogle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasts: Any, after: float, asked: int
