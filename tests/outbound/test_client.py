@@ -338,7 +338,9 @@ async def test_errors_of_the_reader_are_its_own(client: GuardedClient, server: S
 def test_the_authorities_are_read_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fetch of a file makes a client: reading them each time took more than all the rest of it."""
     read: list[int] = []
-    monkeypatch.setattr(client_module.ssl, "create_default_context", lambda: read.append(1) or ssl.SSLContext())
+    monkeypatch.setattr(
+        client_module.ssl, "create_default_context", lambda: read.append(1) or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
     client_module._of_the_system.cache_clear()
     try:
         for _ in range(3):
