@@ -126,8 +126,9 @@ class AccessTokens:
             return _failure(answer, body)
         assert isinstance(value, str)
         lasts = body.get("expires_in")
-        is_number = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
-        seconds = float(min(lasts, _LONGEST_SECONDS)) if is_number else _SHORTEST_SECONDS  # type: ignore[type-var]
+        seconds = _SHORTEST_SECONDS
+        if isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0:
+            seconds = float(min(lasts, _LONGEST_SECONDS))
         before = min(_RENEWED_BEFORE_SECONDS, seconds / 2)
         self._token = Token(value, began + seconds - before, began + seconds)
         self._keep_secret(value, began, began + max(seconds, _SECRET_SECONDS))
