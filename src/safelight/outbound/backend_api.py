@@ -251,9 +251,10 @@ async def _received(answer: AnswerStream, media_in: Callable[[], Path] | None) -
     try:
         async for piece in answer.chunks():
             reading.feed(piece)
-    finally:
-        body = reading.end()
-    return Reply(answer.status, answer.headers, body, reading.files)
+    except BaseException:
+        reading.discard()
+        raise
+    return Reply(answer.status, answer.headers, reading.end(), reading.files)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
