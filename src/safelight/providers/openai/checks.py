@@ -16,6 +16,7 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.outcomes import Finding
+from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
 from safelight.outbound.loose_json import at, objects_in, text_in
 from safelight.providers.openai.saying import (
@@ -42,12 +43,12 @@ async def look(api: BackendApi, quirks: Quirks, model: Model, binding: Binding, 
         path = quirks.video_models_path
     asked = [_get(api, found) for found in (path, quirks.key_path) if found]
     exchanges = await asyncio.gather(*asked)
-    listed = exchanges[0] if path else None
-    key = exchanges[-1] if quirks.key_path else listed
+    models = exchanges[0] if path else None
+    key = exchanges[-1] if quirks.key_path else models
     return [
         *(_of_connection(api, key, has_key=has_key) if key is not None else ()),
-        *(_of_list(listed, quirks, binding) if isinstance(listed, Reply) else ()),
-        *(_of_declared(listed, model, binding) if quirks.declares_models and isinstance(listed, Reply) else ()),
+        *(_of_list(models, quirks, binding) if isinstance(models, Reply) else ()),
+        *(_of_declared(models, model, binding) if quirks.declares_models and isinstance(models, Reply) else ()),
         *_of_catalog(quirks, model, binding),
     ]
 
@@ -127,9 +128,9 @@ class _DeclaredList(msgspec.Struct):
 _declared = msgspec.json.Decoder(_DeclaredList)
 
 
-def _of_declared(listed: Reply, model: Model, binding: Binding) -> Iterator[Finding]:
+def _of_declared(answer: Reply, model: Model, binding: Binding) -> Iterator[Finding]:
     """How the model stands there, and what the catalog offers that it does not do."""
-    entries = listed.read(_declared)
+    entries = answer.read(_declared)
     said = next((entry for entry in entries.data if entry.id == binding.upstream_model), None) if entries else None
     if said is None:
         return
@@ -142,19 +143,25 @@ def _of_declared(listed: Reply, model: Model, binding: Binding) -> Iterator[Find
         if task not in said.tasks:
             text = f"{said.id} makes no {task} there, and {', '.join(said.tasks) or 'nothing'}"
             remedy = "Bind the model to one that does, or add the task to its tasks."
-            yield _unsayable("tasks", text, remedy)
+            yield Finding.problem("tasks", text, remedy)
     most = model.references.get("reference_image", 0)
     if most > said.max_images:
-        yield _unsayable("references", f"{said.id} takes {said.max_images} at most", "Offer fewer, or set max_images.")
+        yield Finding.problem(
+            "references", f"{said.id} takes {said.max_images} at most", "Offer fewer, or set max_images."
+        )
     if unknown := sorted(set(binding.provider_options) - {*said.options, *_TAKEN_BY_ALL}):
         text = f"{said.id} takes no {', '.join(unknown)}"
-        yield _unsayable("provider_options", text, "Take it out of provider_options, or into the pipeline's allow.")
+        yield Finding.problem(
+            "provider_options", text, "Take it out of provider_options, or into the pipeline's allow."
+        )
     multiple = said.size_multiple or 1
     for resolution, ratios in model.sizes.items():
         for ratio, (width, height) in ratios.items():
             if binding.size_word(resolution, ratio) is None and (width % multiple or height % multiple):
                 text = f"{width}x{height}: {said.id} makes sides that {multiple} divides"
-                yield _unsayable(f"size {resolution} {ratio}", text, "Change it, or name one as the binding's size.")
+                yield Finding.problem(
+                    f"size {resolution} {ratio}", text, "Change it, or name one as the binding's size."
+                )
 
 
 def _of_catalog(quirks: Quirks, model: Model, binding: Binding) -> Iterator[Finding]:
