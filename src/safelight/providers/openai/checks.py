@@ -16,7 +16,6 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.outcomes import Finding
-from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
 from safelight.outbound.loose_json import at, objects_in, text_in
 from safelight.providers.openai.saying import (
@@ -43,12 +42,12 @@ async def look(api: BackendApi, quirks: Quirks, model: Model, binding: Binding, 
         path = quirks.video_models_path
     asked = [_get(api, found) for found in (path, quirks.key_path) if found]
     exchanges = await asyncio.gather(*asked)
-    models = exchanges[0] if path else None
-    key = exchanges[-1] if quirks.key_path else models
+    listed = exchanges[0] if path else None
+    key = exchanges[-1] if quirks.key_path else listed
     return [
         *(_of_connection(api, key, has_key=has_key) if key is not None else ()),
-        *(_of_list(models, quirks, binding) if isinstance(models, Reply) else ()),
-        *(_of_declared(models, model, binding) if quirks.declares_models and isinstance(models, Reply) else ()),
+        *(_of_list(listed, quirks, binding) if isinstance(listed, Reply) else ()),
+        *(_of_declared(listed, model, binding) if quirks.declares_models and isinstance(listed, Reply) else ()),
         *_of_catalog(quirks, model, binding),
     ]
 
@@ -128,9 +127,9 @@ class _DeclaredList(msgspec.Struct):
 _declared = msgspec.json.Decoder(_DeclaredList)
 
 
-def _of_declared(answer: Reply, model: Model, binding: Binding) -> Iterator[Finding]:
+def _of_declared(listed: Reply, model: Model, binding: Binding) -> Iterator[Finding]:
     """How the model stands there, and what the catalog offers that it does not do."""
-    entries = answer.read(_declared)
+    entries = listed.read(_declared)
     said = next((entry for entry in entries.data if entry.id == binding.upstream_model), None) if entries else None
     if said is None:
         return
