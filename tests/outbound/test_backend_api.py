@@ -195,6 +195,32 @@ def test_a_large_picture_in_a_document_is_read() -> None:
     }
 
 
+async def test_an_answer_that_breaks_off_leaves_nothing_on_disk(tmp_path: Path) -> None:
+    """It is asked for again, and each time would leave as much."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"video": "' + b"QUJD" * 100_000)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/v1/job", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    folders: list[Path] = []
+    try:
+        async with calling(f"http://127.0.0.1:{runner.addresses[0][1]}/v1") as api:
+            reply = await api.call("GET", "/job", media_in=lambda: folders.append(tmp_path) or tmp_path)
+    finally:
+        await runner.cleanup()
+    assert isinstance(reply, NoReply)
+    assert folders and list(tmp_path.iterdir()) == []
+
+
 async def test_long_media_in_an_answer_are_on_disk_and_not_in_memory(tmp_path: Path) -> None:
     media = os.urandom(300_000)
 

@@ -269,15 +269,15 @@ async def _received(answer: AnswerStream, media_in: Callable[[], Path] | None) -
     if media_in is None:
         return Reply(answer.status, answer.headers, await answer.read())
     reading = MediaInJson(media_in)
-    is_whole = False
     try:
         async for piece in answer.chunks():
             reading.feed(piece)
-        is_whole = True
-    finally:
-        reply = Reply(answer.status, answer.headers, reading.end(), reading.files)
-        if reply.media and not (is_whole and reply.is_ok and reply.json() is not None):
-            reply.drop_media()
+    except BaseException:
+        reading.discard()
+        raise
+    reply = Reply(answer.status, answer.headers, reading.end(), reading.files)
+    if reply.media and not (reply.is_ok and reply.json() is not None):
+        reply.drop_media()
     return reply
 
 
