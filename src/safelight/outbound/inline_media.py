@@ -83,11 +83,17 @@ class MediaInJson:
                 at = self._in_string(piece, at)
 
     def end(self) -> bytes:
-        """The body is over, or was broken off: what is left of it."""
+        """The body is over: what is left of it."""
         if self._text is not None:
             self._rest += self._text
         self._close_file()
         return bytes(self._rest)
+
+    def discard(self) -> None:
+        """The body was broken off, and is asked for again or not: nothing of its media stays on disk."""
+        self._close_file()
+        for path in filter(None, self.files.values()):
+            path.unlink(missing_ok=True)
 
     def _between(self, piece: bytes, at: int) -> int:
         found = _UP_TO_STRING.match(piece, at)
