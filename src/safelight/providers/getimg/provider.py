@@ -179,14 +179,15 @@ class HostedProvider:
     def _taken(self, reply: Reply) -> SubmitOutcome:
         generation = read(reply, Generation)
         if generation is None:
-            return Unknown("the answer is not the contract's", reply.answer())
+            error = error_in(reply.json())
+            return failed(error, answer_of(reply, error)) or Unknown("the answer is not the contract's", reply.answer())
         return self._ended(generation, reply) or Accepted({"id": generation.id}, reply.answer())
 
     def _ended(self, generation: Generation, reply: Reply) -> Completed | Failed | None:
         """How it ended; None for every word that is no end."""
         if generation.status == "completed":
             try:
-                files = tuple(self._api.file(file.url) for file in generation.data)
+                files = tuple(self._api.file(url) for url in generation.urls)
             except ValueError:
                 return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=answer_of(reply))
             return Completed(files, answer_of(reply))
