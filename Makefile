@@ -8,7 +8,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Without it the first start of every process would compile what it imports.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: install install-dev demo test mutants real real-comfyui bench lint up pins clean
+.PHONY: install install-dev demo test mutants real real-comfyui real-ray bench bench-ray lint up pins clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -51,12 +51,30 @@ mutants: $(VENV)/.installed-npm
 # A real engine as the judge of the adapters. Compiles it the first time: some minutes, and a C++ compiler.
 real: install-dev
 	$(BIN)/python -m tests.real.build
-	$(BIN)/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q" tests/real --ignore=tests/real/test_comfyui.py $(ARGS)
+	$(BIN)/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q" tests/real --ignore=tests/real/test_comfyui.py --ignore=tests/real/ray $(ARGS)
 
 # The ComfyUI adapter and its fake, on a real ComfyUI. Installs it the first time: some minutes, and 2 GB or more.
 real-comfyui: install-dev
 	$(BIN)/python -m tests.real.comfyui
 	$(BIN)/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q" tests/real/test_comfyui.py $(ARGS)
+
+RAY := build/ray/venv
+# In an environment of its own: what the model server stands on has gigabytes. torch comes first, of the kind that pip finds
+# for this machine, and without torchvision, whose build would have to match.
+$(RAY)/.installed: requirements/ray.txt pyproject.toml $(UV)
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	VIRTUAL_ENV=$(CURDIR)/$(RAY) $(UV) pip install --quiet --python $(RAY)/bin/python --no-deps --require-hashes -r requirements/ray.txt
+	VIRTUAL_ENV=$(CURDIR)/$(RAY) $(UV) pip install --quiet --python $(RAY)/bin/python --no-deps --editable .
+	touch $@
+
+# The model server with small random pipelines on a real Ray, without a graphics card. Installs it the first time.
+real-ray: $(RAY)/.installed
+	$(RAY)/bin/python -m pytest --override-ini addopts="--timeout 300 --strict-markers -q --disable-warnings" tests/real/ray $(ARGS)
+
+# How much of what diffusers makes in a loop the model server makes.
+bench-ray: $(RAY)/.installed
+	$(RAY)/bin/python -m bench.model_server
 
 lint: install-dev
 	$(BIN)/ruff check .
@@ -75,6 +93,9 @@ pins: $(UV)
 	  --custom-compile-command "make pins" --extra embedded --extra builtin --group dev pyproject.toml -o requirements/dev.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --group real -o requirements/real.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra ray --group real-ray pyproject.toml \
+	  -c requirements/dev.txt --overrides requirements/ray-overrides.txt --no-emit-package torch -o requirements/ray.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-deps \
 	  --custom-compile-command "make pins" --group real-engine -o requirements/real-engine.txt
 

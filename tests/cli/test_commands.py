@@ -20,7 +20,7 @@ from tests.support.server import Server, free_port, safelight
 Start = Callable[..., Server]
 
 
-NEED_NO_FOLDER = {("comfyui", "import"), ("models", "init")}
+NEED_NO_FOLDER = {("comfyui", "import"), ("model-server",), ("models", "init")}
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:

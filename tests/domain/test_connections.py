@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from safelight.domain.connections import ConnectionLimits, ConnectionSettings, HttpConnectionSettings, Secret
+from safelight.domain.connections import (
+    ConnectionLimits,
+    ConnectionSettings,
+    HttpConnectionSettings,
+    Secret,
+    quirks_over,
+    with_keys_of,
+)
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.outcomes import FailureClass
 from tests.domain.catalogs import IMAGE, Options, read
@@ -138,3 +146,19 @@ def test_a_wrong_binding_is_refused(binding: dict[str, Any], key: str, remedy: s
 def test_a_secret_shows_where_it_is_and_not_what_it_is() -> None:
     assert repr(Secret("file:/run/secrets/farm")) == "Secret('file:/run/secrets/farm')"
     assert (Secret("env:A").source, Secret("env:A").name) == ("env", "A")
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    jobs: bool = True
+    path: str = "/videos"
+
+
+def test_a_quirk_that_is_said_goes_over_the_flavors() -> None:
+    settings = with_keys_of(Quirks, ConnectionSettings, module=__name__)
+    flavor = Quirks(path="/clips")
+    assert quirks_over(flavor, settings()) == flavor
+    said = msgspec.convert({"jobs": False, "path": "", "flat_is_refusal": True}, settings)
+    assert quirks_over(flavor, said) == Quirks(jobs=False, path="")
+    for wrong in ({"jobs": 1}, {"nobody": True}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(wrong, settings)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.domain.text import _spellings, first_bytes, without_secrets
+from safelight.domain.text import _spellings, first_bytes, listed, without_secrets
 
 SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=60)
 
@@ -85,3 +85,7 @@ def test_a_long_secret_is_found_without_a_pattern_of_its_length(spell: Callable[
 
 def test_a_beginning_that_many_secrets_have_stays() -> None:
     assert without_secrets("keys begin with sk-canary/1", [KEY]) == "keys begin with sk-canary/1"
+
+
+def test_a_list_in_a_message_is_short() -> None:
+    assert [listed(["a", 1], 2), listed(iter("abc"), 2), listed([], 2)] == ["a, 1", "a, b, ...", ""]

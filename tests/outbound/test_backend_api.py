@@ -14,8 +14,8 @@ from aiohttp import web
 
 from safelight.domain.connections import HttpConnectionSettings
 from safelight.domain.errors import ConfigurationError
-from safelight.domain.outcomes import Failed, FailureClass, InlineBytes, LocalFile, Unknown
-from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, failure_of
+from safelight.domain.outcomes import Answer, Failed, FailureClass, InlineBytes, LocalFile, Pending, Unknown
+from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, failure_of, not_told
 
 KEY = {"Authorization": "Bearer sk-1"}
 
@@ -217,3 +217,15 @@ async def test_long_media_in_an_answer_are_on_disk_and_not_in_memory(tmp_path: P
     assert isinstance(found, LocalFile) and found.path.read_bytes() == media
     assert reply.inline(document["thumb"]) == InlineBytes(b"ABC")
     assert reply.inline(document["id"]) is None
+
+
+def test_one_that_is_to_be_left_alone_is_asked_about_later() -> None:
+    reply, answer = Reply(429, {"retry-after": "7"}, b""), Answer(code="busy")
+    assert not_told(reply, answer) == Pending(poll_after_seconds=7, answer=answer)
+    assert not_told(reply, answer, wait_seconds=2) == Pending(poll_after_seconds=2, answer=answer)
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 408, 500, 502, 503])
+def test_an_answer_that_does_not_tell_how_a_job_stands_says_nothing_of_it(status: int) -> None:
+    reply = Reply(status, {"retry-after": "7"}, b"oh")
+    assert not_told(reply, noun="task") == Unknown(f"HTTP {status} says nothing of the task", reply.answer())

@@ -30,6 +30,7 @@ PLANTS: dict[str, list[Plant]] = {
         {"webhooks/planted.py": "import safelight.moderation"},  # a sibling
         {"telemetry/planted.py": _TYPE_CHECKING + "import safelight.moderation"},  # upward, and only for types
         {"planted.py": ""},  # in no layer
+        {"model_server/planted.py": "import safelight.lifecycle.services"},  # a backend knows nothing of orders' money
     ],
     "No import between packages goes in a circle": [
         {
@@ -62,6 +63,10 @@ PLANTS: dict[str, list[Plant]] = {
     "The API reaches the database through services": [
         {"api/planted.py": "import safelight.db.pool"},
         {"api/getimg/planted.py": "import psycopg"},
+    ],
+    "The model server alone imports what computes pictures": [
+        {"providers/planted.py": "def use(): import diffusers"},
+        {"cli/planted.py": _TYPE_CHECKING + "import torch"},
     ],
     "The command line's client speaks HTTP alone": [
         {"cli/client/planted.py": "import safelight.wiring"},

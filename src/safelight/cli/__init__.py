@@ -20,6 +20,7 @@ signing_keys the keys of download links
 sweep        deleting what is due, now
 webhooks     who is told of events, and how that went
 comfyui      from a workflow to a piece of a catalog
+model_server pipelines of the catalog on Ray Serve, as a backend of one's own
 """
 
 from __future__ import annotations
@@ -192,6 +193,14 @@ _COMMANDS = (
 
         Shows what is configured (without secrets) and tries what is needed: database, media store, catalog,
         signing keys, port, disk and clock. Ends with status 1 if something is wrong.""",
+    ),
+    (
+        "model-server",
+        "model_server:model_server",
+        """Deploy the catalog's pipelines on Ray Serve.
+
+        Weights of your own, on your own graphics cards, behind an API that a connection of kind 'openai' with the
+        flavor 'model-server' speaks. Starts a Ray of its own, or joins one. Needs the extra 'ray'.""",
     ),
     (
         "sweep",

@@ -82,6 +82,7 @@ def _of_model(settings: Settings, catalog: Catalog, model: Model) -> Iterator[Fo
     for place, binding in enumerate(model.bindings):
         yield from _below_cost(model, binding, is_first=place == 0)
         yield from _unserved(settings, catalog, model, place)
+        yield from _without_pipeline(catalog, model, binding)
         kind = catalog.connections[binding.connection].kind
         for promise in wiring.kinds()[kind].ignores:
             if getattr(model, _PROMISES[promise]):
@@ -104,6 +105,32 @@ def _unserved(settings: Settings, catalog: Catalog, model: Model, place: int) ->
         yield Found(
             level="problem", connection=connection, models=(model.id,), subject="binding", text=what, remedy=remedy
         )
+
+
+def _without_pipeline(catalog: Catalog, model: Model, binding: Binding) -> Iterator[Found]:
+    """What the catalog's own pipelines, if the connection leads to them, do not make."""
+    there = {each.name: each for each in catalog.pipelines if each.connection == binding.connection}
+    if not there:
+        return
+    pipeline = there.get(binding.upstream_model)
+    made = () if pipeline is None else pipeline.tasks
+    wanted = [f"text-to-{model.type}"] + ([f"image-to-{model.type}"] if model.references else [])
+    if pipeline is None:
+        text = f"no [[pipelines]] of this connection is named {binding.upstream_model}"
+        remedy = f"Name one as the binding's model: {', '.join(sorted(there))}."
+    elif lacking := [task for task in wanted if task not in made]:
+        text = f"the pipeline {pipeline.name} has no task {' and no '.join(lacking)}"
+        remedy = "Add it to the pipeline's tasks, or bind the model elsewhere."
+    else:
+        return
+    yield Found(
+        level="problem",
+        connection=binding.connection,
+        models=(model.id,),
+        subject="pipeline",
+        text=text,
+        remedy=remedy,
+    )
 
 
 def _below_cost(model: Model, binding: Binding, *, is_first: bool) -> Iterator[Found]:

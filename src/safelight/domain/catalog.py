@@ -11,6 +11,7 @@ from safelight.domain.connections import Connection
 from safelight.domain.errors import InvalidParameter, NotFound
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
+from safelight.domain.pipelines import Pipeline
 from safelight.domain.text import quoted
 
 RateSound = Literal["sound_on", "sound_off", "not_applicable"]
@@ -78,10 +79,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """Models by id, and connections by name: those that are declared, and those that a binding implies."""
+    """Models by id, and connections by name: those that are declared, and those that a binding implies.
+
+    ``pipelines`` are what the model server deploys; the API and workers only look whether they fit the rest.
+    """
 
     models: dict[str, Model]
     connections: dict[str, Connection]
+    pipelines: tuple[Pipeline, ...] = ()
 
     def find(self, model_id: str) -> Model:
         """The entry, or ``NotFound``."""

@@ -19,6 +19,8 @@ from safelight.domain.errors import ConfigurationError
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.money import NANOS_PER_USD, parse_usd
+from safelight.domain.pipeline_reader import read_pipelines
+from safelight.domain.pipelines import Pipeline
 from safelight.domain.ports import ProviderKind
 
 _MODEL_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}", re.ASCII)
@@ -69,6 +71,7 @@ class _ModelDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class _CatalogDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     models: list[_ModelDocument]
     connections: list[dict[str, Any]] = []
+    pipelines: list[dict[str, Any]] = []
 
 
 def read_catalog(document: object, *, source: str, kinds: Mapping[str, ProviderKind]) -> Catalog:
@@ -88,7 +91,15 @@ def read_catalog(document: object, *, source: str, kinds: Mapping[str, ProviderK
         models[entry.id] = reader.read()
     if not models:
         raise ConfigurationError(f"{source}: models: there is none. Declare at least one [[models]].")
-    return Catalog(models, connections.found)
+    pipelines = read_pipelines(parsed.pipelines, source=source)
+    _check_pipelines(pipelines, connections, source)
+    return Catalog(models, connections.found, pipelines)
+
+
+def _check_pipelines(pipelines: tuple[Pipeline, ...], connections: ConnectionReader, source: str) -> None:
+    for place, pipeline in enumerate(pipelines):
+        if pipeline.connection is not None:
+            connections.find(pipeline.connection, f"{source}: pipelines[{place}].connection")
 
 
 class _EntryReader:

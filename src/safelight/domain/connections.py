@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -49,6 +49,12 @@ BaseUrl = Annotated[
 """What paths are put behind."""
 
 
+HeaderName = Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", description="the name of a header")]
+
+S = TypeVar("S", bound="ConnectionSettings")
+Q = TypeVar("Q", bound=msgspec.Struct)
+
+
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one process asks of the connection at most.
 
@@ -86,6 +92,21 @@ class HttpConnectionSettings(ConnectionSettings, frozen=True, kw_only=True, forb
             _ = urlsplit(self.base_url).port
         except ValueError as error:
             raise ValueError(f"base_url: {error}") from None
+
+
+def with_keys_of(quirks: type[msgspec.Struct], base: type[S], *, module: str) -> type[S]:
+    """The settings with a key besides for each quirk of a server. None, unless said: ``quirks_over`` tells."""
+    keys = [(quirk.name, quirk.type | None, None) for quirk in msgspec.structs.fields(quirks)]
+    settings = msgspec.defstruct(
+        "Settings", keys, bases=(base,), module=module, frozen=True, kw_only=True, forbid_unknown_fields=True
+    )
+    return cast("type[S]", settings)
+
+
+def quirks_over(flavor: Q, settings: ConnectionSettings) -> Q:
+    """The quirks of a flavor, and over them those that the settings say."""
+    said = {name: getattr(settings, name, None) for name in flavor.__struct_fields__}
+    return msgspec.structs.replace(flavor, **{name: value for name, value in said.items() if value is not None})
 
 
 class NoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

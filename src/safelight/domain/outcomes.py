@@ -174,6 +174,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     remedy: str = ""
 
+    @classmethod
+    def ok(cls, subject: str, text: str) -> Finding:
+        return cls(level="ok", subject=subject, text=text)
+
+    @classmethod
+    def warning(cls, subject: str, text: str, remedy: str) -> Finding:
+        return cls(level="warning", subject=subject, text=text, remedy=remedy)
+
+    @classmethod
+    def problem(cls, subject: str, text: str, remedy: str) -> Finding:
+        return cls(level="problem", subject=subject, text=text, remedy=remedy)
+
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What came of an order, for the operator: which backend it was, the outcome, and what was said.

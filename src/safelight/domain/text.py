@@ -31,6 +31,12 @@ _MOST_WHOLE = 256
 _ALSO = {"+": ("-",), "/": ("\\/", "_")}
 
 
+def listed(words: Iterable[object], most: int) -> str:
+    """So many of the first words, with a comma between them, and dots if there are more."""
+    shown = list(map(str, words))
+    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")
+
+
 def quoted(value: object) -> str:
     """A value as an error message may show it: in quotes if it is text, cut if it is long."""
     if isinstance(value, str):

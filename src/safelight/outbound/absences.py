@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from safelight.domain.outcomes import Answer, Failed, FailureClass, Unknown
+
 IN_A_ROW = 3
 """So often, and a job is gone."""
 
@@ -23,6 +25,14 @@ class Absences:
             del self._counts[next(iter(self._counts))]
         self._counts[job] = absences
         return False
+
+    def missed(
+        self, job: str, answer: Answer, *, noun: str = "job", reason: FailureClass = FailureClass.PERMANENT
+    ) -> Failed | Unknown:
+        """How a job stands that the backend did not know. ``noun``: what the backend calls a job."""
+        if not self.count(job):
+            return Unknown(f"it knows no such {noun}", answer)
+        return Failed(reason, f"it did not know the {noun} {IN_A_ROW} times in a row", answer=answer)
 
     def forget(self, job: str) -> None:
         """The backend knows the job, or says nothing of it."""

@@ -19,7 +19,7 @@ import msgspec
 from safelight.domain.connections import HttpConnectionSettings
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.headers import retry_after_seconds
-from safelight.domain.outcomes import Answer, Failed, FailureClass, InlineBytes, LocalFile, RemoteFile, Unknown
+from safelight.domain.outcomes import Answer, Failed, FailureClass, InlineBytes, LocalFile, Pending, RemoteFile, Unknown
 from safelight.outbound.client import NEVER_SENT, AnswerStream, Body, GuardedClient, Method
 from safelight.outbound.inline_media import MediaInJson, decoded
 from safelight.outbound.policy import OutboundPolicy
@@ -242,6 +242,20 @@ def failure_of(reply: Reply, answer: Answer | None = None) -> Failed | Unknown:
             return Failed(FailureClass.BAD_INPUT, answer=said)
         case _:
             return Unknown(f"HTTP {status} says nothing of the order", said)
+
+
+def not_told(
+    reply: Reply, answer: Answer | None = None, *, noun: str = "job", wait_seconds: float | None = None
+) -> Pending | Unknown:
+    """What an answer other than 2xx to a question about a job comes to, if it is not that there is none.
+
+    A server that does not say how a job stands says nothing of it. ``noun``: what the backend calls a job.
+    ``wait_seconds``: what it asks to be left alone for, where it says so in its own way.
+    """
+    said = answer or reply.answer()
+    if reply.status == 429:
+        return Pending(poll_after_seconds=wait_seconds or reply.retry_after_seconds(), answer=said)
+    return Unknown(f"HTTP {reply.status} says nothing of the {noun}", said)
 
 
 async def _received(answer: AnswerStream, media_in: Callable[[], Path] | None) -> Reply:

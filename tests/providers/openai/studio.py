@@ -16,6 +16,7 @@ from safelight.domain.request import Order
 from safelight.node.secrets import read_secret
 from safelight.providers.openai.provider import KIND, OpenAiProvider
 from safelight.providers.openai.settings import Options
+from tests.model_server.stand_in import ModelServer
 from tests.providers.openai.fake import FakeServer
 from tests.providers.openai.media import picture
 from tests.support.jobs import a_job, an_order
@@ -24,7 +25,7 @@ PROMPT = "a red fox in the snow"
 
 
 @asynccontextmanager
-async def provider_of(fake: FakeServer, **quirks: Any) -> AsyncIterator[OpenAiProvider]:
+async def provider_of(fake: FakeServer | ModelServer, **quirks: Any) -> AsyncIterator[OpenAiProvider]:
     entry = fake.connection(**quirks)
     settings = read_struct({k: v for k, v in entry.items() if k not in ("name", "kind")}, KIND.settings, "test")
     host = Host(data_dir=Path("/nowhere"), render_processes=1, read_secret=lambda one: read_secret(one, fake.environ))

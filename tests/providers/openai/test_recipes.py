@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from safelight.domain.catalog import Model
+from safelight.domain.catalog import Catalog, Model
 from safelight.domain.catalog_reader import read_catalog
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Accepted, Completed, Pending
@@ -20,6 +22,7 @@ from safelight.domain.request import Order, Request, resolve
 from safelight.providers.openai.provider import OpenAiProvider
 from safelight.providers.openai.settings import FLAVORS, Quirks
 from safelight.providers.registry import KINDS
+from tests.model_server.stand_in import ModelServer, StandIn, serve
 from tests.providers.openai.fake import FakeServer
 from tests.providers.openai.studio import job_of, provider_of, references
 
@@ -58,15 +61,30 @@ def test_there_is_a_recipe_for_each_flavor_that_says_how_far_it_was_tried() -> N
         assert "Not tried" in words or "Driven on a real server" in words, title
 
 
+@pytest.fixture
+def started() -> Iterator[Callable[..., Any]]:
+    """Starts what the recipe's server is: the model server as it is, or a stand-in."""
+    with ExitStack() as stack:
+
+        def start(fake: Start, flavor: str, recipe: dict[str, Any], catalog: Catalog) -> Any:
+            key = "sk-1" if "key" in recipe["connections"][0] else None
+            if flavor == "model-server":
+                return stack.enter_context(serve(ModelServer(StandIn(recipe["pipelines"]), key=key)))
+            server = fake(flavor, key=key)
+            server.models = [model.bindings[0].upstream_model for model in catalog.models.values()]
+            return server
+
+        yield start
+
+
 @pytest.mark.parametrize("title", RECIPES)
-async def test_a_recipe_works_as_it_is_pasted(fake: Start, title: str) -> None:
+async def test_a_recipe_works_as_it_is_pasted(fake: Start, started: Callable[..., Any], title: str) -> None:
     _, recipe = RECIPES[title]
     catalog = read_catalog(recipe, source="shop.toml", kinds=KINDS)
     (connection,) = recipe["connections"]
     more = {key: connection[key] for key in connection.keys() - {"name", "kind", "base_url", "flavor", "key"}}
     flavor = connection.get("flavor", "openai")
-    server = fake("vllm-omni" if title == "Any gateway" else flavor, key="sk-1" if "key" in connection else None)
-    server.models = [model.bindings[0].upstream_model for model in catalog.models.values()]
+    server = started(fake, "vllm-omni" if title == "Any gateway" else flavor, recipe, catalog)
     assert urlsplit(connection["base_url"]).path == urlsplit(server.base_url).path
     async with provider_of(server, **{**more, "flavor": flavor}) as provider:
         for model in catalog.models.values():
@@ -97,8 +115,8 @@ def orders_of(model: Model) -> list[Order]:
         model,
     )
     roles = [role for role, count in model.references.items() for _ in range(count)]
-    plain = Order(id="req-1", type=kind, model=model.id, spec=least)
-    return [plain, Order(id="req-2", type=kind, model=model.id, spec=most, references=references(*roles))]
+    plain = Order(id=f"{model.id}-1", type=kind, model=model.id, spec=least)
+    return [plain, Order(id=f"{model.id}-2", type=kind, model=model.id, spec=most, references=references(*roles))]
 
 
 async def made(provider: OpenAiProvider, model: Model, order: Order) -> object:
@@ -111,4 +129,5 @@ async def made(provider: OpenAiProvider, model: Model, order: Order) -> object:
     handle, polled = outcome.handle, 0
     while isinstance(outcome, Accepted | Pending) and polled < 9:
         outcome, polled = await provider.poll(handle, job), polled + 1
+        await asyncio.sleep(0.01)
     return outcome

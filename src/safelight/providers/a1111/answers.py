@@ -24,6 +24,7 @@ from safelight.domain.outcomes import (
     Usage,
 )
 from safelight.outbound.backend_api import BackendApi, Reply
+from safelight.outbound.loose_json import at, id_in, is_number, object_in, objects_in, text_in
 from safelight.providers.a1111.errors import Said, error_of_job, failure_by_words, read_error
 
 _MAX_WORDS = 4096
@@ -67,7 +68,7 @@ def picture_of(
         reply.answer(),
         usage=_process_time(reply),
         seed=_seed(info, at, seed),
-        revised_prompt=revised if (revised := _text(info.get("prompt"))) != prompt else None,
+        revised_prompt=revised if (revised := text_in(info.get("prompt"), _MAX_WORDS) or None) != prompt else None,
     )
     if not told.images:
         return Failed(FailureClass.TRANSIENT, "it made no picture, and its log says why", answer=said)
@@ -80,9 +81,7 @@ def picture_of(
 
 
 def job_id_of(reply: Reply) -> str | None:
-    document = reply.json()
-    found = document.get("id") if isinstance(document, dict) else None
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) and str(found) else None
+    return id_in(at(reply.json(), "id"))
 
 
 def job_path(job_id: str) -> str:
@@ -92,7 +91,7 @@ def job_path(job_id: str) -> str:
 def state_of(reply: Reply, handle: Mapping[str, Any], kind: GenerationType, api: BackendApi) -> PollOutcome:
     """Where a job stands, by a 2xx. ``handle`` has its id, the seed and the options that the client chose."""
     document = reply.json()
-    job = document if isinstance(document, dict) else {}
+    job = object_in(document)
     word = str(job.get("status") or "").strip().lower()
     seed, chosen = handle.get("seed"), handle.get("chosen") or ()
     said = msgspec.structs.replace(reply.answer(), seed=seed, usage=_worked(job))
@@ -115,15 +114,13 @@ def state_of(reply: Reply, handle: Mapping[str, Any], kind: GenerationType, api:
 
 
 def part_of_one(value: object) -> float | None:
-    return min(max(float(value), 0.0), 1.0) if _is_number(value) else None
+    return min(max(float(value), 0.0), 1.0) if is_number(value) else None
 
 
 def _made(
     job: Mapping[str, Any], job_id: str, kind: GenerationType, api: BackendApi, said: Answer
 ) -> Completed | Failed:
-    result = job.get("result")
-    images = result.get("images") if isinstance(result, dict) else None
-    files = [file for file in images if isinstance(file, dict)] if isinstance(images, list) else []
+    files = objects_in(at(job, "result", "images"))
     is_video = kind is GenerationType.VIDEO
     for place, file in enumerate(files):
         if (str(file.get("format") or "").lower() in _CLIPS) == is_video:
@@ -159,7 +156,7 @@ def _info(text: object) -> Mapping[str, Any]:
             text = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError, UnicodeError):
             return {}
-    return text if isinstance(text, dict) else {}
+    return object_in(text)
 
 
 def _position(told: Told) -> int:
@@ -171,7 +168,7 @@ def _position(told: Told) -> int:
 def _seed(info: Mapping[str, Any], at: int, sent: int | None) -> int | None:
     seeds = info.get("all_seeds")
     first = seeds[0] if isinstance(seeds, list) and seeds else info.get("seed")
-    return first if _is_number(first) and isinstance(first, int) and first >= 0 else sent
+    return first if is_number(first, _BEYOND) and isinstance(first, int) and first >= 0 else sent
 
 
 def _another_model(info: Mapping[str, Any], asked: str) -> str | None:
@@ -180,7 +177,7 @@ def _another_model(info: Mapping[str, Any], asked: str) -> str | None:
     One that is not there is replaced by the one that is loaded, and nothing is said. Names come with a folder, an
     ending and a hash, or without.
     """
-    name, digest = _text(info.get("sd_model_name")), _text(info.get("sd_model_hash"))
+    name, digest = (text_in(info.get(key), _MAX_WORDS) for key in ("sd_model_name", "sd_model_hash"))
     in_brackets = _IN_BRACKETS.search(asked)
     wanted = in_brackets[1] if in_brackets else asked if _HASH.fullmatch(asked) else None
     if digest and wanted and (digest.startswith(wanted) or wanted.startswith(digest)):
@@ -222,13 +219,5 @@ def _moment(text: object) -> datetime | None:
         return None
 
 
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _BEYOND
-
-
 def _is_index(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1000
-
-
-def _text(value: object) -> str | None:
-    return value[:_MAX_WORDS] if isinstance(value, str) and value else None

@@ -13,7 +13,9 @@ from typing import Any
 from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Finding
+from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
+from safelight.outbound.loose_json import at, objects_in
 from safelight.providers.a1111.saying import (
     unsayable_engine,
     unsayable_roles,
@@ -65,27 +67,31 @@ def _of_connection(api: BackendApi, exchange: Exchange, *, has_key: bool) -> Ite
         case NotSent(detail) | NoReply(detail):
             remedy = "See that the server runs, and that base_url leads to it. A first start may take long."
             text = f"{api.base_url} does not answer: {detail}"
-            yield _problem("connection", text, remedy_of(exchange, remedy))
+            yield Finding.problem("connection", text, remedy_of(exchange, remedy))
         case Reply(status) if status in (401, 403):
             remedy = "Set user and key as the server was started with (--api-auth user:password)."
-            yield _problem("key", f"the user and key are not taken (HTTP {status})", remedy)
+            yield Finding.problem("key", f"the user and key are not taken (HTTP {status})", remedy)
         case Reply(404):
-            yield _warning(
+            yield Finding.warning(
                 "connection",
                 f"{api.base_url} is there, and lists no models (HTTP 404)",
                 "Start the server with --api. base_url ends before /sdapi.",
             )
         case Reply(status) if not exchange.is_ok:
-            yield _warning("connection", f"{api.base_url} lists no models (HTTP {status})", "Look at the server's log.")
+            yield Finding.warning(
+                "connection", f"{api.base_url} lists no models (HTTP {status})", "Look at the server's log."
+            )
         case Reply() if not isinstance(exchange.json(), list):
-            yield _problem("connection", "what answers is no such API", "Correct base_url, which ends before /sdapi.")
+            yield Finding.problem(
+                "connection", "what answers is no such API", "Correct base_url, which ends before /sdapi."
+            )
         case Reply():
-            yield _ok("connection", f"{api.base_url} answers{', and takes the key' if has_key else ''}")
+            yield Finding.ok("connection", f"{api.base_url} answers{', and takes the key' if has_key else ''}")
 
 
 def _of_jobs(exchange: Exchange | None) -> Iterator[Finding]:
     if isinstance(exchange, Reply) and not exchange.is_ok:
-        yield _problem(
+        yield Finding.problem(
             "jobs",
             f"the server has no jobs (HTTP {exchange.status})",
             "Take a newer SD.Next, or set jobs = false on the connection: then there are no videos.",
@@ -96,9 +102,9 @@ def _of_models(entries: list[dict[str, Any]] | None, quirks: Quirks, binding: Bi
     if not entries or quirks.model_choice == "none":
         return
     if binding.upstream_model in chain.from_iterable(map(_names, entries)):
-        yield _ok("model", f"{binding.upstream_model} is there")
+        yield Finding.ok("model", f"{binding.upstream_model} is there")
         return
-    yield _problem(
+    yield Finding.problem(
         "model",
         f"the server has no {binding.upstream_model}, and would take the one that is loaded",
         f"Name one that it has as the binding's model: {_listed(entry.get('title') for entry in entries)}.",
@@ -123,15 +129,15 @@ def _of_engine(exchange: Exchange | None, binding: Binding, options: Options) ->
     found = next((each for each in engines if each.get("engine") == options.engine), None)
     if found is None:
         remedy = f"Say one of its engines in the binding's options: {_listed(each.get('engine') for each in engines)}."
-        yield _problem("engine", f"the server has no engine {options.engine!r}", remedy)
+        yield Finding.problem("engine", f"the server has no engine {options.engine!r}", remedy)
         return
     models = found.get("models")
     names = models if isinstance(models, list) else []
     if binding.upstream_model in names:
-        yield _ok("model", f"{binding.upstream_model} is there")
+        yield Finding.ok("model", f"{binding.upstream_model} is there")
     else:
         text = f"{options.engine} has no {binding.upstream_model}"
-        yield _problem("model", text, f"Name one that it has as the binding's model: {_listed(names)}.")
+        yield Finding.problem("model", text, f"Name one that it has as the binding's model: {_listed(names)}.")
 
 
 def _of_samplers(entries: list[dict[str, Any]] | None, options: Options) -> Iterator[Finding]:
@@ -144,60 +150,53 @@ def _of_samplers(entries: list[dict[str, Any]] | None, options: Options) -> Iter
     }
     if wanted not in known:
         text = f"the server has no sampler {wanted!r}"
-        yield _problem("sampler", text, f"Say one of its own: {_listed(entry.get('name') for entry in entries)}.")
+        yield Finding.problem(
+            "sampler", text, f"Say one of its own: {_listed(entry.get('name') for entry in entries)}."
+        )
 
 
 def _of_options(exchange: Exchange, quirks: Quirks) -> Iterator[Finding]:
     document = exchange.json() if isinstance(exchange, Reply) and exchange.is_ok else None
-    form = document.get("samples_format") if isinstance(document, dict) else None
+    form = at(document, "samples_format")
     if isinstance(form, str) and form.lower() not in _FORMATS:
         remedy = "Set samples_format to png in the server's settings."
-        yield _problem("samples_format", f"the server answers with {form}, which is not read here", remedy)
+        yield Finding.problem("samples_format", f"the server answers with {form}, which is not read here", remedy)
     if document is None and quirks.model_choice != "none":
-        yield _warning("options", "the server does not tell its settings", "See that samples_format is png in them.")
+        yield Finding.warning(
+            "options", "the server does not tell its settings", "See that samples_format is png in them."
+        )
 
 
 def _of_catalog(quirks: Quirks, model: Model, binding: Binding, options: Options) -> Iterator[Finding]:
     """What the catalog offers, and this connection could not say."""
     if (why := unsayable_type(model.type, quirks)) is not None:
-        yield _problem("connection", why, "Bind the model to a connection with jobs, which SD.Next has.")
+        yield Finding.problem("connection", why, "Bind the model to a connection with jobs, which SD.Next has.")
     if (why := unsayable_engine(model.type, options)) is not None:
-        yield _problem("engine", why, "Say the group of GET /sdapi/v2/video/engines that lists the model.")
+        yield Finding.problem("engine", why, "Say the group of GET /sdapi/v2/video/engines that lists the model.")
     for role, most in model.references.items():
         if (why := unsayable_roles(model.type, [role] * most, quirks)) is not None:
-            yield _problem("references", why, f"Take {role} out of the model's references, or fewer of it.")
+            yield Finding.problem("references", why, f"Take {role} out of the model's references, or fewer of it.")
     if model.supports_sound and (why := unsayable_sound(options, is_wanted=True)) is not None:
-        yield _problem("sound", why, "Remove supports_sound from the model.")
+        yield Finding.problem("sound", why, "Remove supports_sound from the model.")
     if (why := unfit_options({name: {} for name in binding.provider_options})) is not None:
-        yield _problem("provider_options", why, "Take it out of the binding's provider_options.")
+        yield Finding.problem("provider_options", why, "Take it out of the binding's provider_options.")
     for resolution, ratios in model.sizes.items():
         for ratio, (width, height) in ratios.items():
             word = binding.size_word(resolution, ratio)
             if (why := unsayable_size(word)) is not None:
-                yield _problem(f"size {resolution} {ratio}", why, "Write the word as 1024x768 in the binding's sizes.")
+                yield Finding.problem(
+                    f"size {resolution} {ratio}", why, "Write the word as 1024x768 in the binding's sizes."
+                )
             elif word is None and (width % 8 or height % 8):
                 text = f"{width}x{height} is rounded to multiples of 8, at least"
-                yield _warning(f"size {resolution} {ratio}", text, "Take pixels that 8, or better 64, divides.")
+                yield Finding.warning(f"size {resolution} {ratio}", text, "Take pixels that 8, or better 64, divides.")
 
 
 def _items(exchange: Exchange | None) -> list[dict[str, Any]] | None:
     """A list of objects; None: there is none."""
     document = exchange.json() if isinstance(exchange, Reply) and exchange.is_ok else None
-    return [item for item in document if isinstance(item, dict)] if isinstance(document, list) else None
+    return objects_in(document) if isinstance(document, list) else None
 
 
 def _listed(names: Iterable[object]) -> str:
-    known = sorted({name for name in names if isinstance(name, str)})
-    return (", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")) or "it lists none"
-
-
-def _ok(subject: str, text: str) -> Finding:
-    return Finding(level="ok", subject=subject, text=text)
-
-
-def _warning(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="warning", subject=subject, text=text, remedy=remedy)
-
-
-def _problem(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="problem", subject=subject, text=text, remedy=remedy)
+    return listed(sorted({name for name in names if isinstance(name, str)}), _SHOWN) or "it lists none"

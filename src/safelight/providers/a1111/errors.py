@@ -10,6 +10,7 @@ import msgspec
 
 from safelight.domain.outcomes import Answer, Failed, FailureClass, Unknown
 from safelight.outbound.backend_api import Reply, failure_of
+from safelight.outbound.loose_json import objects_in
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,63}", re.ASCII)
 _JOB_ERROR = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,63}): (.*)", re.ASCII | re.DOTALL)
@@ -46,7 +47,7 @@ def read_error(document: object) -> Said | None:
     if isinstance(error, dict):
         return read_error(error) or Said(words=_joined(error.get("message")))
     name = error if isinstance(error, str) and _NAME.fullmatch(error) else None
-    items = [item for item in detail if isinstance(item, dict)] if isinstance(detail, list) else []
+    items = objects_in(detail)
     words = _joined(
         error, detail, document.get("errors"), document.get("message"), *(item.get("msg") for item in items)
     )

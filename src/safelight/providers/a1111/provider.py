@@ -28,8 +28,8 @@ from safelight.domain.outcomes import (
 )
 from safelight.domain.ports import Host, Job, Provider, ProviderKind
 from safelight.domain.request import Order
-from safelight.outbound.absences import IN_A_ROW, Absences
-from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
+from safelight.outbound.absences import Absences
+from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, not_told
 from safelight.providers.a1111.answers import job_id_of, job_path, picture_of, state_of, told_in
 from safelight.providers.a1111.checks import look
 from safelight.providers.a1111.errors import refusal_of
@@ -124,10 +124,8 @@ class JobsProvider(WebUiProvider):
         if exchange.status in (404, 410):
             return self._missed(job_id, exchange)
         self._absences.forget(job_id)
-        if exchange.status == 429:
-            return Pending(poll_after_seconds=exchange.retry_after_seconds(), answer=exchange.answer())
         if not exchange.is_ok:
-            return Unknown(f"HTTP {exchange.status} says nothing of the job", exchange.answer())
+            return not_told(exchange)
         return state_of(exchange, handle, job.type, self._api)
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
@@ -154,10 +152,9 @@ class JobsProvider(WebUiProvider):
         return Accepted({"id": job_id, "seed": asking.seed, "chosen": chosen}, answer)
 
     def _missed(self, job_id: str, reply: Reply) -> PollOutcome:
-        if not self._absences.count(job_id):
-            return Pending(answer=reply.answer())
         reason = FailureClass.TRANSIENT if self.repeatable else FailureClass.PERMANENT
-        return Failed(reason, f"the server did not know the job {IN_A_ROW} times in a row", answer=reply.answer())
+        outcome = self._absences.missed(job_id, reply.answer(), reason=reason)
+        return outcome if isinstance(outcome, Failed) else Pending(answer=outcome.answer)
 
 
 def _open(settings: ServerSettings, host: Host) -> Provider:

@@ -6,15 +6,14 @@ Each deviation is a quirk, and a key of the connection; a flavor is a set of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from safelight.domain.connections import HttpConnectionSettings
+from safelight.domain.connections import HeaderName, HttpConnectionSettings, quirks_over, with_keys_of
 
 Flavor = Literal["a1111", "forge", "sdnext", "sd-server"]
-HeaderName = Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", description="the name of a header")]
 
 MODEL_SETTING = "sd_model_checkpoint"
 RESERVED = frozenset(
@@ -125,24 +124,10 @@ class ServerSettings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_u
     @property
     def quirks(self) -> Quirks:
         """The flavor's, and what the connection says otherwise."""
-        said = {name: getattr(self, name, None) for name in Quirks.__struct_fields__}
-        return msgspec.structs.replace(
-            FLAVORS[self.flavor], **{name: value for name, value in said.items() if value is not None}
-        )
+        return quirks_over(FLAVORS[self.flavor], self)
 
 
-Settings = cast(
-    type[ServerSettings],
-    msgspec.defstruct(
-        "Settings",
-        [(quirk.name, quirk.type | None, None) for quirk in msgspec.structs.fields(Quirks)],
-        bases=(ServerSettings,),
-        module=__name__,
-        frozen=True,
-        kw_only=True,
-        forbid_unknown_fields=True,
-    ),
-)
+Settings = with_keys_of(Quirks, ServerSettings, module=__name__)
 """The keys of a connection: those of ``ServerSettings``, and each quirk. None: as the flavor has it."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 
@@ -22,13 +22,13 @@ from safelight.domain.outcomes import (
     Usage,
 )
 from safelight.outbound.backend_api import Reply
+from safelight.outbound.loose_json import at, is_number, object_in, objects_in, text_in, whole_in
 from safelight.providers.ark.errors import error_in, failure_of_task
 
 Address = Callable[[str], RemoteFile]
 """Where a file is, from what an answer says. Raises ``ValueError`` for what is no address."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,199}", re.ASCII)
-_BEYOND = 2**53
 _MAX_WORDS = 4096
 _DATA = "data:"
 _STAGES = {"queued": Stage.QUEUED, "running": Stage.RUNNING}
@@ -36,14 +36,13 @@ _STAGES = {"queued": Stage.QUEUED, "running": Stage.RUNNING}
 
 def task_id_of(document: object) -> str | None:
     """The id of a task, if it is one that can be asked about."""
-    given = document.get("id") if isinstance(document, dict) else None
+    given = at(document, "id")
     return given if isinstance(given, str) and _ID.fullmatch(given) else None
 
 
 def status_of(task: Mapping[str, Any]) -> str:
     """Its status in lower case; empty: it tells none."""
-    given = task.get("status")
-    return given.strip().lower() if isinstance(given, str) else ""
+    return text_in(task.get("status")).strip().lower()
 
 
 def image_of(
@@ -57,8 +56,7 @@ def image_of(
     said = msgspec.structs.replace(
         reply.answer(), seed=seed, usage=_usage(document.get("usage"), of="generated_images")
     )
-    items = document.get("data")
-    found = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    found = objects_in(document.get("data"))
     for item in found:
         if (made := _picture(item, reply, address, said)) is not None:
             return made
@@ -81,8 +79,8 @@ def state_of(
     said = msgspec.structs.replace(
         said,
         usage=_usage(task.get("usage"), of=None),
-        seed=_whole(task.get("seed")),
-        revised_prompt=_text(task.get("revised_prompt")),
+        seed=whole_in(task.get("seed")),
+        revised_prompt=text_in(task.get("revised_prompt")) or None,
     )
     match word:
         case "succeeded":
@@ -100,9 +98,8 @@ def state_of(
 
 
 def _made(task: Mapping[str, Any], address: Address, said: Answer) -> Completed | Failed:
-    content = task.get("content")
-    url = _text(content.get("video_url")) if isinstance(content, dict) else None
-    if url is None:
+    url = text_in(at(task, "content", "video_url"))
+    if not url:
         return Completed((), said)
     try:
         return Completed((address(url),), said)
@@ -112,15 +109,15 @@ def _made(task: Mapping[str, Any], address: Address, said: Answer) -> Completed 
 
 def _picture(item: Mapping[str, Any], reply: Reply, address: Address, said: Answer) -> Completed | Failed | None:
     """What an item brings; None: it brings no picture."""
-    inline, url = _text(item.get("b64_json")), _text(item.get("url"))
-    if inline is None and url is not None and url.startswith(_DATA):
+    inline, url = text_in(item.get("b64_json")), text_in(item.get("url"))
+    if not inline and url.startswith(_DATA):
         inline = url
-    if inline is not None:
+    if inline:
         data: Produced | None = reply.inline(inline)
         if data is None:
             return Failed(FailureClass.PERMANENT, "the picture's base64 cannot be read", answer=_billed(said))
         return Completed((data,), said)
-    if url is None:
+    if not url:
         return None
     try:
         return Completed((address(url),), said)
@@ -134,28 +131,12 @@ def _billed(said: Answer) -> Answer:
 
 
 def _usage(given: object, *, of: str | None) -> Usage | None:
-    """Counts as they were told; texts among them are left out, as nothing clears those of secrets."""
-    if not isinstance(given, dict):
-        return None
-    raw: dict[str, Any] = {name: value for name, value in given.items() if _is_count(value)}
-    tools = given.get("tool_usage")
-    if isinstance(tools, dict) and (counted := {name: value for name, value in tools.items() if _is_count(value)}):
-        raw["tool_usage"] = counted
+    """Numbers as they were told; texts among them are left out, as nothing clears those of secrets."""
+    raw: dict[str, Any] = {name: value for name, value in object_in(given).items() if is_number(value)}
+    if tools := {name: value for name, value in object_in(at(given, "tool_usage")).items() if is_number(value)}:
+        raw["tool_usage"] = tools
     if not raw:
         return None
     images = raw.get(of) if of is not None else None
     tokens = raw.get("completion_tokens", raw.get("output_tokens"))
-    return Usage(raw=raw, images=_whole(images), output_tokens=_whole(tokens))
-
-
-def _is_count(value: Any) -> TypeGuard[int | float]:
-    """Whether it is a number that can count anything: JSON's may have thousands of digits."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _BEYOND
-
-
-def _whole(value: Any) -> int | None:
-    return int(value) if _is_count(value) and value == int(value) and value >= 0 else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return Usage(raw=raw, images=whole_in(images), output_tokens=whole_in(tokens))

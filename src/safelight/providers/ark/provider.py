@@ -19,24 +19,24 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import (
     Accepted,
+    Answer,
     Cancellation,
     CannotTell,
     Failed,
-    FailureClass,
     Finding,
     FindOutcome,
     Found,
     Handle,
     NeverTaken,
-    Pending,
     PollOutcome,
     SubmitOutcome,
     Unknown,
 )
 from safelight.domain.ports import Asked, Callback, Host, Job, Provider, ProviderKind
 from safelight.domain.request import Order
-from safelight.outbound.absences import IN_A_ROW, Absences
-from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply
+from safelight.outbound.absences import Absences
+from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, not_told
+from safelight.outbound.loose_json import at, is_count, objects_in, whole_in
 from safelight.providers.ark.answers import image_of, state_of, status_of, task_id_of
 from safelight.providers.ark.check import look
 from safelight.providers.ark.errors import error_in, failure_of_task, refusal_of, with_error
@@ -107,10 +107,10 @@ class ArkProvider:
         if not isinstance(reply, Reply):
             return Unknown(reply.detail)
         if reply.status in (404, 410):
-            return self._missed(reply, job)
+            return self._absences.missed(job.id, _answer(reply), noun="task")
         self._absences.forget(job.id)
         if not reply.is_ok:
-            return _not_told(reply)
+            return not_told(reply, _answer(reply), noun="task")
         task = reply.json()
         if not isinstance(task, dict) or task.get("id") not in (None, handle["id"]):
             return Unknown("the answer is not about the task", reply.answer())
@@ -227,8 +227,8 @@ class ArkProvider:
         if not isinstance(reply, Reply):
             return dict.fromkeys(wanted, Unknown(reply.detail))
         if not reply.is_ok:
-            return dict.fromkeys(wanted, _not_told(reply))
-        tasks = {task_id_of(task): task for task in _items(reply)}
+            return dict.fromkeys(wanted, not_told(reply, _answer(reply), noun="task"))
+        tasks = {task_id_of(task): task for task in objects_in(at(reply.json(), "items"))}
         return {each: self._state(tasks[each], reply) for each in wanted if each in tasks}
 
     async def _singly(self, asked: Sequence[Asked]) -> dict[str, PollOutcome]:
@@ -248,14 +248,6 @@ class ArkProvider:
             self._api.file,
             poll_seconds=self._settings.poll_seconds,
             fetches_images=self._fetches_images,
-        )
-
-    def _missed(self, reply: Reply, job: Job[Options]) -> PollOutcome:
-        answer = with_error(reply.answer(), error_in(reply.json()))
-        if not self._absences.count(job.id):
-            return Unknown("the vendor knows no such task", answer)
-        return Failed(
-            FailureClass.PERMANENT, f"the vendor did not know the task {IN_A_ROW} times in a row", answer=answer
         )
 
     def _task(self, handle: Handle) -> str:
@@ -294,14 +286,14 @@ class FindingArkProvider(ArkProvider):
             document = reply.json() if reply.is_ok else None
             if not isinstance(document, dict) or not isinstance(document.get("items"), list):
                 return CannotTell("the vendor does not list its tasks", reply.answer())
-            tasks = _items(reply)
+            tasks = objects_in(document["items"])
             for task in tasks:
                 if task.get("safety_identifier") == safety_identifier(job) and (found := task_id_of(task)) is not None:
                     return found
             shows_ours |= any(str(task.get("safety_identifier")).startswith(OURS) for task in tasks)
             seen += len(tasks)
-            total = document.get("total")
-            is_whole = isinstance(total, int) and not isinstance(total, bool) and seen >= total
+            total = whole_in(document.get("total"))
+            is_whole = total is not None and seen >= total
             if is_whole or _goes_back_to(since, tasks):
                 if shows_ours and _LATE < age < _KEPT:
                     return NeverTaken()
@@ -314,23 +306,13 @@ class FindingArkProvider(ArkProvider):
 def _goes_back_to(since: float, tasks: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a page is in order, newest first, and ends before that time."""
     times = [task.get("created_at") for task in tasks]
-    numbers = [time for time in times if isinstance(time, int | float) and not isinstance(time, bool)]
+    numbers = [time for time in times if is_count(time)]
     is_in_order = len(numbers) == len(times) and numbers == sorted(numbers, reverse=True)
     return bool(numbers) and is_in_order and numbers[-1] < since
 
 
-def _items(reply: Reply) -> list[dict[str, Any]]:
-    document = reply.json()
-    items = document.get("items") if isinstance(document, dict) else None
-    return [task for task in items if isinstance(task, dict)] if isinstance(items, list) else []
-
-
-def _not_told(reply: Reply) -> Pending | Unknown:
-    """A server that does not say how a task stands says nothing of it."""
-    answer = with_error(reply.answer(), error_in(reply.json()))
-    if reply.status == 429:
-        return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=answer)
-    return Unknown(f"HTTP {reply.status} says nothing of the task", answer)
+def _answer(reply: Reply) -> Answer:
+    return with_error(reply.answer(), error_in(reply.json()))
 
 
 def _handle(task_id: str, job: Job[Options]) -> Handle:

@@ -9,6 +9,7 @@ from pathlib import Path
 from safelight.domain.catalog import Model
 from safelight.domain.outcomes import Finding
 from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, remedy_of
+from safelight.outbound.loose_json import at, is_number
 from safelight.providers.comfyui.classes import NodeClass, read_classes
 from safelight.providers.comfyui.fields import Fields, Options, each_of, misfits, split
 from safelight.providers.comfyui.workflow import Workflow, WorkflowError, read_workflow
@@ -24,15 +25,15 @@ async def look_at(api: BackendApi, folder: Path, model: Model, options: Options)
     except WorkflowError:
         return []  # that is seen without asking anybody, and has been told
     found = [
-        _problem("field map", each, "Correct the map in the catalog.") for each in misfits(workflow, options, model)
+        Finding.problem("field map", each, "Correct the map in the catalog.")
+        for each in misfits(workflow, options, model)
     ]
     if options.fields.prompt is None:
         found.append(
-            Finding(
-                level="warning",
-                subject="field map",
-                text="prompt has no place: what a client writes changes nothing",
-                remedy="Map fields.prompt to the input that holds the text.",
+            Finding.warning(
+                "field map",
+                "prompt has no place: what a client writes changes nothing",
+                "Map fields.prompt to the input that holds the text.",
             )
         )
     reached = await _reached(api)
@@ -42,44 +43,44 @@ async def look_at(api: BackendApi, folder: Path, model: Model, options: Options)
     classes = {node.class_type for node in workflow.nodes.values()}
     known = await read_classes(api, classes)
     if known is None:
-        found.append(_problem("nodes", "the server does not tell about its nodes (/object_info)", "Look at its log."))
+        found.append(
+            Finding.problem("nodes", "the server does not tell about its nodes (/object_info)", "Look at its log.")
+        )
         return found
     troubles = [*_absent_nodes(workflow, known), *_absent_choices(workflow, known, options.fields)]
     troubles += _unfit_sizes(workflow, known, options.fields, model)
     found += troubles
     if not any(trouble.level == "problem" for trouble in troubles):
         text = f"{options.workflow}: its {len(classes)} kinds of nodes and the models that it names are there"
-        found.append(Finding(level="ok", subject="workflow", text=text))
+        found.append(Finding.ok("workflow", text))
     return found
 
 
 async def _reached(api: BackendApi) -> Finding:
     reply = await api.call("GET", "/system_stats", deadline_seconds=_CALL_SECONDS)
     if isinstance(reply, NotSent | NoReply):
-        return _problem(
+        return Finding.problem(
             "server",
             f"{api.base_url} does not answer ({reply.detail})",
             remedy_of(reply, "Start ComfyUI there, or correct base_url."),
         )
     if reply.status in (401, 403):
-        return _problem(
+        return Finding.problem(
             "server", f"it refuses us (HTTP {reply.status})", "Set the connection's key, as its proxy asks for."
         )
     body = reply.json()
-    system = body.get("system") if reply.is_ok and isinstance(body, dict) else None
+    system = at(body, "system") if reply.is_ok else None
     if not isinstance(system, dict):
-        return _problem(
+        return Finding.problem(
             "server", f"{api.base_url} answers, and is no ComfyUI (HTTP {reply.status})", "Correct base_url."
         )
-    return Finding(
-        level="ok", subject="server", text=f"ComfyUI {system.get('comfyui_version', 'of some version')} answers"
-    )
+    return Finding.ok("server", f"ComfyUI {system.get('comfyui_version', 'of some version')} answers")
 
 
 def _absent_nodes(workflow: Workflow, known: Mapping[str, NodeClass]) -> Iterator[Finding]:
     for node_id, node in workflow.nodes.items():
         if not known[node.class_type].is_there:
-            yield _problem(
+            yield Finding.problem(
                 "nodes",
                 f"{workflow.named(node_id)}: the server has no such node",
                 "Install the custom nodes that bring it, and restart ComfyUI.",
@@ -97,7 +98,7 @@ def _absent_choices(workflow: Workflow, known: Mapping[str, NodeClass], fields: 
                 continue
             more = f" and {len(choices) - _LISTED} more" if len(choices) > _LISTED else ""
             there = (", ".join(str(choice) for choice in choices[:_LISTED]) or "none") + more
-            yield _problem(
+            yield Finding.problem(
                 "models",
                 f"{workflow.named(node_id)}: {name} is {value!r}, which the server does not have. It has {there}",
                 "Put the file into the server's models folder, or export the workflow with one that is there.",
@@ -117,10 +118,12 @@ def _unfit_sizes(workflow: Workflow, known: Mapping[str, NodeClass], fields: Fie
             bounds = known[node.class_type].inputs.get(name) if node else None
             if bounds is None:
                 continue
-            least, most, step = (_number(bounds.bounds.get(word)) for word in ("min", "max", "step"))
+            least, most, step = (
+                float(value) if is_number(value) else None for value in map(bounds.bounds.get, ("min", "max", "step"))
+            )
             for side in sorted(sides):
                 if (least is not None and side < least) or (most is not None and side > most):
-                    yield _problem(
+                    yield Finding.problem(
                         "sizes",
                         f"{key} {side}: {workflow.named(node_id)} takes {least:g} to {most:g}"
                         if least is not None and most is not None
@@ -128,18 +131,9 @@ def _unfit_sizes(workflow: Workflow, known: Mapping[str, NodeClass], fields: Fie
                         "Correct the model's sizes in the catalog.",
                     )
                 elif step and side % step:
-                    yield Finding(
-                        level="warning",
-                        subject="sizes",
-                        text=f"{key} {side} is no multiple of {step:g}, as {workflow.named(node_id)} has it: "
+                    yield Finding.warning(
+                        "sizes",
+                        f"{key} {side} is no multiple of {step:g}, as {workflow.named(node_id)} has it: "
                         "the result may have another size",
-                        remedy="Correct the model's sizes in the catalog.",
+                        "Correct the model's sizes in the catalog.",
                     )
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _problem(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="problem", subject=subject, text=text, remedy=remedy)

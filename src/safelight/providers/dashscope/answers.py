@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from safelight.domain.outcomes import (
     Usage,
 )
 from safelight.outbound.backend_api import Reply, failure_of
+from safelight.outbound.loose_json import id_in, numbers_in, object_in, objects_in, text_in, whole_in
 
 Address = Callable[[str], RemoteFile]
 """Where a file is, from what an answer says. Raises ``ValueError`` for what is no address."""
@@ -78,7 +79,6 @@ _MAX_CODE = 200
 _MAX_WORDS = 4096
 _MAX_ID = 256
 _MOST_ITEMS = 100
-_BEYOND = 2**53
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,9 +107,9 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
 
 def taken(reply: Reply, rules: Rules) -> SubmitOutcome:
     """What a 2xx to an order for a task means."""
-    document = _object(reply.json())
-    output, answer = _object(document.get("output")), _answer(reply, document)
-    task_id = _id(output.get("task_id"))
+    document = object_in(reply.json())
+    output, answer = object_in(document.get("output")), _answer(reply, document)
+    task_id = id_in(output.get("task_id"), _MAX_ID)
     if task_id is None:
         return _refused_with_200(document, output, answer, rules)
     if _word(output) == "FAILED":
@@ -119,9 +119,9 @@ def taken(reply: Reply, rules: Rules) -> SubmitOutcome:
 
 def made(reply: Reply, rules: Rules, address: Address, prompt: str) -> SubmitOutcome:
     """What a 2xx to an order for a picture brings. Nothing in it is a refusal: ``Completed`` without media."""
-    document = _object(reply.json())
-    output, answer = _object(document.get("output")), _answer(reply, document)
-    if (task_id := _id(output.get("task_id"))) is not None:
+    document = object_in(reply.json())
+    output, answer = object_in(document.get("output")), _answer(reply, document)
+    if (task_id := id_in(output.get("task_id"), _MAX_ID)) is not None:
         return Accepted({"id": task_id}, answer)
     if not output.keys() & {"choices", "results"}:
         return _refused_with_200(document, output, answer, rules)
@@ -130,8 +130,8 @@ def made(reply: Reply, rules: Rules, address: Address, prompt: str) -> SubmitOut
 
 def state_of(reply: Reply, rules: Rules, address: Address) -> PollOutcome | None:
     """Where a task stands, by a 2xx; None: the API does not know it (or not any more)."""
-    document = _object(reply.json())
-    output, answer = _object(document.get("output")), _answer(reply, document)
+    document = object_in(reply.json())
+    output, answer = object_in(document.get("output")), _answer(reply, document)
     word = _word(output)
     if not output:
         said = _said(document)
@@ -149,7 +149,7 @@ def state_of(reply: Reply, rules: Rules, address: Address) -> PollOutcome | None
 
 def refusal_of(reply: Reply, rules: Rules) -> Failed | Unknown:
     """What an answer other than 2xx to an order comes to. One that gave up waiting says nothing of the order."""
-    document = _object(reply.json())
+    document = object_in(reply.json())
     said = _said(document)
     answer = _with(_answer(reply, document), said)
     if "timeout" in (said.code or "").lower() and (reply.status == 408 or reply.status >= 500):
@@ -169,13 +169,13 @@ def refusal_of(reply: Reply, rules: Rules) -> Failed | Unknown:
 
 def answer_of(reply: Reply) -> Answer:
     """What was said beside the matter, for the operator."""
-    document = _object(reply.json())
+    document = object_in(reply.json())
     return _with(_answer(reply, document), _said(document))
 
 
 def is_error(reply: Reply) -> bool:
     """Whether a body tells an error, whatever its status."""
-    return _said(_object(reply.json())).code is not None
+    return _said(object_in(reply.json())).code is not None
 
 
 def _refused_with_200(
@@ -204,7 +204,7 @@ def _brought(
             word = item.get(name)
             if isinstance(word, str) and word:
                 return _at(reply, word, answer, address)
-    said = next((each for each in map(_said, (*_items(output), _object(reply.json()))) if each.code), None)
+    said = next((each for each in map(_said, (*_items(output), object_in(reply.json()))) if each.code), None)
     if said is not None:
         return Failed(said.reason(rules) or FailureClass.PERMANENT, answer=_with(answer, said))
     return Completed((), answer)
@@ -228,44 +228,27 @@ def _items(output: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """All that may hold a file or tell why there is none: the task itself, its results, the contents of its choices."""
     yield output
     results = output.get("results")
-    yield from _objects([results] if isinstance(results, dict) else results)
-    for choice in _objects(output.get("choices")):
-        yield from _objects(_object(choice.get("message")).get("content"))
-
-
-def _objects(values: object) -> Iterator[Mapping[str, Any]]:
-    if isinstance(values, list):
-        yield from (value for value in values[:_MOST_ITEMS] if isinstance(value, dict))
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    yield from objects_in([results] if isinstance(results, dict) else results, _MOST_ITEMS)
+    for choice in objects_in(output.get("choices"), _MOST_ITEMS):
+        yield from objects_in(object_in(choice.get("message")).get("content"), _MOST_ITEMS)
 
 
 def _word(output: Mapping[str, Any]) -> str:
-    word = output.get("task_status")
-    return word.strip().upper() if isinstance(word, str) else ""
-
-
-def _id(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _BEYOND:
-        return str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= _MAX_ID else None
+    return text_in(output.get("task_status")).strip().upper()
 
 
 def _said(values: Mapping[str, Any]) -> _Said:
     """The code and the words of an error, as this API has it, or as its other shapes do (``error``)."""
-    inner = _object(values.get("error")) or values
-    code, words = inner.get("code"), inner.get("message")
+    inner = object_in(values.get("error")) or values
     return _Said(
-        code=code[:_MAX_CODE] if isinstance(code, str) and code else None,
-        words=words[:_MAX_WORDS] if isinstance(words, str) and words else None,
+        code=text_in(inner.get("code"), _MAX_CODE) or None,
+        words=text_in(inner.get("message"), _MAX_WORDS) or None,
     )
 
 
 def _answer(reply: Reply, document: Mapping[str, Any]) -> Answer:
     said = reply.answer()
-    request_id = _id(document.get("request_id")) or said.request_id
+    request_id = id_in(document.get("request_id"), _MAX_ID) or said.request_id
     return msgspec.structs.replace(said, request_id=request_id, usage=_usage(document.get("usage")))
 
 
@@ -274,24 +257,15 @@ def _with(answer: Answer, said: _Said) -> Answer:
 
 
 def _usage(told: object) -> Usage | None:
-    """Counts as they were told. Texts among them are left out, as nothing clears those of secrets."""
-    raw = {name: value for name, value in _object(told).items() if _is_count(value)}
+    raw = numbers_in(told)
     if not raw:
         return None
     return Usage(
         raw=raw,
-        images=_whole(raw.get("image_count")),
-        input_tokens=_whole(raw.get("input_tokens")),
-        output_tokens=_whole(raw.get("output_tokens")),
+        images=whole_in(raw.get("image_count")),
+        input_tokens=whole_in(raw.get("input_tokens")),
+        output_tokens=whole_in(raw.get("output_tokens")),
     )
-
-
-def _is_count(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _BEYOND
-
-
-def _whole(value: int | float | None) -> int | None:
-    return None if value is None else int(value)
 
 
 def _revised(output: Mapping[str, Any], prompt: str | None) -> str | None:

@@ -21,7 +21,7 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Host, Job, ProviderKind
 from safelight.domain.request import Order
 from safelight.outbound.absences import IN_A_ROW, Absences
-from safelight.outbound.backend_api import DEADLINE_SECONDS, BackendApi, NoReply, NotSent, Reply
+from safelight.outbound.backend_api import DEADLINE_SECONDS, BackendApi, NoReply, NotSent, Reply, not_told
 from safelight.providers.dashscope.answers import (
     Rules,
     answer_of,
@@ -89,9 +89,7 @@ class DashScopeProvider:
         if (reply.is_ok and state is None) or reply.status in (404, 410):
             return self._missed(task_id, reply)
         self._absences.forget(task_id)
-        if reply.status == 429:
-            return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=answer_of(reply))
-        return state or Unknown(f"HTTP {reply.status} says nothing of the task", answer_of(reply))
+        return state or not_told(reply, answer_of(reply), noun="task")
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
         """A task that waits is taken out of its queue; one that runs goes on, and is billed."""

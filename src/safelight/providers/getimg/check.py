@@ -57,16 +57,22 @@ async def findings_of(api: BackendApi, model: Model, binding: Binding, *, is_saf
     )
     if (trouble := _trouble(models)) is not None:
         return [trouble]
-    found = [_ok("key", "it takes the key")]
+    found = [Finding.ok("key", "it takes the key")]
     entries = read(models, list[_Entry]) if isinstance(models, Reply) else None
     if entries is None:
-        return [*found, _problem("model", "its list of models is not the contract's", "Correct base_url or flavor.")]
+        return [
+            *found,
+            Finding.problem("model", "its list of models is not the contract's", "Correct base_url or flavor."),
+        ]
     entry = next((each for each in entries if each.id == binding.upstream_model), None)
     if entry is None:
         return [*found, _absent(model, binding, entries), *_balance(balance)]
     found += [
-        _ok("model", f"it has {entry.id}"),
-        *(list(_lacks(model, binding, entry, is_safelight=is_safelight)) or [_ok("sizes", "it makes all of ours")]),
+        Finding.ok("model", f"it has {entry.id}"),
+        *(
+            list(_lacks(model, binding, entry, is_safelight=is_safelight))
+            or [Finding.ok("sizes", "it makes all of ours")]
+        ),
         *_prices(model, binding, entry),
     ]
     return [*found, *_balance(balance)]
@@ -74,27 +80,27 @@ async def findings_of(api: BackendApi, model: Model, binding: Binding, *, is_saf
 
 def _trouble(reply: Exchange) -> Finding | None:
     if not isinstance(reply, Reply):
-        return _problem(
+        return Finding.problem(
             "address", reply.detail, remedy_of(reply, "Correct base_url, or see whether the backend is up.")
         )
     if reply.is_ok:
         return None
     words = error_in(reply.json()).message or f"HTTP {reply.status}"
     if reply.status in (401, 403):
-        return _problem("key", words, "Correct the connection's key.")
+        return Finding.problem("key", words, "Correct the connection's key.")
     remedy = (
         "Correct base_url, which ends before /v2."
         if reply.status == 404
         else "Correct base_url, or see to the backend."
     )
-    return _problem("address", f"HTTP {reply.status}: {words}", remedy)
+    return Finding.problem("address", f"HTTP {reply.status}: {words}", remedy)
 
 
 def _absent(model: Model, binding: Binding, entries: Iterable[_Entry]) -> Finding:
     ids = [entry.id for entry in entries]
     near = difflib.get_close_matches(binding.upstream_model, ids, 1)
     hint = f"Did you mean {near[0]}? " if near else ""
-    return _problem(
+    return Finding.problem(
         "model",
         f"it has no {model.type} model {binding.upstream_model!r}",
         f"{hint}Put one of its own into the binding's model: {_listed(ids)}.",
@@ -109,7 +115,7 @@ def _lacks(model: Model, binding: Binding, entry: _Entry, *, is_safelight: bool)
             word = binding.size_word(resolution, ratio)
             parts = word.split() if word is not None else [resolution, ratio]
             if len(parts) != 2:
-                yield _problem("sizes", f"{word!r} is no size of its", "Write the word as '2K 16:9'.")
+                yield Finding.problem("sizes", f"{word!r} is no size of its", "Write the word as '2K 16:9'.")
                 continue
             resolutions.add(parts[0])
             ratios.add(parts[1])
@@ -121,22 +127,22 @@ def _lacks(model: Model, binding: Binding, entry: _Entry, *, is_safelight: bool)
     for role, most in model.references.items():
         theirs = entry.supported_references.get(role, 0)
         if theirs < most:
-            yield _problem(
+            yield Finding.problem(
                 "references",
                 f"it takes {theirs} of role {role}, the catalog says {most}",
                 "Lower it in the model's references.",
             )
     if model.supports_sound and not entry.supports_sound:
-        yield _problem("sound", "it makes none", "Remove supports_sound from the model.")
+        yield Finding.problem("sound", "it makes none", "Remove supports_sound from the model.")
     if model.supports_seed and not (is_safelight and entry.supports_seed):
-        yield _problem("seed", "it takes none", "Remove supports_seed from the model.")
+        yield Finding.problem("seed", "it takes none", "Remove supports_seed from the model.")
     if model.supports_negative_prompt and not (is_safelight and entry.supports_negative_prompt):
-        yield _problem("negative_prompt", "it takes none", "Remove supports_negative_prompt from the model.")
+        yield Finding.problem("negative_prompt", "it takes none", "Remove supports_negative_prompt from the model.")
     if is_safelight:
         yield from _missing("provider_options", binding.provider_options, entry.supported_provider_options)
     elif own := FIELDS & set(binding.provider_options):
         said = f"{_listed(sorted(own))} is the contract's own, and is not passed on"
-        yield _problem("provider_options", said, "Remove it from the binding's provider_options.")
+        yield Finding.problem("provider_options", said, "Remove it from the binding's provider_options.")
 
 
 def _missing(key: str, wanted: Iterable[object], theirs: Sequence[object]) -> Iterator[Finding]:
@@ -144,7 +150,7 @@ def _missing(key: str, wanted: Iterable[object], theirs: Sequence[object]) -> It
     if missing:
         remedy = f"It takes: {_listed(theirs)}. Remove the others from the model's {key}"
         say = ", or say its own words in the binding's sizes." if key in ("resolutions", "aspect_ratios") else "."
-        yield _problem(key, f"it does not take {_listed(sorted(map(str, missing)))}", remedy + say)
+        yield Finding.problem(key, f"it does not take {_listed(sorted(map(str, missing)))}", remedy + say)
 
 
 def _prices(model: Model, binding: Binding, entry: _Entry) -> Iterator[Finding]:
@@ -159,24 +165,24 @@ def _prices(model: Model, binding: Binding, entry: _Entry) -> Iterator[Finding]:
             try:
                 rate = rate_for(theirs, resolution=word.split()[0] if word else resolution, sound=sound)
             except ConfigurationError:
-                yield _warning("price", f"it tells no price of {resolution}", "See its price list.")
+                yield Finding.warning("price", f"it tells no price of {resolution}", "See its price list.")
                 continue
             cost, price = rate.unit_price_nanos, rate_for(model, resolution=resolution, sound=sound).unit_price_nanos
             costs.append(cost)
             if price < cost:
                 case = resolution if sound is None else f"{resolution} {'with' if sound else 'without'} sound"
                 ours, its = format_usd(price), format_usd(cost)
-                yield _warning(
+                yield Finding.warning(
                     "price", f"{case} is sold for ${ours} and costs ${its} a unit", "Raise the model's rate."
                 )
         stated = binding.cost_nanos(resolution)
         if costs and stated is not None and stated not in costs:
             its = " or ".join(f"${format_usd(cost)}" for cost in sorted(set(costs)))
             said = f"the binding says that {resolution} costs ${format_usd(stated)} a unit; it says {its}"
-            yield _warning("cost", said, "Correct the binding's cost.")
+            yield Finding.warning("cost", said, "Correct the binding's cost.")
         lowest += costs
     if lowest:
-        yield _ok("price", f"a unit costs ${format_usd(min(lowest))} to ${format_usd(max(lowest))} there")
+        yield Finding.ok("price", f"a unit costs ${format_usd(min(lowest))} to ${format_usd(max(lowest))} there")
 
 
 def _as_ours(model: Model, entry: _Entry) -> Model:
@@ -193,24 +199,12 @@ def _as_ours(model: Model, entry: _Entry) -> Model:
 def _balance(reply: Exchange) -> Iterator[Finding]:
     given = read(reply, _Balance) if isinstance(reply, Reply) and reply.is_ok else None
     if given is None:
-        yield _warning("balance", "it does not say what is left", "See the account.")
+        yield Finding.warning("balance", "it does not say what is left", "See the account.")
     elif given.balance <= 0:
-        yield _warning("balance", "nothing is left: it declines every order", "Add credit there.")
+        yield Finding.warning("balance", "nothing is left: it declines every order", "Add credit there.")
     else:
-        yield _ok("balance", f"${given.balance} is left")
+        yield Finding.ok("balance", f"${given.balance} is left")
 
 
 def _listed(words: Iterable[object]) -> str:
     return ", ".join(map(str, words)) or "none"
-
-
-def _ok(subject: str, text: str) -> Finding:
-    return Finding(level="ok", subject=subject, text=text)
-
-
-def _warning(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="warning", subject=subject, text=text, remedy=remedy)
-
-
-def _problem(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="problem", subject=subject, text=text, remedy=remedy)

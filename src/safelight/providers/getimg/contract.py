@@ -10,6 +10,7 @@ import msgspec
 from safelight.domain.money import MAX_NANOS, NANOS_PER_USD
 from safelight.domain.outcomes import Answer, Failed, FailureClass, Usage
 from safelight.outbound.backend_api import Reply
+from safelight.outbound.loose_json import at
 
 T = TypeVar("T")
 
@@ -131,7 +132,7 @@ def failed(
 
 
 def _usage(body: Any, money: _Money | None) -> Usage | None:
-    raw = body.get("usage") if isinstance(body, dict) else None
+    raw = at(body, "usage")
     if not isinstance(raw, dict):
         return None
     is_images = money is not None and money.billable_unit == "image"

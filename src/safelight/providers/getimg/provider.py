@@ -40,7 +40,7 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Callback, Host, Job, Provider, ProviderKind
 from safelight.domain.request import Order
 from safelight.outbound.absences import Absences
-from safelight.outbound.backend_api import DEADLINE_SECONDS, BackendApi, NoReply, NotSent, Reply, failure_of
+from safelight.outbound.backend_api import DEADLINE_SECONDS, BackendApi, NoReply, NotSent, Reply, failure_of, not_told
 from safelight.providers.getimg.check import findings_of
 from safelight.providers.getimg.contract import FIELDS, Generation, Told, answer_of, error_in, failed, read
 
@@ -203,17 +203,11 @@ class HostedProvider:
         return Pending(progress=told.progress, stage=stage, place=told.queue_position, answer=reply.answer())
 
     def _not_told(self, reply: Reply, job: Job[Any]) -> PollOutcome:
-        """A server that does not say how a job stands says nothing of the job, but that there is none."""
-        error = error_in(reply.json())
-        answer = answer_of(reply, error)
+        answer = answer_of(reply, error_in(reply.json()))
         if reply.status not in (404, 410):
             self._absences.forget(job.id)
-            if reply.status == 429:
-                return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=answer)
-            return Unknown(f"HTTP {reply.status} says nothing of the job", answer)
-        if not self._absences.count(job.id):
-            return Unknown("it knows no such job", answer)
-        return Failed(FailureClass.PERMANENT, "it knows no such job any more", answer=answer)
+            return not_told(reply, answer)
+        return self._absences.missed(job.id, answer)
 
     async def _without_answer(self, job: Job[Any], unknown: Unknown) -> SubmitOutcome:
         return unknown

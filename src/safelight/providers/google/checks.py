@@ -6,7 +6,6 @@ Nothing is ordered. What is said to be refused is refused for certain; what is n
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Literal
 
 from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
@@ -48,12 +47,12 @@ def _of_answer(
     match answer:
         case Failed(FailureClass.AUTH):
             said = " ".join(filter(None, (answer.answer.code, answer.answer.words)))
-            yield _found("problem", secret, f"{answer.detail}: {said}", "Correct the connection's credentials.")
+            yield Finding.problem(secret, f"{answer.detail}: {said}", "Correct the connection's credentials.")
         case Failed():
-            yield _found("problem", secret, answer.detail, "See whether the token endpoint can be reached from here.")
+            yield Finding.problem(secret, answer.detail, "See whether the token endpoint can be reached from here.")
         case NotSent() | NoReply():
             remedy = remedy_of(answer, "Correct base_url or location, or see whether the network lets it through.")
-            yield _found("problem", "address", answer.detail, remedy)
+            yield Finding.problem("address", answer.detail, remedy)
         case Reply() if answer.is_ok:
             yield from _of_model(answer, api, binding)
         case Reply():
@@ -66,39 +65,37 @@ def _of_refusal(reply: Reply, settings: Settings, secret: str, binding: Binding)
     reason = None if error is None else reason_of(error, settings)
     if reply.status in (401, 403) or reason is FailureClass.AUTH:
         remedy = f"Correct the connection's {secret}, and see that the API is enabled for its project."
-        return _found("problem", secret, words, remedy)
+        return Finding.problem(secret, words, remedy)
     if reply.status == 404 and error is not None:
         text = f"there is no {binding.upstream_model}, or not for this {secret} and place ({words})"
-        return _found(
-            "problem", "model", text, "Name a model that is there; it may be retired, or in another location."
-        )
+        return Finding.problem("model", text, "Name a model that is there; it may be retired, or in another location.")
     if reply.status == 404:
-        return _found("problem", "address", words, "Correct base_url, which ends before the version, or api_version.")
-    return _found("warning", "address", words, "See to the backend, or look again later.")
+        return Finding.problem("address", words, "Correct base_url, which ends before the version, or api_version.")
+    return Finding.warning("address", words, "See to the backend, or look again later.")
 
 
 def _of_model(reply: Reply, api: Api, binding: Binding) -> Iterator[Finding]:
     document = reply.json()
     if not isinstance(document, dict) or not isinstance(document.get("name"), str):
-        yield _found("problem", "address", "what answers is no such API", "Correct base_url or api_version.")
+        yield Finding.problem("address", "what answers is no such API", "Correct base_url or api_version.")
         return
-    yield _found("ok", "key", "it takes the key")
-    yield _found("ok", "model", f"{binding.upstream_model} is there")
+    yield Finding.ok("key", "it takes the key")
+    yield Finding.ok("model", f"{binding.upstream_model} is there")
     methods = document.get("supportedGenerationMethods")
     if api == "generate-content" and isinstance(methods, list) and methods and "generateContent" not in methods:
-        yield _found("warning", "api", "the model does not list generateContent", 'Try api = "interactions".')
+        yield Finding.warning("api", "the model does not list generateContent", 'Try api = "interactions".')
 
 
 def _of_catalog(settings: Settings, api: Api, options: Options, model: Model, binding: Binding) -> Iterator[Finding]:
     """What the catalog offers, and this API cannot be told."""
     if (why := unsayable_type(model.type, api, settings, options)) is not None:
-        yield _found("problem", "api", why, "Correct the binding's options, or bind the model to another connection.")
+        yield Finding.problem("api", why, "Correct the binding's options, or bind the model to another connection.")
         return
     for subject, why, remedy in unsayable_of(model, api):
-        yield _found("problem", subject, why, remedy)
+        yield Finding.problem(subject, why, remedy)
     if taken := sorted(name for name in binding.provider_options if is_said_by_order(name)):
         text = f"an order says {', '.join(taken)} by itself, and refuses it as an option"
-        yield _found("problem", "provider_options", text, "Take it out of the binding's provider_options.")
+        yield Finding.problem("provider_options", text, "Take it out of the binding's provider_options.")
     yield from _of_sizes(api, model, binding)
 
 
@@ -110,14 +107,10 @@ def _of_sizes(api: Api, model: Model, binding: Binding) -> Iterator[Finding]:
             parts = (binding.size_word(resolution, ratio) or resolution).split()
             if not 1 <= len(parts) <= 2:
                 remedy = "Write it as '2K' or '2K 16:9'."
-                yield _found("problem", "sizes", f"the word of {resolution} {ratio} is not one or two", remedy)
+                yield Finding.problem("sizes", f"the word of {resolution} {ratio} is not one or two", remedy)
                 continue
             told_ratio = parts[1] if len(parts) == 2 else ratio
             odd |= {parts[0]} - _RESOLUTIONS[model.type] - {"auto"} | {told_ratio} - ratios - {"auto"}
     if odd:
         text = f"{', '.join(sorted(odd))}: no word of this API's that is known here"
-        yield _found("warning", "sizes", text, "If orders come to nothing, give its own words in the binding's sizes.")
-
-
-def _found(level: Literal["ok", "warning", "problem"], subject: str, text: str, remedy: str = "") -> Finding:
-    return Finding(level=level, subject=subject, text=text, remedy=remedy)
+        yield Finding.warning("sizes", text, "If orders come to nothing, give its own words in the binding's sizes.")

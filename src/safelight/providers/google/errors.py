@@ -9,7 +9,8 @@ import msgspec
 
 from safelight.domain.outcomes import Answer, Failed, FailureClass, Unknown
 from safelight.outbound.backend_api import Reply, failure_of
-from safelight.providers.google.answers import at, objects, seconds_in, text, with_words
+from safelight.outbound.loose_json import at, objects_in, text_in
+from safelight.providers.google.answers import seconds_in, with_words
 from safelight.providers.google.settings import Settings
 
 _STATUS_OF_NUMBER = {
@@ -91,13 +92,13 @@ def read_error(document: object) -> Said | None:
         return Said(words=error, code=error[:100])
     if not isinstance(error, dict) or not ({"code", "message", "status"} & error.keys()):
         return None
-    details = list(objects(error.get("details")))[:_MOST_DETAILS]
+    details = objects_in(error.get("details"), _MOST_DETAILS)
     delays = [seconds_in(detail.get("retryDelay")) for detail in details]
     return Said(
         status=_status(error),
         code=_code(error),
-        words=text(error.get("message")),
-        infos=tuple(text(detail.get("reason")) for detail in details),
+        words=text_in(error.get("message")),
+        infos=tuple(text_in(detail.get("reason")) for detail in details),
         quotas=" ".join(_quotas(details)).lower(),
         fields=tuple(_fields(details)),
         retry_after_seconds=next((delay for delay in delays if delay), None),
@@ -177,22 +178,22 @@ def _is_clients(field: str) -> bool:
 
 
 def _status(error: dict[str, Any]) -> str:
-    word, number = text(error.get("status")) or text(error.get("code")), error.get("code")
+    word, number = text_in(error.get("status")) or text_in(error.get("code")), error.get("code")
     if word:
         return word.rpartition("/")[2].upper()
     return _STATUS_OF_NUMBER.get(number, "") if isinstance(number, int) else ""
 
 
 def _code(error: dict[str, Any]) -> str | None:
-    code = text(error.get("status")) or text(error.get("code"))
+    code = text_in(error.get("status")) or text_in(error.get("code"))
     return code[:100] or (str(error["code"])[:20] if isinstance(error.get("code"), int) else None)
 
 
 def _quotas(details: list[dict[str, Any]]) -> Iterator[str]:
     """``google.rpc.QuotaFailure``."""
     for detail in details:
-        for violation in objects(detail.get("violations")):
-            yield text(violation.get("quotaId"))
+        for violation in objects_in(detail.get("violations")):
+            yield text_in(violation.get("quotaId"))
             if violation.get("quotaValue") in ("0", 0):
                 yield "limit: 0"
 
@@ -200,6 +201,6 @@ def _quotas(details: list[dict[str, Any]]) -> Iterator[str]:
 def _fields(details: list[dict[str, Any]]) -> Iterator[str]:
     """``google.rpc.BadRequest``."""
     for detail in details:
-        for violation in objects(detail.get("fieldViolations")):
-            if field := text(at(violation, "field")):
+        for violation in objects_in(detail.get("fieldViolations")):
+            if field := text_in(at(violation, "field")):
                 yield field[:100]

@@ -10,7 +10,8 @@ from safelight.domain.outcomes import Answer, Completed, Failed, FailureClass, U
 from safelight.domain.ports import Job
 from safelight.domain.request import Order
 from safelight.outbound.backend_api import Reply
-from safelight.providers.google.answers import at, objects, text, usage_of, with_facts, with_words
+from safelight.outbound.loose_json import at, objects_in, text_in
+from safelight.providers.google.answers import usage_of, with_facts, with_words
 from safelight.providers.google.errors import failure_of_job, is_policy, read_error
 from safelight.providers.google.files import Files
 from safelight.providers.google.saying import body_of, size_of, without_none
@@ -68,9 +69,9 @@ def picture_of(
         return Unknown("the answer is not the API's", reply.answer())
     usage = usage_of(document.get("usageMetadata"), _INPUT_TOKENS, _OUTPUT_TOKENS)
     said = with_facts(reply.answer(), usage=usage, request_id=document.get("responseId"), seed=order.spec.seed)
-    candidates = list(objects(document.get("candidates")))
+    candidates = objects_in(document.get("candidates"))
     for part in reversed(list(_parts(candidates))):
-        data, uri = text(at(part, "inlineData", "data")), text(at(part, "fileData", "fileUri"))
+        data, uri = text_in(at(part, "inlineData", "data")), text_in(at(part, "fileData", "fileUri"))
         if data or uri:
             return files.made(reply, data, uri, said)
     if document.keys() & {"candidates", "promptFeedback"}:
@@ -83,18 +84,18 @@ def picture_of(
 def _parts(candidates: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The parts of the answer that are no drafts."""
     for candidate in candidates:
-        yield from (part for part in objects(at(candidate, "content", "parts")) if part.get("thought") is not True)
+        yield from (part for part in objects_in(at(candidate, "content", "parts")) if part.get("thought") is not True)
 
 
 def _without_picture(document: Any, candidates: list[dict[str, Any]], job: Job[Options], said: Answer) -> Failed:
-    blocked = text(at(document, "promptFeedback", "blockReason"))
+    blocked = text_in(at(document, "promptFeedback", "blockReason"))
     if blocked or not candidates:
-        words = text(at(document, "promptFeedback", "blockReasonMessage"))
+        words = text_in(at(document, "promptFeedback", "blockReasonMessage"))
         detail = "the prompt was blocked" if blocked else "it answered without a picture, and without a reason"
         return Failed(FailureClass.CONTENT_POLICY, detail, answer=with_words(said, words, blocked[:100] or None))
-    reason = next((text(candidate.get("finishReason")) for candidate in candidates), "").upper()
-    told = [text(candidate.get("finishMessage")) for candidate in candidates]
-    told += [text(part.get("text")) for part in _parts(candidates)]
+    reason = next((text_in(candidate.get("finishReason")) for candidate in candidates), "").upper()
+    told = [text_in(candidate.get("finishMessage")) for candidate in candidates]
+    told += [text_in(part.get("text")) for part in _parts(candidates)]
     answer = with_words(said, " ".join(filter(None, told)), reason[:100] or None)
     if reason in _ENDED_WELL:
         return Failed(FailureClass.CONTENT_POLICY, "it answered in words instead of a picture", answer=answer)

@@ -11,7 +11,8 @@ from safelight.domain.outcomes import Answer, Failed, FailureClass, Pending, Pol
 from safelight.domain.ports import Job
 from safelight.domain.request import Order
 from safelight.outbound.backend_api import Reply
-from safelight.providers.google.answers import at, objects, text, usage_of, with_facts, with_words
+from safelight.outbound.loose_json import at, objects_in, text_in
+from safelight.providers.google.answers import usage_of, with_facts, with_words
 from safelight.providers.google.errors import Said, failure_of_job, read_error, tells
 from safelight.providers.google.files import Files
 from safelight.providers.google.saying import body_of, size_of, without_none
@@ -74,7 +75,7 @@ def state_of(
         return Unknown("the answer is not the API's", reply.answer())
     usage = usage_of(document.get("usage"), _INPUT_TOKENS, _OUTPUT_TOKENS)
     said = with_facts(reply.answer(), usage=usage, request_id=document.get("id"), seed=seed)
-    word = text(document.get("status")).strip().lower()
+    word = text_in(document.get("status")).strip().lower()
     if word == "completed":
         return _made(document, reply, type_, settings, files, said)
     if word in _FAILED:
@@ -95,7 +96,7 @@ def _made(
     """The last one of the type, as the official client has it."""
     made = [item for item in _content(document) if item.get("type") in ("image", "video")]
     for item in reversed(made):
-        data, uri = text(item.get("data")), text(item.get("uri"))
+        data, uri = text_in(item.get("data")), text_in(item.get("uri"))
         if item["type"] == type_.value and (data or uri):
             return files.made(reply, data, uri, said)
     if made:
@@ -103,7 +104,7 @@ def _made(
     error = next(_errors(document), None)
     if error is not None:
         return failure_of_job(error, settings, said)
-    words = " ".join(text(item.get("text")) for item in _content(document))
+    words = " ".join(text_in(item.get("text")) for item in _content(document))
     return Failed(FailureClass.CONTENT_POLICY, "it completed, and made nothing", answer=with_words(said, words.strip()))
 
 
@@ -113,7 +114,7 @@ def _failed(document: dict[str, Any], word: str, settings: Settings, said: Answe
         failure = failure_of_job(error, settings, said)
         if failure.reason is not FailureClass.PERMANENT or word not in ("budget_exceeded", "cancelled", "canceled"):
             return failure
-    words = " ".join(text(item.get("text")) for item in _content(document)).strip()
+    words = " ".join(text_in(item.get("text")) for item in _content(document)).strip()
     refuses = word in ("failed", "incomplete") and tells(words, settings.refusal_words)
     reason = FailureClass.CONTENT_POLICY if refuses else _FAILED[word]
     return Failed(reason, f"the interaction is {word}", answer=with_words(said, words, word))
@@ -121,15 +122,15 @@ def _failed(document: dict[str, Any], word: str, settings: Settings, said: Answe
 
 def _content(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the model put out, in order. ``outputs`` is where earlier revisions have it."""
-    for step in objects(document.get("steps")):
+    for step in objects_in(document.get("steps")):
         if step.get("type") == "model_output":
-            yield from objects(step.get("content"))
-    yield from objects(document.get("outputs"))
+            yield from objects_in(step.get("content"))
+    yield from objects_in(document.get("outputs"))
 
 
 def _errors(document: dict[str, Any]) -> Iterator[Said]:
-    candidates = [*objects(document.get("errors")), document.get("error")]
-    candidates += [at(step, "error") for step in objects(document.get("steps"))]
+    candidates = [*objects_in(document.get("errors")), document.get("error")]
+    candidates += [at(step, "error") for step in objects_in(document.get("steps"))]
     yield from (error for error in map(read_error, filter(None, candidates)) if error is not None)
 
 

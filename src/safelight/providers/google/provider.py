@@ -25,12 +25,12 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Host, Job, ProviderKind
 from safelight.domain.request import Order
 from safelight.domain.text import without_secrets
-from safelight.outbound.absences import IN_A_ROW, Absences
-from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
+from safelight.outbound.absences import Absences
+from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, not_told
 from safelight.outbound.client import Method
+from safelight.outbound.loose_json import at, text_in
 from safelight.outbound.policy import OutboundPolicy
 from safelight.providers.google import generate_content, interactions, veo
-from safelight.providers.google.answers import at, text
 from safelight.providers.google.checks import look
 from safelight.providers.google.errors import failure_of_job, read_error, refusal_of
 from safelight.providers.google.files import Files
@@ -118,14 +118,11 @@ class GoogleProvider:
         if not isinstance(asked, Reply):
             return Unknown(asked.detail)
         if asked.status in (404, 410):
-            return self._missed(job, asked)
+            return self._absences.missed(job.id, asked.answer())
         self._absences.forget(job.id)
-        if asked.status == 429:
-            error = read_error(asked.json())
-            wait = (error.retry_after_seconds if error else None) or asked.retry_after_seconds()
-            return Pending(poll_after_seconds=wait, answer=asked.answer())
         if not asked.is_ok:
-            return Unknown(f"HTTP {asked.status} says nothing of the job", asked.answer())
+            error = read_error(asked.json())
+            return not_told(asked, wait_seconds=error.retry_after_seconds if error else None)
         return await read(asked)
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
@@ -199,7 +196,7 @@ class GoogleProvider:
 
     async def _interaction_taken(self, reply: Reply, order: Order) -> SubmitOutcome:
         outcome = interactions.state_of(reply, order.type, self._settings, await self._files(), seed=order.spec.seed)
-        interaction = text(at(reply.json(), "id"))
+        interaction = text_in(at(reply.json(), "id"))
         if isinstance(outcome, Pending) and interaction:
             return Accepted({_INTERACTION: interaction}, outcome.answer)
         if isinstance(outcome, Pending):
@@ -221,13 +218,6 @@ class GoogleProvider:
 
     async def _operation(self, reply: Reply, operation: str) -> PollOutcome:
         return veo.state_of(reply, operation, self._settings, await self._files())
-
-    def _missed(self, job: Job[Options], reply: Reply) -> PollOutcome:
-        if not self._absences.count(job.id):
-            return Unknown("it knows no such job", reply.answer())
-        return Failed(
-            FailureClass.PERMANENT, f"it did not know the job {IN_A_ROW} times in a row", answer=reply.answer()
-        )
 
     def _interaction_path(self, handle: Handle) -> str:
         return f"{self._settings.root}/interactions/{quote(str(handle[_INTERACTION]), safe='')}"

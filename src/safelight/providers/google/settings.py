@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -10,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from safelight.domain.connections import HttpConnectionSettings, Secret
+from safelight.domain.connections import BaseUrl, HttpConnectionSettings, Secret
 from safelight.domain.generations import GenerationType
 
 Platform = Literal["gemini", "vertex"]
@@ -24,7 +23,6 @@ Address = Annotated[
 
 GEMINI_URL = "https://generativelanguage.googleapis.com"
 API_VERSIONS: dict[Platform, str] = {"gemini": "v1", "vertex": "v1beta1"}
-_BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _MULTI_REGIONS = ("us", "eu")
 
 
@@ -42,7 +40,7 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
     no waiting mends a 429.
     """
 
-    base_url: str = ""
+    base_url: BaseUrl = ""
     platform: Platform = "gemini"
     credentials: Secret | None = None
     metadata_url: Address | None = None
@@ -83,8 +81,6 @@ class Settings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_unknown
             self._check_vertex()
         if not self.base_url:
             msgspec.structs.force_setattr(self, "base_url", self._own_url())
-        if _BASE_URL.fullmatch(self.base_url) is None:
-            raise ValueError("base_url: write it like https://host, without user, query or fragment")
         HttpConnectionSettings.__post_init__(self)
 
     @property

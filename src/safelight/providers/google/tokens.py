@@ -23,6 +23,7 @@ from safelight.domain.errors import ConfigurationError
 from safelight.domain.outcomes import Answer, Failed, FailureClass
 from safelight.outbound.client import Answer as HttpAnswer
 from safelight.outbound.client import GuardedClient
+from safelight.outbound.loose_json import is_count, object_in
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import OutboundRefused
 
@@ -120,8 +121,7 @@ class AccessTokens:
             return _failure(answer, body)
         assert isinstance(value, str)
         lasts = body.get("expires_in")
-        is_number = isinstance(lasts, int | float) and not isinstance(lasts, bool) and lasts > 0
-        seconds = min(float(lasts), _LONGEST_SECONDS) if is_number else _SHORTEST_SECONDS  # type: ignore[arg-type]
+        seconds = min(float(lasts), _LONGEST_SECONDS) if is_count(lasts) and lasts else _SHORTEST_SECONDS
         before = min(_RENEWED_BEFORE_SECONDS, seconds / 2)
         self._token = Token(value, began + seconds - before, began + seconds)
         self._remembered.append(value)
@@ -255,7 +255,7 @@ def _object(body: bytes) -> dict[str, Any]:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return {}
-    return document if isinstance(document, dict) else {}
+    return object_in(document)
 
 
 def _field(document: Mapping[str, Any], name: str) -> str:

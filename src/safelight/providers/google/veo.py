@@ -11,7 +11,8 @@ from safelight.domain.outcomes import Answer, Completed, Failed, FailureClass, P
 from safelight.domain.ports import Job
 from safelight.domain.request import Order
 from safelight.outbound.backend_api import Reply
-from safelight.providers.google.answers import at, count, objects, text, with_facts, with_words
+from safelight.outbound.loose_json import at, is_count, objects_in, text_in
+from safelight.providers.google.answers import with_facts, with_words
 from safelight.providers.google.errors import failure_of_job, read_error
 from safelight.providers.google.files import Files
 from safelight.providers.google.saying import body_of, size_of, without_none
@@ -72,9 +73,9 @@ def state_of(reply: Reply, operation: str, settings: Settings, files: Files) -> 
         return Unknown("the answer is not the API's", reply.answer())
     said = with_facts(reply.answer(), usage=None, request_id=operation.rpartition("/")[2], seed=None)
     if document.get("done") is not True:
-        progress = count(at(document, "metadata", "progressPercentage"))
+        progress = at(document, "metadata", "progressPercentage")
         return Pending(
-            progress=None if progress is None else min(progress / 100, 1.0),
+            progress=min(progress / 100, 1.0) if is_count(progress) else None,
             poll_after_seconds=reply.retry_after_seconds() or settings.poll_seconds or None,
             answer=said,
         )
@@ -84,12 +85,12 @@ def state_of(reply: Reply, operation: str, settings: Settings, files: Files) -> 
 
 
 def _made(response: Any, reply: Reply, files: Files, said: Answer) -> Completed | Failed:
-    for video in objects(at(response, "videos")):
-        data, uri = text(video.get("bytesBase64Encoded")), text(video.get("gcsUri"))
+    for video in objects_in(at(response, "videos")):
+        data, uri = text_in(video.get("bytesBase64Encoded")), text_in(video.get("gcsUri"))
         if data or uri:
             return files.made(reply, data, uri, said)
     reasons = at(response, "raiMediaFilteredReasons")
-    words = " ".join(text(reason) for reason in reasons) if isinstance(reasons, list) else ""
+    words = " ".join(text_in(reason) for reason in reasons) if isinstance(reasons, list) else ""
     detail = "its filter held the clip back" if at(response, "raiMediaFilteredCount") or words else "it made no clip"
     return Failed(FailureClass.CONTENT_POLICY, detail, answer=with_words(said, words))
 

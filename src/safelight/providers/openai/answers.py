@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ from safelight.domain.outcomes import (
 )
 from safelight.outbound.backend_api import Reply
 from safelight.outbound.inline_media import decoded
+from safelight.outbound.loose_json import first_whole_in, id_in, is_number, numbers_in, object_in, objects_in
 from safelight.providers.openai.errors import NOTHING_SAID, failure_of_job, read_error
 from safelight.providers.openai.settings import Quirks
 
@@ -35,7 +36,7 @@ Address = Callable[[str], RemoteFile]
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _TICKS_PER_NANO = 10  # some count money in 10^-10 dollars
 _MAX_WORDS = 4096
-_BEYOND = 2**64
+_BEYOND_SEEDS = 2**64
 _MOST_LEVELS = 8
 
 _COMPLETED = frozenset({"completed", "complete", "done", "succeeded", "succeed", "success", "finished"})
@@ -64,7 +65,7 @@ _usual = msgspec.json.Decoder(_Images)
 
 
 def image_of(reply: Reply, quirks: Quirks, address: Address, *, prompt: str, seed: int | None) -> Completed | Failed:
-    """What a 2xx to an order for a picture brings. Nothing in it is a refusal: ``Completed`` without media."""
+    """What a 2xx to an order for a picture brings, if no job. A refusal is ``Completed`` without media."""
     said = msgspec.structs.replace(reply.answer(), seed=seed)
     if (raw := _raw(reply, said)) is not None:
         return raw
@@ -83,8 +84,9 @@ def state_of(reply: Reply, quirks: Quirks, address: Address, content: str | None
     if (raw := _raw(reply, reply.answer())) is not None:
         return raw
     document = reply.json()
-    job = _unwrapped(document) if isinstance(document, dict) else {}
+    job = _unwrapped(object_in(document))
     said = _with_usage(reply.answer(), job.get("usage"), job.get("inference_time_s"))
+    said = msgspec.structs.replace(said, seed=_seed(job.get("seed"), None))
     word = str(job.get("status") or "").strip().lower()
     error = read_error(job)
     if word in _CANCELED:
@@ -105,7 +107,7 @@ def job_id_of(document: object) -> str | None:
     found = next((document[name] for name in ("id", "request_id", "task_id") if document.get(name)), None)
     if found is None and isinstance(document.get("data"), dict):
         return job_id_of(document["data"])
-    return str(found) if isinstance(found, str | int) else None
+    return id_in(found)
 
 
 def _raw(reply: Reply, said: Answer) -> Completed | Failed | None:
@@ -139,9 +141,9 @@ def _unusual(reply: Reply, quirks: Quirks, address: Address, said: Answer) -> Co
 
 def _words_of_items(data: object) -> list[str]:
     """Pictures of the Images shape, each as base64 or an address."""
-    items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
     found = [
-        ("data:;base64,", item.get("b64_json")) if item.get("b64_json") else ("", item.get("url")) for item in items
+        ("data:;base64,", item.get("b64_json")) if item.get("b64_json") else ("", item.get("url"))
+        for item in objects_in(data)
     ]
     return [word if _DATA_URL.match(word) else head + word for head, word in found if isinstance(word, str) and word]
 
@@ -197,38 +199,19 @@ def _unwrapped(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_usage(said: Answer, usage: object, inference_seconds: object) -> Answer:
-    """Counts as they were told; texts among them are left out, as nothing clears those of secrets."""
-    told = _numbers(usage) if isinstance(usage, dict) else {}
-    seconds = float(inference_seconds) if _is_number(inference_seconds) and inference_seconds > 0 else None
+    told = numbers_in(usage, _MOST_LEVELS, with_zeros=False)
+    seconds = float(inference_seconds) if is_number(inference_seconds) and inference_seconds > 0 else None
     cost = _cost_nanos(usage) if isinstance(usage, dict) else None
     if not told and seconds is None and cost is None:
         return said
     counted = Usage(
         raw=told,
-        images=_count(told, "images"),
-        input_tokens=_count(told, "input_tokens", "prompt_tokens"),
-        output_tokens=_count(told, "output_tokens", "completion_tokens"),
+        images=first_whole_in(told, "images"),
+        input_tokens=first_whole_in(told, "input_tokens", "prompt_tokens"),
+        output_tokens=first_whole_in(told, "output_tokens", "completion_tokens"),
         compute_seconds=seconds,
     )
     return msgspec.structs.replace(said, usage=counted, cost_nanos=cost)
-
-
-def _numbers(values: Mapping[str, Any], levels: int = _MOST_LEVELS) -> dict[str, Any]:
-    found = {
-        name: _numbers(value, levels - 1) if isinstance(value, dict) and levels else value
-        for name, value in values.items()
-        if levels or not isinstance(value, dict)
-    }
-    return {name: value for name, value in found.items() if value and (isinstance(value, dict) or _is_number(value))}
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether it is a number that can count anything: JSON's may have thousands of digits."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _BEYOND
-
-
-def _count(told: Mapping[str, Any], *names: str) -> int | None:
-    return next((int(told[name]) for name in names if _is_number(told.get(name)) and told[name] < 2**53), None)
 
 
 def _cost_nanos(usage: Mapping[str, Any]) -> int | None:
@@ -242,19 +225,19 @@ def _cost_nanos(usage: Mapping[str, Any]) -> int | None:
 
 def _nanos(amount: Any, each: int | Decimal) -> int | None:
     """To the nearest: a float is a hair off."""
-    if not _is_number(amount):
+    if not is_number(amount):
         return None
     nanos = int((Decimal(repr(amount)) * each).to_integral_value())
     return nanos if 0 <= nanos <= MAX_NANOS else None
 
 
 def _seed(told: Any, sent: int | None) -> int | None:
-    return told if _is_number(told) and isinstance(told, int) else sent
+    return told if is_number(told, _BEYOND_SEEDS) and isinstance(told, int) else sent
 
 
 def _progress(value: Any) -> float | None:
     """Percent, as a part of one."""
-    return min(max(float(value) / 100, 0.0), 1.0) if _is_number(value) else None
+    return min(max(float(value) / 100, 0.0), 1.0) if is_number(value) else None
 
 
 def _poll_after(reply: Reply, quirks: Quirks) -> float | None:
@@ -269,8 +252,7 @@ def _stage(word: str) -> Stage | None:
 
 
 def _first(values: object) -> dict[str, Any]:
-    first = values[0] if isinstance(values, list) and values else None
-    return first if isinstance(first, dict) else {}
+    return object_in(values[0] if isinstance(values, list) and values else None)
 
 
 def _code(value: object) -> str | None:

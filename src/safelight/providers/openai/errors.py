@@ -10,6 +10,7 @@ import msgspec
 
 from safelight.domain.outcomes import Answer, Failed, FailureClass, Unknown
 from safelight.outbound.backend_api import Reply, failure_of
+from safelight.outbound.loose_json import text_in
 from safelight.providers.openai.settings import Quirks
 
 _REASONS = {
@@ -26,6 +27,8 @@ _REASONS = {
     "model_not_found": FailureClass.PERMANENT,
     "unknown_parameter": FailureClass.PERMANENT,
     "unsupported_parameter": FailureClass.PERMANENT,
+    "unsupported_task": FailureClass.PERMANENT,
+    "invalid_size": FailureClass.PERMANENT,
 }
 _OF_A_JOB = {
     "server_error": FailureClass.TRANSIENT,
@@ -33,6 +36,7 @@ _OF_A_JOB = {
     "internal_server_error": FailureClass.TRANSIENT,
     "service_unavailable": FailureClass.TRANSIENT,
     "timeout": FailureClass.TRANSIENT,
+    "replica_lost": FailureClass.TRANSIENT,
     "invalid_request_error": FailureClass.BAD_INPUT,
 }
 _CODE = re.compile("[a-z0-9_.-]{1,64}", re.IGNORECASE | re.ASCII)
@@ -145,7 +149,7 @@ def _retry_after(headers: Mapping[str, Any]) -> float | None:
 
 
 def _name(value: object) -> str | None:
-    return value[:_MAX_CODE] if isinstance(value, str) and value else None
+    return text_in(value, _MAX_CODE) or None
 
 
 def _joined(*texts: object) -> str:

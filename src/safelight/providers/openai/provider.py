@@ -10,11 +10,15 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import (
     Accepted,
     Cancellation,
+    CannotTell,
     Completed,
     Failed,
     FailureClass,
     Finding,
+    FindOutcome,
+    Found,
     Handle,
+    NeverTaken,
     Pending,
     PollOutcome,
     RemoteFile,
@@ -23,8 +27,8 @@ from safelight.domain.outcomes import (
 )
 from safelight.domain.ports import Host, Job, ProviderKind
 from safelight.domain.request import Order
-from safelight.outbound.absences import IN_A_ROW, Absences
-from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
+from safelight.outbound.absences import Absences
+from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, not_told
 from safelight.providers.openai.answers import image_of, job_id_of, state_of
 from safelight.providers.openai.checks import look
 from safelight.providers.openai.errors import failure_of_job, read_error, refusal_of
@@ -33,13 +37,14 @@ from safelight.providers.openai.saying import refused
 from safelight.providers.openai.settings import Options, ServerSettings, Settings
 
 _ASKING_SECONDS = 30.0
+_ACCEPTED = 202
 
 
 class OpenAiProvider:
-    """A server of OpenAI's shape. A picture comes in the answer to its order; a clip is a job.
+    """A server of OpenAI's shape. A picture comes in the answer to its order, or is a job as a clip is.
 
-    A job cannot be found again whose id was lost: no server takes an id of ours, and of two orders with the same prompt
-    nothing tells whose is whose.
+    A job cannot be found again whose id was lost, unless the server takes an id of ours: of two orders with the same
+    prompt nothing tells whose is whose.
     """
 
     def __init__(self, settings: ServerSettings, key: str | None) -> None:
@@ -55,38 +60,36 @@ class OpenAiProvider:
             return failure
         is_image = order.type is GenerationType.IMAGE
         asking = (image_order if is_image else video_order)(order, job, self._quirks)
-        match await self._ask(asking):
+        match await self._ask(asking, job):
             case NotSent() as not_sent:
                 return not_sent.failed()
             case NoReply() as no_reply:
                 return no_reply.unknown()
             case Reply() as reply if not reply.is_ok:
                 return refusal_of(reply, self._quirks)
-            case Reply() as reply if is_image:
+            case Reply() as reply if is_image and not (self._quirks.image_jobs_path and reply.status == _ACCEPTED):
                 prompt = order.spec.prompt
                 return image_of(reply, self._quirks, self._address, prompt=prompt, seed=asking.seed)
             case Reply() as reply:
-                return self._taken(reply)
+                return self._taken(reply, order.type)
 
     async def poll(self, handle: Handle, job: Job[Options]) -> PollOutcome:
         job_id = str(handle["id"])
-        exchange = await self._api.call("GET", self._path(self._job_path(job_id)), deadline_seconds=_ASKING_SECONDS)
+        exchange = await self._get(job_id, job.type)
         if not isinstance(exchange, Reply):
             return Unknown(exchange.detail)
         if exchange.status in (404, 410):
             return self._missed(job_id, exchange)
         self._absences.forget(job_id)
-        if exchange.status == 429:
-            return Pending(poll_after_seconds=exchange.retry_after_seconds(), answer=exchange.answer())
         if not exchange.is_ok:
-            return Unknown(f"HTTP {exchange.status} says nothing of the job", exchange.answer())
-        return self._state(exchange, job_id)
+            return not_told(exchange)
+        return self._state(exchange, job_id, job.type)
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
         """Where DELETE stops a job it is a server of one's own, which charges nothing."""
         if self._quirks.cancel == "none":
             return Cancellation.TOO_LATE
-        path = self._path(self._job_path(str(handle["id"])))
+        path = self._path(self._job_path(str(handle["id"]), job.type))
         match await self._api.call("DELETE", path, deadline_seconds=_ASKING_SECONDS):
             case Reply() as reply if reply.is_ok:
                 return Cancellation.FREE if self.repeatable else Cancellation.ASKED
@@ -101,41 +104,48 @@ class OpenAiProvider:
     async def close(self) -> None:
         await self._api.close()
 
-    async def _ask(self, asking: Asking) -> Reply | NotSent | NoReply:
+    async def _ask(self, asking: Asking, job: Job[Options]) -> Exchange:
         path, seconds = self._path(asking.path), self._timeout_seconds
+        headers: dict[str, str] = {}
+        if self._quirks.own_ids:
+            headers["Idempotency-Key"] = job.idempotency_key
+        if self._quirks.image_jobs_path and job.type is GenerationType.IMAGE:
+            headers["Prefer"] = "respond-async"
         if asking.form is None:
-            return await self._api.call("POST", path, json=asking.json, deadline_seconds=seconds)
-        body, content_type = asking.form
-        headers = {"Content-Type": content_type}
+            return await self._api.call("POST", path, json=asking.json, headers=headers, deadline_seconds=seconds)
+        body, headers["Content-Type"] = asking.form
         return await self._api.call("POST", path, body=body, headers=headers, deadline_seconds=seconds)
 
-    def _taken(self, reply: Reply) -> SubmitOutcome:
+    async def _get(self, job_id: str, kind: GenerationType) -> Exchange:
+        return await self._api.call("GET", self._path(self._job_path(job_id, kind)), deadline_seconds=_ASKING_SECONDS)
+
+    def _taken(self, reply: Reply, kind: GenerationType) -> SubmitOutcome:
         """What a 2xx to an order for a clip means: it was taken, or made at once."""
         document = reply.json()
         job_id = job_id_of(document)
         if job_id is None and (error := read_error(document)) is not None:
             return failure_of_job(error, self._quirks, reply.answer())
-        outcome = self._state(reply, job_id)
+        outcome = self._state(reply, job_id, kind)
         if isinstance(outcome, Failed) or (job_id is None and isinstance(outcome, Completed)):
             return outcome
         if job_id is None:
             return Unknown("the server took the order, and told no id of a job", outcome.answer)
         return Accepted({"id": job_id}, outcome.answer)
 
-    def _state(self, reply: Reply, job_id: str | None) -> PollOutcome:
+    def _state(self, reply: Reply, job_id: str | None, kind: GenerationType) -> PollOutcome:
         content = None
         if self._quirks.content_path and job_id is not None:
-            content = self._api.url(self._path(self._job_path(job_id) + self._quirks.content_path))
+            content = self._api.url(self._path(self._job_path(job_id, kind) + self._quirks.content_path))
         return state_of(reply, self._quirks, self._address, content)
 
     def _missed(self, job_id: str, reply: Reply) -> PollOutcome:
-        if not self._absences.count(job_id):
-            return Pending(answer=reply.answer())
         reason = FailureClass.TRANSIENT if self.repeatable else FailureClass.PERMANENT
-        return Failed(reason, f"the server did not know the job {IN_A_ROW} times in a row", answer=reply.answer())
+        outcome = self._absences.missed(job_id, reply.answer(), reason=reason)
+        return outcome if isinstance(outcome, Failed) else Pending(answer=outcome.answer)
 
-    def _job_path(self, job_id: str) -> str:
-        return f"{self._quirks.jobs_path}/{quote(job_id, safe='')}"
+    def _job_path(self, job_id: str, kind: GenerationType) -> str:
+        path = self._quirks.image_jobs_path if kind is GenerationType.IMAGE else self._quirks.jobs_path
+        return f"{path}/{quote(job_id, safe='')}"
 
     def _path(self, path: str) -> str:
         """A path behind ``base_url``, or the whole address of one beside it."""
@@ -143,6 +153,25 @@ class OpenAiProvider:
 
     def _address(self, word: str) -> RemoteFile:
         return self._api.file(word, with_key=True)
+
+
+class FindableOpenAiProvider(OpenAiProvider):
+    """One whose jobs have our ids."""
+
+    async def find(self, job: Job[Options]) -> FindOutcome:
+        job_id = job.idempotency_key
+        exchange = await self._get(job_id, job.type)
+        if not isinstance(exchange, Reply):
+            return CannotTell(exchange.detail)
+        if exchange.status == 404:  # it may not have come there yet
+            return NeverTaken() if self._absences.count(job_id) else CannotTell("not known now", exchange.answer())
+        self._absences.forget(job_id)
+        if not exchange.is_ok:
+            return CannotTell(f"HTTP {exchange.status} says nothing of the job", exchange.answer())
+        outcome = self._state(exchange, job_id, job.type)
+        if isinstance(outcome, Completed | Failed):
+            return Found(outcome)
+        return Found(Accepted({"id": job_id}, outcome.answer))
 
 
 def _credentials(settings: ServerSettings, key: str | None) -> dict[str, str]:
@@ -153,7 +182,8 @@ def _credentials(settings: ServerSettings, key: str | None) -> dict[str, str]:
 
 
 def _open(settings: ServerSettings, host: Host) -> OpenAiProvider:
-    return OpenAiProvider(settings, None if settings.key is None else host.read_secret(settings.key))
+    kind = FindableOpenAiProvider if settings.quirks.own_ids else OpenAiProvider
+    return kind(settings, None if settings.key is None else host.read_secret(settings.key))
 
 
 KIND = ProviderKind(settings=Settings, options=Options, open=_open)

@@ -6,17 +6,16 @@ Each deviation is a quirk, and a key of the connection; a flavor is a set of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from safelight.domain.connections import HttpConnectionSettings
+from safelight.domain.connections import HeaderName, HttpConnectionSettings, quirks_over, with_keys_of
 from safelight.domain.media import ImageFormat
 
-Flavor = Literal["openai", "vllm-omni", "sglang", "localai", "sd-server", "xai", "openrouter"]
+Flavor = Literal["openai", "vllm-omni", "sglang", "localai", "sd-server", "xai", "openrouter", "model-server"]
 SizeStyle = Literal["size", "width-height", "aspect-ratio"]
-HeaderName = Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", description="the name of a header")]
 
 RESERVED = frozenset(
     {
@@ -83,7 +82,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     ``num_frames`` of ``fps``. ``video_references``: one ``input_reference``; ``image`` and ``reference_images``;
     ``frame_images`` and ``input_references``; ``start_image`` and ``end_image``. ``sound``: the switch's name.
     ``cancel``: whether DELETE stops a job. ``poll_seconds``: when to ask, where the server does not say; 0: as ever.
-    ``completed_words``, ``failed_words``: statuses besides those that are known to all.
+    ``completed_words``, ``failed_words``: statuses besides those that are known to all. ``image_jobs_path``: a picture
+    is a job too, asked for by ``Prefer: respond-async``, and this is where ``/ID`` is asked about; empty: it comes in
+    the answer to its order. ``own_ids``: an order carries our id of it as ``Idempotency-Key``, and its job has that id.
 
     ``seed``, ``negative_prompt``: whether and where they are said. ``own_seed``: one is sent where none was asked for,
     as the server would make the same each time. ``extras``: where options go. ``reference_urls``: addresses of
@@ -92,7 +93,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
     ``models_path``: the list of models, and ``video_models_path`` that of videos if it is another; empty: there is
     none. ``key_path``: what tells whether a key is taken, if the list is open to all. ``lists_models``: a model that is
-    not in the list is not there.
+    not in the list is not there. ``declares_models``: the list tells what each can do, and how it stands.
     """
 
     images: Literal["images", "chat"] = "images"
@@ -117,6 +118,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     poll_seconds: Annotated[float, Meta(ge=0, le=60)] = 0.0
     completed_words: tuple[str, ...] = ()
     failed_words: tuple[str, ...] = ()
+    image_jobs_path: str = ""
+    own_ids: bool = False
 
     seed: Literal["seed", "none"] = "none"
     own_seed: bool = False
@@ -130,6 +133,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     video_models_path: str = ""
     key_path: str = ""
     lists_models: bool = True
+    declares_models: bool = False
 
 
 FLAVORS: dict[Flavor, Quirks] = {
@@ -208,6 +212,17 @@ FLAVORS: dict[Flavor, Quirks] = {
         video_models_path="/videos/models",
         key_path="/key",
     ),
+    "model-server": Quirks(
+        response_format="b64_json",
+        sound="generate_audio",
+        cancel="delete",
+        image_jobs_path="/images",
+        own_ids=True,
+        seed="seed",
+        negative_prompt="negative_prompt",
+        repeatable=True,
+        declares_models=True,
+    ),
 }
 
 
@@ -225,24 +240,10 @@ class ServerSettings(HttpConnectionSettings, frozen=True, kw_only=True, forbid_u
     @property
     def quirks(self) -> Quirks:
         """The flavor's, and what the connection says otherwise."""
-        said = {name: getattr(self, name, None) for name in Quirks.__struct_fields__}
-        return msgspec.structs.replace(
-            FLAVORS[self.flavor], **{name: value for name, value in said.items() if value is not None}
-        )
+        return quirks_over(FLAVORS[self.flavor], self)
 
 
-Settings = cast(
-    type[ServerSettings],
-    msgspec.defstruct(
-        "Settings",
-        [(quirk.name, quirk.type | None, None) for quirk in msgspec.structs.fields(Quirks)],
-        bases=(ServerSettings,),
-        module=__name__,
-        frozen=True,
-        kw_only=True,
-        forbid_unknown_fields=True,
-    ),
-)
+Settings = with_keys_of(Quirks, ServerSettings, module=__name__)
 """The keys of a connection: those of ``ServerSettings``, and each quirk. None: as the flavor has it."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -18,7 +18,9 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat
 from safelight.domain.outcomes import Failed, Finding
 from safelight.domain.request import Order, Spec
+from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, Reply, remedy_of
+from safelight.outbound.loose_json import at, object_in
 from safelight.providers.replicate.failures import problem_in
 from safelight.providers.replicate.settings import Options, Target, target_of
 
@@ -48,23 +50,23 @@ async def findings_of(api: BackendApi, model: Model, binding: Binding) -> Sequen
     account = await _get(api, "/account")
     if (trouble := _trouble(account)) is not None:
         return [trouble]
-    found = [_ok("key", "it takes the key")]
+    found = [Finding.ok("key", "it takes the key")]
     target = target_of(binding.upstream_model)
     if target is None:
-        return [*found, _problem("model", f"{binding.upstream_model!r} names nothing there", _NAMES)]
+        return [*found, Finding.problem("model", f"{binding.upstream_model!r} names nothing there", _NAMES)]
     if not target.owner:
         text = "a version alone cannot be looked at"
-        return [*found, _warning("model", text, "Write owner/name before it, and a colon between them.")]
+        return [*found, Finding.warning("model", text, "Write owner/name before it, and a colon between them.")]
     described = await _described(api, target)
     if isinstance(described, Finding):
         return [*found, described]
-    found.append(_ok("model", f"it has {binding.upstream_model}"))
+    found.append(Finding.ok("model", f"it has {binding.upstream_model}"))
     schema = _schema_in(described)
     if schema is None:
-        return [*found, _warning("input", "it does not tell what the model takes", "See the model's page.")]
+        return [*found, Finding.warning("input", "it does not tell what the model takes", "See the model's page.")]
     return [
         *found,
-        *(list(_held_against(schema, model, binding)) or [_ok("input", "the model takes all that is sent")]),
+        *(list(_held_against(schema, model, binding)) or [Finding.ok("input", "the model takes all that is sent")]),
     ]
 
 
@@ -85,9 +87,8 @@ async def _described(api: BackendApi, target: Target) -> dict[str, Any] | Findin
     if not target.is_deployment:
         if told.get("is_official") is False:
             text = f"{target.owner}/{target.name} is no official model: only a version of it can be run"
-            return _problem("model", text, "Write the version after it: owner/name:VERSION.")
-        latest = told.get("latest_version")
-        return latest if isinstance(latest, dict) else {}
+            return Finding.problem("model", text, "Write the version after it: owner/name:VERSION.")
+        return object_in(told.get("latest_version"))
     release = told.get("current_release")
     run = target_of(f"{release.get('model')}:{release.get('version')}") if isinstance(release, dict) else None
     if run is None:
@@ -98,44 +99,35 @@ async def _described(api: BackendApi, target: Target) -> dict[str, Any] | Findin
 def _document(reply: Exchange, target: Target) -> dict[str, Any] | Finding:
     if isinstance(reply, Reply) and reply.status == 404:
         what = "deployment" if target.is_deployment else "model" if target.version is None else "version"
-        return _problem("model", f"it has no {what} of that name, or this key may not use it", _NAMES)
+        return Finding.problem("model", f"it has no {what} of that name, or this key may not use it", _NAMES)
     if (trouble := _trouble(reply)) is not None:
         return trouble
-    told = reply.json() if isinstance(reply, Reply) else None
-    return told if isinstance(told, dict) else {}
+    return object_in(reply.json() if isinstance(reply, Reply) else None)
 
 
 def _trouble(reply: Exchange) -> Finding | None:
     if not isinstance(reply, Reply):
         remedy = remedy_of(reply, "Correct base_url, or see whether the backend is up.")
-        return _problem("address", reply.detail, remedy)
+        return Finding.problem("address", reply.detail, remedy)
     if reply.is_ok and isinstance(reply.json(), dict):
         return None
     problem = problem_in(reply.json())
     words = problem.words if problem is not None else f"HTTP {reply.status}"
     if reply.status in (401, 403):
-        return _problem("key", words, "Correct the connection's key.")
-    return _problem("address", f"HTTP {reply.status}: {words}", "Correct base_url, which ends in /v1.")
+        return Finding.problem("key", words, "Correct the connection's key.")
+    return Finding.problem("address", f"HTTP {reply.status}: {words}", "Correct base_url, which ends in /v1.")
 
 
 def _schema_in(version: Mapping[str, Any]) -> Schema | None:
     """The input's schema, with what it refers to put in place."""
-    parts = _walk(version, "openapi_schema", "components", "schemas")
-    given = parts.get("Input")
-    keys = given.get("properties") if isinstance(given, dict) else None
-    if not isinstance(given, dict) or not isinstance(keys, dict):
+    parts = object_in(at(version, "openapi_schema", "components", "schemas"))
+    keys, required = at(parts, "Input", "properties"), at(parts, "Input", "required")
+    if not isinstance(keys, dict):
         return None
-    required = given.get("required")
     return Schema(
         {name: _resolved(key, parts) for name, key in keys.items() if isinstance(key, dict)},
         tuple(name for name in required if isinstance(name, str)) if isinstance(required, list) else (),
     )
-
-
-def _walk(value: Any, *path: str) -> dict[str, Any]:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
 
 
 def _resolved(key: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,9 +135,9 @@ def _resolved(key: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any
     merged = dict(key)
     both = key.get("allOf")
     for part in [key, *(both if isinstance(both, list) else [])]:
-        name = part.get("$ref") if isinstance(part, dict) else None
+        name = at(part, "$ref")
         referred = parts.get(name.rpartition("/")[2]) if isinstance(name, str) else None
-        merged |= referred if isinstance(referred, dict) else {}
+        merged |= object_in(referred)
     return merged
 
 
@@ -159,10 +151,12 @@ def _held_against(schema: Schema, model: Model, binding: Binding) -> Iterator[Fi
         if key not in schema.keys:
             near = difflib.get_close_matches(key, schema.keys, 1)
             hint = f"Did you mean {near[0]}? " if near else ""
-            yield _problem(option, f"the model has no input {key}", f"{hint}It has {_listed(sorted(schema.keys))}.")
+            yield Finding.problem(
+                option, f"the model has no input {key}", f"{hint}It has {listed(sorted(schema.keys), _SHOWN)}."
+            )
     for key in schema.required:
         if key not in sent.values():
-            yield _problem(
+            yield Finding.problem(
                 "input", f"the model wants {key}, and nothing says it", f"Map it, or give it in input: {key}."
             )
     yield from _refused_values(schema, model, binding, options)
@@ -175,7 +169,7 @@ def _refused_values(schema: Schema, model: Model, binding: Binding, options: Opt
         given = filled(options.fields, order, word, fixed=options.input, urls=())
         if isinstance(given, Failed):
             if given.detail not in told:
-                yield _problem("fields", given.detail, "Map it in the binding's fields.")
+                yield Finding.problem("fields", given.detail, "Map it in the binding's fields.")
             told.add(given.detail)
             continue
         for key, value in given.items():
@@ -183,7 +177,7 @@ def _refused_values(schema: Schema, model: Model, binding: Binding, options: Opt
             text = f"{key} does not take {value!r}: {why}"
             if why is not None and text not in told:
                 told.add(text)
-                yield _problem(
+                yield Finding.problem(
                     key, text, "Correct the model's lists, or say its own word (sizes, output_format_words)."
                 )
 
@@ -216,7 +210,7 @@ def _why_not(value: Any, key: Mapping[str, Any]) -> str | None:
     """Why a key does not take the value; None: as far as its schema says, it does."""
     words = key.get("enum")
     if isinstance(words, list) and words:
-        return None if value in words else f"it takes {_listed(words)}"
+        return None if value in words else f"it takes {listed(words, _SHOWN)}"
     kind = key.get("type")
     types = _TYPES.get(kind) if isinstance(kind, str) else None
     if types is not None and (not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean")):
@@ -229,20 +223,3 @@ def _why_not(value: Any, key: Mapping[str, Any]) -> str | None:
     if isinstance(most, int | float) and value > most:
         return f"the most is {most}"
     return None
-
-
-def _listed(words: Iterable[object]) -> str:
-    shown = list(map(str, words))
-    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
-
-
-def _ok(subject: str, text: str) -> Finding:
-    return Finding(level="ok", subject=subject, text=text)
-
-
-def _warning(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="warning", subject=subject, text=text, remedy=remedy)
-
-
-def _problem(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="problem", subject=subject, text=text, remedy=remedy)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any
 
 import msgspec
 
 from safelight.domain.outcomes import Answer, Failed, FailureClass, Unknown
 from safelight.outbound.backend_api import Reply, failure_of
+from safelight.outbound.loose_json import objects_in, whole_in
 from safelight.providers.replicate.settings import Settings
 
 _REFUSALS = (
@@ -76,11 +76,10 @@ def problem_in(body: object) -> Problem | None:
         return None
     words = " ".join(text for name in ("title", "detail", "error") if (text := text_of(body.get(name))))
     status, pause = body.get("status"), body.get("retry_after")
-    named = body.get("invalid_fields")
-    told = [text_of(each.get("field")) for each in named if isinstance(each, dict)] if isinstance(named, list) else []
+    told = [text_of(each.get("field")) for each in objects_in(body.get("invalid_fields"))]
     return Problem(
         words=words[:_MAX_WORDS],
-        status=status if _is_int(status) else None,
+        status=whole_in(status),
         retry_after_seconds=float(pause) if isinstance(pause, int | float) and 0 < pause < 86_400 else _pause_in(words),
         fields=tuple(dict.fromkeys(_FIELD.findall(" ".join([words, *told])[:_MAX_WORDS]))),
     )
@@ -164,7 +163,3 @@ def _code_in(words: str) -> str | None:
 def _pause_in(words: str) -> float | None:
     found = _PAUSE.search(words)
     return float(found[1]) if found else None
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

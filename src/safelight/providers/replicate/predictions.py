@@ -26,6 +26,7 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Job
 from safelight.outbound.backend_api import BackendApi, Reply
 from safelight.outbound.inline_media import decoded
+from safelight.outbound.loose_json import first_whole_in, numbers_in, text_in
 from safelight.providers.replicate.failures import failure_of_prediction, is_refusal
 from safelight.providers.replicate.settings import Options, Settings
 
@@ -60,7 +61,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def word(self) -> str:
         """The status."""
-        return self.status.strip().lower() if isinstance(self.status, str) else ""
+        return text_in(self.status).strip().lower()
 
     @property
     def is_known(self) -> bool:
@@ -257,24 +258,13 @@ def _seed(logs: Any) -> int | None:
 
 
 def _usage(metrics: Any) -> Usage | None:
-    """Counts as they were told; texts among them are left out, as nothing clears those of secrets."""
-    if not isinstance(metrics, dict):
-        return None
-    told = {str(name)[:100]: value for name, value in list(metrics.items())[:100] if _is_number(value)}
+    told = numbers_in(metrics)
     if not told:
         return None
     return Usage(
         raw=told,
-        images=_count(told, "image_count", "image_output_count"),
-        input_tokens=_count(told, "input_token_count", "token_input_count"),
-        output_tokens=_count(told, "output_token_count", "token_output_count"),
+        images=first_whole_in(told, "image_count", "image_output_count"),
+        input_tokens=first_whole_in(told, "input_token_count", "token_input_count"),
+        output_tokens=first_whole_in(told, "output_token_count", "token_output_count"),
         compute_seconds=float(told["predict_time"]) if "predict_time" in told else None,
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _BEYOND
-
-
-def _count(told: dict[str, Any], *names: str) -> int | None:
-    return next((int(told[name]) for name in names if name in told and told[name] == int(told[name])), None)

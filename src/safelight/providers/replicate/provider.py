@@ -28,7 +28,7 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Asked, Callback, Host, Job, ProviderKind
 from safelight.domain.request import Order
 from safelight.outbound.absences import Absences
-from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply
+from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, not_told
 from safelight.providers.replicate.callbacks import Signatures
 from safelight.providers.replicate.check import findings_of
 from safelight.providers.replicate.failures import refusal_of
@@ -177,16 +177,10 @@ class ReplicateProvider:
         return state_of(prediction, reply, job=job, api=self._api, settings=self._settings)
 
     def _not_told(self, reply: Reply, job: Job[Options]) -> PollOutcome:
-        """A server that does not say how a job stands says nothing of the job, but that there is none."""
-        answer = reply.answer()
         if reply.status not in (404, 410):
             self._absences.forget(job.id)
-            if reply.status == 429:
-                return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=answer)
-            return Unknown(f"HTTP {reply.status} says nothing of the job", answer)
-        if not self._absences.count(job.id):
-            return Unknown("it knows no such prediction", answer)
-        return Failed(FailureClass.PERMANENT, "it knows no such prediction any more", answer=answer)
+            return not_told(reply)
+        return self._absences.missed(job.id, reply.answer(), noun="prediction")
 
     async def _asked(self, handle: Handle, job: Job[Options], seconds: float) -> PollOutcome:
         reply = await self._api.call("GET", _path(handle), deadline_seconds=seconds)
