@@ -6,11 +6,12 @@ Nothing is ordered. fal publishes its own models and its partners'; others can b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from safelight.domain.catalog import Binding, Model
 from safelight.domain.outcomes import Finding
+from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, Reply, remedy_of
 from safelight.providers.fal.answers import error_in
 from safelight.providers.fal.settings import Options, Settings, app_of
@@ -34,28 +35,30 @@ async def findings_of(api: BackendApi, settings: Settings, model: Model, binding
 def _of_the_queue(reply: Exchange) -> Iterator[Finding]:
     """What it says of a job that nobody ordered."""
     if not isinstance(reply, Reply):
-        yield _problem("address", reply.detail, remedy_of(reply, "Correct base_url, or see whether it is up."))
+        yield Finding.problem("address", reply.detail, remedy_of(reply, "Correct base_url, or see whether it is up."))
         return
     if reply.status in (401, 403):
         if "balance" in (error_in(reply).words or "").lower():
-            yield _problem("balance", "nothing is left: it declines every order", "Add credit there.")
+            yield Finding.problem("balance", "nothing is left: it declines every order", "Add credit there.")
         else:
-            yield _problem("key", f"it does not take the key (HTTP {reply.status})", "Correct the connection's key.")
+            yield Finding.problem(
+                "key", f"it does not take the key (HTTP {reply.status})", "Correct the connection's key."
+            )
     elif reply.status >= 500 or 300 <= reply.status < 400:
-        yield _problem("address", f"HTTP {reply.status}", "Correct base_url, or see whether it is up.")
+        yield Finding.problem("address", f"HTTP {reply.status}", "Correct base_url, or see whether it is up.")
     else:
-        yield _ok("key", "the queue answers, and does not refuse the key")
+        yield Finding.ok("key", "the queue answers, and does not refuse the key")
 
 
 def _of_the_model(reply: Exchange, model: Model, binding: Binding) -> Iterator[Finding]:
     id_ = binding.upstream_model
     if not isinstance(reply, Reply) or (not reply.is_ok and reply.status != 404):
         said = f"HTTP {reply.status}" if isinstance(reply, Reply) else reply.detail
-        yield _warning("model", f"its list of models does not answer: {said}", "See models_url, or look there.")
+        yield Finding.warning("model", f"its list of models does not answer: {said}", "See models_url, or look there.")
         return
     entry = _entry(reply.json(), id_)
     if entry is None:
-        yield _warning(
+        yield Finding.warning(
             "model",
             f"it lists no model {id_!r}",
             "Put a model's id into the binding's model, unless it is one of your own there, which are not listed.",
@@ -63,18 +66,22 @@ def _of_the_model(reply: Exchange, model: Model, binding: Binding) -> Iterator[F
         return
     facts = entry.get("metadata")
     facts = facts if isinstance(facts, dict) else {}
-    yield _ok("model", f"it has {id_}")
+    yield Finding.ok("model", f"it has {id_}")
     if facts.get("status") in ("deprecated", "inactive"):
-        yield _warning("model", f"it is {facts['status']}", "Bind another model.")
+        yield Finding.warning("model", f"it is {facts['status']}", "Bind another model.")
     category = facts.get("category")
     if isinstance(category, str) and "-to-" in category and not category.endswith(f"-to-{model.type}"):
-        yield _warning("type", f"it is of the category {category}, ours makes a {model.type}", "Bind another model.")
+        yield Finding.warning(
+            "type", f"it is of the category {category}, ours makes a {model.type}", "Bind another model."
+        )
     schema = _input_of(entry.get("openapi"), id_)
     if schema is None:
-        yield _warning("input", "it does not publish its input", "Compare the binding's fields with its page there.")
+        yield Finding.warning(
+            "input", "it does not publish its input", "Compare the binding's fields with its page there."
+        )
     else:
         troubles = list(_of_the_input(schema, model, binding))
-        yield from troubles or [_ok("input", "it takes every field of the binding")]
+        yield from troubles or [Finding.ok("input", "it takes every field of the binding")]
 
 
 def _of_the_input(schema: dict[str, Any], model: Model, binding: Binding) -> Iterator[Finding]:
@@ -86,20 +93,20 @@ def _of_the_input(schema: dict[str, Any], model: Model, binding: Binding) -> Ite
     said |= {f"provider_options {name}": name for name in binding.provider_options}
     for where, name in said.items():
         if name not in properties:
-            yield _warning(where, f"its input has no {name}", f"It has: {_listed(properties)}.")
+            yield Finding.warning(where, f"its input has no {name}", f"It has: {listed(properties, _SHOWN)}.")
     required = schema.get("required")
     for name in required if isinstance(required, list) else ():
         if isinstance(name, str) and name not in said.values():
-            yield _warning("input", f"it asks for {name}", "Give it a place in fields, or a value in input.")
+            yield Finding.warning("input", f"it asks for {name}", "Give it a place in fields, or a value in input.")
     for name, words in _words_for(model, binding).items():
         place = places.get(name)
         known = _choices(properties.get(place)) if place is not None and "." not in place else None
         missing = [word for word in words if known is not None and word not in known]
         if missing:
-            yield _warning(
+            yield Finding.warning(
                 name,
-                f"it does not take {_listed(missing)}",
-                f"It takes: {_listed(known or ())}. Say its own words in the binding's sizes, or remove the others.",
+                f"it does not take {listed(missing, _SHOWN)}",
+                f"It takes: {listed(known or (), _SHOWN)}. Say its own words in the binding's sizes, or remove the others.",
             )
 
 
@@ -163,20 +170,3 @@ def _input_of(openapi: Any, id_: str) -> dict[str, Any] | None:
         return schema if isinstance(schema["properties"], dict) else None
     except (KeyError, TypeError, AttributeError, IndexError):
         return None
-
-
-def _listed(words: Iterable[object]) -> str:
-    shown = [str(word)[:64] for word in words]
-    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "") or "none"
-
-
-def _ok(subject: str, text: str) -> Finding:
-    return Finding(level="ok", subject=subject, text=text)
-
-
-def _warning(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="warning", subject=subject, text=text, remedy=remedy)
-
-
-def _problem(subject: str, text: str, remedy: str) -> Finding:
-    return Finding(level="problem", subject=subject, text=text, remedy=remedy)

@@ -16,6 +16,7 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.outcomes import Finding
+from safelight.domain.text import listed
 from safelight.outbound.backend_api import BackendApi, Exchange, NoReply, NotSent, Reply, remedy_of
 from safelight.outbound.loose_json import at, objects_in, text_in
 from safelight.providers.openai.saying import (
@@ -42,12 +43,12 @@ async def look(api: BackendApi, quirks: Quirks, model: Model, binding: Binding, 
         path = quirks.video_models_path
     asked = [_get(api, found) for found in (path, quirks.key_path) if found]
     exchanges = await asyncio.gather(*asked)
-    listed = exchanges[0] if path else None
-    key = exchanges[-1] if quirks.key_path else listed
+    models = exchanges[0] if path else None
+    key = exchanges[-1] if quirks.key_path else models
     return [
         *(_of_connection(api, key, has_key=has_key) if key is not None else ()),
-        *(_of_list(listed, quirks, binding) if isinstance(listed, Reply) else ()),
-        *(_of_declared(listed, model, binding) if quirks.declares_models and isinstance(listed, Reply) else ()),
+        *(_of_list(models, quirks, binding) if isinstance(models, Reply) else ()),
+        *(_of_declared(models, model, binding) if quirks.declares_models and isinstance(models, Reply) else ()),
         *_of_catalog(quirks, model, binding),
     ]
 
