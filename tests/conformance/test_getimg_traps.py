@@ -47,7 +47,7 @@ CLIPS: dict[str, tuple[list[str | int | dict[str, Any]], str | None]] = {
 }
 """What a clip is said to be at each question, and the code that the client is told; None: the clip."""
 
-OPEN = ("gateway", "odd", "lost")
+OPEN = ("gateway", "odd", "lost", "outage200")
 
 TRAPS: Mapping[str, str | None] = {
     **PICTURES,

@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[int, str, dict[str, str]]] = {
     "noaddress": (200, '{"id": "a", "status": "completed", "data": [null, {"url": null}, {"url": ""}]}', {}),
     "badurl": (200, '{"id": "a", "status": "completed", "data": [{"url": "http://[::1"}]}', {}),
     "failed200": (200, '{"id": "a", "status": "failed", "error": {"code": "content_policy_violation"}}', {}),
+    "outage200": (200, _error("service_unavailable", "Later, {key}."), {}),
     "refusal200": (200, _error("content_policy_violation", "No, {key}."), {}),
 }
 

@@ -222,7 +222,7 @@ async def test_what_declines_is_told_by_its_code_or_its_status(
         assert outcome.answer.words
 
 
-@pytest.mark.parametrize("word", ["lost", "gateway", "odd"])
+@pytest.mark.parametrize("word", ["lost", "gateway", "odd", "outage200"])
 async def test_an_order_without_a_clear_answer_may_have_been_taken(provider: HostedProvider, word: str) -> None:
     assert isinstance(await provider.submit(order(f"{word} mountain"), job()), Unknown)
 

@@ -180,7 +180,10 @@ class HostedProvider:
         generation = read(reply, Generation)
         if generation is None:
             error = error_in(reply.json())
-            return failed(error, answer_of(reply, error)) or Unknown("the answer is not the contract's", reply.answer())
+            failure = failed(error, answer_of(reply, error))
+            if failure is not None and failure.reason is not FailureClass.TRANSIENT:
+                return failure
+            return Unknown("the answer is not the contract's", reply.answer())
         return self._ended(generation, reply) or Accepted({"id": generation.id}, reply.answer())
 
     def _ended(self, generation: Generation, reply: Reply) -> Completed | Failed | None:
