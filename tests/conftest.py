@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.blobs import seaweed
 from tests.support import postgres
 from tests.support.server import Server, open_folder
+
+# How long an example takes says more of the machine than of what is tested.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 
 @pytest.fixture(scope="session")

@@ -157,13 +157,15 @@ class Front:
         return Asked(row["handle"], job)
 
     async def everything_kept(self) -> AsyncIterator[tuple[str, bytes]]:
-        """All that is on record or in the store, and what is answered of each generation; each with what it is.
+        """All that is on record, in the data folder or in the store, and what is answered; each with what it is.
 
         News of generations are rows; that of which backend they came is in none of a file's metadata (C2PA).
         """
         tables = await self.studio.rows("select tablename from pg_tables where schemaname = 'public'")
         for (table,) in tables:
             yield table, repr(await self.studio.rows(f'select to_jsonb(t) from "{table}" t')).encode()
+        for path in filter(Path.is_file, (self._folder / "data").rglob("*")):
+            yield f"file {path.relative_to(self._folder)}", path.read_bytes()
         store = self.studio.parts.keeping.store
         async for facts in store.walk(""):
             yield facts.key, await store.get(facts.key)
@@ -172,6 +174,13 @@ class Front:
                 f"answer of {id_}",
                 repr(await view_of_any_type(self.studio.parts.viewing, workspace_id, id_)).encode(),
             )
+
+    async def was_quoted(self) -> bool:
+        """Whether a secret was struck out of anything that a backend said."""
+        rows = await self.studio.rows(
+            "select 1 from generations where position('***' in backend_reports::text) > 0 limit 1"
+        )
+        return bool(rows)
 
     async def check_books(self) -> None:
         assert (await check_books(OPERATOR, self.studio.db)).problems() == []

@@ -124,6 +124,7 @@ VENDORS: list[Vendor] = [
         judged="a real sd-server and its fake: the same answers",
         lacks=_PICTURES | {Scenario.COUNTED: "it tells of no use", Scenario.REFUSED: _JOBS[Scenario.REFUSED]},
         takes_key=False,
+        quotes_key=False,
         knows_models=False,
         entry={"references": "extra_images", "max_references": 2},
     ),

@@ -98,6 +98,9 @@ class ArkVideos(ArkImages):
     def expire(self) -> None:
         self.fake.expires_next = True
 
+    def has_expired(self) -> bool:
+        return not self.fake.expires_next
+
     async def is_stopped(self) -> bool:
         return str(list(self.fake.tasks.values())[-1]["status"]) == "cancelled"
 

@@ -33,9 +33,10 @@ class Comfy(Vendor):
         Scenario.EXHAUSTED: _NO_LIMITS,
         Scenario.COUNTED: "it counts nothing, and costs nothing",
         Scenario.CALLED_BACK: "it calls nobody back",
-        Scenario.BATCHED: "it is asked about one job at a time",
+        Scenario.BATCHED: "one look at its queue is for all of them, and each that has ended is asked about by itself",
         Scenario.READDRESSED: "a file of its has one address, and keeps it",
     }
+    quotes_key = False  # whatever asks for it stands before the server
     knows_models = False  # a workflow is no name of theirs
     images: tuple[str, ...] = ("10", "11")
 

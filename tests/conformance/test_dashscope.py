@@ -60,6 +60,9 @@ class DashScope(Vendor):
     def expire(self) -> None:
         self.fake.expires_next = True
 
+    def has_expired(self) -> bool:
+        return not self.fake.expires_next
+
     def orders(self) -> list[Seen]:
         return [_seen(order) for order in self.fake.sent]
 

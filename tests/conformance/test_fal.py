@@ -63,6 +63,9 @@ class FalImages(Vendor):
     def expire(self) -> None:
         self.fake.expires_next = True
 
+    def has_expired(self) -> bool:
+        return not self.fake.expires_next
+
     def orders(self) -> list[Seen]:
         return [self._seen(post) for post in self.fake.posts()]
 

@@ -92,6 +92,25 @@ async def test_a_job_has_one_end(front: Front, vendor: Vendor, trap: str) -> Non
     assert (len(vendor.orders()), vendor.jobs()) == (before[0] + 1, before[1] + 1), "one order, and one job"
 
 
+LOCKED = (403, {"detail": "User is locked. Reason: Exhausted balance."})
+LIMITED = (429, {"detail": "Too many", "error_type": "too_many_requests"})
+AWAY = (503, {"detail": "Service Unavailable"})
+
+
+@pytest.mark.parametrize("results", [[LOCKED] * 3, [AWAY] * 3, [LIMITED]], ids=["locked", "away", "limited"])
+async def test_what_is_made_is_not_ordered_again_because_it_is_not_given_yet(
+    front: Front, vendor: Vendor, results: list[Any]
+) -> None:
+    """The job has ended well, and is paid for."""
+    assert isinstance(vendor, FalImages)
+    before = len(vendor.orders()), vendor.jobs()
+    vendor.fake.results = list(results)
+    result = await front.make(front.request())
+    result.check_one_end("completed")
+    assert vendor.fake.results == []
+    assert (len(vendor.orders()), vendor.jobs()) == (before[0] + 1, before[1] + 1), "one order, and one job"
+
+
 async def test_an_answer_that_says_nothing_waits_with_its_price_held(front: Front, vendor: Vendor) -> None:
     assert isinstance(vendor, FalImages)
     for word in OPEN:

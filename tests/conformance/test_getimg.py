@@ -65,6 +65,9 @@ class HostedImages(Vendor):
     def expire(self) -> None:
         self.server.expires_next = True
 
+    def has_expired(self) -> bool:
+        return not self._server.expires_next
+
     def orders(self) -> list[Seen]:
         return [
             Seen(

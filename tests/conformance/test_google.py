@@ -64,6 +64,9 @@ class Google(Vendor):
     def expire(self) -> None:
         self.fake.expires_next = True
 
+    def has_expired(self) -> bool:
+        return not self.fake.expires_next
+
     async def is_stopped(self) -> bool:
         return bool(list(self.fake.jobs.values())[-1].get("status") == "cancelled")
 

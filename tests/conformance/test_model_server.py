@@ -24,6 +24,7 @@ class ModelServerVendor(Vendor):
     """Its pictures, or its clips."""
 
     kind = "openai"
+    quotes_key = False  # it is our own, and repeats none
     judged = "the server itself, over stand-ins for pipelines; over real ones too (`make real-ray`)"
 
     def __init__(self, type_: GenerationType) -> None:

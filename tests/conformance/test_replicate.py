@@ -75,6 +75,9 @@ class Replicate(Vendor):
     def expire(self) -> None:
         self.fake.expires_next = True
 
+    def has_expired(self) -> bool:
+        return not self.fake.expires_next
+
     async def is_stopped(self) -> bool:
         return self.fake.newest()["status"] in ("canceled", "aborted")
 

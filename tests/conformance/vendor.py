@@ -78,7 +78,7 @@ class Vendor(ABC):
     where it has none, at 1K. ``most_references``: so many pictures it takes for one. ``option``: one that may be passed
     on. ``cost_nanos``: what it says that the order of the suite costs. ``takes_key``: its connection has one.
     ``knows_models``: asked about one that it does not have, it says so. ``signs_callbacks``: what it calls back with is
-    signed. ``new_database`` is there before it is opened.
+    signed. ``quotes_key``: what it says of troubles has its key in it. ``new_database`` is there before it is opened.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Vendor(ABC):
     takes_key = True
     knows_models = True
     signs_callbacks = False
+    quotes_key = True
     upstream_model = "m"
     new_database: Callable[[], str]
 
@@ -147,6 +148,10 @@ class Vendor(ABC):
 
     def expire(self) -> None:
         """The address of a file that it tells next is good no more when the file is asked for; the one after is."""
+        raise NotImplementedError
+
+    def has_expired(self) -> bool:
+        """Whether it told that address."""
         raise NotImplementedError
 
     async def is_stopped(self) -> bool:

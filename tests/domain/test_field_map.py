@@ -92,6 +92,9 @@ def test_a_clip_has_its_seconds_frames_and_sound(as_: str, said: Any) -> None:
     for sound in (True, False):
         body = fill(an_order(VIDEO, sound=sound), **fields)
         assert body == {"prompt": "a hill", "d": said, "f": 33, "audio": sound}, "silence is said, too"
+    assert fill(an_order(VIDEO, sound=None), **fields)["audio"] is False, "a switch that is not told is on"
+    assert fill(an_order(VIDEO, sound=None), fixed={"audio": True}, **fields)["audio"] is True
+    assert "audio" not in fill(an_order(), **fields), "a picture has none"
 
 
 def test_references_go_by_their_roles() -> None:

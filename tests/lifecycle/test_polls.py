@@ -247,6 +247,18 @@ def test_a_backend_that_does_not_answer_is_given_up_and_holds_up_nobody() -> Non
     in_virtual_time(ask())
 
 
+def test_an_answer_that_has_the_clip_itself_may_take_minutes() -> None:
+    class Slow(Vendor):
+        async def poll(self, handle: Handle, job: Job[Any]) -> PollOutcome:
+            await asyncio.sleep(9 * MINUTE)
+            return await super().poll(handle, job)
+
+    async def ask() -> None:
+        assert isinstance(await Polls().poll(backend(Slow()), 1, about(0)), Pending)
+
+    in_virtual_time(ask())
+
+
 @pytest.mark.parametrize(
     ("asked_for", "least", "most"),
     [

@@ -195,6 +195,32 @@ def test_a_large_picture_in_a_document_is_read() -> None:
     }
 
 
+async def test_an_answer_that_breaks_off_leaves_nothing_on_disk(tmp_path: Path) -> None:
+    """It is asked for again, and each time would leave as much."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"video": "' + b"QUJD" * 100_000)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/v1/job", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    folders: list[Path] = []
+    try:
+        async with calling(f"http://127.0.0.1:{runner.addresses[0][1]}/v1") as api:
+            reply = await api.call("GET", "/job", media_in=lambda: folders.append(tmp_path) or tmp_path)
+    finally:
+        await runner.cleanup()
+    assert isinstance(reply, NoReply)
+    assert folders and list(tmp_path.iterdir()) == []
+
+
 async def test_long_media_in_an_answer_are_on_disk_and_not_in_memory(tmp_path: Path) -> None:
     media = os.urandom(300_000)
 
@@ -217,6 +243,39 @@ async def test_long_media_in_an_answer_are_on_disk_and_not_in_memory(tmp_path: P
     assert isinstance(found, LocalFile) and found.path.read_bytes() == media
     assert reply.inline(document["thumb"]) == InlineBytes(b"ABC")
     assert reply.inline(document["id"]) is None
+
+
+@pytest.mark.parametrize("how", ["declined", "broken off", "no JSON", "read"])
+async def test_media_that_nobody_will_read_do_not_stay_on_disk(tmp_path: Path, how: str) -> None:
+    """A job that is asked about every few seconds would fill it."""
+    body = b'{"video": "' + base64.b64encode(os.urandom(300_000)) + b'"'
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if how != "broken off":
+            return web.Response(status=500 if how == "declined" else 200, body=body + b"}" * (how != "no JSON"))
+        response = web.StreamResponse(headers={"Content-Length": str(len(body) + 1)})
+        await response.prepare(request)
+        await response.write(body)
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/v1/job", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made: list[Path] = []
+    try:
+        async with calling(f"http://127.0.0.1:{runner.addresses[0][1]}/v1") as api:
+            reply = await api.call("GET", "/job", media_in=lambda: made.append(tmp_path) or tmp_path)  # type: ignore[func-returns-value]
+    finally:
+        await runner.cleanup()
+    assert made and isinstance(reply, NoReply if how == "broken off" else Reply)
+    assert len(list(tmp_path.iterdir())) == (how == "read")
+    if isinstance(reply, Reply):
+        reply.drop_media()
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_that_is_to_be_left_alone_is_asked_about_later() -> None:

@@ -47,7 +47,8 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     place, or else the catalog's resolution. ``duration``: seconds, as a number, as its text or as ``5s``
     (``duration_as``). ``frames``: as many as the clip lasts at ``fps``; one more than a multiple of ``frames_step``.
     ``output_format``: ``png``, ``jpeg`` or ``webp``, or what ``output_format_words`` has for it. ``references``: the
-    addresses of all reference images, as a list. ``reference``: that of the only one.
+    addresses of all reference images, as a list. ``reference``: that of the only one. ``sound``: a switch, off for a
+    model that has none by the catalog.
     """
 
     prompt: Place = "prompt"
@@ -100,9 +101,19 @@ def filled(
             return Failed(FailureClass.PERMANENT, f"fields.{name}: something else of this order has its place")
         put[places[name]] = value
     body: dict[str, Any] = {**copy.deepcopy(dict(fixed)), **order.spec.provider_options}
+    if _is_silent(fields, order, fixed):
+        _put(body, places["sound"], False)
     for place, value in put.items():
         _put(body, place, value)
     return body
+
+
+def _is_silent(fields: Fields, order: Order, fixed: Mapping[str, Any]) -> bool:
+    """Whether a model of the catalog that has no sound is told so: one that has a switch makes some by itself, and
+    bills it. Not where what is ``fixed`` says it."""
+    if fields.sound is None or order.spec.sound is not None or order.type is not GenerationType.VIDEO:
+        return False
+    return fields.sound.partition(".")[0] not in fixed
 
 
 def frames_of(seconds: int, fps: float, step: int) -> int:

@@ -32,8 +32,8 @@ _ALSO = {"+": ("-",), "/": ("\\/", "_")}
 
 
 def listed(words: Iterable[object], most: int) -> str:
-    """So many of the first words, with a comma between them, and dots if there are more."""
-    shown = list(map(str, words))
+    """So many of the first words, each cut if it is long, with a comma between them, and dots if there are more."""
+    shown = [str(word)[:_LONGEST] for word in words]
     return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")
 
 

@@ -20,7 +20,8 @@ from safelight.domain.outcomes import FindOutcome, PollOutcome
 from safelight.domain.ports import Asked, Backend, BatchPollable, Findable, Job, Pollable
 from safelight.lifecycle.changes import Hinted
 
-_CALL_SECONDS = 60.0
+_CALL_SECONDS = 660.0
+"""A backstop: backends have limits of their own, and what was made, a clip of 200 MiB, may come in the answer."""
 _LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.2, 60.0
 _PAUSES_SECONDS = (0.5, 1, 2, 3, 5)
 

@@ -48,7 +48,8 @@ _anything = msgspec.json.Decoder(Any)
 class Reply(msgspec.Struct, frozen=True):
     """An answer, of any status. Names of ``headers`` are in lower case.
 
-    ``media``: what was written to disk as it came, by the name that stands for it in ``body``.
+    ``media``: what was written to disk as it came, by the name that stands for it in ``body``. Of an answer other than
+    2xx, or that is broken off or no JSON, nothing stays there.
     """
 
     status: int
@@ -84,6 +85,12 @@ class Reply(msgspec.Struct, frozen=True):
             path = self.media[text]
             return None if path is None else LocalFile(path)
         return InlineBytes(data) if (data := decoded(text)) else None
+
+    def drop_media(self) -> None:
+        """Delete what was written to disk, as nobody will read it: a job that is asked about again writes it anew."""
+        for path in self.media.values():
+            if path is not None:
+                path.unlink(missing_ok=True)
 
     def retry_after_seconds(self) -> float | None:
         """What it asks to be left alone for (``retry-after-ms`` and ``Retry-After``), if it does."""
@@ -265,9 +272,13 @@ async def _received(answer: AnswerStream, media_in: Callable[[], Path] | None) -
     try:
         async for piece in answer.chunks():
             reading.feed(piece)
-    finally:
-        body = reading.end()
-    return Reply(answer.status, answer.headers, body, reading.files)
+    except BaseException:
+        reading.discard()
+        raise
+    reply = Reply(answer.status, answer.headers, reading.end(), reading.files)
+    if reply.media and not (reply.is_ok and reply.json() is not None):
+        reply.drop_media()
+    return reply
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

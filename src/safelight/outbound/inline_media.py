@@ -23,8 +23,12 @@ MAX_REST_BYTES = 32 * 1024 * 1024
 
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_\-=\s]*")
-_IN_STRING = re.compile(rb'["\\]')
+_IN_STRING = re.compile(rb'(?:[^"\\]++|\\u[\s\S]{4}|\\[^u])*+')
+"""What of a piece is inside a string that began before it: up to its end, or to an escape that is cut off."""
+_UP_TO_STRING = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\u[\s\S]{4}|\\[^u])*+")*+')
+"""What of a piece is between strings, and whole ones; a quote behind it opens one that the piece does not close."""
 _BLANKS = b" \t\r\n"
+_QUOTE = ord('"')
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -62,7 +66,13 @@ class MediaInJson:
         self._decoding: _Decoding | None = None
         self.files: dict[str, Path | None] = {}
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, more: bytes) -> None:
+        for start in range(0, len(more), LEAST_BYTES):
+            self._feed(more[start : start + LEAST_BYTES])
+
+    def _feed(self, piece: bytes) -> None:
+        """A piece so short that a string which begins and ends in it is too short to go to disk: those are not looked
+        at one by one, as there may be ten thousand."""
         at = 0
         while at < len(piece):
             if self._text is None:
@@ -73,43 +83,52 @@ class MediaInJson:
                 at = self._in_string(piece, at)
 
     def end(self) -> bytes:
-        """The body is over, or was broken off: what is left of it."""
+        """The body is over: what is left of it."""
         if self._text is not None:
             self._rest += self._text
         self._close_file()
         return bytes(self._rest)
 
+    def discard(self) -> None:
+        """The body was broken off, and is asked for again or not: nothing of its media stays on disk."""
+        self._close_file()
+        for path in filter(None, self.files.values()):
+            path.unlink(missing_ok=True)
+
     def _between(self, piece: bytes, at: int) -> int:
-        quote = piece.find(b'"', at)
-        upto = len(piece) if quote < 0 else quote + 1
+        found = _UP_TO_STRING.match(piece, at)
+        assert found is not None
+        is_opened = found.end() < len(piece)
+        upto = found.end() + is_opened
         self._keep(piece[at:upto])
-        if quote >= 0:
+        if is_opened:
             self._text = bytearray()
         return upto
 
     def _in_string(self, piece: bytes, at: int) -> int:
-        found = _IN_STRING.search(piece, at)
-        self._take(piece[at : found.start() if found else len(piece)])
-        if found is None:
+        found = _IN_STRING.match(piece, at)
+        assert found is not None
+        self._take(found.group())
+        if found.end() == len(piece):
             return len(piece)
-        if found.group() == b'"':
+        if piece[found.end()] == _QUOTE:
             self._end_string()
         else:
             self._escape = b"\\"
-        return found.end()
+        return found.end() + 1
 
     def _in_escape(self, piece: bytes, at: int) -> int:
         """A backslash and what belongs to it: one letter, or ``u`` and four."""
         self._escape += piece[at : at + 1]
         if len(self._escape) == (6 if self._escape[1:2] == b"u" else 2):
             escape, self._escape = self._escape, b""
-            self._take(escape if self._decoding is None else _unescaped(escape))
+            self._take(escape)
         return at + 1
 
     def _take(self, more: bytes) -> None:
         assert self._text is not None
         if self._decoding is not None:
-            self._write(more)
+            self._write(_unescaped(more.translate(None, _BLANKS)) if b"\\" in more else more)
             return
         self._text += more
         if len(self._text) < LEAST_BYTES:
@@ -197,5 +216,5 @@ def _unescaped(text: bytes) -> bytes:
     """What stands in a JSON string; nothing that is base64 where it cannot be read."""
     try:
         return msgspec.json.decode(b'"' + text + b'"', type=str).encode()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):  # cut in the middle of a character, it may be
         return b"\0"

@@ -62,6 +62,16 @@ async def test_a_picture_is_a_job_that_is_seen_through(server: FakeServer, tmp_p
     assert httpx.get(file.url).status_code == 401, "it is fetched with the key"
 
 
+async def test_what_an_unfinished_job_shows_does_not_pile_up_on_disk(server: FakeServer, tmp_path: Path) -> None:
+    order = image_order()
+    async with jobs_of(server) as provider:
+        accepted = await provider.submit(order, job_of(order))
+        assert isinstance(accepted, Accepted)
+        server.jobs[accepted.handle["id"]]["states"] = [{"status": "running", "preview": "QUFB" * 30_000}]
+        assert isinstance(await provider.poll(accepted.handle, job_of(order, tmp_path)), Pending)
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+
+
 async def test_a_seed_of_our_own_is_sent_as_none_is_told(server: FakeServer) -> None:
     async with jobs_of(server) as provider:
         orders = [image_order(), image_order()]

@@ -165,6 +165,25 @@ async def test_a_picture_by_another_model_is_none(fake: Start, model: str, is_ma
         assert failed(outcome)[0] is FailureClass.PERMANENT, "Forge says so with a 500"
 
 
+@pytest.mark.parametrize(
+    ("asked", "made", "is_made"),
+    [
+        ("v1-5-pruned", "anything-v1-5-pruned", False),
+        ("xl", "dreamxl", False),
+        ("dreamxl", "xl", False),
+        ("sub/model.safetensors [0123456789]", "sub_model", True),
+        ("sub\\model", "model", True),
+        ("sub_model", "model", True),
+    ],
+)
+async def test_a_part_of_a_models_name_is_not_the_model(fake: Start, asked: str, made: str, is_made: bool) -> None:
+    """AUTOMATIC1111 takes the first checkpoint that has what was asked for in its title."""
+    server = fake()
+    server.info = {"sd_model_name": made, "sd_model_hash": None}
+    outcome = await ordered(server, job={"model": asked})
+    assert isinstance(outcome, Completed) is is_made, outcome
+
+
 async def test_a_grid_and_control_maps_are_left_out(fake: Start) -> None:
     server = fake()
     server.extra_images = ([PIXEL], [PIXEL, PIXEL])

@@ -103,6 +103,13 @@ ENDS: dict[str, tuple[int, Any, dict[str, str]]] = {
     "early": (400, {"detail": "Request is still in progress"}, {}),
     "limited": (429, {"detail": "Slow down"}, {"Retry-After": "4"}),
     "limitedthere": (429, _platform("downstream_service_unavailable"), {}),
+    "vanished": (404, {"detail": "Request not found"}, {}),
+    "untyped": (500, {"detail": "Internal Server Error"}, {}),
+    "unbilled": (200, {"text": "none"}, {"X-Fal-Billable-Units": "0"}),
+    "gateway502": (503, {"detail": "Service Unavailable"}, {"Retry-After": "1"}),
+    "lockedthen": (403, {"detail": "User is locked. Reason: Exhausted balance."}, {}),
+    "revoked": (401, {"detail": "Cannot access application"}, {}),
+    "limitedtype": (429, _platform("too_many_requests"), {"X-Fal-Error-Type": "too_many_requests"}),
     "nginx": (502, "<html>nginx {key}</html>", _HTML),
     "empty": (200, {"images": [], "videos": None, "video": None}, {}),
     "error200": (200, {"detail": "It went wrong, {key}.", "error_type": "runner_server_error"}, {}),
@@ -112,6 +119,10 @@ ENDS: dict[str, tuple[int, Any, dict[str, str]]] = {
     "scheme": (200, {"images": [{"url": "file:///etc/passwd", "content_type": "image/png"}]}, {}),
     "badbase64": (200, {"images": [{"url": "data:image/png;base64,***"}]}, {}),
 }
+
+
+_AFTER_SUCCESS = ("vanished", "untyped", "gateway502", "lockedthen", "revoked")
+"""Jobs that went well by their status, and whose result is not given."""
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -139,8 +150,8 @@ class FakeFal:
     """The server. ``asked`` are the requests, newest last, and ``jobs`` what it took, by id.
 
     ``next`` is the word of the next order alone. Jobs are in the queue while it ``is_held``. ``statuses``: what the
-    next questions about any job are answered with, a body, an HTTP status, or both. ``cancels``: HTTP status and body
-    of the next answers to a wish to cancel.
+    next questions about any job are answered with, a body, an HTTP status, or both. ``results``, ``cancels``: HTTP
+    status and body of the next answers to who asks for a result, or wishes to cancel.
     """
 
     def __init__(self, key: str = KEY, *, tls: ssl.SSLContext | None = None) -> None:
@@ -148,11 +159,13 @@ class FakeFal:
         self.next: str | None = None
         self.is_held = False
         self.expires_next = False
+        self.units: str | None = "1.5"
         self.elsewhere = ""
         """Where the addresses that it tells lead, instead of here."""
         self.asked: list[Asked] = []
         self.jobs: dict[str, Work] = {}
         self.statuses: list[Any] = []
+        self.results: list[tuple[int, Any]] = []
         self.cancels: list[tuple[int, Any]] = []
         self.fetches = 0
         self.signer = Ed25519PrivateKey.generate()
@@ -274,7 +287,8 @@ class FakeFal:
         if job.states:
             return _json(202, {**job.states.pop(0), **self._addresses(job)})
         status = ENDS[job.word][0] if job.word in ENDS else 200
-        error = {"error": f"Invalid status code: {status}"} if status not in (200, 400, 429, 502) else {}
+        is_clean = status in (200, 400, 429, 502) or job.word in _AFTER_SUCCESS
+        error = {} if is_clean else {"error": f"Invalid status code: {status}"}
         metrics = {"inference_time": 1.25, "note": self.key}
         return _json(200, {"status": "COMPLETED", "logs": [{"message": self.key}], "metrics": metrics, **error})
 
@@ -282,11 +296,15 @@ class FakeFal:
         job = self._job(request)
         if job is None:
             return _json(404, {"detail": "Request not found"})
+        if self.results:
+            return self._said(*self.results.pop(0), {})
         if job.is_canceled:
             return _json(499, _platform("client_cancelled"))
         if job.word in ENDS:
             return self._said(*ENDS[job.word])
-        return _json(200, self._made(job, request.query), {"X-Fal-Billable-Units": "1.5"})
+        return _json(
+            200, self._made(job, request.query), {} if self.units is None else {"X-Fal-Billable-Units": self.units}
+        )
 
     def _made(self, job: Work, query: Any) -> Any:
         is_video, sig = job.model == VIDEOS, "ended" if self.expires_next else str(len(self.asked))

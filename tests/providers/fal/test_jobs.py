@@ -26,8 +26,17 @@ from safelight.domain.outcomes import (
     Unknown,
     Usage,
 )
+from safelight.lifecycle.reports import may_be_kept
 from safelight.outbound.backend_api import Reply
-from safelight.providers.fal.answers import answer_of, cancellation_in, error_in, failed, status_in, ticket_in
+from safelight.providers.fal.answers import (
+    answer_of,
+    cancellation_in,
+    error_in,
+    failed,
+    status_in,
+    ticket_in,
+    ticket_of,
+)
 from safelight.providers.fal.output import address_in, is_empty, is_flagged
 from safelight.providers.fal.provider import FalProvider
 from tests.providers.fal.fake import KEY, FakeFal
@@ -103,12 +112,14 @@ ENDED: dict[str, tuple[FailureClass, str | None, bool | None]] = {
     "downstreamagain": (R.TRANSIENT, "downstream_service_error", None),
     "limitedthere": (R.RATE_LIMITED, "downstream_service_unavailable", None),
     "error200": (R.TRANSIENT, "runner_server_error", None),
-    "nginx": (R.PERMANENT, None, False),
-    "nothing": (R.PERMANENT, None, None),
-    "list": (R.PERMANENT, None, None),
-    "badurl": (R.PERMANENT, None, None),
-    "scheme": (R.PERMANENT, None, None),
-    "badbase64": (R.PERMANENT, None, None),
+    "vanished": (R.PERMANENT, None, None),
+    "untyped": (R.PERMANENT, None, None),
+    "nothing": (R.PERMANENT, None, True),
+    "list": (R.PERMANENT, None, True),
+    "badurl": (R.PERMANENT, None, True),
+    "scheme": (R.PERMANENT, None, True),
+    "badbase64": (R.PERMANENT, None, True),
+    "unbilled": (R.PERMANENT, None, False),
 }
 """The reason, fal's own code, and whether it bills it."""
 
@@ -185,11 +196,16 @@ async def test_no_media_is_how_some_refuse(provider: FalProvider, type_: Generat
     assert isinstance(outcome, Completed) and outcome.media == ()
 
 
-async def test_a_flagged_picture_is_a_refusal_unless_the_binding_says_otherwise(provider: FalProvider) -> None:
+async def test_a_flagged_picture_is_a_refusal_unless_the_binding_says_otherwise(
+    fake: FakeFal, provider: FalProvider
+) -> None:
     handle = await taken(provider, "flagged hill")
     outcome = await seen_through(provider, handle, job())
     assert isinstance(outcome, Failed)
     assert (outcome.reason, outcome.answer.is_billed) == (R.CONTENT_POLICY, True)
+    fake.units = None
+    outcome = await seen_through(provider, handle, job())
+    assert isinstance(outcome, Failed) and outcome.answer.is_billed, "seconds alone say nothing of the bill"
     outcome = await seen_through(provider, handle, job(options=options(IMAGE, flagged="delivered")))
     assert isinstance(outcome, Completed) and len(outcome.media) == 1
 
@@ -236,6 +252,7 @@ async def test_a_word_that_nobody_knows_is_pending(
             "runner_disconnected",
         ),
         ({"status": "COMPLETED", "error": "Boom"}, R.PERMANENT, None),
+        ({"status": "COMPLETED", "error": "Boom: NSFW content"}, R.CONTENT_POLICY, None),
         ({"status": "COMPLETED", "error_type": "client_cancelled"}, R.CANCELED, "client_cancelled"),
         ({"status": "FAILED", "error": {"message": "Boom"}}, R.PERMANENT, None),
         ({"status": "CANCELLED"}, R.CANCELED, "client_cancelled"),
@@ -249,7 +266,7 @@ async def test_done_with_an_error_is_failed_whatever_its_result_is(
     outcome = await provider.poll(handle, job())
     assert isinstance(outcome, Failed)
     assert (outcome.reason, outcome.answer.code) == (reason, code)
-    assert outcome.answer.words == ("Boom" if "error" in said else None)
+    assert (outcome.answer.words or "")[:4] == ("Boom" if "error" in said else "")
 
 
 async def test_a_server_in_trouble_says_nothing_of_a_job(fake: FakeFal, provider: FalProvider) -> None:
@@ -265,9 +282,31 @@ async def test_a_server_in_trouble_says_nothing_of_a_job(fake: FakeFal, provider
 
 
 async def test_a_result_that_only_its_server_declines_is_asked_for_again(fake: FakeFal, provider: FalProvider) -> None:
-    handle = await taken(provider, "nginx hill")
+    handle = await taken(provider, "vanished hill")
     answers = [await provider.poll(handle, job()) for _ in range(5)]
     assert [type(answer) for answer in answers] == [Pending, Pending, Unknown, Unknown, Failed]
+
+
+@pytest.mark.parametrize("word", ["nginx", "gateway502", "lockedthen", "revoked", "limitedtype", "limited"])
+async def test_what_a_finished_job_made_is_there_when_its_server_is_well_again(
+    fake: FakeFal, provider: FalProvider, word: str
+) -> None:
+    """Were the job called failed meanwhile, another would be ordered, and paid for besides."""
+    handle = await taken(provider, f"{word} hill")
+    answers = [await provider.poll(handle, job()) for _ in range(9)][2:]
+    assert {type(answer) for answer in answers} <= {Pending, Unknown}
+    assert {answer.answer.is_billed for answer in answers if isinstance(answer, Unknown)} <= {None}
+    next(iter(fake.jobs.values())).word = "well"
+    assert isinstance(await provider.poll(handle, job()), Completed)
+
+
+async def test_a_typed_trouble_is_the_jobs_at_once_only_if_its_status_says_so(
+    fake: FakeFal, provider: FalProvider
+) -> None:
+    handle = await taken(provider, "crashed hill")
+    fake.statuses = [{"status": "COMPLETED"}] * 3
+    answers = [await provider.poll(handle, job()) for _ in range(3)]
+    assert [type(answer) for answer in answers] == [Unknown, Unknown, Failed]
 
 
 async def test_a_job_that_was_asked_to_stop_and_is_gone_was_stopped(fake: FakeFal, provider: FalProvider) -> None:
@@ -321,6 +360,30 @@ async def test_a_gateway_in_front_is_all_that_is_asked(fake: FakeFal) -> None:
     fake.elsewhere = ""
     assert isinstance(await seen_through(provider, handle, job()), Completed)
     await provider.close()
+
+
+async def test_a_job_is_followed_though_its_connection_has_another_address_now(fake: FakeFal) -> None:
+    other = await FakeFal().open()
+    provider = open_provider(other)
+    other.jobs = fake.jobs
+    handle = await taken(provider, "a hill")
+    await provider.close()
+    await other.close()
+    provider = open_provider(fake)
+    assert isinstance(await seen_through(provider, handle, job()), Completed)
+    assert {each.headers.get("authorization") for each in fake.asked} == {f"Key {KEY}"}
+    assert await provider.cancel(handle, job()) is Cancellation.TOO_LATE
+    await provider.close()
+
+
+@pytest.mark.parametrize("more", ["?" + "a" * 2000, "\0", " ", "\t", "é"])
+def test_an_address_that_no_row_can_keep_is_built_instead(more: str) -> None:
+    """An order that was taken would be lost otherwise."""
+    here = "https://queue.fal.run/fal-ai/flux/requests/a"
+    told = {"request_id": "a", "status_url": f"{here}/status{more}", "response_url": here + more, "cancel_url": more}
+    ticket = ticket_in(Reply(200, {}, msgspec.json.encode(told)), "https://queue.fal.run", "fal-ai/flux/dev")
+    assert ticket is not None and may_be_kept(msgspec.to_builtins(ticket), (KEY,))
+    assert (ticket.status_url, ticket.response_url, ticket.cancel_url) == (f"{here}/status", here, f"{here}/cancel")
 
 
 FILE = {"url": "https://v3.fal.media/a", "content_type": "image/png"}
@@ -396,5 +459,5 @@ async def test_a_result_of_any_shape_is_an_outcome(provider: FalProvider, docume
     reply = Reply(status, {"content-type": "application/json"}, msgspec.json.encode(document))
     told = status_in(Reply(200, {}, b'{"status": "COMPLETED"}'))
     assert told is not None
-    outcome = provider._made(reply, told, {"id": "a"}, job())
+    outcome = provider._made(reply, told, ticket_of("a", {}, "https://queue.fal.run", "a/b"), job())
     assert isinstance(outcome, Completed | Failed | Unknown)

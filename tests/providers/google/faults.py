@@ -50,6 +50,8 @@ FAULTS: dict[str, tuple[int, Any] | tuple[int, Any, dict[str, str]]] = {
     "precondition": (400, _error(400, "FAILED_PRECONDITION", "User location is not supported for the API use.")),
     "bad_key": (400, _error(400, "INVALID_ARGUMENT", "API key not valid.", _info("API_KEY_INVALID"))),
     "unauthenticated": (401, _error(401, "UNAUTHENTICATED", "Who are you?")),
+    "org_policy": (400, _error(400, "FAILED_PRECONDITION", "Policy violation: constraints/vertexai.allowedModels.")),
+    "suspended": (403, _error(403, "PERMISSION_DENIED", "The project is suspended, as its use violates our policies.")),
     "denied": (403, _error(403, "PERMISSION_DENIED", "No.")),
     "no_billing": (403, _error(403, "PERMISSION_DENIED", "Enable billing.", _info("BILLING_DISABLED"))),
     "retired": (404, _error(404, "NOT_FOUND", "models/gemini-image is no longer available.")),

@@ -256,7 +256,8 @@ OPERATIONS: list[tuple[dict[str, Any], FailureClass]] = [
     ({"done": True, "error": {"code": 99, "message": "of tomorrow"}}, PERMANENT),
     ({"done": True, "response": {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["Support code 1"]}}, POLICY),
     ({"done": True, "response": {"raiMediaFilteredReasons": "odd", "videos": []}}, POLICY),
-    ({"done": True, "response": {"videos": [{"mimeType": "video/mp4"}, None]}}, POLICY),
+    ({"done": True, "response": {"videos": [{"mimeType": "video/mp4"}, None]}}, PERMANENT),
+    ({"done": True, "error": {"details": []}}, PERMANENT),
     ({"done": True, "response": None}, POLICY),
     ({"done": True, "response": {"videos": [{"bytesBase64Encoded": "!!!"}]}}, PERMANENT),
     ({"done": True, "response": {"videos": [{"gcsUri": "gs://"}]}}, PERMANENT),
@@ -285,6 +286,15 @@ async def test_a_word_that_nobody_knows_is_no_end(fake: FakeGoogle, tmp_path: Pa
         outcome = await provider.poll(handle, asked)
     assert isinstance(outcome, Pending)
     assert outcome.stage is (Stage.RUNNING if state["status"] == "in_progress" else None)
+
+
+async def test_what_an_unfinished_job_shows_does_not_pile_up_on_disk(fake: FakeGoogle, tmp_path: Path) -> None:
+    shown = {"type": "model_output", "content": [{"type": "image", "data": "QUFB" * 30_000}]}
+    async with provider_of(fake) as provider:
+        handle, asked = await ordered(provider, tmp_path)
+        fake.states = [{"status": "in_progress", "steps": [shown]}]
+        assert isinstance(await provider.poll(handle, asked), Pending)
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
 
 
 @pytest.mark.parametrize("done", [None, False, "true", 1])
@@ -333,7 +343,14 @@ async def test_a_clip_behind_the_api_is_fetched_with_the_key(fake: FakeGoogle, t
     [
         ("{base}/v1beta/files/abc", "{base}/v1/files/abc:download?alt=media"),
         ("files/abc", "{base}/v1/files/abc:download?alt=media"),
-        ("https://cdn.example/files/abc.mp4", "https://cdn.example/files/abc.mp4"),
+        # Behind a proxy, Google tells its own address.
+        (
+            "https://generativelanguage.googleapis.com/v1beta/files/abc:download?alt=media",
+            "{base}/v1/files/abc:download?alt=media",
+        ),
+        ("https://generativelanguage.googleapis.com/v1beta/other/abc", None),
+        ("https://generativelanguage.googleapis.com.cdn.example/files/abc", ""),
+        ("https://cdn.example/files/abc.mp4", ""),
         ("{base}/v1/other/abc", None),
         ("{base}/v1/files/../models", None),
         ("http://cdn.example/abc.mp4", None),
@@ -354,8 +371,8 @@ async def test_the_key_goes_to_the_apis_files_alone(
         return
     assert isinstance(outcome, Completed)
     (file,) = outcome.media
-    assert isinstance(file, RemoteFile) and file.url == url.replace("{base}", fake.base_url)
-    assert bool(file.headers) == url.startswith("{base}")
+    assert isinstance(file, RemoteFile) and file.url == (url.replace("{base}", fake.base_url) or uri)
+    assert bool(file.headers) == bool(url), "elsewhere it is fetched without the key"
 
 
 async def test_a_clip_in_a_bucket_is_fetched_with_the_token(fake: FakeGoogle, tmp_path: Path) -> None:

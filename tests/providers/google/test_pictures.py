@@ -59,6 +59,8 @@ async def test_a_picture_is_in_the_answer(fake: FakeGoogle, tmp_path: Path, plat
         ("words", BAD, None),
         ("bad_ratio", PERMANENT, None),
         ("precondition", PERMANENT, None),
+        ("org_policy", PERMANENT, None),
+        ("suspended", AUTH, None),
         ("retired", PERMANENT, None),
         ("redirect", PERMANENT, None),
         ("bad_key", AUTH, None),

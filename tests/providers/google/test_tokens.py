@@ -161,6 +161,42 @@ async def test_a_token_that_is_taken_no_more_is_exchanged(fake: FakeGoogle, tmp_
     assert len(fake.tokens) == 2
 
 
+async def test_each_order_under_way_with_a_token_that_is_taken_no_more_is_told_so(
+    fake: FakeGoogle, tmp_path: Path
+) -> None:
+    async with provider_of(fake, "vertex") as provider:
+        assert isinstance(await provider.submit(order(VIDEO), job(tmp_path, VIDEO, "veo-3")), Accepted)
+        fake.revoked.add(fake.tokens[-1])
+        orders = [provider.submit(order(VIDEO), job(tmp_path, VIDEO, "veo-3", id_=f"req-{n}")) for n in range(3)]
+        outcomes = await asyncio.gather(*orders)
+        assert [outcome.reason for outcome in outcomes if isinstance(outcome, Failed)] == [TRANSIENT] * 3
+        # A metadata server gives the same one for a while: then it is a matter of rights.
+        fake.revoked.add("same")
+        fake.token_faults = [(200, {"access_token": "same", "expires_in": 3600})] * 2
+        again = [await provider.submit(order(VIDEO), job(tmp_path, VIDEO, "veo-3")) for _ in range(2)]
+    assert [outcome.reason for outcome in again if isinstance(outcome, Failed)] == [AUTH] * 2
+
+
+async def test_a_token_is_secret_for_as_long_as_it_may_be_good(
+    fake: FakeGoogle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that does not say so, and is exchanged every half minute while an order is under way with it."""
+    now = 1000.0
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: now)
+    fake.lifetime_seconds = "3600"
+    async with provider_of(fake, "vertex") as provider:
+        for number in range(20):
+            now += 31
+            assert isinstance(
+                await provider.submit(order(VIDEO), job(tmp_path, VIDEO, "veo-3", id_=f"req-{number}")), Accepted
+            )
+        assert len(fake.tokens) == 20 and set(fake.tokens) <= set(provider.secrets)
+        now += 3600
+        assert isinstance(await provider.submit(order(VIDEO), job(tmp_path, VIDEO, "veo-3")), Accepted)
+        assert set(fake.tokens) & set(provider.secrets) == {fake.tokens[-1]}
+    assert len(set(fake.tokens)) == 21
+
+
 async def test_a_token_that_was_never_taken_is_a_matter_of_rights(fake: FakeGoogle, tmp_path: Path) -> None:
     async with provider_of(fake, "vertex") as provider:
         fake.behave("unauthenticated")
@@ -170,7 +206,17 @@ async def test_a_token_that_was_never_taken_is_a_matter_of_rights(fake: FakeGoog
 
 @pytest.mark.parametrize(
     ("lasts", "after", "asked"),
-    [(3600, 3200, 1), (3600, 3400, 2), (100, 45, 1), (100, 55, 2), (None, 20, 1), (None, 40, 2), ("odd", 40, 2)],
+    [
+        (3600, 3200, 1),
+        (3600, 3400, 2),
+        (100, 45, 1),
+        (100, 55, 2),
+        (None, 20, 1),
+        (None, 40, 2),
+        ("odd", 40, 2),
+        (10**400, 20, 1),
+        (10**400, 40, 2),
+    ],
 )
 async def test_a_token_is_renewed_before_it_ends(
     fake: FakeGoogle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasts: Any, after: float, asked: int

@@ -189,8 +189,13 @@ def _another_model(info: Mapping[str, Any], asked: str) -> str | None:
 
 
 def _plain(model: str) -> str:
+    """Its name behind a ``_``: some servers write a folder before it as ``folder_name``, and others leave it out.
+
+    A part of a name is none: AUTOMATIC1111 itself takes the first checkpoint that has what was asked for anywhere in
+    its title.
+    """
     bare = _OF_WEIGHTS.sub("", _IN_BRACKETS.sub("", model).strip()).lower()
-    return bare.replace("\\", "/").rpartition("/")[2]
+    return "_" + bare.replace("\\", "/").rpartition("/")[2]
 
 
 def _process_time(reply: Reply) -> Usage | None:

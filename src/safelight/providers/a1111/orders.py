@@ -15,7 +15,7 @@ from safelight.domain.request import Order
 from safelight.providers.a1111.saying import frames_of, options_of, pixels_of, seed_of, settings_of
 from safelight.providers.a1111.settings import Options, Quirks
 
-_ANY_TAG = re.compile(r"<(?=\s*/?\s*sd_cpp_extra_args)", re.IGNORECASE)
+_ANY_TAG = re.compile(r"<(?=\s*+/?\s*+sd_cpp_extra_args)", re.IGNORECASE)
 _CROPPED = {"resize_mode": 1}
 """A picture to begin with that has another shape is cropped; else it is stretched."""
 _CROPPED_INPUT = {"resize_mode_before": 2, "resize_name_before": "Lanczos"}

@@ -126,7 +126,10 @@ class JobsProvider(WebUiProvider):
         self._absences.forget(job_id)
         if not exchange.is_ok:
             return not_told(exchange)
-        return state_of(exchange, handle, job.type, self._api)
+        outcome = state_of(exchange, handle, job.type, self._api)
+        if not isinstance(outcome, Completed):
+            exchange.drop_media()  # previews, each time
+        return outcome
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
         match await self._api.call("DELETE", job_path(str(handle["id"])), deadline_seconds=_ASKING_SECONDS):

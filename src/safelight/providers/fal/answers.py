@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -41,6 +42,7 @@ _CLIENTS_OWN = ("prompt", "negative_prompt", "seed", "references", "reference", 
 _REVISED = ("revised_prompt", "actual_prompt", "expanded_prompt")
 _STOPPED = ("CANCELED", "CANCELLED")
 _MOST_PLACES = 2**31
+_ADDRESS = re.compile(r"[!-~]{1,500}")
 
 
 _CANCELLATIONS = {
@@ -86,17 +88,23 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ticket_in(reply: Reply, base_url: str, model_id: str) -> Ticket | None:
-    """The job of an answer to an order; None if it tells none.
-
-    An address that is not behind ``base_url`` is not the queue's own: it is built from the job's id instead.
-    """
+    """The job of an answer to an order; None if it tells none."""
     body = reply.json()
     id_ = body.get("request_id") if isinstance(body, dict) else None
     if not isinstance(id_, str) or not 0 < len(id_) <= 200:
         return None
+    return ticket_of(id_, body, base_url, model_id)
+
+
+def ticket_of(id_: str, told: Mapping[str, Any], base_url: str, model_id: str) -> Ticket:
+    """A job, with the addresses that an answer told, or that a handle keeps of it.
+
+    One that is not behind ``base_url``, or that no row could keep, is not the queue's own, or not any more: it is built
+    from the job's id instead.
+    """
     here = f"{base_url}/{app_of(model_id)}/requests/{quote(id_, safe='')}"
     usual = {"status_url": f"{here}/status", "response_url": here, "cancel_url": f"{here}/cancel"}
-    return Ticket(id=id_, **{name: _own(body.get(name), base_url) or usual[name] for name in usual})
+    return Ticket(id=id_, **{name: _own(told.get(name), base_url) or usual[name] for name in usual})
 
 
 def status_in(reply: Reply) -> Status | None:
@@ -154,7 +162,8 @@ def failed(
     """
     words = (error.words or "").lower()
     is_refused_input = status is not None and 400 <= status < 500
-    if error.type in _POLICY or (is_refused_input and any(each in words for each in _POLICY_WORDS)):
+    is_in_words = is_refused_input or (status is None and reply.is_ok)
+    if error.type in _POLICY or (is_in_words and any(each in words for each in _POLICY_WORDS)):
         return Failed(FailureClass.CONTENT_POLICY, answer=answer)
     if error.type == "client_cancelled":
         return Failed(FailureClass.CANCELED, answer=answer)
@@ -195,6 +204,18 @@ def answer_of(
     )
 
 
+def is_known(error: Error) -> bool:
+    """Whether its type is one of those that a job fails with."""
+    return error.type in _POLICY or error.type in _PASSING
+
+
+def is_made_billed(answer: Answer) -> bool:
+    """Whether an output is billed of which there is nothing to deliver: what the queue calls a success is, unless it
+    counts no units."""
+    units = answer.usage.raw.get("billable_units") if answer.usage else None
+    return units is None or units > 0
+
+
 def _of_the_platform(reply: Reply, error: Error, *, answer: Answer, status: int | None) -> Failed:
     """A failure that is no fault of the order: whether it is given again."""
     retryable = reply.headers.get("x-fal-retryable", "").lower()
@@ -225,13 +246,13 @@ def _heads(fields: Fields, *, own: bool) -> set[str]:
 
 
 def _own(url: object, base_url: str) -> str | None:
-    """The address if it is of the origin of ``base_url``."""
+    """The address if it is of the origin of ``base_url``, and is written as addresses are."""
+    if not isinstance(url, str) or not _ADDRESS.fullmatch(url):
+        return None
     try:
-        if not isinstance(url, str) or _origin(urlsplit(url)) != _origin(urlsplit(base_url)):
-            return None
+        return url if _origin(urlsplit(url)) == _origin(urlsplit(base_url)) else None
     except ValueError:
         return None
-    return url
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None, str | None]:

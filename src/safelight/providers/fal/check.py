@@ -103,10 +103,11 @@ def _of_the_input(schema: dict[str, Any], model: Model, binding: Binding) -> Ite
         known = _choices(properties.get(place)) if place is not None and "." not in place else None
         missing = [word for word in words if known is not None and word not in known]
         if missing:
+            takes = listed(known or (), _SHOWN) or "none"
             yield Finding.warning(
                 name,
                 f"it does not take {listed(missing, _SHOWN)}",
-                f"It takes: {listed(known or (), _SHOWN)}. Say its own words in the binding's sizes, or remove the others.",
+                f"It takes: {takes}. Say its own words in the binding's sizes, or remove the others.",
             )
 
 

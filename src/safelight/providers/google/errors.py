@@ -52,9 +52,8 @@ _REASON_OF_INFO = {
     "BILLING_DISABLED": FailureClass.QUOTA,
 }
 """``google.rpc.ErrorInfo``: what the status alone does not say."""
-_SAYS_NOTHING_OF_CONTENT = frozenset(_REASONS) - {"INVALID_ARGUMENT", "PERMISSION_DENIED", "FAILED_PRECONDITION"} | {
-    "RESOURCE_EXHAUSTED"
-}
+_SAYS_NOTHING_OF_CONTENT = frozenset(_REASONS) - {"INVALID_ARGUMENT"} | {"RESOURCE_EXHAUSTED"}
+"""Policies that these tell of are an organization's, or are about the account, and not about what was asked for."""
 _POLICY_MARKS = (
     "SAFETY",
     "PROHIBITED",

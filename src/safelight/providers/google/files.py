@@ -7,10 +7,14 @@ from urllib.parse import quote, urlsplit
 
 from safelight.domain.outcomes import Answer, Completed, Failed, FailureClass, RemoteFile
 from safelight.outbound.backend_api import BackendApi, Reply
-from safelight.providers.google.settings import Settings
+from safelight.providers.google.settings import GEMINI_URL, Settings
 
 _FILE = re.compile(r"(?:^|/)files/([A-Za-z0-9][A-Za-z0-9_-]{0,199})(?::download)?$", re.ASCII)
 _BUCKET_OBJECT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,221})/(\S(?:.{0,1022}\S)?)", re.DOTALL)
+
+
+_VENDORS = ("https", urlsplit(GEMINI_URL).hostname, 443)
+"""The Developer API's own origin: behind a proxy, its files are behind the proxy, and the key goes there alone."""
 
 
 class Files:
@@ -33,7 +37,7 @@ class Files:
             return self._in_bucket(uri, said)
         try:
             parts = urlsplit(uri)
-            is_ours = not parts.scheme or self._origin(uri) == self._origin(self._api.base_url)
+            is_ours = not parts.scheme or self._origin(uri) in (self._origin(self._api.base_url), _VENDORS)
         except ValueError:
             return Failed(FailureClass.PERMANENT, "the address of the file is none", answer=said)
         if is_ours and self._settings.platform == "gemini":

@@ -13,6 +13,7 @@ from safelight.domain.catalog import Binding, Model
 from safelight.domain.outcomes import (
     Accepted,
     Cancellation,
+    Completed,
     Failed,
     FailureClass,
     Finding,
@@ -123,7 +124,10 @@ class GoogleProvider:
         if not asked.is_ok:
             error = read_error(asked.json())
             return not_told(asked, wait_seconds=error.retry_after_seconds if error else None)
-        return await read(asked)
+        outcome = await read(asked)
+        if not isinstance(outcome, Completed):
+            asked.drop_media()  # what an unfinished job shows, each time
+        return outcome
 
     async def cancel(self, handle: Handle, job: Job[Options]) -> Cancellation:
         """What an interaction that is stopped costs is not told, so how it ended is asked for."""

@@ -39,7 +39,10 @@ _SHORTEST_SECONDS = 60.0
 _DEADLINE_SECONDS = 15.0
 _MAX_BYTES = 64 * 1024
 _MAX_TOKEN = 16 * 1024
-_REMEMBERED = 4
+_SECRET_SECONDS = 3600.0
+"""So long at least a token is a secret: it may be good for longer than was told, and an order under way with it."""
+_MOST_SECRET = 32
+_MOST_PROVEN = 4
 _PASSING = frozenset({"internal_failure", "server_error", "temporarily_unavailable"})
 _METADATA_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -73,14 +76,14 @@ class AccessTokens:
         self._grant = grant
         self._lock = asyncio.Lock()
         self._token: Token | None = None
-        self._proven: str | None = None
+        self._proven: deque[str] = deque(maxlen=_MOST_PROVEN)
         self._asked = 0
         self._failure: Failed | None = None
-        self._remembered: deque[str] = deque(maxlen=_REMEMBERED)
+        self._secret_until: dict[str, float] = {}
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        return (*self._grant.secrets, *self._remembered)
+        return (*self._grant.secrets, *self._secret_until)
 
     async def get(self) -> str | Failed:
         """A token that is good for minutes, or why there is none. Nobody has been given an order meanwhile."""
@@ -97,14 +100,17 @@ class AccessTokens:
 
     def accepted(self, value: str) -> None:
         """The API took it."""
-        self._proven = value
+        if value not in self._proven:
+            self._proven.append(value)
 
     def refused(self, value: str) -> bool:
-        """The API does not take it: another is asked for next. Whether it took it before, so that another may do."""
+        """The API does not take it: another is asked for next. Whether it took it before, so that another may do.
+
+        Many orders may be under way with a token that ends: each of them is told so.
+        """
         if self._token is not None and self._token.value == value:
             self._token = None
-        was_good, self._proven = self._proven == value, None
-        return was_good
+        return value in self._proven
 
     async def close(self) -> None:
         await self._grant.close()
@@ -124,8 +130,14 @@ class AccessTokens:
         seconds = min(float(lasts), _LONGEST_SECONDS) if is_count(lasts) and lasts else _SHORTEST_SECONDS
         before = min(_RENEWED_BEFORE_SECONDS, seconds / 2)
         self._token = Token(value, began + seconds - before, began + seconds)
-        self._remembered.append(value)
+        self._keep_secret(value, began, began + max(seconds, _SECRET_SECONDS))
+        if value in self._proven:  # a metadata server gives the same one for a while, and it may have been refused
+            self._proven.remove(value)
         return None
+
+    def _keep_secret(self, value: str, now: float, until: float) -> None:
+        kept = {each: ends_at for each, ends_at in self._secret_until.items() if ends_at > now and each != value}
+        self._secret_until = dict([*kept.items(), (value, until)][-_MOST_SECRET:])
 
 
 class ServiceAccount:

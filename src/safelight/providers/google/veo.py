@@ -81,6 +81,8 @@ def state_of(reply: Reply, operation: str, settings: Settings, files: Files) -> 
         )
     if (error := document.get("error")) is not None and (told := read_error(error)) is not None:
         return failure_of_job(told, settings, said)
+    if error:
+        return Failed(FailureClass.PERMANENT, "it failed, and its error cannot be read", answer=said)
     return _made(document.get("response"), reply, files, said)
 
 
@@ -89,6 +91,8 @@ def _made(response: Any, reply: Reply, files: Files, said: Answer) -> Completed 
         data, uri = text_in(video.get("bytesBase64Encoded")), text_in(video.get("gcsUri"))
         if data or uri:
             return files.made(reply, data, uri, said)
+    if objects_in(at(response, "videos")):
+        return Failed(FailureClass.PERMANENT, "it made a clip, and does not say where it is", answer=said)
     reasons = at(response, "raiMediaFilteredReasons")
     words = " ".join(text_in(reason) for reason in reasons) if isinstance(reasons, list) else ""
     detail = "its filter held the clip back" if at(response, "raiMediaFilteredCount") or words else "it made no clip"
