@@ -134,10 +134,10 @@ def test_a_job_that_its_backend_tells_of_is_asked_about_before_the_others_of_its
         tasks = [asyncio.create_task(polls.poll(asked, 1, about(job), news[job])) for job in range(jobs)]
         await asyncio.sleep(0.1)
         assert not news[500].is_set(), "what is told after the question is news again"
-        for told in (300, 400):
+        for told in (300, 400, 0):
             news[told].set()
-        news[0].set()
-        await asyncio.sleep(3 / rate)
+            news[told].set()
+        await asyncio.sleep(4 / rate)
         assert all(tasks[job].done() for job in (0, 300, 400, 500))
         for task in tasks:
             task.cancel()
@@ -148,8 +148,27 @@ def test_a_job_that_its_backend_tells_of_is_asked_about_before_the_others_of_its
     in_virtual_time(ask())
     order = [job for _, asked_about in vendor.requests for job in asked_about]
     if at_once == 1:
-        assert order == [500, 0, 400, 300]
-    assert len(order) <= 4 * at_once
+        assert order == [500, 300, 400, 1, 0], "every fourth is one of the others"
+    assert len(order) <= 5 * at_once
+
+
+def test_those_of_whom_there_is_no_news_have_every_fourth_question() -> None:
+    """However much a backend tells of others."""
+    vendor = Vendor()
+
+    async def ask() -> None:
+        polls, asked = Polls(), backend(vendor, polls_per_second=1.0)
+        news = [Hinted() for _ in range(40)]
+        for told in news[:30]:
+            told.set()
+        tasks = [asyncio.create_task(polls.poll(asked, 1, about(job), news[job])) for job in range(40)]
+        await asyncio.sleep(39.5)
+        await asyncio.gather(*tasks)
+
+    in_virtual_time(ask())
+    order = [job for _, jobs in vendor.requests for job in jobs]
+    assert [job for job in order if job < 30] == list(range(30)), "news in the order in which they came"
+    assert [order.index(job) for job in range(30, 36)] == [3, 7, 11, 15, 19, 23]
 
 
 def test_a_crowd_of_one_workspace_delays_another_by_one_place() -> None:

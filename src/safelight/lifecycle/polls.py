@@ -2,7 +2,7 @@
 
 A connection is asked no oftener than its limit says (``polls_per_second``), however many jobs are under way with it.
 Who waits stands in line: workspaces take turns, so that one with a thousand jobs delays another's only job by a place.
-Within a workspace a job that its backend tells something of goes before the others.
+Within a workspace the jobs that their backends tell something of go before the others, but for every fourth.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _CALL_SECONDS = 660.0
 """A backstop: backends have limits of their own, and what was made, a clip of 200 MiB, may come in the answer."""
 _LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.2, 60.0
 _PAUSES_SECONDS = (0.5, 1, 2, 3, 5)
+_TOLD_IN_A_ROW = 3
 
 
 class Polls:
@@ -81,6 +82,40 @@ class _Waiting(msgspec.Struct, eq=False):
     answer: asyncio.Future[PollOutcome | None]
 
 
+class _Place:
+    """A workspace's part of a line: those of whom there is news go first, and every fourth is one of the others."""
+
+    def __init__(self) -> None:
+        self._told: deque[_Waiting] = deque()
+        self._others: deque[_Waiting] = deque()
+        self._told_in_a_row = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._told or self._others)
+
+    def append(self, waiting: _Waiting) -> None:
+        is_told = waiting.hinted is not None and waiting.hinted.is_set()
+        (self._told if is_told else self._others).append(waiting)
+
+    def put_first(self, waiting: _Waiting) -> None:
+        """There is news of one, if it stands here still."""
+        with contextlib.suppress(ValueError):
+            self._others.remove(waiting)
+            self._told.append(waiting)
+
+    def first(self) -> _Waiting:
+        return self._next()[0]
+
+    def popleft(self) -> _Waiting:
+        line = self._next()
+        self._told_in_a_row = self._told_in_a_row + 1 if line is self._told else 0
+        return line.popleft()
+
+    def _next(self) -> deque[_Waiting]:
+        is_others_turn = self._told_in_a_row >= _TOLD_IN_A_ROW and self._others
+        return self._others if is_others_turn or not self._told else self._told
+
+
 class _Line:
     """The line before one connection. It moves by itself while anybody stands in it."""
 
@@ -89,7 +124,7 @@ class _Line:
         self._provider = provider if isinstance(provider, BatchPollable) else None
         self._at_once = provider.poll_batch if isinstance(provider, BatchPollable) else 1
         self._pause_seconds = 1 / backend.polls_per_second
-        self._waiting: dict[int, deque[_Waiting]] = {}  # by workspace, in the order of their turns
+        self._waiting: dict[int, _Place] = {}  # by workspace, in the order of their turns
         self._open_again_at = 0.0
         self._moving: asyncio.Task[None] | None = None
         self._asking: set[asyncio.Task[None]] = set()
@@ -98,11 +133,7 @@ class _Line:
         self, workspace_id: int, asked: Asked | None = None, hinted: Hinted | None = None
     ) -> PollOutcome | None:
         waiting = _Waiting(asked, hinted, asyncio.get_running_loop().create_future())
-        line = self._waiting.setdefault(workspace_id, deque())
-        if hinted is not None and hinted.is_set():
-            line.appendleft(waiting)
-        else:
-            line.append(waiting)
+        self._waiting.setdefault(workspace_id, _Place()).append(waiting)
         if self._moving is None or self._moving.done():
             self._moving = asyncio.create_task(self._move(), name="polls")
         if hinted is None:
@@ -114,11 +145,8 @@ class _Line:
             hinted.then = None
 
     def _put_first(self, workspace_id: int, waiting: _Waiting) -> None:
-        """If it stands in line still."""
-        line = self._waiting.get(workspace_id, deque())
-        with contextlib.suppress(ValueError):
-            line.remove(waiting)
-            line.appendleft(waiting)
+        if (place := self._waiting.get(workspace_id)) is not None:
+            place.put_first(waiting)
 
     async def _move(self) -> None:
         loop = asyncio.get_running_loop()
@@ -141,7 +169,7 @@ class _Line:
         called: list[_Waiting] = []
         while self._waiting and len(called) < self._at_once:
             workspace_id, line = next(iter(self._waiting.items()))
-            if called and line[0].asked is None:
+            if called and line.first().asked is None:
                 break
             del self._waiting[workspace_id]
             waiting = line.popleft()
