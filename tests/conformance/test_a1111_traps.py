@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from safelight.domain.generations import GenerationType
 from tests.conformance.front import Front
 from tests.conformance.test_a1111 import WebUi
 from tests.conformance.vendor import Vendor
-from tests.providers.a1111.faults import Fault
 
 pytestmark = pytest.mark.database
 
@@ -21,7 +21,7 @@ VENDORS: list[Vendor] = [
     WebUi("sdnext", GenerationType.VIDEO, upstream_model="fake-clip"),
 ]
 
-PICTURES: dict[str | Fault, tuple[str | None, int]] = {
+PICTURES: dict[str, tuple[str | None, int]] = {
     "black": ("content_policy_violation", 1),
     "bad_base64": ("generation_failed", 1),
     "page": ("generation_failed", 1),
@@ -46,6 +46,15 @@ JOBS: dict[str, tuple[list[dict[str, Any]], str | None, int]] = {
     "done, and no file": ([{"status": "completed", "result": {"images": []}}], None, 2),
     "failed for good": ([{"status": "failed", "error": "ValueError: Unknown engine"}], "generation_failed", 1),
     "stopped by somebody": ([{"status": "cancelled"}], "generation_failed", 1),
+}
+
+LOST = ("gateway", "plain_500")
+
+TRAPS: Mapping[str, str | None] = {
+    **{name: code for name, (code, _) in PICTURES.items()},
+    **{name: code for name, (_, code, _) in JOBS.items()},
+    "by another model": "generation_failed",
+    **dict.fromkeys(LOST),
 }
 
 
@@ -95,7 +104,7 @@ async def test_a_picture_by_another_model_is_not_delivered(front: Front, vendor:
 async def test_a_lost_answer_is_ordered_again_and_charged_once(front: Front, vendor: Vendor) -> None:
     """An order costs nothing there."""
     assert isinstance(vendor, WebUi)
-    for fault in ("gateway", "plain_500"):
+    for fault in LOST:
         before = len(vendor.orders())
         vendor.fake.behave(fault)
         owner = await front.studio.workspace()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from safelight.domain.generations import GenerationType
 from tests.conformance.front import Front
 from tests.conformance.test_ark import ArkImages, ArkVideos
+from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 from tests.providers.ark.faults import error
 
@@ -42,6 +44,14 @@ TASKS: dict[str, tuple[list[dict[str, Any]], str | None]] = {
     "failed, and why is not said": ([{"status": "failed", "error": None}], "generation_failed"),
 }
 """The code that the client is told; None: the clip."""
+
+OPEN = ("gateway", "page", "empty")
+
+TRAPS: Mapping[str, str | None] = {
+    **PICTURES,
+    **{name: code for name, (_, code) in TASKS.items()},
+    **dict.fromkeys(OPEN, WAITS),
+}
 
 
 @pytest.mark.parametrize("trap", PICTURES)
@@ -92,7 +102,7 @@ async def test_a_wish_that_comes_too_late_ends_in_the_clip_or_in_nothing(front: 
 
 async def test_an_answer_that_says_nothing_waits_with_its_price_held(front: Front, vendor: Vendor) -> None:
     assert isinstance(vendor, ArkImages)
-    for fault in ("gateway", "page", "empty"):
+    for fault in OPEN:
         before = len(vendor.orders())
         vendor.fake.next = fault
         owner = await front.studio.workspace()

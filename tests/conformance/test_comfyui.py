@@ -41,7 +41,7 @@ class Comfy(Vendor):
     images: tuple[str, ...] = ("10", "11")
 
     async def open(self, folder: Path) -> None:
-        self._server = await asyncio.to_thread(Fake, folder / "files", "--key", CANARY)
+        self.server = await asyncio.to_thread(Fake, folder / "files", "--key", CANARY)
         self._workflow = folder / "workflow.json"
         self._workflow.write_text(json.dumps(self.graph() | dict.fromkeys(self.images, _LOADED)))
 
@@ -52,10 +52,10 @@ class Comfy(Vendor):
         return {"references": ["10.image", "11.image"]}
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._server.kill)
+        await asyncio.to_thread(self.server.kill)
 
     def connection(self) -> dict[str, Any]:
-        return {"base_url": self._server.base_url}
+        return {"base_url": self.server.base_url}
 
     def options(self) -> dict[str, Any]:
         fields = {
@@ -72,13 +72,13 @@ class Comfy(Vendor):
 
     def next(self, trouble: Trouble) -> None:
         words = {Trouble.BREAKS: "breaks", Trouble.LOSES_ANSWER: "loses_answer"}
-        self._server.command(CANARY, **{words[trouble]: True})
+        self.server.command(CANARY, **{words[trouble]: True})
 
     def hold(self) -> None:
-        self._server.command(CANARY, holds=True)
+        self.server.command(CANARY, holds=True)
 
     def release(self) -> None:
-        self._server.command(CANARY, holds=False)
+        self.server.command(CANARY, holds=False)
 
     def orders(self) -> list[Seen]:
         return [self._seen(graph) for graph in self._taken()["graphs"]]
@@ -100,18 +100,18 @@ class Comfy(Vendor):
     async def is_stopped(self) -> bool:
         newest = self._taken()["taken"][-1]
         await asyncio.to_thread(eventually, lambda: self._is_idle(), "what was interrupted has ended")
-        entry = self._server.ask(f"/history/{newest}", key=CANARY).get(newest)
+        entry = self.server.ask(f"/history/{newest}", key=CANARY).get(newest)
         return entry is None or "execution_interrupted" in str(entry["status"]["messages"])
 
     def traces(self) -> list[bytes]:
         return [b"class_type", b"SafelightPaint"]
 
     def _is_idle(self) -> bool:
-        queue = self._server.ask("/queue", key=CANARY)
+        queue = self.server.ask("/queue", key=CANARY)
         return not queue["queue_running"] and not queue["queue_pending"]
 
     def _taken(self) -> Any:
-        return self._server.ask("/_test/taken", key=CANARY)
+        return self.server.ask("/_test/taken", key=CANARY)
 
 
 class ComfyVideo(Comfy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from safelight.domain.generations import GenerationType
 from tests.conformance.front import Front
 from tests.conformance.test_dashscope import DashScope, DashScopeAnswers, DashScopeVideos
+from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 
 pytestmark = pytest.mark.database
@@ -45,6 +47,15 @@ TASKS: dict[str, tuple[list[Any], str | None]] = {
     "failed, and why is not said": (["FAILED"], "generation_failed"),
     "done without a clip": ([{"task_status": "SUCCEEDED", "results": []}], "content_policy_violation"),
     "canceled by somebody else": (["CANCELED"], "generation_failed"),
+}
+
+OPEN = ("gateway", "page", "nothing", "outage200", "timedout")
+
+TRAPS: Mapping[str, str | None] = {
+    **PICTURES,
+    **{name: code for name, (_, code) in TASKS.items()},
+    "broke there": None,
+    **dict.fromkeys(OPEN, WAITS),
 }
 
 
@@ -103,7 +114,7 @@ async def test_a_wish_to_cancel_comes_too_late(front: Front, vendor: Vendor) -> 
     result.check_one_end("completed")
 
 
-@pytest.mark.parametrize("word", ["gateway", "page", "nothing", "outage200", "timedout"])
+@pytest.mark.parametrize("word", OPEN)
 async def test_an_answer_that_says_nothing_waits_with_its_price_held(front: Front, vendor: Vendor, word: str) -> None:
     assert isinstance(vendor, DashScope)
     before = len(vendor.orders())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from safelight.domain.generations import GenerationType
 from tests.conformance.front import Front
 from tests.conformance.test_fal import FalImages, FalVideos
+from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 
 pytestmark = pytest.mark.database
@@ -46,6 +48,15 @@ STATES: dict[str, tuple[list[Any], str | None]] = {
     "a server in trouble": ([500], None),
     "failed, and why is not said": ([{"status": "FAILED"}], "generation_failed"),
     "gone": ([404, 404, 404], "generation_failed"),
+}
+
+OPEN = ("gateway", "page", "odd", "noid")
+
+TRAPS: Mapping[str, str | None] = {
+    **RESULTS,
+    **ORDERS,
+    **{f"status: {name}": code for name, (_, code) in STATES.items()},
+    **{f"order: {name}": WAITS for name in OPEN},
 }
 
 
@@ -102,7 +113,7 @@ async def test_what_is_made_is_not_ordered_again_because_it_is_not_given_yet(
 
 async def test_an_answer_that_says_nothing_waits_with_its_price_held(front: Front, vendor: Vendor) -> None:
     assert isinstance(vendor, FalImages)
-    for word in ("gateway", "page", "odd", "noid"):
+    for word in OPEN:
         before = len(vendor.orders())
         vendor.fake.next = word
         owner = await front.studio.workspace()

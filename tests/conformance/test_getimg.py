@@ -45,25 +45,25 @@ class HostedImages(Vendor):
     upstream_model = "picture-1"
 
     async def open(self, folder: Path) -> None:
-        self._server = await Hosted(CANARY).open()
+        self.server = await Hosted(CANARY).open()
 
     async def close(self) -> None:
-        await self._server.close()
+        await self.server.close()
 
     def connection(self) -> dict[str, Any]:
-        return {"base_url": self._server.base_url}
+        return {"base_url": self.server.base_url}
 
     def next(self, trouble: Trouble) -> None:
-        self._server.next = _WORDS[trouble]
+        self.server.next = _WORDS[trouble]
 
     def hold(self) -> None:
-        self._server.is_held = True
+        self.server.is_held = True
 
     def release(self) -> None:
-        self._server.is_held = False
+        self.server.is_held = False
 
     def expire(self) -> None:
-        self._server.expires_next = True
+        self.server.expires_next = True
 
     def has_expired(self) -> bool:
         return not self._server.expires_next
@@ -75,11 +75,11 @@ class HostedImages(Vendor):
                 size=f"{body['resolution']} {body['aspect_ratio']}",
                 references=len(body.get("images", [])),
             )
-            for body in self._server.sent
+            for body in self.server.sent
         ]
 
     def jobs(self) -> int:
-        return self._server.taken
+        return self.server.taken
 
 
 class HostedVideos(HostedImages):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from safelight.domain.generations import GenerationType
 from tests.conformance.front import Front
 from tests.conformance.test_google import Interactions, Pictures, Veo
+from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 
 pytestmark = pytest.mark.database
@@ -49,6 +51,17 @@ JOBS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
         ({"done": True, "response": {"videos": [{"gcsUri": "gs://"}]}}, FAILED),
         ({"done": True, "error": {"code": 14, "message": "Later."}}, None),
     ],
+}
+
+OPEN = ("late", "page", "page_in_200")
+
+TRAPS: Mapping[str, str | None] = {
+    **PICTURES,
+    "NO_IMAGE": None,
+    "NO_IMAGE, twice": FAILED,
+    **{f"{api}: {state}": code for api, states in JOBS.items() for state, code in states},
+    "a token that was withdrawn": None,
+    **dict.fromkeys(OPEN, WAITS),
 }
 
 
@@ -103,7 +116,7 @@ async def test_a_token_that_was_withdrawn_costs_no_generation(front: Front, vend
 
 async def test_an_answer_that_says_nothing_waits_with_its_price_held(front: Front, vendor: Vendor) -> None:
     assert isinstance(vendor, Pictures | Interactions | Veo)
-    for fault in ("late", "page", "page_in_200"):
+    for fault in OPEN:
         before = len(vendor.orders())
         vendor.fake.behave(fault)
         owner = await front.studio.workspace()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.conformance.front import Front
 from tests.conformance.test_replicate import Replicate
+from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 from tests.providers.replicate.studio import IMAGE, UPSTREAM, VIDEO
 
@@ -45,6 +47,16 @@ DECLINES = {
     "bad_size": "generation_failed",
     "bad_version": "generation_failed",
     "unauthenticated": "generation_failed",
+}
+
+OPEN = {"bad_gateway": False, "page": False, "empty": False, "bad_gateway_after": True}
+"""Whether the prediction is listed, and so is found."""
+
+TRAPS: Mapping[str, str | None] = {
+    **{name: code for name, (_, code) in STATES.items()},
+    **DECLINES,
+    "interrupted": None,
+    **{name: None if is_listed else WAITS for name, is_listed in OPEN.items()},
 }
 
 
@@ -86,7 +98,7 @@ async def test_a_failure_that_passes_is_ordered_again_and_charged_once(front: Fr
 async def test_an_answer_that_says_nothing_waits_with_its_price_held(front: Front, vendor: Vendor) -> None:
     """A gateway gave up waiting: what is behind it may have taken it, unless it is listed, and then it did."""
     assert isinstance(vendor, Replicate)
-    for word, is_listed in (("bad_gateway", False), ("page", False), ("empty", False), ("bad_gateway_after", True)):
+    for word, is_listed in OPEN.items():
         before = len(vendor.orders())
         vendor.fake.behave(word)
         owner = await front.studio.workspace()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from safelight.domain.generations import GenerationType
 from tests.conformance.front import Front
 from tests.conformance.test_openai import OpenAi
+from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 
 pytestmark = pytest.mark.database
@@ -51,6 +53,14 @@ JOBS: dict[str, tuple[list[dict[str, Any]], str | None]] = {
     "percent beyond a hundred": ([{"status": "in_progress", "progress": 250}], None),
 }
 
+OPEN = ("gateway_timeout", "html", "empty")
+
+TRAPS: Mapping[str, str | None] = {
+    **PICTURES,
+    **{name: code for name, (_, code) in JOBS.items()},
+    **dict.fromkeys(OPEN, WAITS),
+}
+
 
 @pytest.mark.parametrize("trap", PICTURES)
 async def test_a_picture_has_one_end(front: Front, vendor: Vendor, trap: str) -> None:
@@ -85,7 +95,7 @@ async def test_a_job_has_one_end(front: Front, vendor: Vendor, trap: str) -> Non
 async def test_an_answer_that_says_nothing_waits_with_its_price_held(front: Front, vendor: Vendor) -> None:
     """A gateway gave up waiting: what is behind it may have made it."""
     assert isinstance(vendor, OpenAi)
-    for fault in ("gateway_timeout", "html", "empty"):
+    for fault in OPEN:
         before = len(vendor.orders())
         vendor.fake.behave(fault)
         owner = await front.studio.workspace()

@@ -39,6 +39,13 @@ WORDS: dict[str, tuple[int, str, dict[str, str]]] = {
     "broken": (503, _error("overloaded", "Later, {key}."), {}),
     "gateway": (504, "<html>504</html>", {"Content-Type": "text/html"}),
     "odd": (200, "[]", {}),
+    "nothing": (200, '{"id": "a", "status": "completed", "data": []}', {}),
+    "nulls": (200, '{"id": "a", "status": "completed", "data": null, "usage": null}', {}),
+    "noaddress": (200, '{"id": "a", "status": "completed", "data": [null, {"url": null}, {"url": ""}]}', {}),
+    "badurl": (200, '{"id": "a", "status": "completed", "data": [{"url": "http://[::1"}]}', {}),
+    "failed200": (200, '{"id": "a", "status": "failed", "error": {"code": "content_policy_violation"}}', {}),
+    "outage200": (200, _error("service_unavailable", "Later, {key}."), {}),
+    "refusal200": (200, _error("content_policy_violation", "No, {key}."), {}),
 }
 
 MODELS: list[dict[str, Any]] = [
@@ -96,8 +103,8 @@ class Hosted:
         self.sent: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.balance = "12.34"
-        self.statuses: list[str | int] = []
-        """What the next questions about a video are answered with: a status word, or an HTTP status."""
+        self.statuses: list[str | int | dict[str, Any]] = []
+        """What the next questions about a video are answered with: a status word, members, or an HTTP status."""
         self.port = 0
 
     @property
@@ -163,6 +170,8 @@ class Hosted:
         status = self.statuses.pop(0) if self.statuses else usual
         if isinstance(status, int):
             return _json(status, _error("not_found" if status == 404 else "trouble", "No."), {"Retry-After": "9"})
+        if isinstance(status, dict):
+            return _json(200, json.dumps({"id": id_, **status}))
         if status.startswith("failed"):
             error = {"code": status.partition(":")[2], "message": "It failed."}
             return _json(200, json.dumps({"id": id_, "status": "failed", "error": error}))

@@ -222,9 +222,22 @@ async def test_what_declines_is_told_by_its_code_or_its_status(
         assert outcome.answer.words
 
 
-@pytest.mark.parametrize("word", ["lost", "gateway", "odd"])
+@pytest.mark.parametrize("word", ["lost", "gateway", "odd", "outage200"])
 async def test_an_order_without_a_clear_answer_may_have_been_taken(provider: HostedProvider, word: str) -> None:
     assert isinstance(await provider.submit(order(f"{word} mountain"), job()), Unknown)
+
+
+@pytest.mark.parametrize("word", ["nothing", "nulls", "noaddress"])
+async def test_no_file_in_a_success_is_how_it_refuses(provider: HostedProvider, word: str) -> None:
+    outcome = await provider.submit(order(f"{word} mountain"), job())
+    assert isinstance(outcome, Completed) and outcome.media == ()
+
+
+@pytest.mark.parametrize("word", ["refusal200", "failed200"])
+async def test_a_refusal_that_is_called_a_success_is_one(provider: HostedProvider, word: str) -> None:
+    for type_ in (IMAGE, VIDEO):
+        outcome = await provider.submit(order(f"{word} mountain", type_), job(type_))
+        assert isinstance(outcome, Failed) and outcome.reason is FailureClass.CONTENT_POLICY
 
 
 async def test_nobody_there_has_taken_nothing(hosted: Hosted, provider: HostedProvider) -> None:

@@ -43,6 +43,7 @@ FAULTS: dict[str, Fault] = {
     "not_open": (404, error("ModelNotOpen", "Activate it."), {}),
     "service_not_open": (403, error("OperationDenied.ServiceNotOpen", "Activate it."), {}),
     "no_endpoint": (404, error("InvalidEndpointOrModel.NotFound", "No such model."), {}),
+    "endpoint_gone": (404, error("InvalidEndpoint.NotFound", "No such endpoint."), {}),
     "bad_prompt": (400, error("InvalidParameter", "The parameter `prompt` is not valid."), {}),
     "bad_content": (400, error("InvalidParameter", "Odd.", "content[1].image_url"), {}),
     "bad_size": (400, error("InvalidParameter", "The parameter `size` is not valid: too few pixels."), {}),

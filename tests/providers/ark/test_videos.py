@@ -200,6 +200,16 @@ async def test_a_task_fails_for_its_own_reason(fake: FakeArk, state: dict[str, A
     assert isinstance(outcome, Failed) and outcome.reason is reason
 
 
+async def test_the_clip_is_taken_of_all_that_a_task_made(fake: FakeArk) -> None:
+    content = {"last_frame_url": "https://a.example/l.png", "file_url": None, "video_url": "https://a.example/v.mp4"}
+    async with provider_of(fake) as provider:
+        asked = await accepted(provider)
+        fake.states = [{"status": "succeeded", "content": content, "revised_prompt": "a red fox at dawn"}]
+        outcome = await polled(provider, asked)
+    assert isinstance(outcome, Completed) and outcome.answer.revised_prompt == "a red fox at dawn"
+    assert [file.url for file in outcome.media if isinstance(file, RemoteFile)] == ["https://a.example/v.mp4"]
+
+
 async def test_a_task_that_made_nothing_is_a_refusal(fake: FakeArk) -> None:
     async with provider_of(fake) as provider:
         asked = await accepted(provider)

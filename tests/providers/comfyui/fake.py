@@ -29,6 +29,8 @@ from tests.providers.comfyui.fake_nodes import (
 )
 
 VERSION = "0.3.75"
+PREVIEW = b"\0\0\0\1\0\0\0\1\xff\xd8\xff\xd9"
+"""A frame of bytes, as a sampler sends them between its words."""
 
 
 class Comfy(Server):
@@ -45,6 +47,8 @@ class Comfy(Server):
         self.loses_answers = 0
         self.taken: list[tuple[str, Any]] = []
         self.breaks = 0
+        self.says: list[tuple[int, str]] = []
+        self.ends: list[dict[str, Any]] = []
         self.going = asyncio.Event()
         self.going.set()
         self.wake = asyncio.Event()
@@ -66,6 +70,9 @@ class Comfy(Server):
 
     async def post_prompt(self, request: web.Request) -> web.Response:
         body = await request.json()
+        if self.says:
+            status, said = self.says.pop(0)
+            return web.Response(status=status, text=said, content_type="application/json")
         number = float(body["number"]) if "number" in body else (-self.number if body.get("front") else self.number)
         self.number += 1
         if "prompt" not in body:
@@ -242,6 +249,7 @@ class Comfy(Server):
         self.sockets[client_id] = socket
         status = {"exec_info": {"queue_remaining": len(self.queue) + len(self.running)}}
         await self.send("status", {"status": status, "sid": client_id}, client_id)
+        await socket.send_bytes(PREVIEW)
         try:
             async for message in socket:
                 if message.type is WSMsgType.ERROR:
@@ -254,10 +262,16 @@ class Comfy(Server):
     # What only tests ask
 
     async def post_command(self, request: web.Request) -> web.Response:
-        """What is to happen: the next answer lost, the next job out of memory, jobs held or let go."""
+        """What is to happen: the next answer lost, the next job out of memory, jobs held or let go; or what is said.
+
+        ``says``: status and text of the next answers to an order, which is then not taken. ``ends``: what the history
+        tells of the next jobs, in place of what became of them.
+        """
         command = await request.json()
         self.loses_answers += bool(command.get("loses_answer"))
         self.breaks += bool(command.get("breaks"))
+        self.says += command.get("says", [])
+        self.ends += command.get("ends", [])
         if "holds" in command:
             self.going.clear() if command["holds"] else self.going.set()
         return web.Response()
@@ -339,6 +353,7 @@ class Comfy(Server):
             "outputs": run.outputs,
             "status": {"status_str": "success" if is_done else "error", "completed": is_done, "messages": messages},
             "meta": {},
+            **(self.ends.pop(0) if self.ends else {}),
         }
         await self.tell_queue()
         if client is not None:
@@ -358,6 +373,15 @@ def _fault(kind: str, message: str, details: str, name: str, **more: Any) -> dic
 
 
 @web.middleware
+async def origin_is_its_own(request: web.Request, handler: Any) -> web.StreamResponse:
+    """A page of another site is turned away from a server on loopback."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2] != request.host:
+        return web.Response(status=403)
+    return await handler(request)  # type: ignore[no-any-return]
+
+
+@web.middleware
 async def key_demanded(request: web.Request, handler: Any) -> web.StreamResponse:
     """As a proxy in front of it does it."""
     key = request.app["key"]
@@ -368,7 +392,7 @@ async def key_demanded(request: web.Request, handler: Any) -> web.StreamResponse
 
 async def serve(options: argparse.Namespace) -> None:
     comfy = Comfy(options.folder, options)
-    app = web.Application(client_max_size=100 * 1024**2, middlewares=[key_demanded])
+    app = web.Application(client_max_size=100 * 1024**2, middlewares=[origin_is_its_own, key_demanded])
     app["key"] = options.key
     for prefix in ("", "/api"):
         app.router.add_post(f"{prefix}/prompt", comfy.post_prompt)

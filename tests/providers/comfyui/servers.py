@@ -68,7 +68,7 @@ class Fake(ComfyServer):
         """The ids of all jobs that it took since it started."""
         return list(self.ask("/_test/taken")["taken"])
 
-    def command(self, key: str = "", **command: bool) -> None:
+    def command(self, key: str = "", **command: Any) -> None:
         """``loses_answer``: of the next order. ``breaks``: the next job. ``holds``: jobs do not end meanwhile."""
         httpx.post(f"{self.base_url}/_test/command", json=command, headers=_headers(key)).raise_for_status()
 

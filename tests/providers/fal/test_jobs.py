@@ -28,7 +28,15 @@ from safelight.domain.outcomes import (
 )
 from safelight.lifecycle.reports import may_be_kept
 from safelight.outbound.backend_api import Reply
-from safelight.providers.fal.answers import cancellation_in, error_in, status_in, ticket_in, ticket_of
+from safelight.providers.fal.answers import (
+    answer_of,
+    cancellation_in,
+    error_in,
+    failed,
+    status_in,
+    ticket_in,
+    ticket_of,
+)
 from safelight.providers.fal.output import address_in, is_empty, is_flagged
 from safelight.providers.fal.provider import FalProvider
 from tests.providers.fal.fake import KEY, FakeFal
@@ -142,6 +150,44 @@ async def test_whose_fault_an_input_is(
     handle = await taken(provider, "badinput hill", VIDEO)
     outcome = await seen_through(provider, handle, job(VIDEO, options=options(VIDEO, input=fixed, fields=fields)))
     assert isinstance(outcome, Failed) and outcome.reason is reason
+
+
+TYPES: dict[FailureClass, dict[int, str]] = {
+    R.CONTENT_POLICY: {422: "content_policy_violation no_media_generated"},
+    R.BAD_INPUT: {
+        422: """one_of greater_than greater_than_equal less_than less_than_equal multiple_of sequence_too_short
+            sequence_too_long image_too_small image_too_large image_load_error file_download_error file_too_large
+            face_detection_error unsupported_image_format unsupported_video_format video_duration_too_long
+            video_duration_too_short"""
+    },
+    R.TRANSIENT: {
+        500: "runner_server_error internal_error internal_server_error generation_timeout downstream_service_error",
+        502: "runner_incomplete_response",
+        503: """runner_scheduling_failure runner_connection_timeout runner_disconnected runner_connection_refused
+            runner_connection_error downstream_service_unavailable""",
+        504: "request_timeout startup_timeout",
+    },
+    R.PERMANENT: {400: "bad_request", 499: "client_disconnected"},
+    R.CANCELED: {499: "client_cancelled"},
+}
+"""The vendor's own words for what went wrong with a job, by its status."""
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "type_"),
+    [(reason, status, word) for reason, of in TYPES.items() for status, words in of.items() for word in words.split()],
+)
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_each_of_its_words_for_an_error_has_a_reason(
+    provider: FalProvider, reason: FailureClass, status: int, type_: str, is_listed: bool
+) -> None:
+    """As one of a model's list, about the picture that the client gave, or as the platform's, beside a text."""
+    one = {"loc": ["body", "image_urls", 0], "msg": "No.", "type": type_}
+    body = {"detail": [one]} if is_listed else {"detail": "No.", "error_type": type_}
+    reply = Reply(status, {"content-type": "application/json"}, msgspec.json.encode(body))
+    answer = answer_of(reply, "019a-1", error=error_in(reply))
+    outcome = failed(reply, error_in(reply), options(IMAGE), answer=answer, is_linked=False, status=status)
+    assert (outcome.reason, outcome.answer.code) == (reason, type_)
 
 
 @pytest.mark.parametrize("type_", [IMAGE, VIDEO])

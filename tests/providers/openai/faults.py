@@ -43,12 +43,16 @@ def _page(status: int) -> Fault:
 
 FAULTS: dict[str, Fault] = {
     "moderation_blocked": _error(400, type="image_generation_user_error", code="moderation_blocked"),
+    "old_policy": _error(400, code="content_policy_violation"),
     "policy_words": _body(400, lambda words: {"code": "invalid", "error": f"Rejected by content moderation. {words}"}),
     "flagged": _error(403, code=403, metadata={"reasons": ["violence"], "flagged_input": "a fox"}),
     "quota": _error(429, {"retry-after": "5"}, type="insufficient_quota", code="insufficient_quota"),
     "rate_limited": _error(429, {"retry-after": "7"}, type="requests", code="rate_limit_exceeded"),
     "rate_limited_ms": _error(429, {"retry-after-ms": "1500"}),
     "no_money": _error(402),
+    "too_large": _error(413),
+    "timed_out": _error(408),
+    "conflict": _error(409),
     "auth": _error(401, code="invalid_api_key"),
     "forbidden": _error(403),
     "no_model": _error(404, code="model_not_found"),
@@ -65,6 +69,8 @@ FAULTS: dict[str, Fault] = {
     "html": _page(502),
     "gateway_timeout": _page(504),
     "empty": lambda fake: web.Response(status=500),
+    "opaque": lambda fake: web.Response(status=400),
+    "loading": lambda fake: web.Response(status=503, headers={"Retry-After": "4"}),
     "redirect": lambda fake: web.Response(status=307, headers={"Location": "/elsewhere"}),
 }
 """Refusals, by name."""

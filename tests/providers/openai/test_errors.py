@@ -20,12 +20,16 @@ Start = Callable[..., FakeServer]
 
 REASONS: dict[str, FailureClass | None] = {
     "moderation_blocked": FailureClass.CONTENT_POLICY,
+    "old_policy": FailureClass.CONTENT_POLICY,
     "policy_words": FailureClass.BAD_INPUT,
     "flagged": FailureClass.CONTENT_POLICY,
     "quota": FailureClass.QUOTA,
     "rate_limited": FailureClass.RATE_LIMITED,
     "rate_limited_ms": FailureClass.RATE_LIMITED,
     "no_money": FailureClass.QUOTA,
+    "too_large": FailureClass.BAD_INPUT,
+    "timed_out": None,
+    "conflict": None,
     "auth": FailureClass.AUTH,
     "forbidden": FailureClass.AUTH,
     "no_model": FailureClass.PERMANENT,
@@ -40,9 +44,11 @@ REASONS: dict[str, FailureClass | None] = {
     "html": None,
     "gateway_timeout": None,
     "empty": None,
+    "opaque": FailureClass.BAD_INPUT,
+    "loading": FailureClass.TRANSIENT,
     "redirect": FailureClass.PERMANENT,
 }
-WAITS = {"rate_limited": 7.0, "rate_limited_ms": 1.5, "unavailable": 3.0}
+WAITS = {"rate_limited": 7.0, "rate_limited_ms": 1.5, "unavailable": 3.0, "loading": 4.0}
 
 
 async def refused(server: FakeServer, fault: str, **quirks: Any) -> Any:
@@ -66,7 +72,7 @@ async def test_a_refusal_has_its_reason_and_the_servers_words(fake: Start, fault
     else:
         assert isinstance(outcome, Failed) and outcome.reason is REASONS[fault]
         assert outcome.retry_after_seconds == WAITS.get(fault)
-    if fault not in ("empty", "redirect"):
+    if fault not in ("empty", "opaque", "loading", "redirect"):
         assert server.words() in (outcome.answer.words or "")
     assert outcome.answer.status and "something is wrong" not in getattr(outcome, "detail", "")
 

@@ -106,6 +106,7 @@ async def test_sglang_gets_a_seed_of_each_order_and_echoes_no_revised_prompt(fak
         asked = await provider.submit(image_order(seed=3), job_of(first))
     assert seeds[0] == seeds[1] != seeds[2] and seeds[0] == server.posts()[0].body["seed"]
     assert isinstance(asked, Completed) and asked.answer.seed == 3 and asked.answer.revised_prompt is None
+    assert server.posts()[0].body["response_format"] == "b64_json", "its own choice is a url"
 
 
 async def test_localai(fake: Start) -> None:
@@ -113,6 +114,7 @@ async def test_localai(fake: Start) -> None:
     outcome = await ordered(server, "reference_image", negative_prompt="blur|grain", prompt="a fox | an owl")
     body = server.calls[-1].body
     assert server.calls[-1].path == "/v1/images/generations" and "output_format" not in body
+    assert body["response_format"] == "b64_json", "its own choice is a url"
     assert body["prompt"] == "a fox / an owl|blur/grain" and not body["ref_images"][0].startswith("data:")
     assert size_of(bytes_of(outcome)) == (64, 64) and outcome.answer.usage is None  # all zeros
 

@@ -100,6 +100,16 @@ async def test_sglang_gets_json_unless_there_is_a_file(fake: Start, roles: tuple
     assert [call.method for call in server.calls] == ["POST"]  # its DELETE would stop nothing, and lose the file
 
 
+@pytest.mark.parametrize("flavor", ["openai", "xai", "openrouter"])
+async def test_a_job_that_no_call_stops_is_not_deleted(fake: Start, flavor: str) -> None:
+    """A DELETE takes the file of a job that is done, and stops none that runs."""
+    server = fake(flavor)
+    async with provider_of(server) as provider:
+        taken = await accepted(provider)
+        assert await provider.cancel(taken.handle, job_of(video_order())) is Cancellation.TOO_LATE
+    assert [call.method for call in server.calls] == ["POST"]
+
+
 async def test_localai_answers_with_the_clip_itself(fake: Start) -> None:
     server, order = fake("localai"), video_order("first_frame", "last_frame")
     async with provider_of(server) as provider:

@@ -40,7 +40,7 @@ _CLIENTS_OWN = ("prompt", "negative_prompt", "images", "provider_options")
 class File(msgspec.Struct, frozen=True):
     """Media that was made."""
 
-    url: str
+    url: str | None = None
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +48,12 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     status: str
-    data: tuple[File, ...] = ()
+    data: tuple[File | None, ...] | None = None
     error: Any = None
+
+    @property
+    def urls(self) -> list[str]:
+        return [file.url for file in self.data or () if file is not None and file.url]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

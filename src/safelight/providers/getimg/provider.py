@@ -179,6 +179,10 @@ class HostedProvider:
     def _taken(self, reply: Reply) -> SubmitOutcome:
         generation = read(reply, Generation)
         if generation is None:
+            error = error_in(reply.json())
+            failure = failed(error, answer_of(reply, error))
+            if failure is not None and failure.reason is not FailureClass.TRANSIENT:
+                return failure
             return Unknown("the answer is not the contract's", reply.answer())
         return self._ended(generation, reply) or Accepted({"id": generation.id}, reply.answer())
 
@@ -186,7 +190,7 @@ class HostedProvider:
         """How it ended; None for every word that is no end."""
         if generation.status == "completed":
             try:
-                files = tuple(self._api.file(file.url) for file in generation.data)
+                files = tuple(self._api.file(url) for url in generation.urls)
             except ValueError:
                 return Failed(
                     FailureClass.PERMANENT, "the address of the file is none", answer=answer_of(reply).billed()
