@@ -193,7 +193,7 @@ class HostedProvider:
                 files = tuple(self._api.file(url) for url in generation.urls)
             except ValueError:
                 return Failed(
-                    FailureClass.PERMANENT, "the address of the file is none", answer=answer_of(reply, is_billed=True)
+                    FailureClass.PERMANENT, "the address of the file is none", answer=answer_of(reply).billed()
                 )
             return Completed(files, answer_of(reply))
         if generation.status != "failed":
