@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from tests.blobs import seaweed
 from tests.support import postgres
 from tests.support.server import Server, open_folder
 
 # How long an example takes says more of the machine than of what is tested.
-settings.register_profile("without deadlines", deadline=None)
-settings.load_profile("without deadlines")
+if find_spec("hypothesis") is not None:  # the environment of `make real-ray` has none
+    from hypothesis import settings
+
+    settings.register_profile("without deadlines", deadline=None)
+    settings.load_profile("without deadlines")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers.utils import encode_video
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -20,6 +21,8 @@ from safelight.model_server.work import Fault, Made, Step, Work, fault_of, frame
 
 _QUALITY = 95
 _MOST_PIXELS = 64_000_000
+_FLAGS = ("nsfw_content_detected", "nsfw_detected", "watermark_detected")
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "out of memory", "ALLOC_FAILED")
 
 
 class Stopped(Exception):
@@ -48,18 +51,18 @@ def make(loaded: Loaded, work: Work, on_step: Callable[[Step], None], is_stopped
     except Stopped:
         raise
     except (ValueError, TypeError) as error:  # what a pipeline refuses of its arguments
-        raise CannotMake(Fault(code="invalid_request", message=_in_short(error))) from error
+        is_guardrail = "guardrail detected" in str(error).lower()
+        raise CannotMake(_blocked() if is_guardrail else _refused(error)) from error
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         raise CannotMake(_of_runtime(error, loaded, work)) from error
     finally:
         pipe.maybe_free_model_hooks()
     compute_seconds = time.monotonic() - started
-    if any(getattr(output, "nsfw_content_detected", None) or ()):
-        text = "the pipeline's safety checker blacked it out"
-        raise CannotMake(Fault(code="moderation_blocked", message=text))
+    if any(_is_set(getattr(output, flag, None)) for flag in _FLAGS):
+        raise CannotMake(_blocked())
     if work.task.makes is GenerationType.VIDEO:
         return _clip(loaded, work, pipe, output, compute_seconds)
-    return _picture(work, output, compute_seconds)
+    return _picture(work, pipe, output, compute_seconds)
 
 
 def _arguments(loaded: Loaded, work: Work, pipe: Any) -> dict[str, Any]:
@@ -99,7 +102,9 @@ def _watch_steps(
     is_stopped: Callable[[], bool],
 ) -> None:
     def after_step(pipe: Any, index: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-        on_step(Step(index + 1, max(index + 1, pipe.num_timesteps)))
+        # Not each pipeline tells how many; and by strength it is fewer than the steps that were ordered.
+        total = getattr(pipe, "num_timesteps", None) or arguments.get("num_inference_steps") or 0
+        on_step(Step(index + 1, max(index + 1, total)))
         if is_stopped():
             raise Stopped
         return {}
@@ -111,9 +116,10 @@ def _watch_steps(
         arguments["callback_on_step_end_tensor_inputs"] = []
 
 
-def _picture(work: Work, output: Any, compute_seconds: float) -> Made:
+def _picture(work: Work, pipe: Any, output: Any, compute_seconds: float) -> Made:
     picture = output.images[0].convert("RGB")
     _check_size(work, picture.width, picture.height)
+    _check_not_black(pipe, picture.getbbox() is None)
     file = io.BytesIO()
     more: dict[str, Any] = {} if work.output_format == "png" else {"quality": _QUALITY}
     picture.save(file, work.output_format, **more)
@@ -130,13 +136,17 @@ def _clip(loaded: Loaded, work: Work, pipe: Any, output: Any, compute_seconds: f
     """H.264 in MP4, at the rate of the catalog, cut to the duration that was ordered."""
     fps = loaded.pipeline.fps
     assert fps is not None
-    frames = output.frames[0][: frames_of(work, loaded.pipeline, loaded.facts)[1]]
+    kept = frames_of(work, loaded.pipeline, loaded.facts)[1]
+    frames = output.frames[0][:kept]
     count, height, width = frames.shape[:3]
     _check_size(work, width, height)
-    sound: dict[str, Any] = {}
-    audio = getattr(output, "audio", None)
-    if audio is not None and work.sound is not False:
-        sound = {"audio": audio[0].float().cpu(), "audio_sample_rate": pipe.vocoder.config.output_sampling_rate}
+    if kept is not None and count < kept:
+        text = f"{kept} frames were ordered, and the pipeline made {count}"
+        raise CannotMake(server_fault("wrong_length", text))
+    _check_not_black(pipe, not np.nan_to_num(frames).any())
+    sound = {} if work.sound is False else _sound(pipe, output, count / fps)
+    if work.sound and not sound:
+        raise CannotMake(server_fault("no_sound", "sound was ordered, and the pipeline made none"))
     with tempfile.TemporaryDirectory(prefix="safelight-clip-") as folder:
         path = Path(folder, "clip.mp4")
         encode_video((frames.clip(0, 1) * 255).round().astype("uint8") / 255, fps, str(path), **sound)
@@ -157,6 +167,39 @@ def _check_size(work: Work, width: int, height: int) -> None:
         raise CannotMake(server_fault("wrong_size", text))
 
 
+def _sound(pipe: Any, output: Any, seconds: float) -> dict[str, Any]:
+    """What ``encode_video`` is told of it: the waveform (channels, samples), no longer than the clip, and its rate."""
+    audio = getattr(output, "audio", None)
+    if audio is None:
+        return {}
+    rate = getattr(pipe, "audio_sample_rate", None) or pipe.vocoder.config.output_sampling_rate
+    waveform = torch.as_tensor(audio[0]).float().cpu()
+    return {"audio": waveform[..., : round(seconds * rate)], "audio_sample_rate": rate}
+
+
+def _check_not_black(pipe: Any, is_black: bool) -> None:
+    """Some safety checkers leave no other mark than black; and black is what not-a-number ends as."""
+    if not is_black:
+        return
+    if getattr(pipe, "safety_checker", None) is not None:
+        raise CannotMake(_blocked())
+    text = "the pipeline made nothing but black, as an overflow does; try another dtype (bfloat16, float32)"
+    raise CannotMake(server_fault("black_output", text))
+
+
+def _is_set(flags: Any) -> bool:
+    """Whether any is: flags come as lists, arrays, tensors, or None where nothing was checked."""
+    return bool(flags.any()) if isinstance(flags, torch.Tensor) else bool(np.any(flags))
+
+
+def _blocked() -> Fault:
+    return Fault(code="moderation_blocked", message="the pipeline's safety checker blocked it")
+
+
+def _refused(error: BaseException) -> Fault:
+    return Fault(code="invalid_request", message=_in_short(error))
+
+
 def _opened(data: bytes) -> Image.Image:
     try:
         picture = Image.open(io.BytesIO(data))
@@ -171,7 +214,9 @@ def _opened(data: bytes) -> Image.Image:
 
 def _of_runtime(error: BaseException, loaded: Loaded, work: Work) -> Fault:
     name = loaded.pipeline.name
-    is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+    is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        mark in str(error) for mark in _OUT_OF_MEMORY
+    )
     if not is_memory:
         return server_fault("server_error", f"{type(error).__name__}: {_in_short(error)}")
     if torch.cuda.is_available():

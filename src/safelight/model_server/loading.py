@@ -135,7 +135,7 @@ class Loaded:
             size_multiple=size_multiple(self.pipeline, _spatial_factor(first), _patch(first)),
             frame_multiple=_number(first, "vae_scale_factor_temporal", "vae_temporal_compression_ratio") or 1,
             arguments=arguments,
-            makes_sound="vocoder" in first.components,
+            makes_sound=first.components.get("vocoder") is not None,
             weights_bytes=_bytes_of(first),
         )
 
