@@ -168,7 +168,10 @@ class _Server:
             raise
         if job.made is None or job.file is None:
             raise Refused(job.fault or Fault(code="cancelled", message="the order was stopped", status=409))
-        data = await asyncio.to_thread(_base64_of, job.file)
+        try:
+            data = await asyncio.to_thread(_base64_of, job.file)
+        except FileNotFoundError:
+            raise Refused(Fault(code="not_found", message="its file is gone by now", status=404)) from None
         document = {"created": int(job.created_at), "data": [{"b64_json": data}], **_made(job)}
         return _json(document, headers=replayed)
 

@@ -29,6 +29,9 @@ _REASONS = {
     "unsupported_parameter": FailureClass.PERMANENT,
     "unsupported_task": FailureClass.PERMANENT,
     "invalid_size": FailureClass.PERMANENT,
+    "invalid_frames": FailureClass.PERMANENT,
+    "too_many_images": FailureClass.PERMANENT,
+    "wrong_size": FailureClass.PERMANENT,
 }
 _OF_A_JOB = {
     "server_error": FailureClass.TRANSIENT,
