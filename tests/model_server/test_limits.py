@@ -199,7 +199,7 @@ def test_a_form_that_costs_more_than_it_says_is_refused(body: bytes, why: str) -
 
 def test_a_form_is_not_taken_to_pieces_without_end() -> None:
     class Counting(bytes):
-        def split(self, mark: Any = None, most: Any = -1) -> list[bytes]:  # type: ignore[override]
+        def split(self, mark: Any = None, most: Any = -1) -> list[bytes]:
             assert 0 < most <= 1000
             return super().split(mark, most)
 
@@ -251,3 +251,42 @@ def test_what_the_operator_has_to_mend_is_not_the_customers_fault(code: str) -> 
     body = json.dumps({"error": {"code": code, "type": "invalid_request_error", "message": "m"}}).encode()
     outcome = refusal_of(Reply(400, {"content-type": "application/json"}, body), FLAVORS["model-server"])
     assert isinstance(outcome, Failed) and outcome.reason is FailureClass.PERMANENT
+
+
+async def test_what_was_stopped_stays_stopped_however_often(runner: StandIn) -> None:
+    runner.is_held = True
+    headers = {"Idempotency-Key": "k", "Prefer": "respond-async"}
+    async with served(make_app(runner, None)) as client:
+        assert (await client.post("/v1/images/generations", json=IMAGE, headers=headers)).status_code == 202
+        for _ in range(3):
+            assert (await client.delete("/v1/images/k")).json()["status"] == "cancelled"
+            assert (await client.get("/v1/images/k")).json()["status"] == "cancelled"
+        again = await client.post("/v1/images/generations", json=IMAGE, headers=headers)
+        assert (again.json()["status"], again.headers["idempotency-replayed"]) == ("cancelled", "true")
+    assert len(runner.works) <= 1
+
+
+async def test_a_page_in_a_browser_orders_nothing_without_a_key(runner: StandIn) -> None:
+    page = {"Origin": "https://elsewhere.example", "Content-Type": "text/plain"}
+    async with served(make_app(runner, None)) as client:
+        reply = await client.post("/v1/images/generations", content=json.dumps(IMAGE), headers=page)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (403, "origin_refused")
+        assert (await client.delete("/v1/images/k", headers=page)).status_code == 403
+    assert not runner.works
+    async with served(make_app(runner, "sk-1")) as client:
+        with_key = page | {"Authorization": "Bearer sk-1"}
+        assert (
+            await client.post("/v1/images/generations", content=json.dumps(IMAGE), headers=with_key)
+        ).status_code == 200
+
+
+def test_a_server_that_is_not_up_behind_its_proxy_is_asked_again() -> None:
+    path_unknown = Reply(404, {"content-type": "text/plain"}, b"Path '/v1/videos' not found.")
+    own = Reply(404, {}, b'{"error": {"code": "model_not_found", "type": "invalid_request_error", "message": "m"}}')
+    for reply, flavor, reason in (
+        (path_unknown, "model-server", FailureClass.TRANSIENT),
+        (own, "model-server", FailureClass.PERMANENT),
+        (path_unknown, "openai", FailureClass.PERMANENT),
+    ):
+        outcome = refusal_of(reply, FLAVORS[flavor])  # type: ignore[index]
+        assert isinstance(outcome, Failed) and outcome.reason is reason

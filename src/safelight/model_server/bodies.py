@@ -51,7 +51,7 @@ class Refused(Exception):
 
 
 class Ordered(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that was read. ``digest`` is the same for the same order, whatever seed was drawn where it named none."""
+    """An order that was read. ``digest``: the same for the same order, whatever seed was drawn where it named none."""
 
     model: str
     work: Work

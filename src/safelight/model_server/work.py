@@ -15,7 +15,6 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat
 from safelight.domain.pipelines import Pipeline, Task
 
-
 _MOST_NAME = 100
 
 
