@@ -145,11 +145,11 @@ class _Server:
         return FileResponse(job.file, media_type=job.made.mime_type)
 
     def delete(self, job: Job) -> Response:
-        """Stop it, between steps; of one that ended, the file is gone."""
-        if job.ended.is_set():
-            self.desk.forget(job)
-        else:
+        """Stop it, between steps; of one that ended, the file is gone. One that was stopped is still known as such."""
+        if not job.ended.is_set():
             self.desk.cancel(job)
+        elif job.status != "cancelled":
+            self.desk.forget(job)
         return _json({"id": job.id, "object": f"{job.makes}.deleted", "deleted": True, "status": job.status})
 
     async def _picture(self, request: Request, *, needs_image: bool) -> Response:
@@ -168,7 +168,10 @@ class _Server:
             raise
         if job.made is None or job.file is None:
             raise Refused(job.fault or Fault(code="cancelled", message="the order was stopped", status=409))
-        data = await asyncio.to_thread(_base64_of, job.file)
+        try:
+            data = await asyncio.to_thread(_base64_of, job.file)
+        except FileNotFoundError:
+            raise Refused(Fault(code="not_found", message="its file is gone by now", status=404)) from None
         document = {"created": int(job.created_at), "data": [{"b64_json": data}], **_made(job)}
         return _json(document, headers=replayed)
 
@@ -222,6 +225,9 @@ class _Server:
         return hmac.compare_digest(shown, f"Bearer {self._key}".encode())
 
     def _check_key(self, request: Request) -> None:
+        if self._key is None and request.method != "GET" and "origin" in request.headers:
+            text = "a page in a browser may order where there is a key alone; give the server a --key"
+            raise Refused(Fault(code="origin_refused", message=text, status=403))
         if not self._has_key(request):
             text = "the key is missing or is not this server's"
             raise Refused(Fault(code="invalid_api_key", message=text, type="authentication_error", status=401))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -19,12 +20,17 @@ from safelight.model_server.work import Fault, Work
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_PROMPT_LETTERS = 100_000
+_MOST_FIELDS = 200
+_MOST_VALUES = 1_000_000
+"""Of a document, by its commas and brackets: millions of values take far more memory than their text."""
+_MOST_NAME = 100
 _MAX_SIDE = 8192
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})", re.ASCII)
 _DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
 _FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 _OTHER_NAMES = {"steps": "num_inference_steps", "guidance": "guidance_scale", "image[]": "image"}
 _OF_NO_EFFECT = ("user",)
+_saying = msgspec.json.Encoder(order="deterministic")
 _AS_EVER = {  # OpenAI's, which these pipelines know nothing of: what means no more than "as you like" is no wish
     "quality": ("auto",),
     "background": ("auto",),
@@ -45,11 +51,11 @@ class Refused(Exception):
 
 
 class Ordered(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that was read. ``has_seed``: it named its seed."""
+    """An order that was read. ``digest``: the same for the same order, whatever seed was drawn where it named none."""
 
     model: str
     work: Work
-    has_seed: bool
+    digest: bytes
 
 
 def refused(param: str | None, message: str, code: str = "invalid_value") -> Refused:
@@ -58,8 +64,8 @@ def refused(param: str | None, message: str, code: str = "invalid_value") -> Ref
 
 def read_order(body: bytes, content_type: str, makes: GenerationType, *, needs_image: bool) -> Ordered:
     """The order in a request's body. Raises ``Refused``."""
-    fields = _fields(body, content_type)
-    taking = _Taking(fields)
+    is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
+    taking = _Taking((_of_form if is_form else _of_json)(body, content_type), is_form=is_form)
     model = taking.one("model", _text)
     prompt = taking.one("prompt", _prompt)
     if model is None or prompt is None:
@@ -96,17 +102,18 @@ def read_order(body: bytes, content_type: str, makes: GenerationType, *, needs_i
         output_format=(taking.one("output_format", _format) if not is_video else None) or "png",
         options=taking.rest(),
     )
-    return Ordered(model=model, work=work, has_seed=seed is not None)
+    return Ordered(model=model, work=work, digest=_digest(model, work, has_seed=seed is not None))
 
 
 class _Taking:
     """Takes fields one by one; what is left over are options."""
 
-    def __init__(self, fields: dict[str, list[Any]]) -> None:
+    def __init__(self, fields: dict[str, list[Any]], *, is_form: bool) -> None:
         self._fields = fields
+        self._is_form = is_form
         for name, harmless in _AS_EVER.items():
             for value in fields.pop(name, []):
-                if _plain(value) not in harmless:
+                if value is not None and _plain(value) not in harmless:
                     raise refused(name, f"{name} cannot be {str(value)[:100]!r} here", "unsupported_parameter")
         for name in _OF_NO_EFFECT:
             fields.pop(name, None)
@@ -127,32 +134,53 @@ class _Taking:
         return tuple(found)
 
     def rest(self) -> dict[str, Any]:
-        left = {name: values[-1] for name, values in self._fields.items()}
-        return {name: _plain(value) for name, value in left.items() if value is not None}
+        """What is left. In JSON a text is a text, whatever it looks like."""
+        if twice := next((name for name, values in self._fields.items() if len(values) > 1), None):
+            raise refused(twice[:_MOST_NAME], f"{twice[:_MOST_NAME]} is there twice")
+        left = {name: value for name, (value,) in self._fields.items() if value is not None}
+        return {name: _plain(value) for name, value in left.items()} if self._is_form else left
 
 
-def _fields(body: bytes, content_type: str) -> dict[str, list[Any]]:
-    """Values by field. A form's are texts, and bytes where they are files."""
-    kind = content_type.partition(";")[0].strip().lower()
+def _of_form(body: bytes, content_type: str) -> dict[str, list[Any]]:
+    """Values by field: texts, and bytes where they are files."""
     found: dict[str, list[Any]] = {}
-    if kind == "multipart/form-data":
-        try:
-            parts = read_form(body, content_type)
-        except ValueError as error:
-            raise refused(None, f"the body cannot be read: {error}", "invalid_form") from None
-        for part in parts:
-            value: Any = part.data if part.is_file else part.data.decode("utf-8", "replace")
+    try:
+        for part in read_form(body, content_type):
+            value: Any = part.data if part.is_file else part.data.decode()
             found.setdefault(_OTHER_NAMES.get(part.name, part.name), []).append(value)
-        return found
+    except UnicodeDecodeError:
+        raise refused(None, "a text of the form is no UTF-8", "invalid_form") from None
+    except ValueError as error:
+        raise refused(None, f"the body cannot be read: {error}", "invalid_form") from None
+    return found
+
+
+def _of_json(body: bytes, content_type: str) -> dict[str, list[Any]]:
+    """Values by field."""
+    found: dict[str, list[Any]] = {}
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise refused(None, "the body has too many values", "invalid_json")
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise refused(None, "the body is no JSON, and no form", "invalid_json") from None
     if not isinstance(document, dict):
         raise refused(None, "the body is no JSON object", "invalid_json")
+    if len(document) > _MOST_FIELDS:
+        raise refused(None, f"the body has more than {_MOST_FIELDS} fields", "invalid_json")
     for name, value in document.items():
         found.setdefault(_OTHER_NAMES.get(str(name), str(name)), []).append(value)
     return found
+
+
+def _digest(model: str, work: Work, *, has_seed: bool) -> bytes:
+    """Of everything that the order says. Raises ``Refused`` for options that are nested too deeply."""
+    pictures = [hashlib.sha256(image).hexdigest() for image in work.images]
+    said = msgspec.structs.replace(work, images=(), seed=work.seed if has_seed else -1)
+    try:
+        return hashlib.sha256(_saying.encode((model, pictures, said))).digest()
+    except RecursionError:
+        raise refused(None, "the body is nested too deeply", "invalid_json") from None
 
 
 def _plain(value: Any) -> Any:

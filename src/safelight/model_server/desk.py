@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import secrets
 import time
@@ -25,6 +24,9 @@ log = structlog.get_logger()
 KEEP_SECONDS = 3600.0
 """How long an order that ended, and its file, may be asked for."""
 _MOST_ENDED = 2000
+_MOST_FILE_BYTES = 8 * 1024**3
+_MOST_WAITING_BYTES = 2 * 1024**3
+"""Of the pictures that come with orders which have not ended: they are in memory."""
 _FIRST_GUESS_SECONDS = 5.0
 
 Status = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
@@ -44,6 +46,7 @@ class Job:
         self.made: Made | None = None
         """What was made, without its bytes: they are in ``file``."""
         self.file: Path | None = None
+        self.file_bytes = 0
         self.fault: Fault | None = None
         self.created_at = time.time()
         self.ended_at: float | None = None
@@ -65,11 +68,27 @@ class Job:
 class Desk:
     """Takes orders, has them made, and keeps what was made for ``keep_seconds``."""
 
-    def __init__(self, runner: Runner, folder: Path, keep_seconds: float = KEEP_SECONDS) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        folder: Path,
+        keep_seconds: float = KEEP_SECONDS,
+        *,
+        most_ended: int = _MOST_ENDED,
+        most_file_bytes: int = _MOST_FILE_BYTES,
+        most_waiting_bytes: int = _MOST_WAITING_BYTES,
+    ) -> None:
         self._runner = runner
         self._folder = folder
         self._keep_seconds = keep_seconds
+        self._most_ended = most_ended
+        self._most_file_bytes = most_file_bytes
+        self._most_waiting_bytes = most_waiting_bytes
         self._jobs: dict[str, Job] = {}
+        self._ended: dict[str, Job] = {}
+        """Those that ended, the first to end first."""
+        self._file_bytes = 0
+        self._waiting_bytes = 0
         self._took_seconds: dict[str, float] = {}
 
     def take(self, pipeline: Pipeline, ordered: Ordered, key: str | None) -> tuple[Job, bool]:
@@ -78,19 +97,17 @@ class Desk:
         Raises ``Refused`` where too many wait, or where the key is another order's.
         """
         self._drop_old()
-        seed = ordered.work.seed if ordered.has_seed else -1
-        same = msgspec.structs.replace(ordered.work, id="", seed=seed)
-        digest = hashlib.sha256(msgspec.msgpack.encode((pipeline.name, same))).digest()
         if key is not None and (known := self._jobs.get(key)) is not None:
-            if known.digest != digest:
+            if known.digest != ordered.digest:
                 text = "this Idempotency-Key was sent with another order"
                 raise Refused(Fault(code="idempotency_key_reused", message=text, status=409))
             return known, False
-        self._check_room(pipeline)
+        self._check_room(pipeline, _bytes_of(ordered.work))
         kind = ordered.work.task.makes.value
         work = msgspec.structs.replace(ordered.work, id=key or f"{kind}_{secrets.token_hex(12)}")
-        job = Job(pipeline, work, digest)
+        job = Job(pipeline, work, ordered.digest)
         self._jobs[job.id] = job
+        self._waiting_bytes += _bytes_of(work)
         job.task = asyncio.create_task(self._see_through(job))
         return job, True
 
@@ -113,6 +130,8 @@ class Desk:
     def forget(self, job: Job) -> None:
         """The order and its file are gone."""
         self._jobs.pop(job.id, None)
+        self._ended.pop(job.id, None)
+        self._file_bytes -= job.file_bytes
         if job.file is not None:
             job.file.unlink(missing_ok=True)
 
@@ -132,7 +151,7 @@ class Desk:
                         case Step():
                             job.step = event
                         case Made():
-                            self._keep(job, event)
+                            await self._keep(job, event)
                             return
                         case NotMade(fault):
                             self._end(job, "failed", fault)
@@ -144,27 +163,36 @@ class Desk:
             log.error("an order broke", job=job.id, pipeline=job.pipeline.name, **without_message(error))
         self._end(job, "failed", server_fault("server_error", "the server broke at it; its log says where"))
 
-    def _keep(self, job: Job, made: Made) -> None:
-        if job.ended.is_set():
-            return
-        path = self._folder / hashlib.sha256(job.id.encode()).hexdigest()
-        path.write_bytes(made.data)
-        job.file, job.made = path, msgspec.structs.replace(made, data=b"")
+    async def _keep(self, job: Job, made: Made) -> None:
+        path = self._folder / secrets.token_hex(16)
+        writing = asyncio.ensure_future(asyncio.to_thread(path.write_bytes, made.data))
+        try:
+            await asyncio.shield(writing)
+        except BaseException:
+            await asyncio.wait([writing])
+            path.unlink(missing_ok=True)
+            raise
+        job.file, job.made, job.file_bytes = path, msgspec.structs.replace(made, data=b""), len(made.data)
+        self._file_bytes += job.file_bytes
         self._took_seconds[job.pipeline.name] = made.compute_seconds
         self._end(job, "completed")
 
     def _end(self, job: Job, status: Status, fault: Fault | None = None) -> None:
         if not job.ended.is_set():
             job.status, job.fault, job.ended_at = status, fault, time.time()
+            self._ended[job.id] = job
+            self._waiting_bytes -= _bytes_of(job.work)
             job.work = msgspec.structs.replace(job.work, images=())
             job.ended.set()
 
-    def _check_room(self, pipeline: Pipeline) -> None:
+    def _check_room(self, pipeline: Pipeline, more_bytes: int) -> None:
         waiting, running = self.counts(pipeline.name)
-        if waiting + running < pipeline.max_queued + pipeline.most_replicas:
-            return
-        each = self._took_seconds.get(pipeline.name, _FIRST_GUESS_SECONDS)
         text = f"{waiting} orders wait for {pipeline.name}, and no more may"
+        if waiting + running < pipeline.max_queued + pipeline.most_replicas:
+            if not more_bytes or self._waiting_bytes + more_bytes <= self._most_waiting_bytes:
+                return
+            text = "the orders that wait have as many bytes of pictures as there may be"
+        each = self._took_seconds.get(pipeline.name, _FIRST_GUESS_SECONDS)
         raise Refused(
             Fault(
                 code="queue_full",
@@ -176,8 +204,14 @@ class Desk:
         )
 
     def _drop_old(self) -> None:
-        ended = [job for job in self._jobs.values() if job.ended_at is not None]
         oldest = time.time() - self._keep_seconds
-        for place, job in enumerate(ended):
-            if (job.ended_at or 0) < oldest or place < len(ended) - _MOST_ENDED:
-                self.forget(job)
+        while self._ended:
+            job = next(iter(self._ended.values()))
+            is_too_much = len(self._ended) > self._most_ended or self._file_bytes > self._most_file_bytes
+            if not is_too_much and (job.ended_at or 0) >= oldest:
+                return
+            self.forget(job)
+
+
+def _bytes_of(work: Work) -> int:
+    return sum(map(len, work.images))

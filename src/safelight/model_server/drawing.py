@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.utils import encode_video
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import MIME_OF_FORMAT
 from safelight.model_server.loading import Loaded
+from safelight.model_server.pictures import Unreadable, opened
 from safelight.model_server.work import Fault, Made, Step, Work, fault_of, frames_of, server_fault
 
 _QUALITY = 95
-_MOST_PIXELS = 64_000_000
 _FLAGS = ("nsfw_content_detected", "nsfw_detected", "watermark_detected")
 _OUT_OF_MEMORY = ("DefaultCPUAllocator", "out of memory", "ALLOC_FAILED")
 
@@ -202,14 +202,9 @@ def _refused(error: BaseException) -> Fault:
 
 def _opened(data: bytes) -> Image.Image:
     try:
-        picture = Image.open(io.BytesIO(data))
-        if picture.width * picture.height > _MOST_PIXELS:
-            raise CannotMake(Fault(code="invalid_image", message="the picture is too large", param="image"))
-        upright = ImageOps.exif_transpose(picture)
-        return upright.convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError):
-        text = "the picture cannot be read"
-        raise CannotMake(Fault(code="invalid_image", message=text, param="image")) from None
+        return opened(data)
+    except Unreadable as error:
+        raise CannotMake(Fault(code="invalid_image", message=str(error), param="image")) from None
 
 
 def _of_runtime(error: BaseException, loaded: Loaded, work: Work) -> Fault:

@@ -15,6 +15,8 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat
 from safelight.domain.pipelines import Pipeline, Task
 
+_MOST_NAME = 100
+
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """One picture or clip that is ordered. ``width`` and ``height`` None: the pipeline's own size.
@@ -166,8 +168,8 @@ def _of_catalog(work: Work, pipeline: Pipeline) -> Iterator[Fault]:
         yield Fault(code="too_many_images", message=text, param="image")
     if unknown := sorted(work.options.keys() - set(pipeline.allow)):
         known = f"Besides the usual ones it takes: {', '.join(pipeline.allow) or 'none'}."
-        text = f"{pipeline.name} takes no {unknown[0]}. {known}"
-        yield Fault(code="unknown_parameter", message=text, param=unknown[0])
+        name = unknown[0][:_MOST_NAME]
+        yield Fault(code="unknown_parameter", message=f"{pipeline.name} takes no {name}. {known}", param=name)
 
 
 def _of_facts(work: Work, facts: Facts) -> Iterator[Fault]:

@@ -29,6 +29,9 @@ _REASONS = {
     "unsupported_parameter": FailureClass.PERMANENT,
     "unsupported_task": FailureClass.PERMANENT,
     "invalid_size": FailureClass.PERMANENT,
+    "invalid_frames": FailureClass.PERMANENT,
+    "too_many_images": FailureClass.PERMANENT,
+    "wrong_size": FailureClass.PERMANENT,
 }
 _OF_A_JOB = {
     "server_error": FailureClass.TRANSIENT,
@@ -85,6 +88,8 @@ def read_error(document: object) -> Said | None:
 def refusal_of(reply: Reply, quirks: Quirks) -> Failed | Unknown:
     """What an answer other than 2xx to an order comes to."""
     said = read_error(reply.json()) or NOTHING_SAID
+    if reply.status == 404 and quirks.own_ids and said is NOTHING_SAID:
+        return Failed(FailureClass.TRANSIENT, "its proxy does not know the server yet", answer=reply.answer())
     answer = reply.answer(code=said.code or said.kind)
     if said.code == "server_error" and said.words.startswith("server_error [json.exception"):
         return Failed(FailureClass.BAD_INPUT, "the server cannot read the order", answer=answer)
