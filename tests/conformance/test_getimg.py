@@ -66,7 +66,7 @@ class HostedImages(Vendor):
         self.server.expires_next = True
 
     def has_expired(self) -> bool:
-        return not self._server.expires_next
+        return not self.server.expires_next
 
     def orders(self) -> list[Seen]:
         return [
