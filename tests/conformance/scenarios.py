@@ -7,15 +7,12 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import msgspec
-import pytest
 
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Cancellation, Completed, Pending
 from safelight.domain.ports import BatchPollable, Callback, Cancelable, Checkable, Findable, Hintable, Pollable
 from tests.conformance.front import Front
 from tests.conformance.vendor import CANARY, Scenario, Trouble, Vendor, spellings_of_the_key
-
-pytestmark = pytest.mark.database
 
 _Test = Callable[[Front, Vendor], Awaitable[None]]
 _TROUBLES = {
@@ -339,4 +336,4 @@ async def _looked_at_again(front: Front, generation_id: str) -> None:
     await asyncio.wait([front._making])
 
 
-__all__ = [name for name in dir() if name.startswith("test_")] + ["pytestmark"]
+__all__ = [name for name in dir() if name.startswith("test_")]

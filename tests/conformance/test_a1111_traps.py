@@ -12,8 +12,6 @@ from tests.conformance.front import Front
 from tests.conformance.test_a1111 import WebUi
 from tests.conformance.vendor import Vendor
 
-pytestmark = pytest.mark.database
-
 _FLAT: dict[str, Any] = {"flat_is_refusal": True}
 VENDORS: list[Vendor] = [
     WebUi("a1111", most_references=1, entry=_FLAT),

@@ -14,8 +14,6 @@ from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 from tests.providers.ark.faults import error
 
-pytestmark = pytest.mark.database
-
 VENDORS: list[Vendor] = [ArkImages(), ArkVideos()]
 
 PICTURES = {

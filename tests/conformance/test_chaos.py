@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from safelight.domain.catalog import Catalog
 from safelight.domain.generations import GenerationType
 from safelight.providers.chaos import Memory, Options
 from tests.conformance.scenarios import *  # noqa: F403
 from tests.conformance.vendor import Scenario, Seen, Trouble, Vendor
+
+pytestmark = pytest.mark.database  # the rows that every backend writes
 
 _DRAWS_NOTHING = "it draws the same whatever is asked"
 _TROUBLES: dict[Trouble, dict[str, Any]] = {

@@ -13,8 +13,6 @@ from tests.conformance.test_comfyui import Comfy
 from tests.conformance.traps import WAITS
 from tests.conformance.vendor import CANARY, Vendor
 
-pytestmark = pytest.mark.database
-
 VENDORS: list[Vendor] = [Comfy()]
 
 

@@ -14,8 +14,6 @@ from tests.conformance.test_dashscope import DashScope, DashScopeAnswers, DashSc
 from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 
-pytestmark = pytest.mark.database
-
 VENDORS: list[Vendor] = [DashScopeAnswers(), DashScopeVideos()]
 
 PICTURES = {

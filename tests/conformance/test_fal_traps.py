@@ -13,8 +13,6 @@ from tests.conformance.test_fal import FalImages, FalVideos
 from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 
-pytestmark = pytest.mark.database
-
 VENDORS: list[Vendor] = [FalImages(), FalVideos()]
 
 RESULTS = {

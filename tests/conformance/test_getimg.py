@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from safelight.domain.generations import GenerationType
 from tests.conformance.safelight_back import SafelightBack
 from tests.conformance.scenarios import *  # noqa: F403
 from tests.conformance.vendor import CANARY, Scenario, Seen, Trouble, Vendor
 from tests.providers.hosted import Hosted
+
+pytestmark = pytest.mark.database  # the rows that every backend writes
 
 _WORDS = {
     Trouble.REFUSES: "refused",

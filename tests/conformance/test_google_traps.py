@@ -13,8 +13,6 @@ from tests.conformance.test_google import Interactions, Pictures, Veo
 from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 
-pytestmark = pytest.mark.database
-
 VENDORS: list[Vendor] = [Pictures(), Interactions(), Veo()]
 POLICY, FAILED, INPUT = "content_policy_violation", "generation_failed", "invalid_parameter"
 

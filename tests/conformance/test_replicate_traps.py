@@ -13,8 +13,6 @@ from tests.conformance.traps import WAITS
 from tests.conformance.vendor import Vendor
 from tests.providers.replicate.studio import IMAGE, UPSTREAM, VIDEO
 
-pytestmark = pytest.mark.database
-
 VENDORS: list[Vendor] = [
     Replicate("Replicate, an official model", IMAGE, UPSTREAM[IMAGE]),
     Replicate("Replicate, a version", VIDEO, UPSTREAM[VIDEO]),
