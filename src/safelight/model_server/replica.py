@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 import traceback
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +17,28 @@ import structlog
 from safelight.domain.pipelines import Pipeline, Task
 from safelight.model_server.drawing import CannotMake, Stopped, make
 from safelight.model_server.loading import CannotLoad, Loaded
-from safelight.model_server.work import Event, Facts, Fault, Made, NotMade, Started, Work, server_fault
+from safelight.model_server.work import Event, Facts, Fault, Made, NotMade, Started, Step, Work, server_fault
 
 log = structlog.get_logger()
 
 _STOPPED = NotMade(Fault(code="cancelled", message="it was stopped", status=409))
+
+
+_TOLD_EVERY_SECONDS = 0.2
+"""Each event on its way to the ingress costs the pipeline milliseconds: a step of a small one takes no longer."""
+
+
+def _now_and_then(tell: Callable[[Event], None]) -> Callable[[Step], None]:
+    """Tells the first step, and then no more than five a second."""
+    told_at = -_TOLD_EVERY_SECONDS
+
+    def on_step(step: Step) -> None:
+        nonlocal told_at
+        if (now := time.monotonic()) - told_at >= _TOLD_EVERY_SECONDS:
+            told_at = now
+            tell(step)
+
+    return on_step
 
 
 class PipelineReplica:
@@ -60,7 +78,7 @@ class PipelineReplica:
     def _make(self, work: Work, tell: Callable[[Event], None], is_stopped: Callable[[], bool]) -> None:
         tell(Started(node=socket.gethostname(), pid=os.getpid()))
         try:
-            tell(make(self._loaded, work, tell, is_stopped))
+            tell(make(self._loaded, work, _now_and_then(tell), is_stopped))
         except Stopped:
             tell(_STOPPED)
         except CannotMake as failure:

@@ -236,9 +236,12 @@ async def test_a_replica_goes_on_after_it_ran_out_of_memory(
     assert "model fox does not fit: 64x64 needs more memory" in end.fault.message
     assert pipe.done[-1] == "free", "what it offloads is back before the next order"
     pipe.answer = lambda pipe, told: picture()
+    monkeypatch.setattr(replicas, "_TOLD_EVERY_SECONDS", 0.0)
     events = await events_of(replica, work)
     assert isinstance(events[0], Started) and isinstance(events[-1], Made)
     assert events[1:-1] == [Step(1, 4), Step(2, 4), Step(3, 4), Step(4, 4)]
+    monkeypatch.setattr(replicas, "_TOLD_EVERY_SECONDS", 60.0)
+    assert (await events_of(replica, work))[1:-1] == [Step(1, 4)], "steps that take no time are not all told"
 
 
 async def events_of(replica: PipelineReplica, work: Work) -> list[Event]:

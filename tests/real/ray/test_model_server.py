@@ -173,8 +173,13 @@ def test_a_canceled_job_leaves_its_replica_free(models: ModelServerProcess, figu
     assert models.job(f"/v1/videos/{next_id}")["status"] == "completed"
 
 
-async def test_not_more_than_one_more_step_is_run_after_a_cancel(weights: Path) -> None:
+async def test_not_more_than_three_more_steps_are_run_after_a_cancel(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safelight.model_server import replica as replicas
     from safelight.model_server.replica import PipelineReplica
+
+    monkeypatch.setattr(replicas, "_TOLD_EVERY_SECONDS", 0.0)
 
     (entry,) = [each for each in read_pipelines(pipelines(), source="test") if each.name == "wan"]
     replica = PipelineReplica(entry, str(weights))
