@@ -13,6 +13,7 @@ import msgspec
 from safelight.domain.field_map import Fields
 from safelight.domain.outcomes import Answer, Cancellation, Failed, FailureClass, Usage
 from safelight.outbound.backend_api import Reply
+from safelight.outbound.loose_json import text_in
 from safelight.providers.fal.settings import Options, app_of
 
 _POLICY = ("content_policy_violation", "no_media_generated")
@@ -275,7 +276,7 @@ def _one(wrong: Mapping[str, Any]) -> str:
 
 
 def _text(value: object) -> str | None:
-    return value[:2000] if isinstance(value, str) and value else None
+    return text_in(value, 2000) or None
 
 
 def _words(value: object) -> str | None:

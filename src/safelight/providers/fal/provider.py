@@ -32,7 +32,7 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Callback, Host, Job, ProviderKind
 from safelight.domain.request import Order
 from safelight.outbound.absences import Absences
-from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, failure_of
+from safelight.outbound.backend_api import BackendApi, NoReply, NotSent, Reply, failure_of, not_told
 from safelight.providers.fal.answers import (
     Error,
     Status,
@@ -177,14 +177,11 @@ class FalProvider:
         answer = msgspec.structs.replace(answer_of(reply, ticket.id, error=error), is_billed=None)
         if reply.status not in (404, 410):
             self._absences.forget(job.id)
-            if reply.status == 429:
-                return Pending(poll_after_seconds=reply.retry_after_seconds(), answer=answer)
-            return Unknown(f"HTTP {reply.status} says nothing of the job", answer)
-        if not self._absences.count(job.id):
-            return Unknown("it knows no such job", answer)
-        if job.id in self._wishes:
+            return not_told(reply, answer)
+        outcome = self._absences.missed(job.id, answer)
+        if isinstance(outcome, Failed) and job.id in self._wishes:
             return Failed(FailureClass.CANCELED, "it was asked to stop, and is gone", answer=answer)
-        return Failed(FailureClass.PERMANENT, "it knows no such job any more", answer=answer)
+        return outcome
 
     async def _ended(self, status: Status, ticket: Ticket, job: Job[Options]) -> PollOutcome:
         """What a job came to: its result has the model's own status and words."""
