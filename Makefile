@@ -24,9 +24,17 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
 	$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
 	touch $@
 
-# What generates clients in JavaScript, and checks the description as their authors do. Node comes with the pins above.
-$(VENV)/.installed-npm: $(VENV)/.installed-dev tests/generators/package-lock.json tests/generators/.npmrc
-	$(BIN)/npm ci --silent --prefix tests/generators
+# What generates clients in JavaScript, and checks the description as their authors do; clients in JavaScript that others
+# wrote. Node comes with the pins above.
+NPM := tests/generators tests/clients
+$(VENV)/.installed-npm: $(VENV)/.installed-dev $(NPM:%=%/package-lock.json) $(NPM:%=%/.npmrc)
+	for folder in $(NPM); do $(BIN)/npm ci --silent --prefix $$folder || exit; done
+	touch $@
+
+LITELLM := build/litellm
+$(LITELLM)/.installed: $(UV) requirements/litellm.txt
+	$(PYTHON) -m venv $(LITELLM)
+	VIRTUAL_ENV=$(CURDIR)/$(LITELLM) $(UV) pip install --quiet --python $(LITELLM)/bin/python --require-hashes -r requirements/litellm.txt
 	touch $@
 
 install: $(VENV)/.installed
@@ -39,7 +47,7 @@ demo: install-dev
 up: install
 	$(BIN)/safelight up
 
-test: $(VENV)/.installed-npm
+test: $(VENV)/.installed-npm $(LITELLM)/.installed
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -90,14 +98,16 @@ pins: $(UV)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --extra embedded --extra builtin pyproject.toml -o requirements/install.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command "make pins" --extra embedded --extra builtin --group dev pyproject.toml -o requirements/dev.txt
+	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra mcp --group dev pyproject.toml -o requirements/dev.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --group real -o requirements/real.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra ray --group real-ray pyproject.toml \
 	  -c requirements/dev.txt --overrides requirements/ray-overrides.txt --no-emit-package torch -o requirements/ray.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --group litellm -o requirements/litellm.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-deps \
 	  --custom-compile-command "make pins" --group real-engine -o requirements/real-engine.txt
 
 clean:
-	rm -rf $(VENV) demo build bench/out tests/generators/node_modules
+	rm -rf $(VENV) demo build bench/out tests/generators/node_modules tests/clients/node_modules

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any
 
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
@@ -42,7 +48,9 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
-        async with open_state() as state:
+        async with open_state() as state, AsyncExitStack() as stack:
+            for dialect in ordered:
+                await stack.enter_async_context(dialect.opened())
             yield {STATE: state, DIALECTS: ordered}
 
     routes = [*health.ROUTES, *hints.ROUTES, *(route for dialect in ordered for route in dialect.routes)]

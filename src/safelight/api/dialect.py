@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from safelight.domain.errors import SafelightError
+from safelight.domain.errors import Kind, SafelightError
 
 DIALECTS = "dialects"
 """In the state that the server hands to every request: the dialects, as ``in_order`` puts them."""
@@ -30,11 +31,15 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Routes, and what goes out as JSON for an error at any path below ``prefix``, also where no route is.
 
     The prefix begins and ends with a slash; that of one dialect is empty, and what no other claims is its own.
+    ``statuses``: HTTP statuses other than those of ``errors.STATUS_OF_KIND``. ``opened`` is entered when the server
+    starts, and left when it stops.
     """
 
     prefix: str
     routes: tuple[Route, ...]
     error_body: Callable[[SafelightError], object]
+    statuses: Mapping[Kind, int] = {}
+    opened: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
 
 def in_order(dialects: Iterable[Dialect]) -> Sequence[Dialect]:

@@ -47,7 +47,8 @@ def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | 
         error = InternalError(f"Something broke on our side. Report request {request_id()} with what you sent.")
     if error.detail is not None:
         log.error("what a client is not told", error=error.code, reason=error.detail)
-    status = STATUS_OF_KIND[error.kind]
+    dialect = dialect_at(scope)
+    status = dialect.statuses.get(error.kind, STATUS_OF_KIND[error.kind])
     answer: dict[str, str] = dict(headers or {})
     if status == 401:
         answer["www-authenticate"] = "Bearer"
@@ -55,7 +56,7 @@ def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | 
         answer["accept-encoding"] = "identity"  # RFC 9110, section 15.5.16
     if error.retry_after_seconds is not None:
         answer["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
-    if status == 409 or status >= 500:
+    if status == 409 or status >= 500 or (status == 429 and not error.retryable):
         answer.setdefault("x-should-retry", "true" if error.retryable else "false")
-    response = json_response(dialect_at(scope).error_body(error), status=status, headers=answer)
+    response = json_response(dialect.error_body(error), status=status, headers=answer)
     return head_of(response) if scope["method"] == "HEAD" else response

@@ -53,7 +53,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A catalog entry. The first value of each list is the default. ``sizes`` maps resolution and ratio to pixels.
 
     ``deadline_seconds``: how long a generation may take; None: as long as the setting of its type says.
-    ``provider_options``: what a request may pass through, as each of the bindings takes it.
+    ``provider_options``: what a request may pass through, as each of the bindings takes it. ``aliases``: other names
+    for it, where a dialect's clients know only those of their own vendor; ``qualities``: resolutions by its words.
     """
 
     id: str
@@ -71,6 +72,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: int | None = None
     supports_seed: bool = False
     supports_negative_prompt: bool = False
+    aliases: tuple[str, ...] = ()
+    qualities: dict[str, str] = {}
 
     @property
     def provider_options(self) -> tuple[str, ...]:
@@ -110,6 +113,12 @@ class Catalog(msgspec.Struct, frozen=True):
                 f"{quoted(model_id)} is not one of the {wanted} models. Available: {known}.", param="model"
             )
         return model
+
+    def by_any_name(self, name: str) -> Model | None:
+        """The model with this id, or with this alias."""
+        if (model := self.models.get(name)) is not None:
+            return model
+        return next((model for model in self.models.values() if name in model.aliases), None)
 
     def used_connections(self) -> list[Connection]:
         """The connections that a model is bound to, each once."""

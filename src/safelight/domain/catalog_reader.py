@@ -24,6 +24,9 @@ from safelight.domain.pipelines import Pipeline
 from safelight.domain.ports import ProviderKind
 
 _MODEL_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}", re.ASCII)
+_ALIAS = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]{0,99}", re.ASCII)
+QUALITIES = ("low", "medium", "high", "xhigh", "max", "standard", "hd")
+"""The words of OpenAI's API for how good a picture is to be, besides ``auto``."""
 _RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
 _SIZE = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})", re.ASCII)
 _MAX_SIDE = 8192
@@ -50,6 +53,12 @@ class _BindingDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     cost: str | dict[str, str] | None = None
 
 
+class _OpenAiDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """``quality``: resolutions by the words that clients of OpenAI's API have for them."""
+
+    quality: dict[str, str] = {}
+
+
 class _ModelDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     id: str
     name: str
@@ -66,6 +75,8 @@ class _ModelDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     supports_seed: bool = False
     supports_negative_prompt: bool = False
     deadline_seconds: int | None = None
+    aliases: list[str] = []
+    openai: _OpenAiDocument | None = None
 
 
 class _CatalogDocument(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -89,11 +100,23 @@ def read_catalog(document: object, *, source: str, kinds: Mapping[str, ProviderK
         if entry.id in models:
             raise reader.error("id", f"{entry.id!r} is there twice", "give each model its own id")
         models[entry.id] = reader.read()
+    _check_names(models, source)
     if not models:
         raise ConfigurationError(f"{source}: models: there is none. Declare at least one [[models]].")
     pipelines = read_pipelines(parsed.pipelines, source=source)
     _check_pipelines(pipelines, connections, source)
     return Catalog(models, connections.found, pipelines)
+
+
+def _check_names(models: Mapping[str, Model], source: str) -> None:
+    """Find a name that stands for two models."""
+    of: dict[str, str] = {id_: id_ for id_ in models}
+    for position, model in enumerate(models.values()):
+        for alias in model.aliases:
+            if (other := of.setdefault(alias, model.id)) != model.id or alias == model.id:
+                raise ConfigurationError(
+                    f"{source}: models[{position}].aliases: {alias!r} is {other!r} already; use a name of its own."
+                )
 
 
 def _check_pipelines(pipelines: tuple[Pipeline, ...], connections: ConnectionReader, source: str) -> None:
@@ -135,6 +158,8 @@ class _EntryReader:
             deadline_seconds=self.deadline_seconds(),
             supports_seed=entry.supports_seed,
             supports_negative_prompt=entry.supports_negative_prompt,
+            aliases=self.aliases(),
+            qualities=self.qualities(),
         )
 
     def created_at(self) -> datetime:
@@ -168,6 +193,23 @@ class _EntryReader:
         if seconds is not None and not 0 < seconds <= _MAX_DEADLINE_SECONDS:
             raise self.error("deadline_seconds", f"{seconds} is out of range", f"use 1 to {_MAX_DEADLINE_SECONDS}")
         return seconds
+
+    def aliases(self) -> tuple[str, ...]:
+        aliases = self.entry.aliases
+        for alias in aliases:
+            if _ALIAS.fullmatch(alias) is None:
+                raise self.error("aliases", f"{alias!r} is not a name", "use letters, digits and '-._:/@', 100 at most")
+        if len(set(aliases)) != len(aliases):
+            raise self.error("aliases", "it repeats a name", "list each name once")
+        return tuple(aliases)
+
+    def qualities(self) -> dict[str, str]:
+        qualities = self.entry.openai.quality if self.entry.openai else {}
+        for word, resolution in qualities.items():
+            if word not in QUALITIES:
+                raise self.error(f"openai.quality.{word}", "no client sends it", f"use one of: {', '.join(QUALITIES)}")
+            self.check_listed(f"openai.quality.{word}", resolution, self.entry.resolutions)
+        return dict(qualities)
 
     def references(self) -> dict[ReferenceRole, int]:
         for role, most in self.entry.references.items():

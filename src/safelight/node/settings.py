@@ -131,6 +131,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["on", "off"],
         Meta(description="Whether downloads from an object store redirect to it. Plain clients do not follow."),
     ] = "off"
+    openai_sizes: Annotated[
+        Literal["nearest", "exact"],
+        Meta(
+            description="What OpenAI's dialect makes of a size that the model does not list: the nearest that it does, "
+            "or an error that lists them."
+        ),
+    ] = "nearest"
+    mcp: Annotated[
+        Literal["on", "off"], Meta(description="Whether `/mcp` serves MCP. Needs the extra `mcp`, and its memory.")
+    ] = "off"
     image_rpm: Annotated[
         int, Meta(ge=1, le=_MOST, description="Image generations a minute, for a workspace without a limit of its own.")
     ] = 600
