@@ -1,17 +1,19 @@
 """What an answer tells of, and whether it arrived.
 
-An image is seen once its answer is on the way. If the connection ends before that arrived, it is unseen again, so that
-a repeat of its request joins it instead of making, and charging for, another.
+An image is seen once its answer is on the way. If that becomes an error after all, or the connection ends before it
+arrived, the image is unseen again, so that a repeat of its request joins it instead of making, and charging for,
+another.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from http import HTTPStatus
 
 import structlog
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.api.auth import ApiState, state_of
 from safelight.domain.errors import ServiceUnavailable
@@ -45,22 +47,47 @@ class Told:
             return
         told: list[str] = []
         scope[_TOLD] = told
-        peer = peer_of(scope)
-        stays = _stays(scope)
-        await self._app(scope, receive, send)
-        if told and peer is not None and stays:
-            watch = asyncio.create_task(self._watch(state_of(scope), peer, told), name="arrival")
-            self._watching.add(watch)
-            watch.add_done_callback(self._watching.discard)
+        peer, stays, answer = peer_of(scope), _stays(scope), _Answer(send)
+        try:
+            await self._app(scope, receive, answer.send)
+        finally:
+            if told and not answer.is_given:
+                self._begin(_note_lost(state_of(scope), told))
+            elif told and peer is not None and stays:
+                self._begin(self._watch(state_of(scope), peer, told))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        watch = asyncio.create_task(work, name="arrival")
+        self._watching.add(watch)
+        watch.add_done_callback(self._watching.discard)
 
     async def _watch(self, state: ApiState, peer: Peer, told: list[str]) -> None:
-        try:
-            if await arrived(self._sockets, peer):
-                return
-            for generation_id in told:
-                await note_lost(state.viewing, generation_id)
-        except ServiceUnavailable:
-            log.warning("an answer was lost, and that is not on record: the database is away", ids=told)
+        if not await arrived(self._sockets, peer):
+            await _note_lost(state, told)
+
+
+class _Answer:
+    """``is_given``: all of an answer that is no error was handed to the server."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_error = True
+        self.is_given = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._is_error = message["status"] >= HTTPStatus.BAD_REQUEST
+        await self._send(message)
+        is_last = message["type"] != "http.response.start" and not message.get("more_body", False)
+        self.is_given = self.is_given or (is_last and not self._is_error)
+
+
+async def _note_lost(state: ApiState, told: list[str]) -> None:
+    try:
+        for generation_id in told:
+            await note_lost(state.viewing, generation_id)
+    except ServiceUnavailable:
+        log.warning("an answer was lost, and that is not on record: the database is away", ids=told)
 
 
 def _stays(scope: Scope) -> bool:
