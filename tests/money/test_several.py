@@ -31,13 +31,14 @@ from safelight.domain.errors import (
 )
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.media import ReferenceRole
-from safelight.domain.money import NANOS_PER_USD, parse_usd
+from safelight.domain.money import format_usd, parse_usd
 from safelight.domain.outcomes import Completed, Failed, FailureClass, InlineBytes, SubmitOutcome
 from safelight.domain.ports import Backend, Job
 from safelight.domain.request import ImageInput, Order, Request
 from safelight.domain.scope import OPERATOR, Principal
 from safelight.lifecycle import accept as accept_module
-from safelight.lifecycle import make, run
+from safelight.lifecycle import make
+from safelight.lifecycle import submit as submit_module
 from safelight.lifecycle.accept import Accepted
 from safelight.lifecycle.make import Made, outcomes
 from safelight.lifecycle.runner import Runner
@@ -144,12 +145,11 @@ async def test_all_are_accepted_or_nothing_moves(
 ) -> None:
     price = PRICE if type_ is GenerationType.IMAGE else 10 * PRICE
     nanos = (before + affordable) * price - missing_nanos
-    usd = lambda nanos: f"{nanos / NANOS_PER_USD:.9f}"  # noqa: E731
     if nanos <= 0:
         nanos = 1
     customer, sender = await house.sender(
-        usd(nanos),
-        spend_cap=None if cap is None else usd(max(1, (before + cap) * price)),
+        format_usd(nanos),
+        spend_cap=None if cap is None else format_usd(max(1, (before + cap) * price)),
         concurrency=concurrency + before,
         image_rpm=rpm + before,
         video_rpm=rpm + before,
@@ -246,9 +246,7 @@ async def test_a_repeat_that_comes_in_between_joins_all(house: House, monkeypatc
     customer, sender = await house.sender()
     submission = asked(sender)
     repeat = msgspec.structs.replace(submission, retry_count=1)
-    from safelight.lifecycle import submit as module
-
-    looked, found = asyncio.Event(), module._earlier_attempt
+    looked, found = asyncio.Event(), submit_module._earlier_attempt
     on_record = asyncio.Event()
 
     async def slowly(services: Any, part: Submission) -> str | None:
@@ -258,7 +256,7 @@ async def test_a_repeat_that_comes_in_between_joins_all(house: House, monkeypatc
             await on_record.wait()
         return earlier
 
-    monkeypatch.setattr(module, "_earlier_attempt", slowly)
+    monkeypatch.setattr(submit_module, "_earlier_attempt", slowly)
     repeating = asyncio.create_task(submit_all(house.parts.submitting, repeat, COUNT))
     await looked.wait()
     first = await submit_all(house.parts.submitting, submission, COUNT)
@@ -322,6 +320,7 @@ class Painter:
 
     is_sizeless = True
     is_algorithmic = True
+    repeatable = True
 
     def __init__(self, *failing: FailureClass | None) -> None:
         self.answers = list(failing)
@@ -334,7 +333,7 @@ class Painter:
         if place in self.held:
             await self.held[place].wait()
         reason = self.answers[place] if place < len(self.answers) else None
-        return Completed((InlineBytes(png(64, 64)),)) if reason is None else Failed(reason)
+        return Completed((InlineBytes(png()),)) if reason is None else Failed(reason)
 
     async def close(self) -> None: ...
 
@@ -515,7 +514,7 @@ async def test_one_that_another_runner_took_over_is_waited_for(house: House, ser
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (await house.states(customer)).count("completed") < 3:
             await asyncio.sleep(0.02)
-    (slow,) = [painter.orders[0]]
+    slow = painter.orders[0]
     await house.shop.query("update generations set lease_until = now() - interval '1 s' where id = %s", slow)
     other = serve(Painter())
     await other.runner.claim_and_run(slow)
@@ -525,3 +524,49 @@ async def test_one_that_another_runner_took_over_is_waited_for(house: House, ser
     account = await house.shop.settled(customer)
     assert account.ledger_revenue_nanos == COUNT * PRICE
     assert await house.unseen(customer) == 0
+
+
+# Who is asked for
+
+
+async def hashes(house: House, *, of: Sequence[tuple[Principal, str]]) -> list[str]:
+    accepted = [await submit_all(house.parts.submitting, asked(sender, end_user=name), 1) for sender, name in of]
+    rows = await house.shop.query(
+        "select id, end_user from generations where id = any(%s)", [each.id for (each,) in accepted]
+    )
+    return [dict(rows)[each.id] for (each,) in accepted]
+
+
+async def test_an_end_user_is_one_within_a_workspace_and_unknown_outside(house: House) -> None:
+    (_, one), (_, other) = await house.sender(), await house.sender()
+    anna, again, bert, elsewhere = await hashes(
+        house, of=[(one, "anna"), (one, "anna"), (one, "bert"), (other, "anna")]
+    )
+    assert anna == again
+    assert len({anna, bert, elsewhere}) == 3
+    plain = hashlib.sha256(b"anna").hexdigest()
+    assert plain not in (anna, elsewhere)
+    assert "anna" not in str(await house.shop.query("select to_jsonb(g) from generations g where end_user = %s", anna))
+
+
+async def test_the_first_uses_at_once_agree_on_one_key(house: House) -> None:
+    customer, sender = await house.sender("5")
+    await asyncio.gather(
+        *(submit_all(parts.submitting, asked(sender, end_user="anna"), 2) for parts in house.both for _ in range(10))
+    )
+    rows = await house.shop.query(
+        "select end_user, count(*) from generations where workspace_id = %s group by 1", customer.id
+    )
+    assert [count for _, count in rows] == [40]
+
+
+async def test_with_a_workspace_goes_what_would_tell_its_end_users(house: House) -> None:
+    customer, sender = await house.sender()
+    await hashes(house, of=[(sender, "anna")])
+    before = await house.shop.query("select end_user_key from workspaces where id = %s", customer.id)
+    assert len(bytes(before[0][0])) == 32
+    db = house.parts.db
+    await db.run("begin_erasure", {"workspace_id": customer.id})
+    while (await house.shop.query("select end_user from generations where workspace_id = %s", customer.id)) != [(None,)]:
+        await db.run("erase_generations", {"workspace_id": customer.id})
+    assert await house.shop.query("select end_user_key from workspaces where id = %s", customer.id) == [(None,)]
