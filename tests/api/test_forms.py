@@ -24,7 +24,9 @@ X, F = b'Content-Disposition: form-data; name="x"', b'Content-Disposition: form-
 BOUNDARY = b"b"
 Written = tuple[bytes, str]
 
-names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters='"\\'), min_size=1, max_size=20)
+names = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters='"\\'), min_size=1, max_size=20
+)
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=200)
 trap = st.lists(
     st.sampled_from([b"\r", b"\n", b"-", b"--", b"\r\n--", b"b", b"\0", b"\r\n--b", b"--b--", b"a"]), max_size=30
@@ -58,11 +60,11 @@ def by_httpx(fields: Sequence[tuple[str, str]], files: Sequence[FilePart]) -> Wr
 @pytest.mark.parametrize("write", [by_httpx, multipart], ids=["httpx", "ours"])
 @given(
     fields=st.dictionaries(names, texts, max_size=5),
-    files=st.lists(st.builds(FilePart, names, names, st.sampled_from(["image/png", "image/jpeg"]), data), min_size=1, max_size=4),
+    files=st.lists(
+        st.builds(FilePart, names, names, st.sampled_from(["image/png", "image/jpeg"]), data), min_size=1, max_size=4
+    ),
 )
-def test_what_was_written_is_read(
-    write: Callable[..., Written], fields: dict[str, str], files: list[FilePart]
-) -> None:
+def test_what_was_written_is_read(write: Callable[..., Written], fields: dict[str, str], files: list[FilePart]) -> None:
     found = read(*write(list(fields.items()), files))
     assert found.texts() == fields
     assert [(part.name, part.filename, part.content_type, part.data) for part in found.files()] == [
@@ -70,7 +72,10 @@ def test_what_was_written_is_read(
     ]
 
 
-@given(prompt=st.text(min_size=1, max_size=50).filter(str.isprintable), pictures=st.lists(data.filter(bool), min_size=1, max_size=4))
+@given(
+    prompt=st.text(min_size=1, max_size=50).filter(str.isprintable),
+    pictures=st.lists(data.filter(bool), min_size=1, max_size=4),
+)
 def test_the_official_clients_edits_are_read(prompt: str, pictures: list[bytes]) -> None:
     sent: list[httpx.Request] = []
 
@@ -119,7 +124,8 @@ def test_a_text_may_say_that_it_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "encoded", [(b"base64", b"YSBoaWxs"), (b"quoted-printable", b"a=20hill"), (b"binary", b"a hill"), (b"8bit", b"a hill")]
+    "encoded",
+    [(b"base64", b"YSBoaWxs"), (b"quoted-printable", b"a=20hill"), (b"binary", b"a hill"), (b"8bit", b"a hill")],
 )
 def test_a_transfer_encoding_is_undone(encoded: tuple[bytes, bytes]) -> None:
     coding, data = encoded

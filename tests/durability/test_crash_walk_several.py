@@ -42,10 +42,14 @@ def test_all_or_none_and_the_repeat_has_four(site: Deployment) -> None:
     for point in WALKED:
         assert ask(site, point, SAFELIGHT_KILLPOINT=point).returncode == -signal.SIGKILL
     on_record = {
-        point: [row["id"] for row in site.sql(
-            """select g.id from generations g join idempotency_keys k on k.generation_id = g.id
-               where k.created_at = (select created_at from idempotency_keys where key = %s)""", point
-        )]
+        point: [
+            row["id"]
+            for row in site.sql(
+                """select g.id from generations g join idempotency_keys k on k.generation_id = g.id
+               where k.created_at = (select created_at from idempotency_keys where key = %s)""",
+                point,
+            )
+        ]
         for point in WALKED
     }
     assert {point: len(ids) for point, ids in on_record.items()} == {

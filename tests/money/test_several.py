@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 
 from safelight.accounts.books import check_books
 from safelight.accounts.keys import Authenticator
-from safelight.domain.catalog import Catalog
 from safelight.domain.errors import (
     GenerationUnknown,
     IdempotencyConflict,
@@ -26,10 +24,9 @@ from safelight.domain.errors import (
     InvalidParameter,
     QuotaExceeded,
     RateLimited,
-    SafelightError,
     ServiceUnavailable,
 )
-from safelight.domain.generations import GenerationType, State
+from safelight.domain.generations import GenerationType
 from safelight.domain.media import ReferenceRole
 from safelight.domain.money import format_usd, parse_usd
 from safelight.domain.outcomes import Completed, Failed, FailureClass, InlineBytes, SubmitOutcome
@@ -39,10 +36,9 @@ from safelight.domain.scope import OPERATOR, Principal
 from safelight.lifecycle import accept as accept_module
 from safelight.lifecycle import make
 from safelight.lifecycle import submit as submit_module
-from safelight.lifecycle.accept import Accepted
 from safelight.lifecycle.make import Made, outcomes
 from safelight.lifecycle.runner import Runner
-from safelight.lifecycle.submit import Submission, key_use, part_of, submit_all
+from safelight.lifecycle.submit import Submission, key_use, submit_all
 from safelight.providers.noop import Options, png
 from safelight.wiring import Parts
 from tests.money.shop import Shop, parts_in
@@ -102,7 +98,9 @@ async def house(databases: TestDatabases) -> AsyncIterator[House]:
             assert books.balances, books
 
 
-def asked(sender: Principal, body: bytes | None = None, *, type_: GenerationType = GenerationType.IMAGE, **more: Any) -> Submission:
+def asked(
+    sender: Principal, body: bytes | None = None, *, type_: GenerationType = GenerationType.IMAGE, **more: Any
+) -> Submission:
     images = more.pop("images", ())
     model = "still" if type_ is GenerationType.IMAGE else "clip"
     duration = 5 if type_ is GenerationType.VIDEO else None
@@ -299,9 +297,7 @@ async def test_an_answer_of_the_database_that_is_lost(
 
 @pytest.mark.parametrize("cap", [None, "0.15"])
 @pytest.mark.parametrize("type_", GenerationType)
-async def test_a_connection_is_as_before_after_a_refusal(
-    house: House, cap: str | None, type_: GenerationType
-) -> None:
+async def test_a_connection_is_as_before_after_a_refusal(house: House, cap: str | None, type_: GenerationType) -> None:
     """A refusal in the middle of a pipeline leaves no transaction open: the next one is accepted."""
     customer, sender = await house.sender("0.60", spend_cap=cap)
     for _ in range(12):
@@ -348,9 +344,7 @@ class Server:
         self.house, self.painter = house, painter
         self.runner = Runner(msgspec.structs.replace(house.parts.running, backends=painter))  # type: ignore[arg-type]
 
-    async def answer(
-        self, submission: Submission, *, has_left: Callable[[], bool] = lambda: False
-    ) -> list[Made]:
+    async def answer(self, submission: Submission, *, has_left: Callable[[], bool] = lambda: False) -> list[Made]:
         parts = self.house.parts
         accepted = await submit_all(parts.submitting, submission, COUNT)
         return await outcomes(parts.submitting, parts.viewing, self.runner, submission, accepted, has_left=has_left)
@@ -567,6 +561,8 @@ async def test_with_a_workspace_goes_what_would_tell_its_end_users(house: House)
     assert len(bytes(before[0][0])) == 32
     db = house.parts.db
     await db.run("begin_erasure", {"workspace_id": customer.id})
-    while (await house.shop.query("select end_user from generations where workspace_id = %s", customer.id)) != [(None,)]:
+    while (await house.shop.query("select end_user from generations where workspace_id = %s", customer.id)) != [
+        (None,)
+    ]:
         await db.run("erase_generations", {"workspace_id": customer.id})
     assert await house.shop.query("select end_user_key from workspaces where id = %s", customer.id) == [(None,)]

@@ -205,9 +205,7 @@ async def _earlier_attempts(services: SubmitServices, parts: Sequence[Submission
     """The earlier attempt of each. They came on record together: where some are, all are looked for once they are."""
     found = [await _earlier_attempt(services, part) for part in parts]
     if any(found):
-        found = [
-            earlier or await _earlier_attempt(services, part) for part, earlier in zip(parts, found, strict=True)
-        ]
+        found = [earlier or await _earlier_attempt(services, part) for part, earlier in zip(parts, found, strict=True)]
     return found
 
 
