@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,15 +60,14 @@ def reset(client: socket.socket) -> None:
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def answered(door: Door, client: socket.socket, watch: Connections) -> asyncio.Task[bool]:
     """Give the client an answer, which it takes; whether it arrived is being found out."""
     door.accepted[client].sendall(b"an answer")
     assert client.recv(100) == b"an answer"
-    finding = asyncio.create_task(arrived(watch, peer(client)))
-    return finding
+    return asyncio.create_task(arrived(watch, peer(client)))
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "new"])

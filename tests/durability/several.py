@@ -1,4 +1,4 @@
-"""A process that asks for four images at once, and waits for them: ``python -m tests.durability.several SECRET KEY``."""
+"""A process that asks for four images, and waits for them: ``python -m tests.durability.several SECRET KEY``."""
 
 from __future__ import annotations
 

@@ -40,6 +40,8 @@ class Told:
         self._app = app
         self._sockets = sockets
         self._watching: set[asyncio.Task[None]] = set()
+        self._latest: dict[Peer, list[str]] = {}
+        """What the latest request of a connection tells of: who sends another has the answer before."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,13 +50,18 @@ class Told:
         told: list[str] = []
         scope[_TOLD] = told
         peer, stays, answer = peer_of(scope), _stays(scope), _Answer(send)
+        if peer is not None:
+            self._latest[peer] = told
         try:
             await self._app(scope, receive, answer.send)
         finally:
             if told and not answer.is_given:
+                self._forget(peer, told)
                 self._begin(_note_lost(state_of(scope), told))
             elif told and peer is not None and stays:
                 self._begin(self._watch(state_of(scope), peer, told))
+            else:
+                self._forget(peer, told)
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         watch = asyncio.create_task(work, name="arrival")
@@ -62,8 +69,15 @@ class Told:
         watch.add_done_callback(self._watching.discard)
 
     async def _watch(self, state: ApiState, peer: Peer, told: list[str]) -> None:
-        if not await arrived(self._sockets, peer):
-            await _note_lost(state, told)
+        try:
+            if not await arrived(self._sockets, peer) and self._latest.get(peer) is told:
+                await _note_lost(state, told)
+        finally:
+            self._forget(peer, told)
+
+    def _forget(self, peer: Peer | None, told: list[str]) -> None:
+        if peer is not None and self._latest.get(peer) is told:
+            del self._latest[peer]
 
 
 class _Answer:
