@@ -132,7 +132,10 @@ async def test_a_request_under_way_keeps_its_connection_among_many_idle_ones(
             stack.enter_context(socket.create_connection(("127.0.0.1", port), 60, source_address=("127.0.0.9", 0)))
             for _ in range(200)
         ]
-        closed = lambda: len(select.select(idle, [], [], 0)[0])  # noqa: E731
+
+        def closed() -> int:
+            return len(select.select(idle, [], [], 0)[0])
+
         await asyncio.to_thread(eventually, lambda: closed() >= 72, "what is too much is closed")
         assert select.select([busy], [], [], 0)[0] == [], "it is not answered yet"
         assert await asyncio.to_thread(answer, busy)
