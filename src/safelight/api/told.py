@@ -2,7 +2,8 @@
 
 An image is seen once its answer is on the way. If that becomes an error after all, or the connection ends before it
 arrived, the image is unseen again, so that a repeat of its request joins it instead of making, and charging for,
-another.
+another. A file that is delivered once, and was in the answer itself, is deleted once that arrived; it has its time
+where nobody can tell.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from http import HTTPStatus
 
+import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.api.auth import ApiState, state_of
 from safelight.domain.errors import ServiceUnavailable
+from safelight.keeping.expire import claim_end, delete_delivered
 from safelight.lifecycle.views import note_lost
 from safelight.node.arrivals import Sockets, arrived
 from safelight.node.connections import Peer, peer_of
@@ -26,11 +29,25 @@ log = structlog.get_logger()
 _TOLD = "safelight.told"
 
 
+class _Telling(msgspec.Struct):
+    """What an answer tells of, by id; and the files, by id and index, that are delivered by it."""
+
+    generation_ids: list[str] = []
+    delivered: list[tuple[str, int]] = []
+
+
 def tells(request: Request, generation_ids: Iterable[str]) -> None:
     """The answer to this request tells how these ended."""
-    told: list[str] | None = request.scope.get(_TOLD)
-    if told is not None:
-        told += generation_ids
+    telling: _Telling | None = request.scope.get(_TOLD)
+    if telling is not None:
+        telling.generation_ids += generation_ids
+
+
+def delivers(request: Request, generation_id: str, index: int) -> None:
+    """The answer to this request has a file in it that is to be delivered once."""
+    telling: _Telling | None = request.scope.get(_TOLD)
+    if telling is not None:
+        telling.delivered.append((generation_id, index))
 
 
 class Told:
@@ -40,43 +57,45 @@ class Told:
         self._app = app
         self._sockets = sockets
         self._watching: set[asyncio.Task[None]] = set()
-        self._latest: dict[Peer, list[str]] = {}
+        self._latest: dict[Peer, _Telling] = {}
         """What the latest request of a connection tells of: who sends another has the answer before."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        told: list[str] = []
-        scope[_TOLD] = told
+        telling = _Telling()
+        scope[_TOLD] = telling
         peer, stays, answer = peer_of(scope), _stays(scope), _Answer(send)
         if peer is not None:
-            self._latest[peer] = told
+            self._latest[peer] = telling
         try:
             await self._app(scope, receive, answer.send)
         finally:
-            if told and not answer.is_given:
-                self._forget(peer, told)
-                self._begin(_note_lost(state_of(scope), told))
-            elif told and peer is not None and stays:
-                self._begin(self._watch(state_of(scope), peer, told))
+            if telling.generation_ids and not answer.is_given:
+                self._forget(peer, telling)
+                self._begin(_note_lost(state_of(scope), telling))
+            elif telling.generation_ids and peer is not None and stays:
+                self._begin(self._watch(state_of(scope), peer, telling))
             else:
-                self._forget(peer, told)
+                self._forget(peer, telling)
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         watch = asyncio.create_task(work, name="arrival")
         self._watching.add(watch)
         watch.add_done_callback(self._watching.discard)
 
-    async def _watch(self, state: ApiState, peer: Peer, told: list[str]) -> None:
+    async def _watch(self, state: ApiState, peer: Peer, telling: _Telling) -> None:
         try:
-            if not await arrived(self._sockets, peer) and self._latest.get(peer) is told:
-                await _note_lost(state, told)
+            if await arrived(self._sockets, peer) or self._latest.get(peer) is not telling:
+                await _note_delivered(state, telling)
+            else:
+                await _note_lost(state, telling)
         finally:
-            self._forget(peer, told)
+            self._forget(peer, telling)
 
-    def _forget(self, peer: Peer | None, told: list[str]) -> None:
-        if peer is not None and self._latest.get(peer) is told:
+    def _forget(self, peer: Peer | None, telling: _Telling) -> None:
+        if peer is not None and self._latest.get(peer) is telling:
             del self._latest[peer]
 
 
@@ -96,12 +115,21 @@ class _Answer:
         self.is_given = self.is_given or (is_last and not self._is_error)
 
 
-async def _note_lost(state: ApiState, told: list[str]) -> None:
+async def _note_lost(state: ApiState, telling: _Telling) -> None:
     try:
-        for generation_id in told:
+        for generation_id in telling.generation_ids:
             await note_lost(state.viewing, generation_id)
     except ServiceUnavailable:
-        log.warning("an answer was lost, and that is not on record: the database is away", ids=told)
+        log.warning("an answer was lost, and that is not on record: the database is away", ids=telling.generation_ids)
+
+
+async def _note_delivered(state: ApiState, telling: _Telling) -> None:
+    try:
+        for generation_id, index in telling.delivered:
+            if await claim_end(state.keeping, generation_id, index):
+                await delete_delivered(state.keeping, generation_id, index)
+    except ServiceUnavailable:
+        log.warning("a file was delivered, and has its time all the same: the database is away", ids=telling.delivered)
 
 
 def _stays(scope: Scope) -> bool:
