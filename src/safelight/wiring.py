@@ -23,6 +23,7 @@ from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
 from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
+from safelight.api.openai import routes as openai
 from safelight.api.waits import Waits
 from safelight.blobs import open_store
 from safelight.db.pool import Connection, Database
@@ -275,6 +276,7 @@ def create_app() -> ASGIApp:
                     waits=Waits(capacity=room.kept, most=settings.key_waits),
                     accel_prefix=settings.accel_prefix,
                     redirects=settings.download_redirect == "on",
+                    has_exact_sizes=settings.openai_sizes == "exact",
                 )
             finally:
                 await asyncio.gather(*stopping)
@@ -283,7 +285,7 @@ def create_app() -> ASGIApp:
 
     return make_api(
         open_state,
-        dialects=(getimg.DIALECT,),
+        dialects=(getimg.DIALECT, openai.DIALECT),
         most_open=settings.address_concurrency,
         most_refusals=settings.address_refusals,
         capacity=room.kept,

@@ -22,6 +22,7 @@ health      whether the process lives and can serve
 fair_use    what one address may take
 access      request ids and the access log
 getimg/     the public v2 contract: its routes, its wire structs, its description
+openai/     OpenAI's API, for its clients: images and videos below /v1
 
 The frame imports no dialect, and no dialect another.
 """

@@ -29,7 +29,8 @@ _PRINCIPAL = "safelight.principal"
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """One API process. ``public_url``: the address that clients reach it at. ``accel_prefix``: nginx in front sends
-    local files from there. ``redirects``: an object store sends its own."""
+    local files from there. ``redirects``: an object store sends its own. ``has_exact_sizes``: where OpenAI's dialect takes
+    sizes, only those that the catalog has."""
 
     submitting: SubmitServices
     running: RunServices
@@ -42,6 +43,7 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = "/"
     accel_prefix: str | None = None
     redirects: bool = False
+    has_exact_sizes: bool = False
 
 
 def api_state(request: Request) -> ApiState:
