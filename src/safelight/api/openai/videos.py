@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import partial
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 from starlette.requests import Request as HttpRequest
@@ -12,7 +13,7 @@ from starlette.responses import Response
 
 from safelight.api.answer import json_response
 from safelight.api.auth import ApiState, api_state, principal, query_number, query_value
-from safelight.api.bodies import read_aside, read_body
+from safelight.api.bodies import read_aside, read_body, receive_body
 from safelight.api.downloads import FileResponse
 from safelight.api.forms import Form, Part, is_form, read_form
 from safelight.api.openai import video_wire as wire
@@ -22,7 +23,7 @@ from safelight.api.openai.models import model_for
 from safelight.api.openai.sizes import size_in_catalog
 from safelight.api.submission import accept, accepted_headers, body_digest, submission_of, with_rate_headers
 from safelight.domain.catalog import Model
-from safelight.domain.errors import ConfigurationError, InvalidParameter
+from safelight.domain.errors import ConfigurationError, InvalidParameter, RequestTooLarge
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.ids import is_generation_id
 from safelight.domain.media import ReferenceRole
@@ -158,21 +159,33 @@ async def get_content(request: HttpRequest) -> Response:
 
 
 async def refuse_edit(request: HttpRequest) -> Response:
-    raise InvalidParameter(
-        "Videos are not edited here. POST /v1/videos/{id}/remix makes another take of one, with another prompt."
+    """Say what there is in its place."""
+    return await _refuse(
+        request,
+        "Videos are not edited here. POST /v1/videos/{id}/remix makes another take of one.",
     )
 
 
 async def refuse_extension(request: HttpRequest) -> Response:
-    raise InvalidParameter(
-        "Videos are not extended here. POST /v1/videos with the last frame as input_reference goes on from it."
+    """Say what there is in its place."""
+    return await _refuse(
+        request, "Videos are not extended here. POST /v1/videos with the last frame as input_reference goes on from it."
     )
 
 
 async def refuse_character(request: HttpRequest) -> Response:
-    raise InvalidParameter(
-        "There are no characters here. POST /v1/videos with a picture as input_reference takes after it."
+    """Say what there is in its place."""
+    return await _refuse(
+        request, "There are no characters here. POST /v1/videos with a picture as input_reference takes after it."
     )
+
+
+async def _refuse(request: HttpRequest, said: str) -> NoReturn:
+    """Once the body is here: a client that is still sending it would not hear what is said."""
+    if request.method == "POST":
+        with contextlib.suppress(RequestTooLarge):
+            await receive_body(request)
+    raise InvalidParameter(said)
 
 
 async def _find(request: HttpRequest) -> GenerationDetail:
