@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from safelight.api.dialect import Dialect, Route
-from safelight.api.openai import models, videos
+from safelight.api.openai import images, models, videos
 from safelight.api.openai.errors import STATUSES, error_body
 
 DIALECT = Dialect(
@@ -11,6 +11,9 @@ DIALECT = Dialect(
     statuses=STATUSES,
     error_body=error_body,
     routes=(
+        Route("POST", "/v1/images/generations", images.generate),
+        Route("POST", "/v1/images/edits", images.edit),
+        Route("POST", "/v1/images/variations", images.vary),
         Route("POST", "/v1/videos", videos.create_video),
         Route("GET", "/v1/videos", videos.list_videos),
         Route("GET", "/v1/videos/{id}", videos.get_video),

@@ -9,12 +9,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from safelight.api.openai.requests import Body, EndUser, Prompt
 from safelight.domain.generations import State
 from safelight.lifecycle.views import GenerationDetail, GenerationView
 
-Seed = Annotated[int, Meta(ge=0, le=4294967295)]
-Text = Annotated[str, Meta(min_length=1)]
-EndUser = Annotated[str, Meta(min_length=1, max_length=512)]
 Status = Literal["queued", "in_progress", "completed", "failed"]
 
 _STATUS: dict[State, Status] = {
@@ -27,40 +25,40 @@ _STATUS: dict[State, Status] = {
 }
 
 
-class InputReference(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class PictureAddress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A picture by its address: of HTTPS, or a data URL."""
 
-    image_url: Text
+    image_url: Annotated[str, Meta(min_length=1)]
 
 
-class TakeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a request for any take of a video has. What follows ``safety_identifier`` is ours."""
+class VideoBody(Body, forbid_unknown_fields=True, kw_only=True):
+    """A request for a video. ``sound`` is ours."""
 
-    prompt: Text
+    seconds: int | str | None = None
+    input_reference: PictureAddress | str | None = None
+    sound: bool | None = None
+
+
+class RemixBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request for another take of a video. What follows ``prompt`` is ours."""
+
+    prompt: Prompt
     user: EndUser | None = None
     safety_identifier: EndUser | None = None
-    retention_seconds: int | None = None
+    retention_seconds: Annotated[int, Meta(ge=60)] | None = None
     store: bool | None = None
-    webhook_url: Text | None = None
+    webhook_url: Annotated[str, Meta(min_length=1)] | None = None
 
     @property
     def end_user(self) -> str | None:
-        return self.safety_identifier or self.user
+        """Whom it is for."""
+        return self.safety_identifier or self.user or None
 
-
-class VideoBody(TakeBody, forbid_unknown_fields=True, kw_only=True):
-    """A request for a video. What follows ``input_reference`` is ours."""
-
-    model: Text | None = None
-    seconds: int | str | None = None
-    size: str | None = None
-    input_reference: InputReference | str | None = None
-    aspect_ratio: str | None = None
-    resolution: str | None = None
-    sound: bool | None = None
-    seed: Seed | None = None
-    negative_prompt: str | None = None
-    provider_options: dict[str, Any] | None = None
+    @property
+    def ours(self) -> dict[str, Any]:
+        """What goes by the same name in ``domain.request.Request``, as far as it is given."""
+        names = ("retention_seconds", "store", "webhook_url")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 class VideoError(msgspec.Struct, frozen=True, kw_only=True):

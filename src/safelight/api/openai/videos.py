@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import msgspec
 from starlette.requests import Request as HttpRequest
@@ -13,15 +13,15 @@ from starlette.responses import Response
 
 from safelight.api.answer import json_response
 from safelight.api.auth import ApiState, api_state, principal, query_number, query_value
-from safelight.api.bodies import read_aside, read_body, receive_body
+from safelight.api.bodies import parse_json, read_aside, receive_body
 from safelight.api.downloads import FileResponse
-from safelight.api.forms import Form, Part, is_form, read_form
+from safelight.api.forms import Part
 from safelight.api.openai import video_wire as wire
 from safelight.api.openai.errors import naming
-from safelight.api.openai.form_body import data_url_of, form_body
 from safelight.api.openai.models import model_for
-from safelight.api.openai.sizes import size_in_catalog
-from safelight.api.submission import accept, accepted_headers, body_digest, submission_of, with_rate_headers
+from safelight.api.openai.requests import Asked, data_url_of, read_asked
+from safelight.api.openai.sizes import chosen
+from safelight.api.submission import accept, accepted_headers, submission_of, with_rate_headers
 from safelight.domain.catalog import Model
 from safelight.domain.errors import ConfigurationError, InvalidParameter, RequestTooLarge
 from safelight.domain.generations import GenerationType, State
@@ -59,21 +59,22 @@ _NOT_IN_REMIX = dict.fromkeys(
     ),
     "id",
 )
+_REFERENCE, _REFERENCE_URL = "input_reference", "input_reference[image_url]"
+_NOT_TAKEN = {"characters": "Send a picture as input_reference, and say in the prompt who it is."}
 _LOCAL_POLL_MS, _REMOTE_POLL_MS = 500, 3000
 _VARIANTS = {"video": None, "thumbnail": VARIANT}
-
-Body = TypeVar("Body", bound=wire.TakeBody)
 
 
 async def create_video(request: HttpRequest) -> Response:
     """Accept a video, which a worker makes."""
 
     async def answer() -> Response:
-        body, digest, files = await _read(request, wire.VideoBody, "videos", files=("input_reference",))
-        reference = _reference(body, files)
+        asked = await read_asked(request)
+        asked = await _with_address(asked)
+        body = await asked.into(wire.VideoBody, _NOT_TAKEN)
         with naming(_OUR_NAMES):
-            asked = _asked(api_state(request), body, reference)
-            accepted = await accept(request, submission_of(request, asked, digest, end_user=body.end_user))
+            wanted = _wanted(api_state(request), body)
+            accepted = await accept(request, submission_of(request, wanted, asked.digest, end_user=body.end_user))
         return await _accepted_answer(request, accepted)
 
     return await with_rate_headers(request, GenerationType.VIDEO, answer)
@@ -83,13 +84,19 @@ async def remix_video(request: HttpRequest) -> Response:
     """Accept another take of a video: what was asked for then, with another prompt, at the prices of now."""
 
     async def answer() -> Response:
-        first_id = request.path_params["id"]
-        body, digest, _ = await _read(request, wire.TakeBody, f"videos/{first_id}/remix")
+        asked = await read_asked(request)
+        _take_no_file(asked.files)
+        body = await asked.into(wire.RemixBody, {})
         most_seconds = most_retention_seconds(api_state(request).submitting, principal(request))
-        asked = take_of(await _find(request), body.prompt, most_retention_seconds=most_seconds)
-        given = {name: getattr(body, name) for name in ("retention_seconds", "store", "webhook_url")}
-        asked = msgspec.structs.replace(asked, **{name: value for name, value in given.items() if value is not None})
-        submission = submission_of(request, asked, digest, end_user=body.end_user, remixed_from=first_id)
+        first = await _find(request)
+        wanted = take_of(first, body.prompt, most_retention_seconds=most_seconds)
+        submission = submission_of(
+            request,
+            msgspec.structs.replace(wanted, **body.ours),
+            asked.digest,
+            end_user=body.end_user,
+            remixed_from=first.view.id,
+        )
         with naming(_NOT_IN_REMIX):
             accepted = await accept(request, submission)
         return await _accepted_answer(request, accepted)
@@ -199,53 +206,41 @@ async def _note_seen(request: HttpRequest, found: GenerationDetail) -> None:
         await note_seen(api_state(request).viewing, found.view)
 
 
-async def _read(
-    request: HttpRequest, into: type[Body], call: str, *, files: tuple[str, ...] = ()
-) -> tuple[Body, bytes, Mapping[str, Part]]:
-    """The body, its digest, and the files of those names; from a form, or from JSON.
-
-    The digest is of what the body is asked of as well: the same bytes are another request where another call is made.
-    """
-    if not is_form(request):
-        body, raw = await read_body(request, into)
-        return body, await body_digest(call, raw), {}
-    form, digest = await read_form(request)
-    size_bytes = sum(len(part.data) for part in form.parts)
-    body = await read_aside(size_bytes, partial(form_body, form, into))
-    return body, await body_digest(call, digest), _files(form, files)
-
-
-def _files(form: Form, names: tuple[str, ...]) -> Mapping[str, Part]:
-    files: dict[str, Part] = {}
-    for part in form.files():
+def _take_no_file(files: Sequence[Part]) -> None:
+    for part in files:
         name = cut(part.name)
-        if part.name not in names:
-            raise InvalidParameter(f"{name} is a file, and this call takes none of that name.", param=name)
-        if part.name in files:
-            raise InvalidParameter(f"{name} is given twice. Send it once.", param=name)
-        files[part.name] = part
-    return files
+        raise InvalidParameter(f"{name} is not a file that this call takes.", param=name)
 
 
-def _reference(body: wire.VideoBody, files: Mapping[str, Part]) -> str | None:
-    """The address of the picture that was sent along."""
-    file, given = files.get("input_reference"), body.input_reference
-    if file is None:
-        return given.image_url if isinstance(given, wire.InputReference) else given
-    if given is not None:
-        raise InvalidParameter("input_reference is given twice. Send it once.", param="input_reference")
-    return data_url_of(file)
+async def _with_address(asked: Asked) -> Asked:
+    """The same, with the address of a picture that came as a file, or in another form of an address."""
+    values = dict(asked.values)
+    files = [part for part in asked.files if part.name == _REFERENCE]
+    _take_no_file([part for part in asked.files if part.name != _REFERENCE])
+    given: list[object] = [values.pop(name) for name in (_REFERENCE, _REFERENCE_URL) if name in values]
+    if len(given) + len(files) > 1:
+        raise InvalidParameter(f"{_REFERENCE} is given twice. Send it once.", param=_REFERENCE)
+    if files:
+        given = [await read_aside(len(files[0].data), partial(data_url_of, files[0], _REFERENCE))]
+    for address in given:
+        is_object = asked.is_form and isinstance(address, str) and address.startswith("{")
+        values[_REFERENCE] = parse_json(str(address).encode()) if is_object else address
+    return msgspec.structs.replace(asked, values=values, files=[])
 
 
-def _asked(state: ApiState, body: wire.VideoBody, reference: str | None) -> Request:
+def _wanted(state: ApiState, body: wire.VideoBody) -> Request:
     """What is asked for, by the domain's names. Raises ``InvalidParameter``."""
-    model = model_for(state.submitting.catalog, body.model, GenerationType.VIDEO)
-    resolution, aspect_ratio = body.resolution, body.aspect_ratio
-    if resolution is None or resolution in model.resolutions:
-        resolution, nearest_ratio = size_in_catalog(
-            model, body.size, is_exact=state.has_exact_sizes, resolution=resolution
-        )
-        aspect_ratio = aspect_ratio or nearest_ratio
+    given = body.input_reference
+    url = given.image_url if isinstance(given, wire.PictureAddress) else given
+    role: ReferenceRole | None = None if url is None else "first_frame"
+    model = model_for(state.submitting.catalog, body.model, GenerationType.VIDEO, role=role)
+    resolution, aspect_ratio = chosen(
+        model,
+        is_exact=state.has_exact_sizes,
+        size=body.size,
+        aspect_ratio=body.aspect_ratio,
+        resolution=body.resolution,
+    )
     return Request(
         type=GenerationType.VIDEO,
         model=model.id,
@@ -254,13 +249,8 @@ def _asked(state: ApiState, body: wire.VideoBody, reference: str | None) -> Requ
         resolution=resolution,
         duration=_duration(model, body.seconds),
         sound=body.sound,
-        seed=body.seed,
-        negative_prompt=body.negative_prompt,
-        provider_options=body.provider_options,
-        images=() if reference is None else (ImageInput(url=reference, role=_role(model)),),
-        retention_seconds=body.retention_seconds,
-        store=body.store is not False,
-        webhook_url=body.webhook_url,
+        images=() if url is None else (ImageInput(url=url, role=_role(model)),),
+        **body.ours,
     )
 
 
