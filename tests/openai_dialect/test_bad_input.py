@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from safelight.api.openai.images import EditBody
 from safelight.api.openai.images import NOT_TAKEN, EditBody
 from tests.money.shop import Shop
 from tests.openai_dialect.test_official_client import PROMPT, picture
