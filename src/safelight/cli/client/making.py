@@ -142,7 +142,9 @@ class Making:
             raise CommandFailed("It is not known what became of this order, and it is too old to be sent once more.")
         try:
             return await self._connection.post(f"/v2/{self._entry.type}s/generations", request.encode(), key=order.key)
-        except Unreachable as error:
+        except CommandFailed as error:
+            if not (isinstance(error, Unreachable) or error.may_have_arrived):
+                raise
             known = how_to_go_on(order.id) if order.id else "'safelight get --last' finds out, and goes on."
             raise CommandFailed(f"{error} What became of the order is not known here. {known}", UNKNOWN) from None
 
