@@ -55,7 +55,7 @@ async def ended(
             if type_ == "video":
                 await _stream(connection, generation_id, on_progress)
             answer, found = await look(connection, type_, generation_id)
-            if found.is_pending:  # the stream broke off
+            if found.is_pending and type_ == "video":  # the stream broke off
                 answer, found = await look(connection, type_, generation_id, wait=_WAIT_SECONDS)
         except CommandFailed as error:
             if error.status != UNREACHABLE:
