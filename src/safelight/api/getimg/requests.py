@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from safelight.domain.events import EventType
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.request import Request
@@ -114,3 +115,9 @@ class VideoGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=Tr
     duration: Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | None = None
     sound: Annotated[bool, Meta(description="Whether the video has sound; false by default.")] | None = None
     images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with roles.")] | None = None
+
+
+class TestEventBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request to be told of an event for which nothing happened."""
+
+    type: Annotated[EventType, Meta(description="What it is to be.")]

@@ -1,4 +1,4 @@
-"""The release before works on a database at 0005: its statements, frozen, are sent to it as they stand."""
+"""The release before works on a database at 0006: its statements, frozen, are sent to it as they stand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.postgres import TestDatabases
 
 pytestmark = pytest.mark.database
 
-FROZEN = sorted((Path(__file__).parent / "release_0004").glob("*.sql"))
+FROZEN = sorted((Path(__file__).parent / "release_0005").glob("*.sql"))
 
 
 @pytest.fixture(scope="module")
