@@ -94,11 +94,13 @@ async def events_behind(
             changed.clear()
             params = {"workspace_id": workspace_id, "after": number, "limit": _BATCH}
             found = await services.db.all("list_followed_events", params, FollowedEvent)
-            if [event.number for event in found] != list(range(number + 1, number + 1 + len(found))):
+            unbroken = [event for next_number, event in enumerate(found, number + 1) if event.number == next_number]
+            if unbroken:
+                yield unbroken
+                number = unbroken[-1].number
+            if len(unbroken) < len(found):
                 return
             if found:
-                yield found
-                number = found[-1].number
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(quiet_seconds):

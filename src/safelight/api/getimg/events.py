@@ -45,9 +45,9 @@ async def follow_events(request: Request) -> Response:
 async def send_test_event(request: Request) -> Response:
     """Tell the workspace of an event for which nothing happened."""
     body, _ = await read_body(request, requests.TestEventBody)
-    db, workspace_id = api_state(request).viewing.db, principal(request).workspace_id
-    event_id = await tell_test_event(db, workspace_id, body.type, EVENTS[body.type])
-    return json_response(wire.TestEvent(id=event_id, type=body.type.value), status=202)
+    db, workspace_id, type_ = api_state(request).viewing.db, principal(request).workspace_id, EventType(body.type)
+    event_id = await tell_test_event(db, workspace_id, type_, EVENTS[type_])
+    return json_response(wire.TestEvent(id=event_id, type=body.type), status=202)
 
 
 def _types(request: Request) -> Collection[str]:

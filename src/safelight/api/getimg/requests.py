@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from safelight.domain.events import EventType
 from safelight.domain.generations import GenerationType
 from safelight.domain.media import ImageFormat, ReferenceRole
 from safelight.domain.request import Request
@@ -56,6 +55,9 @@ NegativePrompt = Annotated[
 ProviderOptions = Annotated[
     dict[str, Any],
     Meta(description="Passed on to the backend as they are: those that the model lists; 16 KiB as JSON at most."),
+]
+EventName = Literal[
+    "generation.completed", "generation.failed", "generation.canceled", "moderation.refused", "balance.low"
 ]
 
 
@@ -120,4 +122,4 @@ class VideoGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=Tr
 class TestEventBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A request to be told of an event for which nothing happened."""
 
-    type: Annotated[EventType, Meta(description="What it is to be.")]
+    type: Annotated[EventName, Meta(description="What it is to be.")]
