@@ -53,12 +53,9 @@ class Made(msgspec.Struct, frozen=True):
             "/v2/billing/costs": "?start=2026-05-01T00:00:00Z&end=2026-05-02T00:00:00Z",
             "/v2/events": "?types=refused",  # a stream that is begun never ends
         }
-        return (
-            pattern.replace("{id}", self.video if video else self.image)
-            .replace("{number}", self.image)
-            .replace("{model}", "still")
-            + query.get(pattern, "")
-        )
+        return pattern.replace("{id}", self.video if video else self.image).replace("{number}", self.image).replace(
+            "{model}", "still"
+        ) + query.get(pattern, "")
 
 
 @pytest.fixture(scope="module")
