@@ -170,12 +170,19 @@ async def test_killed_at_any_moment_it_goes_on_behind_what_it_handed_over(
     moments = random.Random(13)
     listening = await listen("--forward-to", receiver.url).follows()
     secret, ids = listening.secret, []
-    for _ in range(6):
+
+    async def let_things_happen() -> None:
         for _ in range(4):
             ids.append(await asyncio.to_thread(trigger, shell))
-        await asyncio.sleep(moments.uniform(0, 0.05))
+
+    for _ in range(6):
+        so_many = len(receiver.received) + moments.randint(1, 4)
+        happening = asyncio.create_task(let_things_happen())
+        await until(lambda so_many=so_many: len(receiver.received) >= so_many)
+        await asyncio.sleep(moments.uniform(0, 0.01))
         listening.end(signal.SIGKILL)
         listening = listen("--forward-to", receiver.url)
+        await happening
     await until(lambda: bool(receiver.received) and receiver.received[-1].id == ids[-1])
     got = [event.id for event in receiver.received]
     assert list(dict.fromkeys(got)) == ids

@@ -1,23 +1,12 @@
--- Events in their order for those who follow them, the end user a generation is for, and what it was made from.
--- The release before works on this too (docs/operating.md): it leaves the new columns empty.
--- Nothing here walks through a table, so that the locks stand for a moment. A migration that was ended in between runs
--- this again.
+-- Events in their order for those who follow them.
+-- Nothing here walks through a table, so that the locks stand for a moment. It may be run again.
 
 -- Who waits for a lock lets nobody past. This is longer than PostgreSQL takes to send an autovacuum away (1 s).
 set local lock_timeout = '2 s';
--- In the order in which the statements of nodes take them, so that none waits for another in a circle.
+-- As the foreign keys need them, in the order in which the statements of nodes take them. Without the generations: an end
+-- comes from them to the events, and an event that is no generation's the other way.
 lock table workspaces in share row exclusive mode;
-lock table generations in access exclusive mode;
 lock table events in share row exclusive mode;
-
-alter table workspaces
-    -- What the names of end users are hashed with; null until there is one.
-    add column if not exists end_user_key bytea;
-alter table generations
-    -- The keyed hash of the name that the request gave its end user.
-    add column if not exists end_user text,
-    -- The generation that this one was asked to be another take of.
-    add column if not exists remixed_from text;
 
 -- Workspaces whose events somebody follows, or did not long ago: theirs are on record whether or not there is an endpoint.
 create table if not exists followed_workspaces (
