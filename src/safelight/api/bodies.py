@@ -50,23 +50,31 @@ async def read_body(request: Request, into: type[T]) -> tuple[T, bytes]:
         raise UnsupportedCoding(
             f"The request body is in the content coding {quoted(coding)}. Send it as it is, without Content-Encoding."
         )
-    try:
-        with api_state(request).waits.place(principal(request)):
-            raw = await _received(request)
-    except TimeoutError:
-        raise RequestTimeout from None
-    except ClientDisconnect:
-        raise InvalidParameter("The body ended before the length that was announced.") from None
+    raw = await read_bytes(request)
     if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice, and some times its size in memory
         async with _LARGE_AT_ONCE:
             return await asyncio.to_thread(parse_body, raw, into), raw
     return parse_body(raw, into), raw
 
 
-async def _received(request: Request) -> bytes:
+async def read_bytes(request: Request, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The body as it came. Raises what says that it did not arrive, or is over the limit."""
+    try:
+        with api_state(request).waits.place(principal(request)):
+            return await _received(request, most_bytes)
+    except TimeoutError:
+        raise RequestTimeout from None
+    except ClientDisconnect:
+        raise InvalidParameter("The body ended before the length that was announced.") from None
+
+
+async def _received(request: Request, most_bytes: int) -> bytes:
     """The body, which is refused as soon as it is known to be over the limit."""
-    if (whole_number(request.headers.get("content-length", "")) or 0) > MAX_BODY_BYTES:
-        raise RequestTooLarge
+    too_large = RequestTooLarge(f"The request body is over the limit of {most_bytes >> 20} MiB. Send less.")
+    if most_bytes == MAX_BODY_BYTES:
+        too_large = RequestTooLarge()
+    if (whole_number(request.headers.get("content-length", "")) or 0) > most_bytes:
+        raise too_large
     take = hold(request, api_state(request).body_memory.of(principal(request)))
     raw, now = bytearray(), asyncio.get_running_loop().time
     ends_at = now() + BODY_SECONDS
@@ -74,8 +82,8 @@ async def _received(request: Request) -> bytes:
         async for piece in request.stream():
             take(len(piece))
             raw += piece
-            if len(raw) > MAX_BODY_BYTES:
-                raise RequestTooLarge
+            if len(raw) > most_bytes:
+                raise too_large
             patience.reschedule(min(now() + PAUSE_SECONDS, ends_at))
     return bytes(raw)
 

@@ -96,6 +96,7 @@ def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -
         respawn_interval=_START_SECONDS,
         workers_kill_timeout=max(1, settings.shutdown_seconds - 1),
     )
+    wiring.load_dialects(settings)
     # API processes are forks: what is imported by now is in memory once, as long as nothing touches it.
     gc.collect()
     gc.freeze()
