@@ -168,6 +168,14 @@ _CLIENT_COMMANDS = (
         Asks for the key, or reads it from stdin, and keeps it in a file that only you read, if the server takes it.""",
     ),
     ("logout", "commands:logout", "Forget a server's address and its key."),
+    (
+        "mcp",
+        "commands:mcp",
+        """Serve MCP on standard input and output.
+
+        For hosts on this machine, such as coding agents: the same tools as at a server's /mcp, on any server that a
+        profile names. Needs the extra 'mcp'.""",
+    ),
 )
 _COMMANDS = (
     (

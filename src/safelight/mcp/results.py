@@ -94,7 +94,12 @@ async def _shown(api: Api, generation: Json, keep: Keep, most_bytes: int) -> tup
     """What is shown of a generation, and it as structured content."""
     if generation["status"] != "completed":
         return [text(line_of(generation), _next_step(generation))], generation
-    paths = await keep(generation)
+    paths, saved = [], []
+    try:
+        paths = await keep(generation)
+        saved = [f"Saved as {path}" for path in paths]
+    except Refused as error:  # it is made and charged all the same
+        saved = [f"Not saved: {error.message}"]
     shown = {**generation, "paths": paths} if paths else generation
     files, pictures, links = [], [], []
     for place, file in enumerate(generation["data"]):
@@ -104,7 +109,6 @@ async def _shown(api: Api, generation: Json, keep: Keep, most_bytes: int) -> tup
         if picture is not None and len(picture.data) <= most_bytes:
             most_bytes -= len(picture.data)
             pictures.append(picture)
-    saved = [f"Saved as {path}" for path in paths]
     return [text(line_of(generation), *files, *saved), *pictures, *links], shown
 
 

@@ -7,4 +7,5 @@ connection  calls over HTTP, sent again where that is safe, and streams of event
 output      results on stdout, everything else on stderr, and how a command runs
 options     options that they share
 login       profiles kept and forgotten
+mcp         MCP on standard streams, on the tools of ``safelight.mcp``
 """

@@ -5,10 +5,13 @@ So ``--help`` and completion import nothing that talks HTTP.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from safelight.cli.client.exits import Misuse
 from safelight.cli.client.options import ProfileName
 
 
@@ -30,3 +33,18 @@ def logout(*, profile: ProfileName = None) -> int:
     from safelight.cli.client import login
 
     return login.logout(profile)
+
+
+def mcp(
+    *,
+    out_dir: Annotated[
+        Path | None, Parameter(help="Folder to keep each file in that is made; its path is told with the result.")
+    ] = None,
+    profile: ProfileName = None,
+) -> int:
+    """Serve MCP on standard input and output."""
+    if find_spec("mcp") is None:
+        raise Misuse("What serves MCP is not installed. Run: pip install 'safelight[mcp]'.")
+    from safelight.cli.client import mcp
+
+    return mcp.serve(profile, out_dir)

@@ -1,0 +1,178 @@
+"""``safelight mcp``: the MCP tools on standard streams, for hosts on this machine; they call a profile's server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+from mcp.server.stdio import stdio_server
+
+from safelight.cli.client.connection import NETWORK_TROUBLE, Answer, Connection, proxy_of
+from safelight.cli.client.exits import Answered, CommandFailed, Misuse
+from safelight.cli.client.output import note, run
+from safelight.cli.client.profiles import find_profile
+from safelight.domain.media import EXTENSION_OF_MIME
+from safelight.mcp.api import Json, Refused
+from safelight.mcp.keys import Origin
+from safelight.mcp.results import Keep, keep_nothing
+from safelight.mcp.server import Caller, make_server
+
+_PATIENCE_SECONDS = 20.0  # shorter than a host's
+_QUIET_SECONDS = 30.0
+_PIECE_BYTES = 256 << 10
+_SHA256 = re.compile(r'"([0-9a-f]{64})"')
+
+
+def serve(profile: str | None, out_dir: Path | None) -> int:
+    """Serve until standard input ends; the exit status."""
+    found = find_profile(profile)
+    if out_dir is not None:
+        try:
+            out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Misuse(f"{out_dir} cannot be made: {error.strerror}.") from None
+
+    async def work() -> None:
+        async with Connection(found, patience_seconds=_PATIENCE_SECONDS) as connection:
+            caller = Caller(api=HttpApi(connection), origin=Origin(who="stdio", session=secrets.token_hex(16)))
+            keep = keep_nothing if out_dir is None else keeper(connection, out_dir.absolute())
+            server = make_server(lambda _: caller, keep=keep)
+            note(f"MCP on standard streams, for {found.base_url}.")
+            async with stdio_server() as (incoming, outgoing):
+                await server.run(incoming, outgoing, server.create_initialization_options())
+
+    return run(work)
+
+
+class HttpApi:
+    """``safelight.mcp.api.Api`` over HTTP."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def get(self, path: str, query: Mapping[str, str]) -> Any:
+        return _value_of(await _told(self._connection.get(path, **query)))
+
+    async def post(self, path: str, body: Json, key: str | None) -> Json:
+        found: Json = _value_of(await _told(self._connection.post(path, msgspec.json.encode(body), key=key)))
+        return found
+
+    async def delete(self, path: str) -> Json:
+        found: Json = _value_of(await _told(self._connection.delete(path)))
+        return found
+
+    async def events(self, path: str) -> AsyncIterator[tuple[str, Json]]:
+        try:
+            async with contextlib.aclosing(self._connection.events(path)) as events:
+                async for event in events:
+                    yield event.name, msgspec.json.decode(event.data)
+        except CommandFailed as error:
+            raise _refused(error) from None
+
+    async def download(self, url: str, most_bytes: int) -> bytes | None:
+        content = bytearray()
+        async with fetched(self._connection, "GET", url) as response:
+            async for piece in response.content.iter_chunked(_PIECE_BYTES):
+                content += piece
+                if len(content) > most_bytes:
+                    return None
+        return bytes(content)
+
+    async def size_of(self, url: str) -> int | None:
+        async with fetched(self._connection, "HEAD", url) as response:
+            return response.content_length
+
+
+def keeper(connection: Connection, folder: Path) -> Keep:
+    """Keeps the files of generations in a folder."""
+
+    async def keep(generation: Json) -> list[str]:
+        paths = []
+        for place, file in enumerate(generation["data"]):
+            path = folder / f"{generation['id']}-{place}.{EXTENSION_OF_MIME[file['mime_type']]}"
+            if not await asyncio.to_thread(path.exists):
+                await _keep_file(connection, file["url"], path)
+            paths.append(str(path))
+        return paths
+
+    return keep
+
+
+async def _keep_file(connection: Connection, url: str, path: Path) -> None:
+    """The file, whole and as the server has it, or nothing. Raises ``Refused``."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    digest = hashlib.sha256()
+
+    def write(piece: bytes) -> None:
+        digest.update(piece)
+        with _explained(path), part.open("ab") as file:
+            file.write(piece)
+
+    def finish() -> None:
+        with _explained(path):
+            with part.open("ab") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+
+    try:
+        async with fetched(connection, "GET", url) as response:
+            async for piece in response.content.iter_chunked(_PIECE_BYTES):
+                await asyncio.to_thread(write, piece)
+            etag = _SHA256.fullmatch(response.headers.get("etag", ""))
+        if etag is not None and etag[1] != digest.hexdigest():
+            raise Refused("The file that came is not the one that was made. Try again.", code="download_failed")
+        await asyncio.to_thread(finish)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror}.", code="download_failed") from None
+
+
+@contextlib.asynccontextmanager
+async def fetched(connection: Connection, method: str, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer of a signed link, asked without the key. Raises ``Refused``."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_QUIET_SECONDS, sock_read=_QUIET_SECONDS)
+    try:
+        async with connection.session.request(
+            method, url, headers={"Accept-Encoding": "identity"}, timeout=timeout, proxy=proxy_of(url)
+        ) as response:
+            if response.status != 200:
+                raise Refused(f"The file's link answers with status {response.status}.", code="download_failed")
+            yield response
+    except NETWORK_TROUBLE as error:
+        raise _refused(connection.unreachable(error)) from None
+
+
+async def _told(asked: Any) -> Answer:
+    try:
+        answer: Answer = await asked
+    except CommandFailed as error:
+        raise _refused(error) from None
+    return answer
+
+
+def _refused(error: CommandFailed) -> Refused:
+    if isinstance(error, Answered):
+        is_unknown = error.http_status >= 500
+        return Refused(error.message, code=error.answer_code, param=error.param, is_unknown=is_unknown)
+    return Refused(error.message, code="service_unavailable", is_unknown=True)
+
+
+def _value_of(answer: Answer) -> Any:
+    return msgspec.json.decode(answer.body)
