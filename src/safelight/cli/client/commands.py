@@ -11,7 +11,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from safelight.cli.client.exits import Misuse
+from safelight.cli import fail
+from safelight.cli.client.exits import MISUSE
 from safelight.cli.client.options import ProfileName
 
 
@@ -44,7 +45,7 @@ def mcp(
 ) -> int:
     """Serve MCP on standard input and output."""
     if find_spec("mcp") is None:
-        raise Misuse("What serves MCP is not installed. Run: pip install 'safelight[mcp]'.")
+        return fail("What serves MCP is not installed. Run: pip install 'safelight[mcp]'.", MISUSE)
     from safelight.cli.client import mcp
 
     return mcp.serve(profile, out_dir)

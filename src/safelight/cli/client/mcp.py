@@ -8,9 +8,10 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import msgspec
@@ -34,23 +35,53 @@ _SHA256 = re.compile(r'"([0-9a-f]{64})"')
 
 def serve(profile: str | None, out_dir: Path | None) -> int:
     """Serve until standard input ends; the exit status."""
-    found = find_profile(profile)
-    if out_dir is not None:
-        try:
-            out_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Misuse(f"{out_dir} cannot be made: {error.strerror}.") from None
 
     async def work() -> None:
+        found = find_profile(profile)
+        folder = None if out_dir is None else _made(out_dir)
         async with Connection(found, patience_seconds=_PATIENCE_SECONDS) as connection:
             caller = Caller(api=HttpApi(connection), origin=Origin(who="stdio", session=secrets.token_hex(16)))
-            keep = keep_nothing if out_dir is None else keeper(connection, out_dir.absolute())
+            keep = keep_nothing if folder is None else keeper(connection, folder)
             server = make_server(lambda _: caller, keep=keep)
             note(f"MCP on standard streams, for {found.base_url}.")
-            async with stdio_server() as (incoming, outgoing):
+            # A file of lines is all that the SDK takes of it.
+            async with stdio_server(cast(Any, read_lines(0))) as (incoming, outgoing):
                 await server.run(incoming, outgoing, server.create_initialization_options())
 
     return run(work)
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder.absolute()
+    except OSError as error:
+        raise Misuse(f"{folder} cannot be made: {error.strerror}.") from None
+
+
+async def read_lines(descriptor: int) -> AsyncIterator[str]:
+    """The lines that come, until there are no more. Unlike the SDK's own reading, nobody need wait for a last one."""
+    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        piece = b"-"
+        while piece:
+            try:
+                piece = os.read(descriptor, _PIECE_BYTES)
+            except OSError:
+                piece = b""
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+    threading.Thread(target=read, name="input", daemon=True).start()
+    rest: list[bytes] = []
+    while piece := await pieces.get():
+        *lines, last = piece.split(b"\n")
+        for line in lines:
+            yield b"".join([*rest, line]).decode("utf-8", "replace")
+            rest = []
+        rest.append(last)
 
 
 class HttpApi:
