@@ -161,6 +161,38 @@ _RUNNING = Group("Run an installation", sort_key=2)
 
 _CLIENT_COMMANDS = (
     (
+        "generate",
+        "commands:generate",
+        """Make an image or a video, and save it.
+
+        safelight generate "a red boat" -o boat.png
+
+        Tells the id on stderr as soon as there is one, and the file's path on stdout. 'safelight get' goes on with
+        what was interrupted. Ends with 1 if it failed, 3 if moderation refused, 4 without funds, 5 if the outcome is
+        not known, 6 if the server is away.""",
+    ),
+    (
+        "get",
+        "commands:get",
+        """Fetch what was ordered, by its id or with --last.
+
+        Waits for its end. With --last it goes on with what a 'generate' that was interrupted or killed began, and pays
+        for nothing twice.""",
+    ),
+    ("wait", "commands:wait", "Wait until generations have ended, and tell how."),
+    (
+        "quote",
+        "commands:quote",
+        "Tell the exact price of what 'generate' would make with the same options.\n\nNothing is held or made.",
+    ),
+    ("jobs", "commands:jobs", "List what was ordered, newest first.\n\nWith --follow, tell each change as it comes."),
+    (
+        "top",
+        "commands:top",
+        "Watch what runs, what waits, what failed last, and what it costs.\n\nWhere stdout is no terminal: once.",
+    ),
+    ("cancel", "commands:cancel", "Cancel a video, as far as it still can be."),
+    (
         "login",
         "commands:login",
         """Keep a server's address and a key for it.
@@ -175,6 +207,13 @@ _CLIENT_COMMANDS = (
 
         For hosts on this machine, such as coding agents: the same tools as at a server's /mcp, on any server that a
         profile names. Needs the extra 'mcp'.""",
+    ),
+    (
+        "completion",
+        "commands:completion",
+        """Print a script that completes commands and options in bash, zsh or fish.
+
+        safelight completion bash > ~/.local/share/bash-completion/completions/safelight""",
     ),
 )
 _COMMANDS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -99,7 +99,7 @@ class Connection:
             "POST", path, body=body, headers=headers, timeout_seconds=None if key else _ANSWER_SECONDS
         )
 
-    async def events(self, path: str, *, last_event_id: str = "") -> AsyncIterator[Event]:
+    async def events(self, path: str, *, last_event_id: str = "") -> AsyncGenerator[Event, None]:
         """A stream's events until it ends. It is begun once: to go on is the caller's, who knows what it has.
 
         Raises ``Answered``, or ``Unreachable`` where it breaks off.
@@ -223,7 +223,7 @@ def proxy_of(url: str) -> str | None:
     return getproxies().get(parts.scheme)
 
 
-async def parse_events(lines: AsyncIterable[bytes], last_event_id: str = "") -> AsyncIterator[Event]:
+async def parse_events(lines: AsyncIterable[bytes], last_event_id: str = "") -> AsyncGenerator[Event, None]:
     """Events of a stream's lines (HTML, section 9.2.6). One that was cut off is dropped."""
     name = ""
     data: list[str] = []
@@ -274,6 +274,8 @@ def _error_of(answer: Answer) -> Answered:
 
 def _pause_of(error: Answered, attempt: int) -> float | None:
     """Seconds until the same request may be sent again; None if it may not, or nothing would come of it."""
+    if error.answer_code == "generation_failed":  # its repeat would be made anew, and fail alike
+        return None
     should = error.headers.get("x-should-retry")
     again = should == "true" or (should is None and error.http_status in (408, 429, 502, 503, 504))
     if not again:

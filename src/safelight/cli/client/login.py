@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import sys
 
 from safelight.cli.client.connection import Connection
 from safelight.cli.client.exits import Misuse
-from safelight.cli.client.output import note, result, run
+from safelight.cli.client.output import guarded, note, result
 from safelight.cli.client.profiles import (
     DEFAULT_BASE_URL,
     Profile,
@@ -22,15 +23,15 @@ from safelight.cli.client.profiles import (
 
 def login(base_url: str | None, profile: str | None) -> int:
     """Ask for a key, see that it works, and keep it; the exit status."""
-    return run(lambda: _login(base_url, profile))
+    return guarded(lambda: _login(base_url, profile))
 
 
 def logout(profile: str | None) -> int:
     """Forget a profile; the exit status."""
-    return run(lambda: _logout(profile))
+    return guarded(lambda: _logout(profile))
 
 
-async def _login(base_url: str | None, name: str | None) -> None:
+def _login(base_url: str | None, name: str | None) -> None:
     wanted = profile_name(name)
     kept = read_profiles().get(wanted)
     url = checked_url(base_url or (kept.base_url if kept else DEFAULT_BASE_URL))
@@ -40,12 +41,16 @@ async def _login(base_url: str | None, name: str | None) -> None:
     profile = Profile(name=wanted, base_url=url, key=checked_key(key))
     if profile.is_plain:
         note(f"{url} is not HTTPS: whoever is on the way can read the key.")
-    async with Connection(profile) as connection:
-        await connection.get("/v2/billing/balance")
+    asyncio.run(_try(profile))
     result(f"Profile {wanted!r} is kept in {keep_profile(profile)}.")
 
 
-async def _logout(name: str | None) -> None:
+async def _try(profile: Profile) -> None:
+    async with Connection(profile) as connection:
+        await connection.get("/v2/billing/balance")
+
+
+def _logout(name: str | None) -> None:
     wanted = profile_name(name)
     if not forget_profile(wanted):
         raise Misuse(f"There is no profile {wanted!r}.")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
-import re
 import secrets
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +16,7 @@ import msgspec
 from mcp.server.stdio import stdio_server
 
 from safelight.cli.client.connection import NETWORK_TROUBLE, Answer, Connection, proxy_of
+from safelight.cli.client.download import download
 from safelight.cli.client.exits import Answered, CommandFailed, Misuse
 from safelight.cli.client.output import note, run
 from safelight.cli.client.profiles import find_profile
@@ -28,9 +27,9 @@ from safelight.mcp.results import Keep, keep_nothing
 from safelight.mcp.server import Caller, make_server
 
 _PATIENCE_SECONDS = 20.0  # shorter than a host's
-_QUIET_SECONDS = 30.0
+_FETCH_SECONDS = 15.0
+_QUIET_SECONDS = 10.0
 _PIECE_BYTES = 256 << 10
-_SHA256 = re.compile(r'"([0-9a-f]{64})"')
 
 
 def serve(profile: str | None, out_dir: Path | None) -> int:
@@ -129,50 +128,19 @@ def keeper(connection: Connection, folder: Path) -> Keep:
     async def keep(generation: Json) -> list[str]:
         paths = []
         for place, file in enumerate(generation["data"]):
-            path = folder / f"{generation['id']}-{place}.{EXTENSION_OF_MIME[file['mime_type']]}"
-            if not await asyncio.to_thread(path.exists):
-                await _keep_file(connection, file["url"], path)
-            paths.append(str(path))
+            number = f"_{place + 1}" if place else ""
+            path = folder / f"{generation['id']}{number}.{EXTENSION_OF_MIME[file['mime_type']]}"
+            try:
+                async with asyncio.timeout(_FETCH_SECONDS):
+                    paths.append(str(await download(connection, file["url"], path, name=path.name, force=True)))
+            except CommandFailed as error:
+                raise Refused(error.message, code="download_failed") from None
+            except TimeoutError:
+                said = f"{path} is not all there yet. get_generation goes on with it."
+                raise Refused(said, code="download_failed") from None
         return paths
 
     return keep
-
-
-async def _keep_file(connection: Connection, url: str, path: Path) -> None:
-    """The file, whole and as the server has it, or nothing. Raises ``Refused``."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    digest = hashlib.sha256()
-
-    def write(piece: bytes) -> None:
-        digest.update(piece)
-        with _explained(path), part.open("ab") as file:
-            file.write(piece)
-
-    def finish() -> None:
-        with _explained(path):
-            with part.open("ab") as file:
-                os.fsync(file.fileno())
-            part.replace(path)
-
-    try:
-        async with fetched(connection, "GET", url) as response:
-            async for piece in response.content.iter_chunked(_PIECE_BYTES):
-                await asyncio.to_thread(write, piece)
-            etag = _SHA256.fullmatch(response.headers.get("etag", ""))
-        if etag is not None and etag[1] != digest.hexdigest():
-            raise Refused("The file that came is not the one that was made. Try again.", code="download_failed")
-        await asyncio.to_thread(finish)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Refused(f"{path} cannot be written: {error.strerror}.", code="download_failed") from None
 
 
 @contextlib.asynccontextmanager

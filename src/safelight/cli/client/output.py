@@ -30,20 +30,31 @@ def result_json(body: bytes) -> None:
 
 
 def run(work: Callable[[], Coroutine[Any, Any, int | None]], *, as_json: bool = False) -> int:
-    """Run a command's work; its exit status. What it fails with is told in one line.
+    """Run a command's asynchronous work; its exit status."""
+    return guarded(lambda: asyncio.run(work()), as_json=as_json)
 
-    ``as_json``: where the API said why, that is on stdout as well.
+
+def guarded(work: Callable[[], int | None], *, as_json: bool = False) -> int:
+    """Do a command's work; its exit status. What it fails with is told in one line.
+
+    ``as_json``: where the API said why, that is on stdout as well. What waits for somebody's typing belongs here and
+    not into ``run``, whose loop would not hear a Ctrl-C meanwhile.
     """
     try:
-        return asyncio.run(work()) or OK
+        return work() or OK
     except CommandFailed as error:
-        if as_json and error.body:
-            result_json(error.body)
-        return fail(str(error), error.status)
+        return told(error, as_json=as_json)
     except SafelightError as error:
         return fail(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def told(error: CommandFailed, *, as_json: bool) -> int:
+    """Tell an error; its exit status."""
+    if as_json and error.body:
+        result_json(error.body)
+    return fail(str(error), error.status)
 
 
 def _write(content: bytes) -> None:
