@@ -91,6 +91,8 @@ class _Answer(Response):
 
 
 def _is_initialize(body: bytes) -> bool:
+    if b'"initialize"' not in body:
+        return False
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
