@@ -290,7 +290,7 @@ def create_app() -> ASGIApp:
         most_refusals=settings.address_refusals,
         capacity=room.kept,
         proxies=proxies,
-        answering=connections.answering,
+        connections=connections,
     )
 
 

@@ -7,8 +7,10 @@ headers     headers that mean one thing come once
 routing     from a path and a method to a handler, and from what it raises to an answer
 auth        what the routes share, and whose request it is
 bodies      reading a request body strictly
+forms       reading a form, as files come in
 faults      why a body is refused, from its struct's own types
 submission  what generations share: the submission read from a request, and the headers of its answer
+told        what an answer tells of, and whether it arrived
 errors      from an error's kind to an HTTP answer
 answer      JSON answers, with exact amounts, and streams of events
 downloads   signed links to files

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
-    AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
     nullcontext,
@@ -24,8 +23,9 @@ from safelight.api.fair_use import FairUse
 from safelight.api.headers import HeadersOnce
 from safelight.api.paths import Paths
 from safelight.api.routing import make_router
+from safelight.api.told import Told
 from safelight.api.within import ANSWERS
-from safelight.node.connections import Peer
+from safelight.node.connections import Connections, peer_of
 
 
 def make_app(
@@ -36,13 +36,13 @@ def make_app(
     most_refusals: int,
     capacity: int = 8192,
     proxies: Sequence[str] = (),
-    answering: Callable[[Peer], AbstractContextManager[None]] = lambda _: nullcontext(),
+    connections: Connections | None = None,
 ) -> ASGIApp:
     """The application. ``open_state`` is entered when the server starts, and left when it stops.
 
     ``most_open``: requests that one address may have open, of ``capacity`` in all. ``most_refusals``: wrong keys it may
-    send in a minute. ``proxies``: networks whose word on whom they speak for is believed. ``answering`` is entered for
-    each request, with the connection it came on.
+    send in a minute. ``proxies``: networks whose word on whom they speak for is believed. ``connections``: the watch of
+    this process's, which is told of each request.
     """
 
     ordered = in_order(dialects)
@@ -61,8 +61,13 @@ def make_app(
     if proxies:
         app = wrap_asgi_with_proxy_headers(app, list(proxies))
 
+    if connections is None:
+        return app
+    told, answering = Told(app, connections), connections.answering
+
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        with answering(scope["client"]) if scope.get("client") else nullcontext():
-            await app(scope, receive, send)
+        peer = peer_of(scope)
+        with nullcontext() if peer is None else answering(peer):
+            await told(scope, receive, send)
 
     return answer

@@ -6,6 +6,8 @@ import asyncio
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import NoReturn, TypeVar
 
 import msgspec
@@ -44,21 +46,18 @@ _OTHER_ENCODINGS = (
 async def read_body(request: Request, into: type[T]) -> tuple[T, bytes]:
     """The body as ``into``, and its bytes as they came.
 
-    Raises ``InvalidParameter``, ``ParameterMissing`` or ``UnsupportedCoding``, or what says that it did not arrive.
+    Raises ``InvalidParameter`` or ``ParameterMissing``, and what ``receive_body`` raises.
     """
+    raw = await receive_body(request)
+    return await read_aside(len(raw), partial(parse_body, raw, into)), raw
+
+
+async def receive_body(request: Request, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The body as it came, if it is not longer. Raises ``UnsupportedCoding``, or what says that it did not arrive."""
     if coding := coding_in(", ".join(request.headers.getlist("content-encoding"))):
         raise UnsupportedCoding(
             f"The request body is in the content coding {quoted(coding)}. Send it as it is, without Content-Encoding."
         )
-    raw = await read_bytes(request)
-    if len(raw) > LARGE_BYTES:  # reading it takes long enough for others to notice, and some times its size in memory
-        async with _LARGE_AT_ONCE:
-            return await asyncio.to_thread(parse_body, raw, into), raw
-    return parse_body(raw, into), raw
-
-
-async def read_bytes(request: Request, most_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """The body as it came. Raises what says that it did not arrive, or is over the limit."""
     try:
         with api_state(request).waits.place(principal(request)):
             return await _received(request, most_bytes)
@@ -68,11 +67,20 @@ async def read_bytes(request: Request, most_bytes: int = MAX_BODY_BYTES) -> byte
         raise InvalidParameter("The body ended before the length that was announced.") from None
 
 
+async def read_aside(size_bytes: int, read: Callable[[], T]) -> T:
+    """What reading a body of that size comes to; a large one in a thread, and few at once: it takes long enough for
+    others to notice, and some times its size in memory."""
+    if size_bytes > LARGE_BYTES:
+        async with _LARGE_AT_ONCE:
+            return await asyncio.to_thread(read)
+    return read()
+
+
 async def _received(request: Request, most_bytes: int) -> bytes:
     """The body, which is refused as soon as it is known to be over the limit."""
-    too_large = RequestTooLarge(f"The request body is over the limit of {most_bytes >> 20} MiB. Send less.")
-    if most_bytes == MAX_BODY_BYTES:
-        too_large = RequestTooLarge()
+    too_large = RequestTooLarge()
+    if most_bytes != MAX_BODY_BYTES:
+        too_large = RequestTooLarge(f"The request body is over the limit of {most_bytes >> 20} MiB. Send less.")
     if (whole_number(request.headers.get("content-length", "")) or 0) > most_bytes:
         raise too_large
     take = hold(request, api_state(request).body_memory.of(principal(request)))
@@ -93,6 +101,11 @@ def parse_body(raw: bytes, into: type[T]) -> T:
     document = parse_json(raw)
     if not isinstance(document, dict):
         raise InvalidParameter("The body must be a JSON object.")
+    return convert_body(document, into)
+
+
+def convert_body(document: dict[str, object], into: type[T]) -> T:
+    """An object as ``into``. Raises ``InvalidParameter`` or ``ParameterMissing`` naming the parameter."""
     try:
         return msgspec.convert(document, into)
     except msgspec.ValidationError:

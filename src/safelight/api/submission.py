@@ -16,15 +16,16 @@ from safelight.api.auth import api_state, principal
 from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.departure import watched
 from safelight.api.errors import error_response
+from safelight.api.told import tells
 from safelight.api.waits import hold, let_go
 from safelight.domain.errors import Crowded, SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.numbers import whole_number
 from safelight.domain.request import Request
 from safelight.lifecycle.accept import Accepted, rate_window
-from safelight.lifecycle.make import Made, outcome
+from safelight.lifecycle.make import Made, outcome, outcomes
 from safelight.lifecycle.services import RateWindow
-from safelight.lifecycle.submit import Submission, submit
+from safelight.lifecycle.submit import Submission, submit, submit_all
 
 
 class Body(Protocol):
@@ -37,18 +38,33 @@ async def read_submission(request: HttpRequest, into: type[Body]) -> Submission:
     """The request's body and headers, read strictly."""
     body, raw = await read_body(request, into)
     asked = body.request()
+    # The same bytes are another request where another call is made of them.
+    return submission_of(request, asked, await body_digest(str(asked.type), raw))
+
+
+def submission_of(
+    request: HttpRequest,
+    asked: Request,
+    digest: bytes,
+    *,
+    end_user: str | None = None,
+    remixed_from: str | None = None,
+) -> Submission:
+    """What the request asks for, with what its headers say. ``digest``: 32 bytes, the same for a repeat of it."""
     return Submission(
         principal=principal(request),
         request=asked,
-        # The same bytes are another request where another call is made of them.
-        body_sha256=await _digest(f"{asked.type}\n".encode(), raw),
+        body_sha256=digest,
         idempotency_key=request.headers.get("idempotency-key"),
         retry_count=whole_number(request.headers.get("x-stainless-retry-count", "")) or 0,
+        end_user=end_user,
+        remixed_from=remixed_from,
     )
 
 
-async def _digest(call: bytes, raw: bytes) -> bytes:
-    digest = hashlib.sha256(call)
+async def body_digest(call: str, raw: bytes) -> bytes:
+    """The digest of a call's body as it came."""
+    digest = hashlib.sha256(f"{call}\n".encode())
     if len(raw) > LARGE_BYTES:
         await asyncio.to_thread(digest.update, raw)
     else:
@@ -70,13 +86,59 @@ async def make(request: HttpRequest, submission: Submission) -> Made:
     state, sender = api_state(request), submission.principal
     async with watched(request) as departed:
         accepted = await submit(state.submitting, submission, has_left=departed.is_set)
-        msgspec.structs.force_setattr(submission.request, "images", ())
-        let_go(request)
+        _let_pictures_go(request, submission)
         if accepted.is_replay:
             hold(request, state.waits.place(sender))
-        return await outcome(
+        made = await outcome(
             state.submitting, state.viewing, state.runner, submission, accepted, has_left=departed.is_set
         )
+    tell(request, [made])
+    return made
+
+
+class Making:
+    """Images that one request asks for, accepted together; ``accepted`` says how."""
+
+    def __init__(self, request: HttpRequest, submission: Submission, accepted: list[Accepted]) -> None:
+        self.accepted = accepted
+        self._request = request
+        self._submission = submission
+
+    async def ended(self) -> list[Made]:
+        """How each ended, once all have. Raises what ``outcomes`` raises."""
+        state, request = api_state(self._request), self._request
+        async with watched(request) as departed:
+            made = await outcomes(
+                state.submitting,
+                state.viewing,
+                state.runner,
+                self._submission,
+                self.accepted,
+                has_left=departed.is_set,
+            )
+        tell(request, made)
+        return made
+
+
+async def begin(request: HttpRequest, submission: Submission, count: int) -> Making:
+    """Accept so many images, all or none. Raises what ``submit_all`` raises."""
+    state = api_state(request)
+    async with watched(request) as departed:
+        accepted = await submit_all(state.submitting, submission, count, has_left=departed.is_set)
+    _let_pictures_go(request, submission)
+    if any(each.is_replay for each in accepted):
+        hold(request, state.waits.place(submission.principal))
+    return Making(request, submission, accepted)
+
+
+def tell(request: HttpRequest, made: list[Made]) -> None:
+    """The answer to the request tells of these: where it is lost, a repeat joins those that were completed."""
+    tells(request, [each.view.id for each in made if each.error is None])
+
+
+def _let_pictures_go(request: HttpRequest, submission: Submission) -> None:
+    msgspec.structs.force_setattr(submission.request, "images", ())
+    let_go(request)
 
 
 async def with_rate_headers(

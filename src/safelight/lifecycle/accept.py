@@ -1,4 +1,7 @@
-"""The one transaction that accepts a generation: idempotency, limits, the hold, the row, and for a video the job."""
+"""The one transaction that accepts generations: idempotency, limits, the hold, the row, and for a video the job.
+
+Those that are asked for together are accepted together, or none of them is.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections.abc import Sequence
 
 import msgspec
+from psycopg import Rollback
 from psycopg.types.json import Jsonb
 
 from safelight.db.pool import Connection, NotConnected, one
 from safelight.domain.catalog import BillableUnit, Binding
-from safelight.domain.errors import QuotaExceeded, RateLimited, ServiceUnavailable
+from safelight.domain.errors import InvalidParameter, QuotaExceeded, RateLimited, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.pricing import Price
 from safelight.domain.request import Spec
@@ -53,6 +58,8 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     is_stored: bool
     webhook_url: str | None
+    end_user: str | None
+    remixed_from: str | None
     low_balance_nanos: int | None
     default_rpm: int
     default_concurrency: int
@@ -75,6 +82,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     is_stored: bool
     webhook_url: str | None
+    end_user: str | None = None
+    remixed_from: str | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,24 +113,33 @@ class _Limits(Window, frozen=True, kw_only=True):
     reset_in_seconds: float
 
 
-async def accept(services: SubmitServices, ready: Ready) -> Accepted:
-    """Put it on record and hold its price. Raises ``QuotaExceeded``, ``RateLimited`` and ``ServiceUnavailable``."""
-    new = _new_generation(services, ready)
+async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accepted]:
+    """Put them on record, all or none, and hold their price.
+
+    They are of one request: of one key, one model and one price. Raises ``QuotaExceeded``, ``RateLimited`` and
+    ``ServiceUnavailable``.
+    """
+    new = [_new_generation(services, each) for each in ready]
     give_up_at = time.monotonic() + _LOST_ANSWER_SECONDS
     for _ in range(_TRIES):
         try:
-            window = await _insert(services, new, is_capped=ready.is_capped)
+            window = await _insert(services, new, is_capped=ready[0].is_capped)
         except NotConnected:
             raise
         except ServiceUnavailable:
-            if not await _is_on_record(services, new, give_up_at):
+            if not await _is_on_record(services, new[0], give_up_at):
                 raise
-            return Accepted(id=new.id, claim=_claim(new, ready))
+            return _accepted(new, ready, None)
         if window is not None:
             killpoint("submit-after-commit")
-            return Accepted(id=new.id, claim=_claim(new, ready), window=window.as_rate_window())
+            return _accepted(new, ready, window.as_rate_window())
         await _explain_refusal(services, new)
     raise ServiceUnavailable  # the account changed each time between the refusal and the question why
+
+
+def _accepted(new: Sequence[NewGeneration], ready: Sequence[Ready], window: RateWindow | None) -> list[Accepted]:
+    pairs = zip(new, ready, strict=True)
+    return [Accepted(id=each.id, claim=_claim(each, its), window=window) for each, its in pairs]
 
 
 async def rate_window(services: SubmitServices, workspace_id: int, type_: GenerationType) -> RateWindow | None:
@@ -161,6 +179,8 @@ def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
         retention_seconds=ready.retention_seconds,
         is_stored=ready.is_stored,
         webhook_url=ready.webhook_url,
+        end_user=ready.end_user,
+        remixed_from=ready.remixed_from,
         low_balance_nanos=limits.low_balance_nanos,
         default_rpm=limits.rpm(ready.type),
         default_concurrency=limits.concurrency,
@@ -197,17 +217,22 @@ def _claim(new: NewGeneration, ready: Ready) -> Claim | None:
     )
 
 
-async def _insert(services: SubmitServices, new: NewGeneration, *, is_capped: bool) -> Window | None:
+async def _insert(services: SubmitServices, new: Sequence[NewGeneration], *, is_capped: bool) -> Window | None:
+    """The window after the last of them; None where not all of them found room, and none is on record."""
     async with services.db.connection() as connection:
-        if new.type is GenerationType.IMAGE and not is_capped:
+        if len(new) == 1 and new[0].type is GenerationType.IMAGE and not is_capped:
             killpoint("submit-before-commit")
-            return await one(connection, "submit", new, Window)  # one statement: its own transaction
+            return await one(connection, "submit", new[0], Window)  # one statement: its own transaction
+        window = None
         async with connection.transaction(), connection.pipeline():
-            window = await one(connection, "submit", new, Window)
-            if window is not None and is_capped:
-                await _spend_from_key(connection, new)
-            if window is not None and new.type is GenerationType.VIDEO:
-                await services.enqueue(connection, new.id, new.model)
+            for each in new:
+                window = await one(connection, "submit", each, Window)
+                if window is None:
+                    raise Rollback
+                if is_capped:
+                    await _spend_from_key(connection, each)
+                if each.type is GenerationType.VIDEO:
+                    await services.enqueue(connection, each.id, each.model)
             killpoint("submit-before-commit")
         return window
 
@@ -232,17 +257,19 @@ async def _spend_from_key(connection: Connection, new: NewGeneration) -> None:
         raise QuotaExceeded("This API key has reached its spend cap. Use another key, or raise the cap.")
 
 
-async def _explain_refusal(services: SubmitServices, new: NewGeneration) -> None:
+async def _explain_refusal(services: SubmitServices, new: Sequence[NewGeneration]) -> None:
     """Raise what stood in the way; return if nothing does any more."""
-    row = await services.db.one("limits", new, _Limits)
+    row, count = await services.db.one("limits", new[0], _Limits), len(new)
     if row is None:
         raise ServiceUnavailable
-    if row.rate_used >= row.rate_limit:
+    if count > 1 and count > (most := min(row.rate_limit, row.concurrency)):
+        raise InvalidParameter(f"{count} at once are more than this workspace may have. Use {most} at most.", param="n")
+    if row.rate_used + count > row.rate_limit:
         raise RateLimited(
-            f"The limit of {row.rate_limit} {new.type} generations a minute is reached.",
+            f"The limit of {row.rate_limit} {new[0].type} generations a minute is reached.",
             retry_after_seconds=row.reset_in_seconds,
         )
-    if row.in_flight >= row.concurrency:
+    if row.in_flight + count > row.concurrency:
         raise RateLimited(f"{row.in_flight} generations are under way, the most at once. Wait for one to end.")
-    if row.available_nanos < new.held_nanos:
+    if row.available_nanos < sum(each.held_nanos for each in new):
         raise QuotaExceeded

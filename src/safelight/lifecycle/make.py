@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -81,10 +81,59 @@ async def outcome(
 
     Raises ``GenerationUnknown`` where the time for an image is up before its end, or whoever asked has left.
     """
+    found = await _end(submitting, viewing, runner, submission, accepted, has_left=has_left, is_unseen=has_left)
+    await note_seen(viewing, found, seen=not has_left())
+    _refuse_unknown(found)
+    return Made(accepted, found, is_final=await _is_final(submitting, submission, found))
+
+
+async def outcomes(
+    submitting: SubmitServices,
+    viewing: ViewServices,
+    runner: Runner,
+    submission: Submission,
+    accepted: Sequence[Accepted],
+    *,
+    has_left: Callable[[], bool] = lambda: False,
+) -> list[Made]:
+    """How the images of one request ended, in the order in which they were asked for.
+
+    None of them is seen before all of them can be answered: until then a repeat of the request joins each. Raises
+    ``GenerationUnknown`` where the end of any of them is not known in time, or whoever asked has left.
+    """
+    ends = await asyncio.gather(
+        *(
+            _end(submitting, viewing, runner, submission, each, has_left=has_left, is_unseen=lambda: True)
+            for each in accepted
+        ),
+        return_exceptions=True,
+    )
+    if trouble := next((end for end in ends if isinstance(end, BaseException)), None):
+        raise trouble
+    found = [end for end in ends if isinstance(end, GenerationView)]
+    for each in found:
+        _refuse_unknown(each)
+    if not has_left():
+        await asyncio.gather(*(note_seen(viewing, each) for each in found if each.state is State.COMPLETED))
+    final = await asyncio.gather(*(_is_final(submitting, submission, each) for each in found))
+    return [Made(*made) for made in zip(accepted, found, final, strict=True)]
+
+
+async def _end(
+    submitting: SubmitServices,
+    viewing: ViewServices,
+    runner: Runner,
+    submission: Submission,
+    accepted: Accepted,
+    *,
+    has_left: Callable[[], bool],
+    is_unseen: Callable[[], bool],
+) -> GenerationView:
+    """``is_unseen`` is asked at the end of a run whether nobody will have been told of it."""
     workspace_id = submission.principal.workspace_id
     deadline_seconds = submitting.limits.deadline_seconds(submitting.catalog.models[submission.request.model])
     ends_at = time.monotonic() + deadline_seconds + _ENDING_SECONDS
-    found = await _run_here(viewing, runner, accepted, workspace_id, has_left, ends_at)
+    found = await _run_here(viewing, runner, accepted, workspace_id, has_left, is_unseen, ends_at)
     if found is None:
 
         def waits() -> bool:
@@ -94,12 +143,12 @@ async def outcome(
         found = await ended_view(
             viewing, workspace_id, accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
         )
-    await note_seen(viewing, found, seen=not has_left())
+    return found
+
+
+def _refuse_unknown(found: GenerationView) -> None:
     if not found.state.is_final:
-        raise GenerationUnknown(
-            f"The outcome of {accepted.id} is not known yet. Nothing is lost: ask for it by this id."
-        )
-    return Made(accepted, found, is_final=await _is_final(submitting, submission, found))
+        raise GenerationUnknown(f"The outcome of {found.id} is not known yet. Nothing is lost: ask for it by this id.")
 
 
 async def _run_here(
@@ -108,6 +157,7 @@ async def _run_here(
     accepted: Accepted,
     workspace_id: int,
     has_left: Callable[[], bool],
+    is_unseen: Callable[[], bool],
     ends_at: float,
 ) -> GenerationView | None:
     """Run it if it is ours to run; the image if it is completed, so that it need not be read back.
@@ -118,7 +168,7 @@ async def _run_here(
     if accepted.claim is None:
         return None
     given_up = asyncio.Event()
-    run = runner.start(accepted.claim, is_unseen=lambda: has_left() or given_up.is_set())
+    run = runner.start(accepted.claim, is_unseen=lambda: is_unseen() or given_up.is_set())
     while not run.done() and not has_left() and time.monotonic() < ends_at:
         await asyncio.wait([run], timeout=_LOOK_SECONDS)
     if not run.done():  # nobody waits; or it is made, and not to be stored yet: it goes on, and a repeat joins it

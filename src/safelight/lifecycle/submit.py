@@ -1,14 +1,17 @@
 """Step one: from a request to an accepted generation.
 
 The request is checked, its references gathered and kept, and then one transaction does the rest (``accept``). Nothing
-is accepted in part.
+is accepted in part; a request for several generations is accepted for all of them or for none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import re
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -46,13 +49,19 @@ DELIVERED_ONCE_SECONDS = 3600
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with who sent it. ``retry_count`` is the client's own count of its repeats of this request."""
+    """A request with who sent it. ``retry_count`` is the client's own count of its repeats of this request.
+
+    ``end_user``: what the client calls whom it asks for; only its keyed hash is kept. ``remixed_from``: the id of the
+    generation that this is to be another take of.
+    """
 
     principal: Principal
     request: Request
     body_sha256: bytes
     idempotency_key: str | None = None
     retry_count: int = 0
+    end_user: str | None = None
+    remixed_from: str | None = None
 
 
 class KeyUse(msgspec.Struct, frozen=True):
@@ -103,41 +112,83 @@ async def submit(
     Raises what is wrong with the request, ``QuotaExceeded``, ``RateLimited`` or ``IdempotencyConflict``; then nothing
     was held, and no idempotency key was used up.
     """
+    return (await submit_all(services, submission, 1, has_left=has_left))[0]
+
+
+async def submit_all(
+    services: SubmitServices, submission: Submission, count: int, *, has_left: Callable[[], bool] = lambda: False
+) -> list[Accepted]:
+    """As ``submit``, for so many generations: of those that are no repeats all are accepted, or none is.
+
+    Each is repeated by itself: a repeat of the request finds those that are under way or were made, and accepts anew
+    what failed through us.
+    """
     try:
-        return await _submit(services, submission, has_left)
+        return await _submit([_part(submission, index) for index in range(count)], services, has_left)
     except COUNTED as refusal:
         services.refusals.count(submission.principal, submission.request, refusal)
         raise
 
 
-async def _submit(services: SubmitServices, submission: Submission, has_left: Callable[[], bool]) -> Accepted:
-    check_idempotency_key(submission.idempotency_key)
-    if earlier := await _earlier_attempt(services, submission):
-        return Accepted(id=earlier, is_replay=True)
-    checked = _checked(services, submission.principal, submission.request)
+def _part(submission: Submission, index: int) -> Submission:
+    """One generation of a request for several, known by a digest and a key of its own.
+
+    No client's key has control characters, so that none is that of a part.
+    """
+    if index == 0:
+        return submission
+    key = submission.idempotency_key
+    if key is not None:
+        check_idempotency_key(key)
+        key = f"\x1f{index}\x1f{hashlib.sha256(key.encode()).hexdigest()}"
+    digest = hashlib.sha256(b"%d\n" % index + submission.body_sha256).digest()
+    return msgspec.structs.replace(submission, body_sha256=digest, idempotency_key=key)
+
+
+async def _submit(
+    parts: Sequence[Submission], services: SubmitServices, has_left: Callable[[], bool]
+) -> list[Accepted]:
+    first = parts[0]
+    check_idempotency_key(first.idempotency_key)
+    found = [await _earlier_attempt(services, part) for part in parts]
+    missing = [part for part, earlier in zip(parts, found, strict=True) if earlier is None]
+    if not missing:
+        return _joined(found, [])
+    checked = _checked(services, first.principal, first.request)
     if checked.webhook_url is not None:
-        await ensure_request_secret(services.db, submission.principal.workspace_id)
-    generation_id = new_generation_id()
-    await _moderate(services, submission)
-    spec = await _keep_references(services, generation_id, submission, checked.spec)
+        await ensure_request_secret(services.db, first.principal.workspace_id)
+    ids = [new_generation_id() for _ in missing]
+    await _moderate(services, first)
+    specs = await _keep_references(services, ids, first, checked.spec)
     killpoint("references-after-store")
     try:
         if has_left():
             raise GenerationFailed("The client left before the request was accepted.")
-        return await accept(services, _ready(services, submission, generation_id, spec, checked))
+        ready = [
+            await _ready(services, part, id_, spec, checked)
+            for part, id_, spec in zip(missing, ids, specs, strict=True)
+        ]
+        return _joined(found, await accept(services, ready))
     except (UniqueViolation, QuotaExceeded, RateLimited) as refusal:
         # What stands in the way may be this very request, sent at the same time.
-        await _drop_references(services, spec)
-        if earlier := await _earlier_attempt(services, submission):
-            return Accepted(id=earlier, is_replay=True)
+        await _drop_references(services, specs)
+        found = [await _earlier_attempt(services, part) for part in parts]
+        if None not in found:
+            return _joined(found, [])
         if isinstance(refusal, UniqueViolation):
             raise ServiceUnavailable from None
         raise
     except ServiceUnavailable:
         raise  # it may be on record after all: what it refers to stays, for the sweep if need be
     except SafelightError:
-        await _drop_references(services, spec)
+        await _drop_references(services, specs)
         raise
+
+
+def _joined(found: Sequence[str | None], accepted: Sequence[Accepted]) -> list[Accepted]:
+    """Earlier attempts where they were found, and what was accepted in the other places."""
+    rest = iter(accepted)
+    return [next(rest) if earlier is None else Accepted(id=earlier, is_replay=True) for earlier in found]
 
 
 def check_idempotency_key(key: str | None, param: str = "Idempotency-Key") -> None:
@@ -184,17 +235,23 @@ async def _refused(
     )
 
 
-async def _keep_references(services: SubmitServices, generation_id: str, submission: Submission, spec: Spec) -> Spec:
+async def _keep_references(
+    services: SubmitServices, generation_ids: Sequence[str], submission: Submission, spec: Spec
+) -> list[Spec]:
+    """The spec for each generation, with references of its own."""
     request = submission.request
     if not request.images:
-        return spec
+        return [spec for _ in generation_ids]
     gathered = await services.references.gather(_images(request))
     if services.moderator is not None:
         category = await services.moderator.check_images(gathered, submission.principal.workspace)
         if category is not None:
             raise await _refused(services, submission, category, "images")
-    stored = [await _keep(services, generation_id, i, reference) for i, reference in enumerate(gathered)]
-    return msgspec.structs.replace(spec, references=tuple(stored))
+    specs = []
+    for generation_id in generation_ids:
+        stored = [await _keep(services, generation_id, i, reference) for i, reference in enumerate(gathered)]
+        specs.append(msgspec.structs.replace(spec, references=tuple(stored)))
+    return specs
 
 
 def _images(request: Request) -> list[tuple[str, ReferenceRole, str]]:
@@ -212,7 +269,9 @@ async def _keep(services: SubmitServices, generation_id: str, index: int, refere
     return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)
 
 
-def _ready(services: SubmitServices, submission: Submission, generation_id: str, spec: Spec, checked: Checked) -> Ready:
+async def _ready(
+    services: SubmitServices, submission: Submission, generation_id: str, spec: Spec, checked: Checked
+) -> Ready:
     request, principal = submission.request, submission.principal
     return Ready(
         id=generation_id,
@@ -229,12 +288,27 @@ def _ready(services: SubmitServices, submission: Submission, generation_id: str,
         retention_seconds=checked.retention_seconds,
         is_stored=request.store,
         webhook_url=checked.webhook_url,
+        end_user=await _hashed(services, principal, submission.end_user),
+        remixed_from=submission.remixed_from,
     )
 
 
-async def _drop_references(services: SubmitServices, spec: Spec) -> None:
-    if spec.references:
-        await services.store.delete([reference.key for reference in spec.references])
+async def _hashed(services: SubmitServices, principal: Principal, end_user: str | None) -> str | None:
+    """What stands for an end user: the same for the same name in one workspace, and telling nothing of it."""
+    if end_user is None:
+        return None
+    workspace = {"workspace_id": principal.workspace_id}
+    row = await services.db.one("find_end_user_key", workspace, tuple)
+    if row is None or row[0] is None:
+        row = await services.db.one("make_end_user_key", {**workspace, "fresh": secrets.token_bytes(32)}, tuple)
+    if row is None:
+        raise ServiceUnavailable
+    return hmac.digest(row[0], end_user.encode(), "sha256").hex()
+
+
+async def _drop_references(services: SubmitServices, specs: Sequence[Spec]) -> None:
+    if keys := [reference.key for spec in specs for reference in spec.references]:
+        await services.store.delete(keys)
 
 
 def _retention_seconds(services: SubmitServices, principal: Principal, request: Request) -> int:

@@ -162,6 +162,11 @@ async def note_seen(services: ViewServices, found: GenerationView, *, seen: bool
         await services.db.run("record_seen", {"id": found.id, "seen": seen})
 
 
+async def note_lost(services: ViewServices, generation_id: str) -> None:
+    """Record that its answer did not arrive: a repeat of its request joins it."""
+    await services.db.run("record_seen", {"id": generation_id, "seen": False})
+
+
 async def view_of_any_type(services: ViewServices, workspace_id: int, generation_id: str) -> GenerationView:
     """The generation, image or video, or ``NotFound``."""
     row = await _find(services.db, workspace_id, generation_id)

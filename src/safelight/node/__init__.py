@@ -6,6 +6,8 @@ operator_files  text files that people write
 data_folder     the folder that holds everything, and who may use it
 processes       processes that end with the one that started them
 processors      how many there are for this process
+connections     this process's connections from clients, and which are too many
+arrivals        whether an answer arrived, as far as the network tells
 certificates    where the chain that signs provenance lies, and making one of our own there
 chain           making a certificate chain, and reading one
 secrets         reading a secret that is named, not written

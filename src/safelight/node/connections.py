@@ -17,9 +17,10 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
 import msgspec
 import structlog
@@ -59,6 +60,12 @@ def make_room() -> Room:
             soft = most
     accepted = _MOST_ACCEPTED if soft == resource.RLIM_INFINITY else min(_MOST_ACCEPTED, soft // 2)
     return Room(accepted, accepted // 2)
+
+
+def peer_of(scope: Mapping[str, Any]) -> Peer | None:
+    """The other end of a request's connection, if the server tells it: Granian gives the port as text."""
+    client = scope.get("client")
+    return (client[0], int(client[1])) if client and client[1] else None
 
 
 @lru_cache(maxsize=10_000)
@@ -110,7 +117,7 @@ class Connections:
         self._most = most
         self._exempt = [ip_network(network, strict=False) for network in exempt]
         self._reader_milliseconds = round(reader_seconds * 1000)
-        self._ends = _Ends()
+        self._ends, self._own_ends = _Ends(), _Ends()  # of the watch's thread, and of the loop's
         self._known: dict[bytes, _Connection] = {}
         self._by_peer: dict[Peer, _Connection] = {}
         self._busy: Counter[Peer] = Counter()
@@ -141,6 +148,18 @@ class Connections:
                 del self._busy[peer]
             if known := self._by_peer.get(peer):
                 known.since = time.monotonic()
+
+    def own_socket(self, peer: Peer) -> socket.socket | None:
+        """A handle of its own on a connection of this process; None where it is closed. Whoever asks closes it."""
+        known, ends = self._by_peer.get(peer), self._own_ends
+        numbers = [] if known is None else [known.number]
+        with contextlib.suppress(OSError):
+            numbers += map(int, os.listdir("/proc/self/fd"))  # noqa: PTH208
+        for number in numbers:
+            if (raw := ends.other(number)) and _read_end(raw) == peer and ends.port(number) == self._port:
+                with contextlib.suppress(OSError):
+                    return socket.socket(fileno=os.dup(number))
+        return None
 
     def look(self) -> int:
         """Look once, and close what is too much; how many that were."""

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from safelight.api.bodies import read_bytes
+from safelight.api.bodies import receive_body
 from safelight.api.dialect import Dialect, Route
 from safelight.api.mcp.calls import WithinApi
 from safelight.api.mcp.hosts import allowed
@@ -47,7 +47,7 @@ def open_dialect(settings: Settings) -> Dialect:
             yield
 
     async def answer(request: Request) -> Response:
-        return _Answer(manager, await read_bytes(request, MAX_BODY_BYTES))
+        return _Answer(manager, await receive_body(request, MAX_BODY_BYTES))
 
     return Dialect(prefix="/mcp/", routes=(Route("POST", "/mcp", answer),), error_body=error_body, opened=opened)
 
