@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from safelight.cli.client.answers import Generation, Type, read
 from safelight.cli.client.connection import Answer, Connection
-from safelight.cli.client.exits import UNKNOWN, Answered, CommandFailed, Misuse, Unreachable
+from safelight.cli.client.exits import UNKNOWN, UNREACHABLE, Answered, CommandFailed, Misuse, Unreachable
 from safelight.domain.ids import is_generation_id
 from safelight.domain.text import quoted
 
@@ -45,18 +45,21 @@ async def ended(
     generation_id: str,
     on_progress: Callable[[str, float], None] = lambda generation_id, progress: None,
 ) -> tuple[Answer, Generation]:
-    """How it ended: its stream of events tells when; where that breaks off, asking does.
+    """How it ended: a video's stream of events tells when; where that breaks off, and for an image, asking does.
 
     Raises ``CommandFailed`` with status 5 where the server is gone for long.
     """
     while True:
         began = time.monotonic()
         try:
-            await _stream(connection, generation_id, on_progress)
+            if type_ == "video":
+                await _stream(connection, generation_id, on_progress)
             answer, found = await look(connection, type_, generation_id)
-            if found.is_pending:  # the stream broke off
+            if found.is_pending and type_ == "video":  # the stream broke off
                 answer, found = await look(connection, type_, generation_id, wait=_WAIT_SECONDS)
-        except Unreachable as error:
+        except CommandFailed as error:
+            if error.status != UNREACHABLE:
+                raise
             raise CommandFailed(
                 f"{error} {generation_id} is ordered, and how it ends is not known here. {how_to_go_on(generation_id)}",
                 UNKNOWN,
