@@ -222,6 +222,14 @@ _CLIENT_COMMANDS = (
     ),
     ("logout", "commands:logout", "Forget a server's address and its key."),
     (
+        "mcp",
+        "commands:mcp",
+        """Serve MCP on standard input and output.
+
+        For hosts on this machine, such as coding agents: the same tools as at a server's /mcp, on any server that a
+        profile names. Needs the extra 'mcp'.""",
+    ),
+    (
         "completion",
         "commands:completion",
         """Print a script that completes commands and options in bash, zsh or fish.

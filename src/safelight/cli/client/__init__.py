@@ -7,6 +7,7 @@ connection  calls over HTTP, sent again where that is safe, and streams of event
 output      results on stdout, everything else on stderr, and how a command runs
 options     options that they share
 login       profiles kept and forgotten
+mcp         MCP on standard streams, on the tools of ``safelight.mcp``
 wishes      the options of a request
 answers     what the API answers, as far as it is read here
 asking      from wishes to a request, and its price

@@ -5,10 +5,14 @@ So ``--help`` and completion import nothing that talks HTTP.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from safelight.cli import fail
+from safelight.cli.client.exits import MISUSE
 from safelight.cli.client.options import AsJson, Force, Id, Opens, Output, ProfileName
 from safelight.cli.client.wishes import Wishes
 from safelight.cli.numbers import whole
@@ -181,6 +185,21 @@ def logout(*, profile: ProfileName = None) -> int:
     from safelight.cli.client import login
 
     return login.logout(profile)
+
+
+def mcp(
+    *,
+    out_dir: Annotated[
+        Path | None, Parameter(help="Folder to keep each file in that is made; its path is told with the result.")
+    ] = None,
+    profile: ProfileName = None,
+) -> int:
+    """Serve MCP on standard input and output."""
+    if find_spec("mcp") is None:
+        return fail("What serves MCP is not installed. Run: pip install 'safelight[mcp]'.", MISUSE)
+    from safelight.cli.client import mcp
+
+    return mcp.serve(profile, out_dir)
 
 
 def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="For which shell.")], /) -> None:
