@@ -1,0 +1,95 @@
+"""Someone who follows a page of docs/clients/: in one shell session and one folder, block after block."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.clients.pages import Block
+from tests.support.server import PATIENCE_SECONDS, Server, clean_environment
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+NODE = str(Path(sys.executable).with_name("node"))
+SETTINGS = {"dotenv", "json", "toml", "yaml"}
+_ENDED_WITH = ".environment"
+
+
+class Reader:
+    """``folder`` is where files are saved and programs run; ``environment`` is the session's, and changes with it.
+
+    ``swaps``: what is written otherwise on the page, such as a port that is free here.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        server: Server,
+        *,
+        key: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+        swaps: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.environment = clean_environment(
+            {"SAFELIGHT_BASE_URL": server.base_url, "SAFELIGHT_API_KEY": key or server.key, **(environment or {})}
+        )
+        here = str(Path(sys.executable).parent)
+        self.environment["PATH"] = f"{Path(python).parent}:{here}:{self.environment['PATH']}"
+        self._python = python
+        self._swaps = dict(swaps or {})
+        (folder / "node_modules").symlink_to(HERE / "node_modules")  # as `npm install` leaves it
+
+    def follow(self, block: Block) -> str:
+        """Save a block, run it unless it is settings; what it printed."""
+        text = self.swapped(block.text)
+        if block.title is None:
+            return self.shell(text)
+        (self.folder / block.title).write_text(text)
+        if block.language in SETTINGS:
+            return ""
+        return self._run([{"python": self._python, "javascript": NODE, "sh": "sh"}[block.language], block.title])
+
+    def shell(self, text: str) -> str:
+        """Type something; variables that it exports stay."""
+        printed = self._run(["sh", "-euc", f"{text}\nenv -0 > {_ENDED_WITH}"])
+        lines = (self.folder / _ENDED_WITH).read_text().split("\0")
+        self.environment = dict(line.split("=", 1) for line in lines if line)
+        return printed
+
+    def swapped(self, text: str) -> str:
+        for written, here in self._swaps.items():
+            text = text.replace(written, here)
+        return text
+
+    def _run(self, command: list[str]) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+def run_node(script: str, server: Server, key: str, *arguments: str) -> str:
+    """What a program of this folder prints, with the address and the key in its environment."""
+    done = subprocess.run(
+        [NODE, str(HERE / script), *arguments],
+        env=clean_environment({"SAFELIGHT_BASE_URL": server.base_url, "SAFELIGHT_API_KEY": key}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
