@@ -29,8 +29,8 @@ _PRINCIPAL = "safelight.principal"
 
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """One API process. ``public_url``: the address that clients reach it at. ``accel_prefix``: nginx in front sends
-    local files from there. ``redirects``: an object store sends its own. ``has_exact_sizes``: where OpenAI's dialect takes
-    sizes, only those that the catalog has."""
+    local files from there. ``redirects``: an object store sends its own. ``has_exact_sizes``: a size in
+    pixels has to be one that the catalog lists."""
 
     submitting: SubmitServices
     running: RunServices

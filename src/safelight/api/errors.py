@@ -38,15 +38,8 @@ STATUS_OF_KIND: dict[Kind, int] = {
 
 
 def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer for an error: its body, its status, and what tells a client whether to repeat the request.
-
-    An error that is none of ours is a bug: the log has all of it, the client a request id.
-    """
-    if not isinstance(error, SafelightError):
-        log.error("unhandled error", exc_info=error)
-        error = InternalError(f"Something broke on our side. Report request {request_id()} with what you sent.")
-    if error.detail is not None:
-        log.error("what a client is not told", error=error.code, reason=error.detail)
+    """The answer for an error: its body, its status, and what tells a client whether to repeat the request."""
+    error = for_client(error)
     dialect = dialect_at(scope)
     status = dialect.statuses.get(error.kind, STATUS_OF_KIND[error.kind])
     answer: dict[str, str] = dict(headers or {})
@@ -60,3 +53,14 @@ def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | 
         answer.setdefault("x-should-retry", "true" if error.retryable else "false")
     response = json_response(dialect.error_body(error), status=status, headers=answer)
     return head_of(response) if scope["method"] == "HEAD" else response
+
+
+def for_client(error: Exception) -> SafelightError:
+    """The error as a client is told of it. One that is none of ours is a bug: the log has all of it, the client a
+    request id."""
+    if not isinstance(error, SafelightError):
+        log.error("unhandled error", exc_info=error)
+        error = InternalError(f"Something broke on our side. Report request {request_id()} with what you sent.")
+    if error.detail is not None:
+        log.error("what a client is not told", error=error.code, reason=error.detail)
+    return error

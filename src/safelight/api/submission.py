@@ -23,7 +23,7 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.numbers import whole_number
 from safelight.domain.request import Request
 from safelight.lifecycle.accept import Accepted, rate_window
-from safelight.lifecycle.make import Made, outcome, outcomes
+from safelight.lifecycle.make import Made, note_all_seen, outcome, outcomes
 from safelight.lifecycle.services import RateWindow
 from safelight.lifecycle.submit import Submission, submit, submit_all
 
@@ -104,20 +104,33 @@ class Making:
         self._request = request
         self._submission = submission
 
-    async def ended(self) -> list[Made]:
-        """How each ended, once all have. Raises what ``outcomes`` raises."""
-        state, request = api_state(self._request), self._request
-        async with watched(request) as departed:
-            made = await outcomes(
-                state.submitting,
-                state.viewing,
-                state.runner,
-                self._submission,
-                self.accepted,
-                has_left=departed.is_set,
-            )
-        tell(request, made)
-        return made
+    @property
+    def headers(self) -> dict[str, str]:
+        """The rate limit after the last of them, and whether all of the answer is an earlier attempt's."""
+        window = next((each.window for each in reversed(self.accepted) if each.window is not None), None)
+        is_replay = all(each.is_replay for each in self.accepted)
+        return rate_headers(window) | ({"idempotent-replayed": "true"} if is_replay else {})
+
+    async def ended(self, has_left: Callable[[], bool] | None = None) -> list[Made]:
+        """How each ended, once all have; a repeat of the request joins them until ``tell_all``.
+
+        ``has_left``: whether the client has; by default the connection says so. Raises what ``outcomes`` raises.
+        """
+        if has_left is not None:
+            return await self._outcomes(has_left)
+        async with watched(self._request) as departed:
+            return await self._outcomes(departed.is_set)
+
+    async def tell_all(self, made: list[Made]) -> None:
+        """The answer that tells of them is about to go."""
+        await note_all_seen(api_state(self._request).viewing, made)
+        tell(self._request, made)
+
+    async def _outcomes(self, has_left: Callable[[], bool]) -> list[Made]:
+        state, submission = api_state(self._request), self._submission
+        return await outcomes(
+            state.submitting, state.viewing, state.runner, submission, self.accepted, has_left=has_left
+        )
 
 
 async def begin(request: HttpRequest, submission: Submission, count: int) -> Making:

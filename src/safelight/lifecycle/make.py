@@ -98,7 +98,7 @@ async def outcomes(
 ) -> list[Made]:
     """How the images of one request ended, in the order in which they were asked for.
 
-    None of them is seen before all of them can be answered: until then a repeat of the request joins each. Raises
+    None of them is seen before ``note_all_seen``: until then a repeat of the request joins each. Raises
     ``GenerationUnknown`` where the end of any of them is not known in time, or whoever asked has left.
     """
     ends = await asyncio.gather(
@@ -113,10 +113,13 @@ async def outcomes(
     found = [end for end in ends if isinstance(end, GenerationView)]
     for each in found:
         _refuse_unknown(each)
-    if not has_left():
-        await asyncio.gather(*(note_seen(viewing, each) for each in found if each.state is State.COMPLETED))
     final = await asyncio.gather(*(_is_final(submitting, submission, each) for each in found))
     return [Made(*made) for made in zip(accepted, found, final, strict=True)]
+
+
+async def note_all_seen(viewing: ViewServices, made: Sequence[Made]) -> None:
+    """Record that a client is being told of these: a repeat of their request makes others."""
+    await asyncio.gather(*(note_seen(viewing, each.view) for each in made if each.error is None))
 
 
 async def _end(

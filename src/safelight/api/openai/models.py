@@ -14,6 +14,7 @@ from safelight.api.auth import api_state
 from safelight.domain.catalog import Catalog, Model
 from safelight.domain.errors import InvalidParameter, NotFound
 from safelight.domain.generations import GenerationType
+from safelight.domain.media import ReferenceRole
 from safelight.domain.text import quoted
 
 OWNER = "safelight"
@@ -50,13 +51,16 @@ async def get_model(request: Request) -> Response:
     return json_response(next(each for each in _objects(model) if each.id == name))
 
 
-def model_for(catalog: Catalog, name: str | None, wanted: GenerationType) -> Model:
-    """The model with this id or alias; the first of its type where no name is given.
+def model_for(
+    catalog: Catalog, name: str | None, wanted: GenerationType, *, role: ReferenceRole | None = None
+) -> Model:
+    """The model with this id or alias; where no name is given, the first of its type that takes an image of ``role``.
 
     Raises ``InvalidParameter`` where there is none, or it makes something else.
     """
     models = [model for model in catalog.models.values() if model.type is wanted]
-    found = (models[0] if models else None) if name is None else catalog.by_any_name(name)
+    first = next((model for model in models if role is None or model.references.get(role)), None)
+    found = first if name is None else catalog.by_any_name(name)
     if found is not None and found.type is wanted:
         return found
     known = ", ".join(model.id for model in models) or "none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from safelight.api.dialect import Dialect, Route
-from safelight.api.openai import models
+from safelight.api.openai import images, models
 from safelight.api.openai.errors import STATUSES, error_body
 
 DIALECT = Dialect(
@@ -11,6 +11,9 @@ DIALECT = Dialect(
     statuses=STATUSES,
     error_body=error_body,
     routes=(
+        Route("POST", "/v1/images/generations", images.generate),
+        Route("POST", "/v1/images/edits", images.edit),
+        Route("POST", "/v1/images/variations", images.vary),
         Route("GET", "/v1/models", models.list_models),
         Route("GET", "/v1/models/{name:path}", models.get_model),
     ),

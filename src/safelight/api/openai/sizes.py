@@ -18,6 +18,31 @@ AUTO = "auto"
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", re.ASCII)
 
 
+def chosen(
+    model: Model,
+    *,
+    is_exact: bool,
+    size: str | None,
+    quality: str | None = None,
+    aspect_ratio: str | None = None,
+    resolution: str | None = None,
+) -> tuple[str | None, str | None]:
+    """(resolution, aspect ratio) of all that a request says of them; None: the model's default.
+
+    A quality is as good as a resolution where the catalog has one for it, and has no effect elsewhere. What would say
+    the same thing twice is refused. Raises ``InvalidParameter``.
+    """
+    given = {"aspect_ratio": aspect_ratio, "resolution": resolution}
+    if size not in (None, AUTO) and (other := next((name for name in given if given[name] is not None), None)):
+        raise InvalidParameter(f"size and {other} say the same thing twice. Leave one of them out.", param="size")
+    of_quality = model.qualities.get(quality or "")
+    if of_quality is not None and resolution not in (None, of_quality):
+        said = f"quality {quoted(quality)} is the resolution {of_quality}, and resolution is another"
+        raise InvalidParameter(f"{said}. Leave one of them out.", param="quality")
+    found, ratio = size_in_catalog(model, size, is_exact=is_exact, resolution=of_quality)
+    return resolution or found, aspect_ratio or ratio
+
+
 def size_in_catalog(
     model: Model, size: str | None, *, is_exact: bool, resolution: str | None = None
 ) -> tuple[str | None, str | None]:
