@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.clients.pages import Block
-from tests.support.server import PATIENCE_SECONDS, Server, clean_environment
+from tests.contract.accounts import Account
+from tests.support.server import PATIENCE_SECONDS, clean_environment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NODE = str(Path(sys.executable).with_name("node"))
+ADDRESS, KEY = "http://127.0.0.1:8484", "sk_..."
 SETTINGS = {"dotenv", "json", "toml", "yaml"}
 _ENDED_WITH = ".environment"
 
@@ -20,27 +22,25 @@ _ENDED_WITH = ".environment"
 class Reader:
     """``folder`` is where files are saved and programs run; ``environment`` is the session's, and changes with it.
 
-    ``swaps``: what is written otherwise on the page, such as a port that is free here.
+    The address and the key that pages write become those of ``account``; ``swaps`` are more of that kind, such as a
+    port that is free here.
     """
 
     def __init__(
         self,
         folder: Path,
-        server: Server,
+        account: Account,
         *,
-        key: str | None = None,
         environment: Mapping[str, str] | None = None,
         python: str = sys.executable,
         swaps: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self.environment = clean_environment(
-            {"SAFELIGHT_BASE_URL": server.base_url, "SAFELIGHT_API_KEY": key or server.key, **(environment or {})}
-        )
+        self.environment = clean_environment({**exported(account), **(environment or {})})
         here = str(Path(sys.executable).parent)
         self.environment["PATH"] = f"{Path(python).parent}:{here}:{self.environment['PATH']}"
         self._python = python
-        self._swaps = dict(swaps or {})
+        self._swaps = {ADDRESS: account.base_url, KEY: account.key, **(swaps or {})}
         (folder / "node_modules").symlink_to(HERE / "node_modules")  # as `npm install` leaves it
 
     def follow(self, block: Block) -> str:
@@ -80,11 +80,16 @@ class Reader:
         return done.stdout
 
 
-def run_node(script: str, server: Server, key: str, *arguments: str) -> str:
-    """What a program of this folder prints, with the address and the key in its environment."""
+def exported(account: Account) -> dict[str, str]:
+    """What a reader exports before anything else."""
+    return {"SAFELIGHT_BASE_URL": account.base_url, "SAFELIGHT_API_KEY": account.key}
+
+
+def run_node(script: str, environment: Mapping[str, str], *arguments: str) -> str:
+    """What a program of this folder prints, with ``environment`` besides this process's own."""
     done = subprocess.run(
         [NODE, str(HERE / script), *arguments],
-        env=clean_environment({"SAFELIGHT_BASE_URL": server.base_url, "SAFELIGHT_API_KEY": key}),
+        env=clean_environment(environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -9,13 +9,12 @@ from typing import Any
 
 from safelight.providers.noop import png
 from tests.clients.media import encoded_picture, spent
-from tests.clients.reader import run_node
+from tests.clients.reader import exported, run_node
 from tests.contract.accounts import Account
-from tests.support.server import Server
 
 
-def test_images(shop: Server, account: Account) -> None:
-    told: dict[str, Any] = json.loads(run_node("openai_images.mjs", shop, account.key))
+def test_images(account: Account) -> None:
+    told: dict[str, Any] = json.loads(run_node("openai_images.mjs", exported(account)))
     assert {"gpt-image-1", "seedream-5-lite", "sora-2"} <= set(told["models"])
     assert (told["model"]["id"], told["model"]["object"]) == ("gpt-image-1", "model")
     # 3:2 is 1248x832 at 1K, which is nearer in area to what was asked for than 2K.
@@ -38,10 +37,10 @@ def test_images(shop: Server, account: Account) -> None:
     assert spent(account) == 7 * Decimal("0.03")  # the refused one costs nothing
 
 
-def test_videos(shop: Server, account: Account, tmp_path: Path) -> None:
+def test_videos(account: Account, tmp_path: Path) -> None:
     frame = tmp_path / "first.png"
     frame.write_bytes(png())
-    told: dict[str, Any] = json.loads(run_node("openai_videos.mjs", shop, account.key, str(frame)))
+    told: dict[str, Any] = json.loads(run_node("openai_videos.mjs", exported(account), str(frame)))
     created, completed = told["created"], told["completed"]
     assert (created["object"], created["seconds"], created["size"]) == ("video", "4", "1280x720")
     assert created["status"] in {"queued", "in_progress"}
