@@ -22,6 +22,7 @@ from safelight.domain.errors import (
     GenerationFailed,
     IdempotencyConflict,
     InvalidParameter,
+    NotFound,
     QuotaExceeded,
     RateLimited,
     SafelightError,
@@ -240,9 +241,12 @@ async def _keep_references(
 ) -> list[Spec]:
     """The spec for each generation, with references of its own."""
     request = submission.request
-    if not request.images:
+    if not request.images and not request.references:
         return [spec for _ in generation_ids]
-    gathered = await services.references.gather(_images(request))
+    gathered = [
+        *await services.references.gather(_images(request)),
+        *[await _copy(services, kept) for kept in request.references],
+    ]
     if services.moderator is not None:
         category = await services.moderator.check_images(gathered, submission.principal.workspace)
         if category is not None:
@@ -256,6 +260,16 @@ async def _keep_references(
 
 def _images(request: Request) -> list[tuple[str, ReferenceRole, str]]:
     return [(image.url, image.role or "reference_image", f"images[{i}].url") for i, image in enumerate(request.images)]
+
+
+async def _copy(services: SubmitServices, kept: StoredReference) -> Reference:
+    try:
+        data = await services.store.get(kept.key)
+    except FileNotFoundError:
+        raise NotFound(
+            "The reference images of that generation are no longer kept. Make a new one, and send them again."
+        ) from None
+    return Reference(role=kept.role, mime_type=kept.mime_type, data=data)
 
 
 async def _keep(services: SubmitServices, generation_id: str, index: int, reference: Reference) -> StoredReference:
@@ -311,15 +325,19 @@ async def _drop_references(services: SubmitServices, specs: Sequence[Spec]) -> N
         await services.store.delete(keys)
 
 
+def most_retention_seconds(services: SubmitServices, principal: Principal) -> int:
+    """How long media of the workspace may be kept."""
+    return principal.retention_max_seconds or services.limits.retention_max_seconds
+
+
 def _retention_seconds(services: SubmitServices, principal: Principal, request: Request) -> int:
     """How long the media is kept: as asked, up to the workspace's maximum; an hour at most if delivered once."""
-    limits = services.limits
-    most = principal.retention_max_seconds or limits.retention_max_seconds
+    most = most_retention_seconds(services, principal)
     asked = request.retention_seconds
     if asked is not None and not MIN_RETENTION_SECONDS <= asked <= most:
         raise InvalidParameter(
             f"retention_seconds {asked} is out of range. Use {MIN_RETENTION_SECONDS} to {most}.",
             param="retention_seconds",
         )
-    seconds = asked or min(limits.retention_seconds, most)
+    seconds = asked or min(services.limits.retention_seconds, most)
     return seconds if request.store else min(seconds, DELIVERED_ONCE_SECONDS)
