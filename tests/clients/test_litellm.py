@@ -108,5 +108,5 @@ def test_proxy_videos(proxied: openai.OpenAI, customer: Account) -> None:
 
 
 def test_proxy_tells_what_is_wrong(proxied: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="transparent"):
+    with pytest.raises(openai.BadRequestError, match="background"):
         proxied.images.generate(model="second-choice", prompt="A boat", background="transparent")

@@ -148,8 +148,8 @@ async def test_edit_image(node: OpenAINode, account: Account) -> None:
     assert str(spent(account)) == "0.06"
 
 
-async def test_a_mask_is_refused_with_a_sentence(node: OpenAINode, account: Account) -> None:
-    with pytest.raises(NodeFailed, match="transparent"):
+async def test_a_transparent_background_is_refused_with_a_sentence(node: OpenAINode, account: Account) -> None:
+    with pytest.raises(NodeFailed, match="background"):
         await node.edit_image("gpt-image-1", png(), background="transparent")
     assert spent(account) == 0
 
