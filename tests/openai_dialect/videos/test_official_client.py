@@ -12,7 +12,7 @@ from PIL import Image
 from safelight.media.sniff import sniff
 from safelight.providers.noop import png
 from tests.money.shop import Shop
-from tests.openai_dialect.video_site import Site, ended
+from tests.openai_dialect.videos.site import Site, ended
 
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API")
 

@@ -11,7 +11,7 @@ from safelight.accounts.books import check_books
 from safelight.db.pool import Database
 from safelight.domain.scope import OPERATOR
 from tests.money.shop import Shop
-from tests.openai_dialect.video_site import Site, open_site
+from tests.openai_dialect.videos.site import Site, open_site
 from tests.support.postgres import TestDatabases
 
 
@@ -36,7 +36,7 @@ def shop(db: Database) -> Shop:
 
 @pytest.fixture(scope="session")
 def running_site(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Site]:
-    with open_site(tmp_path_factory.mktemp("openai") / "data", database_url) as site:
+    with open_site(tmp_path_factory.mktemp("videos") / "data", database_url) as site:
         yield site
 
 
