@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from importlib import resources
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from safelight.accounts.keys import Authenticator
 from safelight.api.answer import encode
 from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
+from safelight.api.dialect import Dialect
 from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
 from safelight.api.openai import routes as openai
@@ -285,13 +287,26 @@ def create_app() -> ASGIApp:
 
     return make_api(
         open_state,
-        dialects=(getimg.DIALECT, openai.DIALECT),
+        dialects=load_dialects(settings),
         most_open=settings.address_concurrency,
         most_refusals=settings.address_refusals,
         capacity=room.kept,
         proxies=proxies,
         connections=connections,
     )
+
+
+def load_dialects(settings: Settings) -> tuple[Dialect, ...]:
+    """What is spoken here; MCP is imported only where it is on. Raises ``ConfigurationError``."""
+    if settings.mcp == "off":
+        return getimg.DIALECT, openai.DIALECT
+    if find_spec("mcp") is None:
+        raise ConfigurationError(
+            "SAFELIGHT_MCP is on, and what serves it is not installed. Run: pip install 'safelight[mcp]'."
+        )
+    from safelight.api.mcp import routes as mcp
+
+    return getimg.DIALECT, openai.DIALECT, mcp.open_dialect(settings)
 
 
 def _ends_runs_at_signal(runner: Runner, settings: Settings) -> set[asyncio.Task[None]]:
