@@ -152,7 +152,17 @@ def make_app() -> App:
 
 def every_command() -> list[tuple[str, ...]]:
     """The words of every command, such as ``("keys", "create")``."""
-    alone = [(name,) for name, _, _ in (*_CLIENT_COMMANDS, *_COMMANDS)]
+    return client_commands() + commands_of_an_installation()
+
+
+def client_commands() -> list[tuple[str, ...]]:
+    """Of those that call a server over HTTP."""
+    return [(name,) for name, _, _ in _CLIENT_COMMANDS]
+
+
+def commands_of_an_installation() -> list[tuple[str, ...]]:
+    """Of those that work on its database and files."""
+    alone = [(name,) for name, _, _ in _COMMANDS]
     return alone + [(group, name) for group, _, commands in _GROUPS for name, _, _ in commands]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -12,7 +13,6 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.cli.client.conftest import SETTINGS
@@ -73,9 +73,9 @@ def test_killed_between_the_note_and_the_order(kind: str, shell: Shell) -> None:
     model = {"image": "still", "video": "clip"}[kind]
     shell.ok("generate", "x", "--model", model, "-o", "x.{ext}")
     (path,) = (shell.home / "state/safelight/orders").iterdir()
-    body = '{"model":"%s","prompt":"x"}' % model
+    body = json.dumps({"model": model, "prompt": "x"})
     entry = shell.journal()[0] | {"orders": [{"key": "cli-never-sent", "id": None}], "request": body}
-    path.write_bytes(httpx.Request("POST", "http://x", json=entry).content)
+    path.write_text(json.dumps(entry))
     for file in shell.files():
         (shell.folder / file).unlink()
     for _ in range(3):
@@ -86,7 +86,7 @@ def test_killed_between_the_note_and_the_order(kind: str, shell: Shell) -> None:
 
     entry["began_at"] -= 24 * 3600
     entry["orders"] = [{"key": "cli-too-old", "id": None}]
-    path.write_bytes(httpx.Request("POST", "http://x", json=entry).content)
+    path.write_text(json.dumps(entry))
     assert "too old" in shell.refused(1, "get", "--last")
     assert len(shell.generations()) == 2
 
