@@ -20,7 +20,7 @@ def shop() -> Iterator[Server]:
     with open_folder() as folder:
         catalog = folder / "catalog.toml"
         catalog.write_text("\n".join(path.read_text() for path in _CATALOGS))
-        settings = {"SAFELIGHT_CATALOG": str(catalog), "SAFELIGHT_SHUTDOWN": "3s"}
+        settings = {"SAFELIGHT_CATALOG": str(catalog), "SAFELIGHT_MCP": "on", "SAFELIGHT_SHUTDOWN": "3s"}
         started = Server(folder / "data", env=settings)
         try:
             yield started.wait_until_ready()

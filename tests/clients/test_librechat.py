@@ -1,5 +1,5 @@
-"""LibreChat, replayed: its image tools as ``OpenAIImageTools.js`` has them, and what they read. The settings are those of
-the page."""
+"""LibreChat, replayed: its image tools as ``OpenAIImageTools.js`` has them, and what they read. The settings are those
+of the page."""
 
 from __future__ import annotations
 

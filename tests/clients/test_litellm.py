@@ -61,7 +61,7 @@ def customer(accounts: Accounts) -> Account:
 
 @pytest.fixture(scope="module")
 def proxied(shop: Server, customer: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
-    """A client of a proxy that is set up as the page says, save that a backend refuses what its first model is asked."""
+    """A client of a proxy that is set up as the page says, save that a backend refuses what its first model makes."""
     folder, port, key = tmp_path_factory.mktemp("litellm"), free_port(), f"sk-{secrets.token_hex(32)}"
     config = block("litellm", "config.yaml").replace("http://127.0.0.1:8484", shop.base_url)
     refused = config.replace("openai/gpt-image-1", "openai/refused-image", 1)

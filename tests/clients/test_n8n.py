@@ -106,7 +106,9 @@ def _form(fields: dict[str, str], files: list[File]) -> dict[str, Any]:
 @pytest.fixture
 async def node(account: Account) -> AsyncIterator[OpenAINode]:
     typed = table_of("n8n", "Credential")
-    credential = {field: text.replace(ADDRESS, account.base_url).replace(KEY, account.key) for field, text in typed.items()}
+    credential = {
+        field: text.replace(ADDRESS, account.base_url).replace(KEY, account.key) for field, text in typed.items()
+    }
     async with aiohttp.ClientSession() as session:
         yield OpenAINode(credential, session)
 

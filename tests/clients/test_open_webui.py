@@ -127,17 +127,13 @@ async def test_models_of_other_names_are_asked_for_base64(
     assert picture(edited) == ("png", 1024, 1024)
 
 
-async def test_links_are_fetched_with_the_key(
-    account: Account, session: aiohttp.ClientSession
-) -> None:
+async def test_links_are_fetched_with_the_key(account: Account, session: aiohttp.ClientSession) -> None:
     open_webui = OpenWebUI(settings_of(account), session)
     (made,) = await open_webui.generate("A red boat", response_format="url", seed=7)
     assert picture(made) == ("png", 1024, 1024)
 
 
-async def test_a_refusal_is_a_status_that_it_shows(
-    account: Account, session: aiohttp.ClientSession
-) -> None:
+async def test_a_refusal_is_a_status_that_it_shows(account: Account, session: aiohttp.ClientSession) -> None:
     open_webui = OpenWebUI(settings_of(account, IMAGE_GENERATION_MODEL="refused-image"), session)
     with pytest.raises(aiohttp.ClientResponseError) as raised:
         await open_webui.generate("A red boat")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,19 @@ def test_curl(reader: Reader, account: Account) -> None:
     first, second = printed[-1].split()
     assert first == second
     assert str(spent(account)) == str(round(4 * 0.03 + 4 * 0.012 + 4 * 0.026, 3))
+
+
+def test_cli(reader: Reader, account: Account) -> None:
+    reader.environment["HOME"] = str(reader.folder)  # where it keeps what it ordered
+    printed = follow(reader, "cli")
+    assert [Path(line).name for line in printed[0].splitlines()] == ["boat.png", "night.webp"]
+    assert made(reader, "boat.png") == ("png", 1024, 1024)
+    assert made(reader, "night.webp") == ("webp", 1024, 1024)
+    assert clip(reader.folder / "boat.mp4") == (864, 480, 4)
+    assert made(reader, "later.jpeg") == ("jpeg", 1024, 1024)
+    assert picture(httpx.get((reader.folder / "link.txt").read_text().strip()).content) == ("png", 1024, 1024)
+    assert len(json.loads((reader.folder / "jobs.json").read_text())["data"]) == 5
+    assert str(spent(account)) == str(round(4 * 0.03 + 4 * 0.012, 3))
 
 
 def test_ai_sdk(reader: Reader) -> None:

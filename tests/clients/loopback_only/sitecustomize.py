@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 _HOME = {"", "0.0.0.0", "127.0.0.1", "::1", "localhost"}
 
@@ -15,7 +16,7 @@ def _stay_home(event: str, arguments: tuple[object, ...]) -> None:
         return
     name = host.decode() if isinstance(host, bytes) else str(host or "")
     if name not in _HOME:
-        with open(os.environ["CALLS_ABROAD"], "a") as calls:
+        with Path(os.environ["CALLS_ABROAD"]).open("a") as calls:
             calls.write(f"{name}\n")
         raise OSError(f"{name} is not this machine")
 
