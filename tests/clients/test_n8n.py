@@ -1,4 +1,4 @@
-"""n8n, replayed: its OpenAI node as ``vendors/OpenAi`` has it, and what it reads. The credential is that of the page."""
+"""n8n, replayed: its OpenAI node as ``vendors/OpenAi`` has it, and what it reads. The credential is the page's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from safelight.providers.noop import png
-from tests.clients.media import clip, encoded_picture, picture, spent
+from tests.clients.media import clip, picture, spent
 from tests.clients.pages import table_of
 from tests.clients.reader import ADDRESS, KEY
 from tests.contract.accounts import Account
@@ -88,14 +88,10 @@ class OpenAINode:
 def _form(fields: dict[str, str], files: list[File]) -> dict[str, Any]:
     """A form as ``form-data`` writes it: files before fields in an edit, with names and types of their own."""
     boundary = "--------------------------" + os.urandom(12).hex()
-    parts = [
-        f'Content-Disposition: form-data; name="{name}"; filename="data.png"\r\nContent-Type: image/png\r\n\r\n'.encode()
-        + content
-        for name, content in files
-    ]
-    parts += [
-        f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()
-    ]
+    named = 'Content-Disposition: form-data; name="{}"'
+    of_a_file = named + '; filename="data.png"\r\nContent-Type: image/png\r\n\r\n'
+    parts = [of_a_file.format(name).encode() + content for name, content in files]
+    parts += [f"{named.format(name)}\r\n\r\n{value}".encode() for name, value in fields.items()]
     body = b"".join(b"--" + boundary.encode() + b"\r\n" + part + b"\r\n" for part in parts)
     return {
         "data": body + f"--{boundary}--\r\n".encode(),
@@ -153,6 +149,12 @@ async def test_edit_image(node: OpenAINode, account: Account) -> None:
 async def test_a_transparent_background_is_refused_with_a_sentence(node: OpenAINode, account: Account) -> None:
     with pytest.raises(NodeFailed, match="background"):
         await node.edit_image("gpt-image-1", png(), background="transparent")
+    assert spent(account) == 0
+
+
+async def test_a_model_without_references_edits_nothing(node: OpenAINode, account: Account) -> None:
+    with pytest.raises(NodeFailed, match="image"):
+        await node.edit_image("dall-e-2", png())
     assert spent(account) == 0
 
 
