@@ -116,3 +116,21 @@ async def test_one_whose_worker_is_killed_in_the_middle(site: Site, shop: Shop, 
         assert (done.status, done.error) == ("completed", None)
         assert (await client.videos.download_content(made.id)).content
     await check_made_once(shop, customer, "9.952")
+
+
+async def test_one_that_nobody_can_stop_yet_is_not_called_deleted(site: Site, shop: Shop, customer: Tenant) -> None:
+    async with site.async_client(customer) as client:
+        made = await client.videos.create(prompt="a hill", model="clip-endless")
+        async with asyncio.timeout(60):
+            while (await client.videos.retrieve(made.id)).status == "queued":
+                await asyncio.sleep(0.02)
+        site.worker.kill_everything()
+        raw = await client.videos.with_raw_response.delete(made.id)
+        assert (raw.status_code, raw.parse().deleted) == (202, False)
+        assert (await shop.account(customer)).held_nanos == 48_000_000
+        site.new_worker()
+        found = await ended(client, made.id)
+        assert found.error is not None
+        assert found.error.code == "canceled"
+        assert (await client.videos.delete(made.id)).deleted
+    await check_made_once(shop, customer, "10.00")

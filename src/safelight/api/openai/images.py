@@ -22,7 +22,7 @@ from safelight.api.openai import wire
 from safelight.api.openai.errors import error_body, naming
 from safelight.api.openai.inline import begun, length_with, placeholder, with_files
 from safelight.api.openai.models import model_for
-from safelight.api.openai.requests import Asked, Body, data_url_of, read_asked
+from safelight.api.openai.requests import Asked, Body, data_url_of, read_asked, refuse
 from safelight.api.openai.sizes import chosen
 from safelight.api.submission import Making, begin, failure_response, submission_of, with_rate_headers
 from safelight.api.told import delivers
@@ -45,13 +45,14 @@ from safelight.lifecycle.submit import Submission
 _HEARTBEAT_SECONDS = 15.0
 _IMAGE_PART = re.compile(r"image(\[[0-9]*\])?")
 
-_NOT_TAKEN = {
+NOT_TAKEN = {
     "mask": "The whole picture is edited; say in the prompt what is to change.",
     "markup": "Say in the prompt what is to change.",
     "svg": "Use output_format png, jpeg or webp.",
     "frame_count": "Make a video for what moves.",
     "frame_duration_ms": "Make a video for what moves.",
 }
+"""What OpenAI's own API takes and this does not, with what would work instead."""
 
 
 class ImageBody(Body, forbid_unknown_fields=True, kw_only=True):
@@ -114,9 +115,8 @@ async def edit(request: HttpRequest) -> Response:
 
 async def vary(request: HttpRequest) -> Response:
     """What was a call of OpenAI's API once."""
-    raise NotFound(
-        "Variations are not made. POST /v1/images/edits takes a picture, and a prompt that says what to vary."
-    )
+    said = "Variations are not made. POST /v1/images/edits takes a picture, and a prompt that says what to vary."
+    return await refuse(request, NotFound(said))
 
 
 async def _answered(request: HttpRequest, read: Reader) -> Response:
@@ -137,7 +137,7 @@ async def _read_generation(request: HttpRequest) -> Call:
     asked = await read_asked(request)
     for part in asked.files:
         raise _no_file(part)
-    body = await asked.into(ImageBody, _NOT_TAKEN)
+    body = await asked.into(ImageBody, NOT_TAKEN)
     return _call(request, asked, body, event="image_generation.completed")
 
 
@@ -149,7 +149,7 @@ async def _read_edit(request: HttpRequest) -> Call:
         if "image" in asked.values:
             raise InvalidParameter("image is given as a file, and as text. Send it once.", param="image")
         asked = msgspec.structs.replace(asked, values={**asked.values, "image": urls}, files=[])
-    body = await asked.into(EditBody, _NOT_TAKEN, size_bytes=size_bytes)
+    body = await asked.into(EditBody, NOT_TAKEN, size_bytes=size_bytes)
     if body.image is not None and body.images is not None:
         raise InvalidParameter("image and images name the same thing. Send one of them.", param="image")
     pictures = "image" if body.images is None else "images"
@@ -303,6 +303,6 @@ def _data_urls(files: list[Part]) -> list[str]:
 
 
 def _no_file(part: Part) -> InvalidParameter:
-    if remedy := _NOT_TAKEN.get(part.name):
+    if remedy := NOT_TAKEN.get(part.name):
         return InvalidParameter(f"{part.name} is not supported. {remedy}", param=part.name)
     return InvalidParameter(f"{cut(part.name)} is not a file that this call takes.", param=cut(part.name))

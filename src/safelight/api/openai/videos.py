@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from functools import partial
-from typing import NoReturn
 
 import msgspec
 from starlette.requests import Request as HttpRequest
@@ -13,17 +11,17 @@ from starlette.responses import Response
 
 from safelight.api.answer import json_response
 from safelight.api.auth import ApiState, api_state, principal, query_number, query_value
-from safelight.api.bodies import parse_json, read_aside, receive_body
+from safelight.api.bodies import parse_json, read_aside
 from safelight.api.downloads import FileResponse
 from safelight.api.forms import Part
 from safelight.api.openai import video_wire as wire
 from safelight.api.openai.errors import naming
 from safelight.api.openai.models import model_for
-from safelight.api.openai.requests import Asked, data_url_of, read_asked
+from safelight.api.openai.requests import Asked, data_url_of, read_asked, refuse
 from safelight.api.openai.sizes import chosen
 from safelight.api.submission import accept, accepted_headers, submission_of, with_rate_headers
 from safelight.domain.catalog import Model
-from safelight.domain.errors import ConfigurationError, InvalidParameter, RequestTooLarge
+from safelight.domain.errors import ConfigurationError, InvalidParameter
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.ids import is_generation_id
 from safelight.domain.media import ReferenceRole
@@ -167,32 +165,20 @@ async def get_content(request: HttpRequest) -> Response:
 
 async def refuse_edit(request: HttpRequest) -> Response:
     """Say what there is in its place."""
-    return await _refuse(
-        request,
-        "Videos are not edited here. POST /v1/videos/{id}/remix makes another take of one.",
-    )
+    said = "Videos are not edited here. POST /v1/videos/{id}/remix makes another take of one."
+    return await refuse(request, InvalidParameter(said))
 
 
 async def refuse_extension(request: HttpRequest) -> Response:
     """Say what there is in its place."""
-    return await _refuse(
-        request, "Videos are not extended here. POST /v1/videos with the last frame as input_reference goes on from it."
-    )
+    said = "Videos are not extended here. POST /v1/videos with the last frame as input_reference goes on from it."
+    return await refuse(request, InvalidParameter(said))
 
 
 async def refuse_character(request: HttpRequest) -> Response:
     """Say what there is in its place."""
-    return await _refuse(
-        request, "There are no characters here. POST /v1/videos with a picture as input_reference takes after it."
-    )
-
-
-async def _refuse(request: HttpRequest, said: str) -> NoReturn:
-    """Once the body is here: a client that is still sending it would not hear what is said."""
-    if request.method == "POST":
-        with contextlib.suppress(RequestTooLarge):
-            await receive_body(request)
-    raise InvalidParameter(said)
+    said = "There are no characters here. POST /v1/videos with a picture as input_reference takes after it."
+    return await refuse(request, InvalidParameter(said))
 
 
 async def _find(request: HttpRequest) -> GenerationDetail:
