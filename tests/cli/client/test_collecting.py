@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import stat
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from tests.cli.client.shell import Shell
-from tests.support.server import eventually, free_port
+from tests.support.server import PATIENCE_SECONDS, eventually, free_port
 
 MakeShell = Callable[..., Shell]
 NOBODYS = "req-01K7Z3M9V2Q4R6S8T0V2X4Z6B8"
@@ -50,8 +52,9 @@ def test_get_without_waiting(shell: Shell) -> None:
     assert shell.ok("get", id_, "--no-wait", "--json").json["status"] == "pending"
     assert shell.ok("cancel", id_, "--json").json["id"] == id_
     eventually(lambda: shell.generations()[0]["status"] == "failed", "it is canceled")
-    assert shell.ok("cancel", id_).out == f"{id_} too late\n"
-    assert shell.balance() == "10.00"
+    done = shell.ok("generate", "x", "--model", "clip", "--json").json["id"]
+    assert shell.ok("cancel", done).out == f"{done} too late\n"
+    assert shell.balance() == "9.80"
 
 
 def test_another_workspaces_looks_like_none(make_shell: MakeShell) -> None:
@@ -157,23 +160,29 @@ def test_top_without_a_terminal_tells_once(shell: Shell) -> None:
     shell.ok("cancel", id_)
 
 
-def on_a_terminal(shell: Shell, *arguments: str, until: bytes, content: bytes = b"") -> bytes:
-    """What a command shows on a terminal until it has shown that; then it is interrupted, if it runs on."""
+def on_a_terminal(shell: Shell, *arguments: str, until: bytes, typed: tuple[bytes, bytes] = (b"", b"")) -> bytes:
+    """What a command shows on a terminal until it has shown that; then it is interrupted, if it runs on.
+
+    ``typed``: what is typed as soon as that is shown.
+    """
     master, slave = pty.openpty()
     process = shell.start(*arguments, stdin=slave, stdout=slave, stderr=slave, env={"TERM": "xterm"})
     os.close(slave)
-    shown = b""
-    if content:
-        os.write(master, content)
+    shown, deadline = b"", time.monotonic() + PATIENCE_SECONDS
+    is_interrupted = is_typed = False
     with suppress(OSError):  # how a terminal ends
-        while until not in shown:
-            shown += os.read(master, 65536)
-    if process.poll() is None:
-        with suppress(OSError):
-            process.send_signal(signal.SIGINT)
-            while piece := os.read(master, 65536):
+        while time.monotonic() < deadline:
+            if select.select([master], [], [], 1.0)[0]:
+                piece = os.read(master, 65536)
                 shown += piece
-    process.wait(60)
+            if typed[0] and typed[0] in shown and not is_typed:
+                is_typed = True
+                os.write(master, typed[1])
+            if until in shown and not is_interrupted and process.poll() is None:
+                is_interrupted = True
+                process.send_signal(signal.SIGINT)
+    process.kill()
+    process.wait()
     os.close(master)
     assert until in shown, shown
     assert b"Traceback" not in shown
@@ -182,8 +191,9 @@ def on_a_terminal(shell: Shell, *arguments: str, until: bytes, content: bytes = 
 
 def test_on_a_terminal(shell: Shell) -> None:
     assert b"10.00 USD left" in on_a_terminal(shell, "top", until=b"USD left")
-    shown = on_a_terminal(shell, "generate", "x", "--model", "scene", "-o", "scene.mp4", until=b"\nscene.mp4")
+    shown = on_a_terminal(shell, "generate", "x", "--model", "scene", "-o", "scene.mp4", until=b" USD")
     assert b"%" in shown and b"\x1b[" in shown, "a bar"
+    assert b"scene.mp4\r\n1280x720" in shown
     assert shell.files() == {"scene.mp4"}
 
 
@@ -210,7 +220,7 @@ def test_login_and_logout(shell: Shell) -> None:
 
 
 def test_a_key_that_is_typed_is_not_shown(shell: Shell) -> None:
-    typed = f"{shell.account.key}\n".encode()
-    shown = on_a_terminal(shell, "login", "--base-url", shell.account.base_url, content=typed, until=b"is kept in")
+    typed = b"API key for ", f"{shell.account.key}\n".encode()
+    shown = on_a_terminal(shell, "login", "--base-url", shell.account.base_url, typed=typed, until=b"is kept in")
     assert b"API key for " in shown
     assert shell.account.key.encode() not in shown

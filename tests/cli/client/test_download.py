@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -58,7 +59,7 @@ class Files:
         return response
 
 
-def fetch(handler: Handler, target: Path, **options: bool) -> Path:
+def fetch(handler: Handler, target: Path, **options: Any) -> Path:
     async def scenario() -> Path:
         async with connected(handler) as connection:
             return await download(connection, connection.url("/x?sig=1"), target, name=NAME, **options)

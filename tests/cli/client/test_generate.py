@@ -205,7 +205,7 @@ def test_no_funds(make_shell: MakeShell) -> None:
 def test_a_key_that_is_none(shell: Shell) -> None:
     said = shell.refused(2, "generate", "x", env={"SAFELIGHT_API_KEY": "sk_nonsense"})
     assert "invalid_api_key" in said and "sk_nonsense" not in said
-    assert "login" in shell.refused(2, "generate", "x", env={"SAFELIGHT_API_KEY": ""})
+    assert "no API key for" in shell.refused(2, "generate", "x", env={"SAFELIGHT_API_KEY": ""})
 
 
 def test_a_server_that_is_away(shell: Shell) -> None:

@@ -60,6 +60,8 @@ def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFELIGHT_PROFILE", "work")
     assert find_profile() == WORK
     monkeypatch.setenv("SAFELIGHT_BASE_URL", "https://other.example.com/")
+    with pytest.raises(Misuse, match="no API key for https://other"):
+        find_profile()  # a key is for its own server
     monkeypatch.setenv("SAFELIGHT_API_KEY", "sk_else")
     found = find_profile()
     assert (found.base_url, found.key) == ("https://other.example.com", "sk_else")

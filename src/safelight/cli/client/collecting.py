@@ -116,10 +116,11 @@ async def _wait(connection: Connection, generation_id: str, progress: Progresses
             progress.begin(found.id)
             answer, found = await ended(connection, type_, found.id, progress.show)
             progress.end(found.id)
-        if as_json:
-            result_json(answer.body)
-        else:
-            result(f"{found.id} {found.status}")
+        with progress.hidden():
+            if as_json:
+                result_json(answer.body)
+            else:
+                result(f"{found.id} {found.status}")
         if found.status == "failed":
             failure: Answered = failure_of(found, b"")
             raise failure

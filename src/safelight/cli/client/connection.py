@@ -151,7 +151,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         **content: Any,
     ) -> Answer:
-        began, attempt = time.monotonic(), 0
+        began, attempt, may_have_arrived = time.monotonic(), 0, False
         while True:
             try:
                 return await self._once(method, path, headers or {}, timeout_seconds, **content)
@@ -162,10 +162,12 @@ class Connection:
                 failure: CommandFailed = error
             except NETWORK_TROUBLE as error:
                 failure, pause = self.unreachable(error), _pause(attempt)
+                may_have_arrived |= not isinstance(error, aiohttp.ClientConnectorError)
                 if isinstance(error, aiohttp.ClientConnectorCertificateError):
                     raise failure from None
             patience = self._patience_seconds if self._has_answered else _FIRST_PATIENCE_SECONDS
             if time.monotonic() - began + pause > patience:
+                failure.may_have_arrived = may_have_arrived
                 raise failure from None
             self._tell_wait(failure, time.monotonic() - began + pause)
             await asyncio.sleep(pause)

@@ -39,7 +39,12 @@ STATUS_OF_CODE = {
 
 
 class CommandFailed(SafelightError):
-    """The command came to nothing. ``status`` is its exit status, ``body`` the API's own JSON where that said so."""
+    """The command came to nothing. ``status`` is its exit status, ``body`` the API's own JSON where that said so.
+
+    ``may_have_arrived``: of a call that was repeated, an attempt went out whose answer was lost.
+    """
+
+    may_have_arrived = False
 
     def __init__(self, message: str, status: int = FAILED, *, body: bytes = b"") -> None:
         super().__init__(message)

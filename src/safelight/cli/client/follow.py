@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from safelight.cli.client.answers import Generation, Type, read
 from safelight.cli.client.connection import Answer, Connection
-from safelight.cli.client.exits import UNKNOWN, Answered, CommandFailed, Misuse, Unreachable
+from safelight.cli.client.exits import UNKNOWN, UNREACHABLE, Answered, CommandFailed, Misuse, Unreachable
 from safelight.domain.ids import is_generation_id
 from safelight.domain.text import quoted
 
@@ -56,7 +56,9 @@ async def ended(
             answer, found = await look(connection, type_, generation_id)
             if found.is_pending:  # the stream broke off
                 answer, found = await look(connection, type_, generation_id, wait=_WAIT_SECONDS)
-        except Unreachable as error:
+        except CommandFailed as error:
+            if error.status != UNREACHABLE:
+                raise
             raise CommandFailed(
                 f"{error} {generation_id} is ordered, and how it ends is not known here. {how_to_go_on(generation_id)}",
                 UNKNOWN,

@@ -82,17 +82,22 @@ class Making:
         self._progress.end(found.id)
         if found.status == "failed":
             raise failure_of(found, answer.body)
-        if self._how.as_json:
+        with self._progress.hidden():
+            await self._bring_home(number, answer, found)
+
+    async def _bring_home(self, number: int, answer: Answer, found: Generation) -> None:
+        how = self._how
+        if how.as_json:
             result_json(answer.body)
-        if self._how.target is not None:
+        if how.target is not None:
             await deliver(
                 self._connection,
                 found,
-                self._how.target,
+                how.target,
                 number=number,
                 may_rename=True,
-                as_json=self._how.as_json,
-                opens=self._how.opens,
+                as_json=how.as_json,
+                opens=how.opens,
             )
 
     async def _video(self, order: Order) -> tuple[Answer, Generation]:
@@ -137,7 +142,9 @@ class Making:
             raise CommandFailed("It is not known what became of this order, and it is too old to be sent once more.")
         try:
             return await self._connection.post(f"/v2/{self._entry.type}s/generations", request.encode(), key=order.key)
-        except Unreachable as error:
+        except CommandFailed as error:
+            if not (isinstance(error, Unreachable) or error.may_have_arrived):
+                raise
             known = how_to_go_on(order.id) if order.id else "'safelight get --last' finds out, and goes on."
             raise CommandFailed(f"{error} What became of the order is not known here. {known}", UNKNOWN) from None
 

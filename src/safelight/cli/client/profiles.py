@@ -69,13 +69,14 @@ def find_profile(name: str | None = None) -> Profile:
         known = f" There are: {', '.join(sorted(kept))}." if kept else ""
         raise Misuse(f"There is no profile {wanted!r}.{known} 'safelight login --profile {wanted}' makes it.")
     base_url = checked_url(url or (found.base_url if found else DEFAULT_BASE_URL))
-    key = key or (found.key if found else "")
+    if not key and found and found.base_url == base_url:  # a key is for its own server
+        key = found.key
     profile = Profile(name=wanted, base_url=base_url, key=key)
     if not key and profile.is_local:
         profile = msgspec.structs.replace(profile, key=_key_of_data_folder())
     if not profile.key:
         raise Misuse(
-            f"There is no API key for {base_url}. 'safelight login' keeps one; SAFELIGHT_API_KEY gives one; and beside "
+            f"There is no API key for {base_url}: 'safelight login' keeps one; SAFELIGHT_API_KEY gives one; and beside "
             "the data folder of 'safelight up' its key is found there."
         )
     return msgspec.structs.replace(profile, key=checked_key(profile.key))

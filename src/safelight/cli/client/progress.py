@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -17,14 +19,20 @@ class Progresses:
     def __init__(self) -> None:
         self._told: dict[str, int] = {}
         self._tasks: dict[str, TaskID] = {}
+        self._hidden = 0
         self._bars: Progress | None = None
         if sys.stderr.isatty():
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-            self._bars = Progress(*columns, TimeElapsedColumn(), console=console(stderr=True), transient=True)
+            # Notes go above the bars; what goes to stdout is left alone, as it may be no terminal.
+            self._bars = Progress(
+                *columns,
+                TimeElapsedColumn(),
+                console=console(stderr=True),
+                transient=True,
+                redirect_stdout=False,
+            )
 
     def __enter__(self) -> Progresses:
-        if self._bars is not None:
-            self._bars.start()
         return self
 
     def __exit__(
@@ -37,6 +45,8 @@ class Progresses:
         """Show that it is under way."""
         if self._bars is not None and generation_id not in self._tasks:
             self._tasks[generation_id] = self._bars.add_task(generation_id, total=1.0)
+            if not self._hidden:
+                self._bars.start()
 
     def show(self, generation_id: str, progress: float) -> None:
         """``progress``: from 0 to 1."""
@@ -50,9 +60,21 @@ class Progresses:
             note(f"{generation_id} {tenth * 10}%")
 
     def end(self, generation_id: str) -> None:
+        """It is under way no more."""
         if self._bars is not None and generation_id in self._tasks:
             self._bars.remove_task(self._tasks.pop(generation_id))
+            if not self._tasks:
+                self._bars.stop()
 
-    def note(self, text: str) -> None:
-        """A line on stderr, above the bars."""
-        note(text)
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """No bars while inside: results are written then, perhaps to the same terminal."""
+        self._hidden += 1
+        if self._bars is not None:
+            self._bars.stop()
+        try:
+            yield
+        finally:
+            self._hidden -= 1
+            if self._bars is not None and self._tasks and not self._hidden:
+                self._bars.start()

@@ -90,7 +90,8 @@ def make_room(folder: Path, size_bytes: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file, _but(errno.EOPNOTSUPP, errno.EINVAL):
-            os.posix_fallocate(file.fileno(), 0, size_bytes)
+            if hasattr(os, "posix_fallocate"):  # macOS has none
+                os.posix_fallocate(file.fileno(), 0, size_bytes)
     except OSError as error:
         raise CommandFailed(f"{explained(error, folder)} Nothing was ordered.") from None
 

@@ -23,7 +23,7 @@ from safelight.cli.client.output import result_json, run
 from safelight.cli.client.profiles import find_profile
 from safelight.cli.show import cell, console
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
 _MOST_FOLLOWED = 20
 _FIRST_EVENT_SECONDS = 2.0
 _FAILURES = 5
