@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -27,6 +28,7 @@ from safelight.mcp.results import Keep, keep_nothing
 from safelight.mcp.server import Caller, make_server
 
 _PATIENCE_SECONDS = 20.0  # shorter than a host's
+_DOWNLOADS = "/v2/downloads/"
 _FETCH_SECONDS = 15.0
 _QUIET_SECONDS = 10.0
 _PIECE_BYTES = 256 << 10
@@ -145,7 +147,12 @@ def keeper(connection: Connection, folder: Path) -> Keep:
 
 @contextlib.asynccontextmanager
 async def fetched(connection: Connection, method: str, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The answer of a signed link, asked without the key. Raises ``Refused``."""
+    """The answer of a signed link, asked without the key. Raises ``Refused``.
+
+    It is asked of the profile's server, which can be reached: not every one is told how others reach it.
+    """
+    parts = urlsplit(url)
+    url = connection.url(f"{_DOWNLOADS}{parts.path.partition(_DOWNLOADS)[2]}?{parts.query}")
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_QUIET_SECONDS, sock_read=_QUIET_SECONDS)
     try:
         async with connection.session.request(
