@@ -41,7 +41,7 @@ class Reader:
         self.environment["PATH"] = f"{Path(python).parent}:{here}:{self.environment['PATH']}"
         self._python = python
         self._swaps = {ADDRESS: account.base_url, KEY: account.key, **(swaps or {})}
-        (folder / "node_modules").symlink_to(HERE / "node_modules")  # as `npm install` leaves it
+        with_packages(folder)
 
     def follow(self, block: Block) -> str:
         """Save a block, run it unless it is settings; what it printed."""
@@ -78,6 +78,11 @@ class Reader:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+
+def with_packages(folder: Path) -> None:
+    """Let programs in a folder find the packages that they name, as `npm install` would."""
+    (folder / "node_modules").symlink_to(HERE / "node_modules")
 
 
 def exported(account: Account) -> dict[str, str]:

@@ -12,7 +12,7 @@ import av
 
 from tests.clients.media import clip, encoded_picture, spent
 from tests.clients.pages import block
-from tests.clients.reader import exported, run_node
+from tests.clients.reader import exported, run_node, with_packages
 from tests.contract.accounts import Account
 
 SMALL = ("png", 1024, 1024)
@@ -21,6 +21,7 @@ SMALL = ("png", 1024, 1024)
 def test_beyond_the_recipe(account: Account, tmp_path: Path) -> None:
     module = tmp_path / "safelight-video.mjs"
     module.write_text(block("ai-sdk", "safelight-video.mjs"))
+    with_packages(tmp_path)
     told: dict[str, Any] = json.loads(run_node("ai_sdk.mjs", exported(account), str(module)))
 
     for name in ("four", "four_of_openai"):
