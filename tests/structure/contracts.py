@@ -26,7 +26,7 @@ class _ListsWhatBreaksIt(Contract):
 
 
 class ImportsOnly(_ListsWhatBreaksIt):
-    """Of what is outside the root package, the sources import the standard library and ``allowed_modules``."""
+    """The sources import the standard library, themselves, the root package's own names and ``allowed_modules``."""
 
     type_name = "imports_only"
 
@@ -34,12 +34,14 @@ class ImportsOnly(_ListsWhatBreaksIt):
     allowed_modules = fields.SetField(subfield=fields.StringField())
 
     def breaches(self, graph: grimp.ImportGraph) -> list[str]:
-        allowed = sys.stdlib_module_names | self.allowed_modules
+        sources = module_expressions_to_modules(graph, self.source_modules, as_packages=True)
+        own = {source.name for source in sources} | {source.root_package_name for source in sources}
+        allowed = tuple(f"{name}." for name in sys.stdlib_module_names | self.allowed_modules)
         return [
             f"{source.name} -> {imported}"
-            for source in module_expressions_to_modules(graph, self.source_modules, as_packages=True)
-            for imported in graph.find_modules_directly_imported_by(source.name)
-            if imported.split(".")[0] not in allowed | {source.root_package_name}
+            for source in sources
+            for imported in graph.find_modules_directly_imported_by(source.name) - own
+            if not f"{imported}.".startswith(allowed)
         ]
 
 

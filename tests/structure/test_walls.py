@@ -71,14 +71,26 @@ PLANTS: dict[str, list[Plant]] = {
     "The MCP server stands on the SDK, and calls the API from outside": [
         {"mcp/planted.py": "import starlette.requests"},
         {"mcp/planted.py": "def use(): import pydantic"},
+        {"mcp/planted.py": "import safelight.node.settings"},
     ],
-    "What serves MCP alone imports it": [
+    "What serves MCP alone imports it, and the SDK": [
         {"api/planted.py": "import safelight.mcp.server"},
+        {"api/getimg/planted.py": "from mcp.server.lowlevel import Server"},
         {"cli/client/planted.py": _TYPE_CHECKING + "import safelight.mcp.api"},
+        {"jobs/planted.py": "import mcp_types"},
+    ],
+    "MCP within the process goes through the API as well": [
+        {"api/mcp/planted.py": "import safelight.lifecycle.submit"},
+        {"api/mcp/planted.py": "import safelight.keeping.expire"},
+        {"api/mcp/planted.py": "import safelight.accounts.keys"},
     ],
     "The command line's client speaks HTTP alone": [
         {"cli/client/planted.py": "import safelight.wiring"},
-        {"cli/client/planted.py": "import safelight.cli.database"},
+        {"cli/client/planted.py": "import safelight.cli.database"},  # which has it
+        {"cli/client/planted.py": _TYPE_CHECKING + "import safelight.lifecycle.services"},
+        {"cli/client/planted.py": "import safelight.node.settings"},
+        {"cli/client/planted.py": "import safelight.webhooks.sender"},
+        {"cli/client/planted.py": "def use(): import starlette"},
     ],
 }
 
