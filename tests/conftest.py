@@ -12,7 +12,7 @@ import pytest
 
 from tests.blobs import seaweed
 from tests.support import postgres
-from tests.support.server import Server, open_folder
+from tests.support.server import Server, open_folder, running
 
 # How long an example takes says more of the machine than of what is tested.
 if find_spec("hypothesis") is not None:  # the environment of `make real-ray` has none
@@ -60,11 +60,8 @@ def server() -> Iterator[Server]:
     """``safelight up``, ready, for all tests of this worker. Take a new workspace for what must be alone."""
     with open_folder() as folder:
         started = Server(folder / "data")
-        try:
+        with running(started):
             yield started.wait_until_ready()
-            started.stop()
-        finally:
-            started.kill_everything()
 
 
 @pytest.fixture

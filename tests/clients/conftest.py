@@ -9,7 +9,7 @@ import pytest
 
 import safelight
 from tests.contract.accounts import Account, Accounts, embedded_database
-from tests.support.server import Server, open_folder
+from tests.support.server import Server, open_folder, running
 
 _CATALOGS = (Path(safelight.__file__).with_name("catalog.toml"), Path(__file__).with_name("catalog_end.toml"))
 
@@ -22,11 +22,8 @@ def shop() -> Iterator[Server]:
         catalog.write_text("\n".join(path.read_text() for path in _CATALOGS))
         settings = {"SAFELIGHT_CATALOG": str(catalog), "SAFELIGHT_MCP": "on", "SAFELIGHT_SHUTDOWN": "3s"}
         started = Server(folder / "data", env=settings)
-        try:
+        with running(started):
             yield started.wait_until_ready()
-            started.stop()
-        finally:
-            started.kill_everything()
 
 
 @pytest.fixture(scope="session")

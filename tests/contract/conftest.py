@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.contract.accounts import Account, Accounts, embedded_database
-from tests.support.server import Server, open_folder
+from tests.support.server import Server, open_folder, running
 
 _CATALOG = Path(__file__).with_name("noop_catalog.toml")
 
@@ -24,11 +24,8 @@ def noop_server() -> Iterator[Server]:
     }
     with open_folder() as folder:
         started = Server(folder / "data", env=settings)
-        try:
+        with running(started):
             yield started.wait_until_ready()
-            started.stop()
-        finally:
-            started.kill_everything()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.accounts import Account, Accounts, embedded_database
 from tests.money.shop import catalog_text
-from tests.support.server import Server, open_folder
+from tests.support.server import Server, open_folder, running
 
 
 def settings(folder: Path) -> dict[str, str]:
@@ -28,11 +28,8 @@ def settings(folder: Path) -> dict[str, str]:
 def mcp_server() -> Iterator[Server]:
     with open_folder() as folder:
         started = Server(folder / "data", env=settings(folder))
-        try:
+        with running(started):
             yield started.wait_until_ready()
-            started.stop()
-        finally:
-            started.kill_everything()
 
 
 @pytest.fixture(scope="session")

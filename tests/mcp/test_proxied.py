@@ -6,25 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.accounts import Account, Accounts, embedded_database
-from tests.mcp.conftest import settings
+from tests.contract.accounts import Account, Accounts
 from tests.mcp.hosts import facts, host, links, pictures
 from tests.mcp.test_http import modern, modern_headers, post
-from tests.support.server import Server, open_folder
+from tests.money.shop import settings_environment
+from tests.support.postgres import TestDatabases
+from tests.support.server import Server, running
 
 
 @pytest.fixture(scope="module")
-def proxied() -> Iterator[Account]:
-    own = {"SAFELIGHT_PUBLIC_URL": "https://media.example.com/here", "SAFELIGHT_ACCEL_PREFIX": "/media-files"}
-    with open_folder() as folder:
-        started = Server(folder / "data", env=settings(folder) | own)
-        try:
-            started.wait_until_ready()
-            with embedded_database(started) as url:
-                yield Accounts(started, url).create()
-            started.stop()
-        finally:
-            started.kill_everything()
+def proxied(databases: TestDatabases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    folder, url = tmp_path_factory.mktemp("proxied") / "data", databases.create()
+    environment = settings_environment(folder, url, public_url="https://media.example.com/here")
+    own = {"SAFELIGHT_MCP": "on", "SAFELIGHT_ACCEL_PREFIX": "/media-files"}
+    started = Server(folder, command="serve", env=environment | own)
+    with running(started):
+        yield Accounts(started.wait_until_ready(), url).create()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from safelight.domain.ids import made_at, new_generation_id
 from safelight.mcp import orders, results
-from safelight.mcp.api import Json, Refused, parse_events
+from safelight.mcp.api import Json, Refused
 from safelight.mcp.arguments import ImageArguments, VideoArguments
 from safelight.mcp.keys import Keys, Origin
 from safelight.mcp.orders import Call
@@ -161,19 +161,6 @@ def test_keys_are_one_for_a_repeat_and_another_for_all_else() -> None:
     assert keys.key_of(nothing, 2, params).text != lost.text
     assert keys.key_of(nothing, 1, params).text == lost.text
     assert keys.key_of(nothing, 1, params).text != lost.text
-
-
-async def test_events_are_read_whatever_pieces_they_come_in() -> None:
-    stream = (
-        b': hello\r\n\r\nevent: progress\r\ndata: {"a":1}\r\n\r\nevent: completed\r\ndata: {"b":"\xc3\xa9"}\r\n\r\n'
-    )
-    for size in (1, 2, 7, 1000):
-
-        async def pieces(size: int = size) -> AsyncIterator[bytes]:
-            for at in range(0, len(stream), size):
-                yield stream[at : at + size]
-
-        assert [event async for event in parse_events(pieces())] == [("progress", {"a": 1}), ("completed", {"b": "é"})]
 
 
 def test_an_id_tells_when_it_was_made() -> None:

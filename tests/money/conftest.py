@@ -14,7 +14,7 @@ from safelight.domain.scope import OPERATOR
 from tests.money.several import House
 from tests.money.shop import Shop, parts_in, settings_environment
 from tests.support.postgres import TestDatabases
-from tests.support.server import Server, free_port, open_folder
+from tests.support.server import Server, free_port, open_folder, running
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +46,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterato
         Server(folder, command=command, port=own_port, env=environment)
         for command, own_port in (("serve", port), ("serve", None), ("worker", None))
     ]
-    try:
+    with running(*started):
         yield started[0].wait_until_ready(), started[1].wait_until_ready()
-        for each in started:
-            each.stop()
-    finally:
-        for each in started:
-            each.kill_everything()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -15,7 +15,7 @@ from safelight.db.pool import Database
 from safelight.domain.scope import OPERATOR
 from tests.money.shop import Shop, settings_environment
 from tests.support.postgres import TestDatabases
-from tests.support.server import Server, free_port
+from tests.support.server import Server, free_port, running
 from tests.support.tenants import Tenant
 
 CATALOG = Path(__file__).with_name("catalog.toml")
@@ -57,13 +57,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Itera
         Server(folder, command=command, port=own_port, env=environment)
         for command, own_port in (("serve", port), ("worker", None))
     ]
-    try:
+    with running(*started):
         yield started[0].wait_until_ready()
-        for each in started:
-            each.stop()
-    finally:
-        for each in started:
-            each.kill_everything()
 
 
 @pytest_asyncio.fixture

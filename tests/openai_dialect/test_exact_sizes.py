@@ -10,7 +10,7 @@ import pytest
 
 from tests.money.shop import settings_environment
 from tests.openai_dialect.conftest import CATALOG
-from tests.support.server import Server
+from tests.support.server import Server, running
 from tests.support.tenants import Tenant
 
 
@@ -20,11 +20,8 @@ def exact_server(tmp_path: Path, database_url: str) -> Iterator[Server]:
     environment = settings_environment(folder, database_url)
     environment |= {"SAFELIGHT_CATALOG": str(CATALOG), "SAFELIGHT_OPENAI_SIZES": "exact"}
     started = Server(folder, command="serve", env=environment)
-    try:
+    with running(started):
         yield started.wait_until_ready()
-        started.stop()
-    finally:
-        started.kill_everything()
 
 
 def test_only_listed_sizes_are_made(exact_server: Server, customer: Tenant) -> None:

@@ -155,3 +155,15 @@ class Server:
             with suppress(psutil.Error):
                 process.kill()
         self.process.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def running(*servers: Server) -> Iterator[None]:
+    """While inside they may run; then each is stopped, and nothing of it is left, whatever happened."""
+    try:
+        yield
+        for each in servers:
+            each.stop()
+    finally:
+        for each in servers:
+            each.kill_everything()

@@ -18,6 +18,7 @@ ports              what providers and blob stores must offer
 media              what is known of a file
 object_keys        where a generation's files lie in a store
 events             what workspaces can be told of
+event_stream       how a stream of server-sent events is read
 text               how others' words are read and repeated, and what is secret in them
 numbers            how numbers that come as text are read
 headers            header fields that requests and answers share

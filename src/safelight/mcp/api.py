@@ -60,16 +60,3 @@ def refusal_of(status: int, body: bytes) -> Refused:
     except msgspec.DecodeError:
         return Refused(f"The server answered with status {status}, and not as Safelight does.", code="not_safelight")
     return Refused(detail.message, code=detail.code, param=detail.param, is_unknown=status >= 500)
-
-
-async def parse_events(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, Json]]:
-    """Names and values of a stream's events (HTML, section 9.2.6), each of whose values is JSON on one line."""
-    rest, name = b"", ""
-    async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for raw in lines:
-            field, _, value = raw.decode().rstrip("\r").partition(": ")
-            if field == "event":
-                name = value
-            elif field == "data":
-                yield name, msgspec.json.decode(value)

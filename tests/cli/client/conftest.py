@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.client.shell import Shell
 from tests.contract.accounts import Accounts, embedded_database
-from tests.support.server import Server, open_folder
+from tests.support.server import Server, open_folder, running
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 SETTINGS = {
@@ -24,11 +24,8 @@ def client_server() -> Iterator[Server]:
     """``safelight up`` on the catalog of this folder."""
     with open_folder() as folder:
         started = Server(folder / "data", env=SETTINGS)
-        try:
+        with running(started):
             yield started.wait_until_ready()
-            started.stop()
-        finally:
-            started.kill_everything()
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from safelight.cli.client.answers import Generation, read
-from safelight.cli.client.connection import Event, parse_events
 from safelight.cli.client.exits import FAILED, UNKNOWN, UNREACHABLE, Answered, CommandFailed, Unreachable
 from tests.cli.client.stand_in import KEY, Handler, connected, error
 
@@ -123,26 +122,6 @@ def test_an_answer_that_is_none_of_safelights() -> None:
     for body in (b"", b"[]", b'{"id": 3}', b'{"id": "../../x", "status": "pending"}', b"\xff"):
         with pytest.raises(CommandFailed, match="not one of Safelight's"):
             read(body, Generation)
-
-
-def test_events_as_they_come() -> None:
-    text = (
-        "\ufeff: a comment\r\nevent: progress\r\ndata: 1\r\n\r\nid: 7\ndata: two\ndata:lines\n\n"
-        "event: none\n\ndata\n\nid: 8\nevent: cut off\ndata: x\n"
-    )
-
-    async def lines() -> AsyncIterator[bytes]:
-        for line in text.encode().splitlines(keepends=True):
-            yield line
-
-    async def scenario() -> list[Event]:
-        return [event async for event in parse_events(lines(), "6")]
-
-    assert asyncio.run(scenario()) == [
-        Event(name="progress", data="1", id="6"),
-        Event(name="message", data="two\nlines", id="7"),
-        Event(name="message", data="", id="7"),
-    ]
 
 
 def test_a_stream_that_breaks_off() -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from safelight.cli.client.connection import Event, parse_events
 from tests.cli.client.shell import Ran, Shell
 from tests.contract.accounts import Account
 from tests.money.shop import settings_environment
@@ -277,22 +276,6 @@ async def test_a_key_that_is_revoked_ends_it(
             await asyncio.sleep(0.1)
     assert listening.process.returncode == 2
     assert "invalid_api_key" in listening.err
-
-
-async def test_events_of_a_stream() -> None:
-    async def lines() -> AsyncIterator[bytes]:
-        for (
-            line
-        ) in b"id: a\r\n\r\n: there\r\n\r\nid: b\r\nevent: x\r\ndata: 1\r\n\r\n\r\ndata: 2\r\n\r\nid: c\r\n".splitlines(
-            keepends=True
-        ):
-            yield line
-
-    assert [event async for event in parse_events(lines())] == [
-        Event(name="", data="", id="a"),
-        Event(name="x", data="1", id="b"),
-        Event(name="message", data="2", id="b"),
-    ]
 
 
 async def test_the_server_is_killed_and_starts_again_while_things_happen(

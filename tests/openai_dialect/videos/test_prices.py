@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from safelight.db.pool import Database
 from safelight.domain.catalog import Catalog, Model
@@ -17,8 +16,6 @@ from safelight.node.settings import Settings
 from safelight.wiring import read_declared
 from tests.money.shop import Shop, settings_environment
 from tests.support.server import Server, open_folder
-
-pytestmark = pytest.mark.database
 
 REQUESTS = 200
 

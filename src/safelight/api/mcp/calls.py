@@ -10,7 +10,8 @@ import msgspec
 from starlette.types import Scope
 
 from safelight.api.within import Answer, Within
-from safelight.mcp.api import Json, parse_events, refusal_of
+from safelight.domain.event_stream import parse_events
+from safelight.mcp.api import Json, refusal_of
 
 _DOWNLOADS = "/v2/downloads/"
 # Only the process itself knows a file's ETag: so it sends the bytes, also where nginx or the store would.
@@ -40,7 +41,7 @@ class WithinApi:
             if status != 200:
                 raise refusal_of(status, b"".join([piece async for piece in pieces]))
             async for event in parse_events(pieces):
-                yield event
+                yield event.name, msgspec.json.decode(event.data)
 
     async def download(self, url: str, most_bytes: int) -> bytes | None:
         answer = await self._fetch("GET", url, most_bytes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from safelight import __version__
 from safelight.cli.client.exits import Answered, CommandFailed, Unreachable
 from safelight.cli.client.output import note
 from safelight.cli.client.profiles import Profile
+from safelight.domain.event_stream import StreamEvent, parse_events
 
 _FIRST_PATIENCE_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
@@ -43,17 +44,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A server-sent event. ``id`` is that of the last event that had one, and resumes the stream behind it.
-
-    Without a ``name`` and ``data`` nothing happened, and the stream has come to ``id``.
-    """
-
-    name: str
-    data: str
-    id: str
 
 
 class Connection:
@@ -102,7 +92,7 @@ class Connection:
             "POST", path, body=body, headers=headers, timeout_seconds=None if key else _ANSWER_SECONDS
         )
 
-    async def events(self, path: str, *, last_event_id: str = "") -> AsyncGenerator[Event, None]:
+    async def events(self, path: str, *, last_event_id: str = "") -> AsyncGenerator[StreamEvent, None]:
         """A stream's events until it ends. It is begun once: to go on is the caller's, who knows what it has.
 
         Raises ``Answered``, or ``Unreachable`` where it breaks off.
@@ -226,29 +216,6 @@ def proxy_of(url: str) -> str | None:
     if parts.hostname is None or proxy_bypass(parts.hostname):
         return None
     return getproxies().get(parts.scheme)
-
-
-async def parse_events(lines: AsyncIterable[bytes], last_event_id: str = "") -> AsyncGenerator[Event, None]:
-    """Events of a stream's lines (HTML, section 9.2.6). One that was cut off is dropped."""
-    name, has_id = "", False
-    data: list[str] = []
-    async for raw in lines:
-        line = raw.decode("utf-8", "replace").rstrip("\r\n")
-        if not line:
-            if data:
-                yield Event(name=name or "message", data="\n".join(data), id=last_event_id)
-            elif has_id:
-                yield Event(name="", data="", id=last_event_id)
-            name, data, has_id = "", [], False
-            continue
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            data.append(value)
-        elif field == "id" and "\0" not in value:
-            last_event_id, has_id = value, True
 
 
 class _Detail(msgspec.Struct):

@@ -16,11 +16,12 @@ import aiohttp
 import msgspec
 
 from safelight.cli.client.answers import read
-from safelight.cli.client.connection import NETWORK_TROUBLE, Connection, Event, proxy_of
+from safelight.cli.client.connection import NETWORK_TROUBLE, Connection, proxy_of
 from safelight.cli.client.exits import Answered, CommandFailed, Misuse, Unreachable
 from safelight.cli.client.listeners import Listener, open_listener, secret_of
 from safelight.cli.client.output import note, result, result_json, run
 from safelight.cli.client.profiles import Profile, find_profile
+from safelight.domain.event_stream import StreamEvent
 from safelight.domain.text import quoted
 from safelight.webhooks.signing import signed_headers
 
@@ -81,7 +82,7 @@ async def _listen(
                 listener.note_last(event.id)
 
 
-async def _events(connection: Connection, path: str, listener: Listener) -> AsyncGenerator[Event, None]:
+async def _events(connection: Connection, path: str, listener: Listener) -> AsyncGenerator[StreamEvent, None]:
     """Events without end, from behind the last that was noted: of one stream after the other."""
     has_heard, failures = False, 0
     while True:
@@ -107,7 +108,9 @@ async def _events(connection: Connection, path: str, listener: Listener) -> Asyn
         failures += 1
 
 
-async def _pass_on(connection: Connection, event: Event, target: str | None, secret: str, *, as_json: bool) -> None:
+async def _pass_on(
+    connection: Connection, event: StreamEvent, target: str | None, secret: str, *, as_json: bool
+) -> None:
     """Hand one event over, and tell of it in a line."""
     try:
         body = msgspec.json.decode(event.data, type=_Body)
@@ -124,7 +127,7 @@ async def _pass_on(connection: Connection, event: Event, target: str | None, sec
         result(line)
 
 
-async def _hand_over(session: aiohttp.ClientSession, event: Event, target: str, secret: str) -> tuple[int, float]:
+async def _hand_over(session: aiohttp.ClientSession, event: StreamEvent, target: str, secret: str) -> tuple[int, float]:
     """Post it until the target answers: the HTTP status, and how many seconds that took."""
     content, failures = event.data.encode(), 0
     while True:
