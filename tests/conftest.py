@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from httpx._transports import default as httpx_transports
 
 from tests.blobs import seaweed
 from tests.support import postgres
@@ -20,6 +23,10 @@ if find_spec("hypothesis") is not None:  # the environment of `make real-ray` ha
 
     settings.register_profile("without deadlines", deadline=None)
     settings.load_profile("without deadlines")
+
+
+# A client reads all certificate authorities there are, for 25 ms, and tests make thousands: one reading does for all.
+setattr(httpx_transports, "create_ssl_context", functools.cache(httpx.create_ssl_context))  # noqa: B010
 
 
 @pytest.fixture(scope="session")
