@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from safelight.cli import run
+from safelight.cli.client import connection
 from tests.cli.client.shell import Shell
 from tests.contract.accounts import Accounts, embedded_database
 from tests.support.server import Server, open_folder, running
@@ -44,6 +47,27 @@ def make_shell(client_accounts: Accounts, tmp_path: Path) -> Callable[..., Shell
         return Shell(account, tmp_path / name, **environment)
 
     return make
+
+
+@pytest.fixture
+def refused_here(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """As ``shell.refused``, in this process: what a command says that does not get far is no process's own."""
+    for name in [name for name in os.environ if name.startswith("SAFELIGHT_")]:
+        monkeypatch.delenv(name)
+    for name, value in shell.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(shell.folder)
+    monkeypatch.setattr(connection, "_FIRST_PATIENCE_SECONDS", 0.2)
+
+    def refuse(status: int, *arguments: str) -> str:
+        assert run([*arguments]) == status, arguments
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert said.startswith("safelight: ") and shell.account.key not in said, arguments
+        return said
+
+    return refuse
 
 
 @pytest.fixture

@@ -85,16 +85,19 @@ def test_another_workspaces_looks_like_none(make_shell: MakeShell) -> None:
     ],
     ids=" ".join,
 )
-def test_misuse(arguments: list[str], shell: Shell) -> None:
-    shell.refused(2, *arguments)
+def test_misuse(arguments: list[str], refused_here: Callable[..., str]) -> None:
+    refused_here(2, *arguments)
 
 
 @pytest.mark.parametrize(
     "command", [["get", NOBODYS], ["wait", NOBODYS], ["cancel", NOBODYS], ["jobs"], ["top"], ["quote", "x"]]
 )
-def test_a_server_that_is_away(command: list[str], shell: Shell) -> None:
+def test_a_server_that_is_away(
+    command: list[str], refused_here: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    assert f"{url} cannot be reached" in shell.refused(6, *command, env={"SAFELIGHT_BASE_URL": url})
+    monkeypatch.setenv("SAFELIGHT_BASE_URL", url)
+    assert f"{url} cannot be reached" in refused_here(6, *command)
 
 
 def test_wait_for_several(shell: Shell) -> None:

@@ -165,8 +165,8 @@ def test_the_most_it_may_cost(shell: Shell) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_misuse(arguments: list[str], said: str, shell: Shell) -> None:
-    assert said in shell.refused(2, "generate", "a red boat", *arguments)
+def test_misuse(arguments: list[str], said: str, shell: Shell, refused_here: Callable[..., str]) -> None:
+    assert said in refused_here(2, "generate", "a red boat", *arguments)
     assert shell.generations() == []
     assert shell.files() == set()
 

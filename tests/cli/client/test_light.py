@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from safelight.cli import client_commands, run
 from safelight.cli.client.inline import iterm2, kitty, protocol_of
-from tests.support.server import clean_environment, free_port, safelight
+from tests.support.server import PATIENCE_SECONDS, clean_environment, safelight
 
 HEAVY = (
     "aiohttp",
@@ -83,46 +88,79 @@ OPTIONS = {
 }
 
 
-def imported(*arguments: str, env: dict[str, str] | None = None) -> set[str]:
-    """Every module that a process has which runs a command."""
-    script = (
-        "import sys\nfrom safelight.cli import run\n"
-        "try:\n    run(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
-        "print('\\n'.join(sys.modules), file=sys.stderr)"
-    )
+_RUNS = """
+import json, sys
+from safelight.cli import run
+packages, *commands = json.loads(sys.argv[1])
+for command in commands:
+    try:
+        status = run(command)
+    except SystemExit as leaving:
+        status = leaving.code
+    found = [name for name in sys.modules if any(name == each or name.startswith(each + ".") for each in packages)]
+    print("\\n" + json.dumps([command, status, found]), flush=True)
+"""
+
+
+def imported(
+    packages: tuple[str, ...], *commands: list[str], env: dict[str, str] | None = None
+) -> Iterator[tuple[list[str], int, list[str]]]:
+    """Each command of a process that runs them one after another, its exit status, and what of ``packages`` is there
+    by then."""
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, "-c", _RUNS, json.dumps([packages, *commands])],
         capture_output=True,
         text=True,
         check=True,
         env=clean_environment(env),
         stdin=subprocess.DEVNULL,
+        timeout=PATIENCE_SECONDS,
     )
-    return set(done.stderr.split())
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('[["')]
+    assert [command for command, _, _ in told] == list(commands), done.stderr
+    yield from told
 
 
-def within(names: set[str], packages: tuple[str, ...]) -> set[str]:
-    return {name for name in names if any(name == each or name.startswith(f"{each}.") for each in packages)}
+def test_help_imports_nothing_that_talks() -> None:
+    commands = [["--help"], *([*words, "--help"] for words in client_commands())]
+    for command, status, found in imported(HEAVY, *commands):
+        assert (status, found) == (0, []), command
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([*words, "--help"] for words in client_commands())], ids=" ".join)
-def test_help_imports_nothing_that_talks(arguments: list[str]) -> None:
-    found = imported(*arguments)
-    assert "safelight.cli" in found
-    assert within(found, HEAVY) == set()
+class _NotFound(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        with suppress(OSError):  # it has left
+            self.send_error(404)
+
+    do_POST = do_DELETE = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
-@pytest.mark.parametrize("words", [words for words in client_commands() if words != ("completion",)], ids=" ".join)
-def test_the_command_itself_imports_nothing_of_the_server(words: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.fixture
+def nothing_there() -> Iterator[str]:
+    """The address of a server that has nothing."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _NotFound) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_commands_themselves_import_nothing_of_the_server(nothing_there: str, tmp_path: Path) -> None:
     env = {
-        "SAFELIGHT_BASE_URL": f"http://127.0.0.1:{free_port()}",
+        "SAFELIGHT_BASE_URL": nothing_there,
         "SAFELIGHT_API_KEY": "sk_x",
         "XDG_CONFIG_HOME": str(tmp_path),
         "XDG_STATE_HOME": str(tmp_path),
     }
-    found = imported(*words, *LEAST.get(words[0], []), env=env)
-    assert "aiohttp" in found
-    assert within(found, FAR) == set()
+    talking = [words for words in client_commands() if words != ("completion",)]
+    commands = [[*words, *LEAST.get(words[0], [])] for words in talking]
+    commands.sort(key=lambda command: command == ["mcp"])  # the last: the SDK imports a web server's library
+    for command, _, found in imported((*FAR, "aiohttp"), *commands, env=env):
+        expected = {"aiohttp", "starlette"} if command == ["mcp"] else {"aiohttp"}
+        assert {name.split(".")[0] for name in found} == expected, command
 
 
 @pytest.mark.parametrize("words", client_commands(), ids=" ".join)
