@@ -29,24 +29,21 @@ Name = Annotated[str, Meta(min_length=1, max_length=100)]
 EndUser = Annotated[str, Meta(max_length=512)]
 """What a client calls whom it asks for."""
 
+_OURS = ("seed", "negative_prompt", "provider_options", "retention_seconds", "store", "webhook_url")
 _NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 _BRACKETS = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]")
 _BOOLEANS = {"true": True, "false": False}
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What is ours of a request, beside what OpenAI's own API takes. Null is as good as left out, for every field."""
+class TakeBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What every order may have, for another take of something too. Null is as good as left out, for every field.
+
+    Ours are ``retention_seconds`` and what follows it.
+    """
 
     prompt: Prompt
-    model: Name | None = None
-    size: str | None = None
     user: EndUser | None = None
     safety_identifier: EndUser | None = None
-    aspect_ratio: str | None = None
-    resolution: str | None = None
-    seed: Annotated[int, Meta(ge=0, le=4294967295)] | None = None
-    negative_prompt: Annotated[str, Meta(max_length=MAX_PROMPT_CHARACTERS)] | None = None
-    provider_options: dict[str, Any] | None = None
     retention_seconds: Annotated[int, Meta(ge=60)] | None = None
     store: bool | None = None
     webhook_url: Annotated[str, Meta(min_length=1)] | None = None
@@ -59,8 +56,19 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     @property
     def ours(self) -> dict[str, Any]:
         """What goes by the same name in ``domain.request.Request``, as far as it is given."""
-        names = ("seed", "negative_prompt", "provider_options", "retention_seconds", "store", "webhook_url")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        return {name: value for name in _OURS if (value := getattr(self, name, None)) is not None}
+
+
+class Body(TakeBody, forbid_unknown_fields=True, kw_only=True):
+    """A request for something new. Ours are ``aspect_ratio`` and what follows it."""
+
+    model: Name | None = None
+    size: str | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    seed: Annotated[int, Meta(ge=0, le=4294967295)] | None = None
+    negative_prompt: Annotated[str, Meta(max_length=MAX_PROMPT_CHARACTERS)] | None = None
+    provider_options: dict[str, Any] | None = None
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from safelight.api.openai.requests import Body, EndUser, Prompt
+from safelight.api.openai.requests import Body, TakeBody
 from safelight.domain.generations import State
 from safelight.lifecycle.views import GenerationDetail, GenerationView
 
@@ -39,26 +39,8 @@ class VideoBody(Body, forbid_unknown_fields=True, kw_only=True):
     sound: bool | None = None
 
 
-class RemixBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A request for another take of a video. What follows ``prompt`` is ours."""
-
-    prompt: Prompt
-    user: EndUser | None = None
-    safety_identifier: EndUser | None = None
-    retention_seconds: Annotated[int, Meta(ge=60)] | None = None
-    store: bool | None = None
-    webhook_url: Annotated[str, Meta(min_length=1)] | None = None
-
-    @property
-    def end_user(self) -> str | None:
-        """Whom it is for."""
-        return self.safety_identifier or self.user or None
-
-    @property
-    def ours(self) -> dict[str, Any]:
-        """What goes by the same name in ``domain.request.Request``, as far as it is given."""
-        names = ("retention_seconds", "store", "webhook_url")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+class RemixBody(TakeBody, forbid_unknown_fields=True, kw_only=True):
+    """A request for another take of a video."""
 
 
 class VideoError(msgspec.Struct, frozen=True, kw_only=True):
