@@ -19,6 +19,7 @@ def settings(folder: Path) -> dict[str, str]:
         "SAFELIGHT_CATALOG": str(catalog),
         "SAFELIGHT_MCP": "on",
         "SAFELIGHT_SHUTDOWN": "3s",
+        "SAFELIGHT_LOG_LEVEL": "debug",
         "SAFELIGHT_ADDRESS_REFUSALS": "1000000",  # all these tests come from one address
     }
 

@@ -14,8 +14,8 @@ import pytest
 from safelight.api.mcp.hosts import allowed
 from safelight.node.settings import Settings
 from tests.contract.accounts import Account, Accounts
-from tests.mcp.hosts import ERAS, facts, host, words
-from tests.support.server import clean_environment
+from tests.mcp.hosts import ERAS, facts, host, pictures, words
+from tests.support.server import Server, clean_environment
 
 _ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 _META = {
@@ -227,6 +227,19 @@ async def test_the_job_goes_on_when_its_host_is_gone(account: Account) -> None:
         balance = facts(await client.call_tool("get_balance", {}))
     assert made["status"] == "completed"
     assert balance["balance"] == "999.95"
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_no_log_has_what_was_asked_for_or_a_key(account: Account, mcp_server: Server, era: str) -> None:
+    async with host(account, era) as client:
+        result = await client.call_tool("generate_image", {"prompt": "a canary in the mine"})
+    [made] = facts(result)["generations"]
+    log = mcp_server.log
+    assert "POST" in log
+    assert "canary" not in log
+    assert account.key not in log
+    assert pictures(result)[0].data[:60] not in log
+    assert made["data"][0]["url"].rpartition("sig=")[2] not in log
 
 
 _IMPORTED = """

@@ -15,8 +15,8 @@ from tests.mcp.test_stdio import environment
 from tests.mcp.test_tools import TOOLS
 from tests.support.server import COMMAND
 
-_CLIENTS = Path(__file__).parents[1] / "clients/node_modules"  # laid by `make test`
-_INSPECTOR = _CLIENTS / "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+CLIENTS = Path(__file__).parents[1] / "clients/node_modules"  # laid by `make test`
+_INSPECTOR = CLIENTS / "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 
 
 class Inspector:

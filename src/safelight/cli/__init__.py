@@ -203,6 +203,17 @@ _CLIENT_COMMANDS = (
     ),
     ("cancel", "commands:cancel", "Cancel a video, as far as it still can be."),
     (
+        "listen",
+        "commands:listen",
+        """Get webhooks without a public address: follow events, and hand them to a server of yours.
+
+        safelight listen --forward-to http://127.0.0.1:3000/hooks
+
+        Each is signed, posted until the server answers, and told in a line. What happened while this was not running
+        comes first.""",
+    ),
+    ("trigger", "commands:trigger", "Send a test event to whoever listens.\n\nsafelight trigger generation.completed"),
+    (
         "login",
         "commands:login",
         """Keep a server's address and a key for it.

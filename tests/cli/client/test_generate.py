@@ -202,6 +202,14 @@ def test_no_funds(make_shell: MakeShell) -> None:
     assert poor.balance() == "0.02"
 
 
+def test_what_was_refused_is_not_ordered_later(make_shell: MakeShell) -> None:
+    poor = make_shell(credit="0.07")
+    poor.refused(4, "generate", "x", "-o", "x.mp4")
+    assert "Nothing was ordered: " in poor.refused(4, "get", "--last")
+    assert poor.journal()[0]["request"] is None
+    assert poor.generations() == []
+
+
 def test_a_key_that_is_none(shell: Shell) -> None:
     said = shell.refused(2, "generate", "x", env={"SAFELIGHT_API_KEY": "sk_nonsense"})
     assert "invalid_api_key" in said and "sk_nonsense" not in said

@@ -39,6 +39,7 @@ FAR = (
     "safelight.lifecycle",
 )
 LEAST = {
+    "trigger": ["balance.low"],
     "generate": ["x"],
     "quote": ["x"],
     "get": ["req-" + "0" * 26],

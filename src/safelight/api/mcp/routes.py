@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -29,11 +30,15 @@ from safelight.node.settings import Settings
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 SESSION = "mcp-session-id"
+_TELL_TOO_MUCH = ("mcp", "sse_starlette")  # to those who look for a fault: each message, and each piece of an answer
 _REFUSED = -32600  # an invalid request (JSON-RPC 2.0, section 5.1)
 
 
 def open_dialect(settings: Settings) -> Dialect:
     """The dialect of one process, which can be opened once."""
+    for name in _TELL_TOO_MUCH:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
     manager = StreamableHTTPSessionManager(
         make_server(_caller_of),
         stateless=True,

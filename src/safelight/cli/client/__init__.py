@@ -20,6 +20,7 @@ progress    how far it is, on stderr
 download    files fetched, gone on with, checked
 delivery    what is finished, brought home and told
 inline      a picture in the terminal
-generate, quoting, collecting, listing, watching, completing
+listeners   what a listener remembers: how far it is, and what it signs with
+generate, quoting, collecting, listing, watching, listening, completing
             the commands themselves
 """

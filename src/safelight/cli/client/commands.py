@@ -133,6 +133,40 @@ def top(*, profile: ProfileName = None, as_json: AsJson = False) -> int:
     return watching.top(as_json=as_json, profile=profile)
 
 
+def listen(
+    *,
+    forward_to: Annotated[
+        str | None, Parameter(help="Where to post them, such as http://127.0.0.1:3000/hooks. Without it: nowhere.")
+    ] = None,
+    types: Annotated[str | None, Parameter(help="Only these, with commas between. Without it: all.")] = None,
+    since: Annotated[
+        str | None,
+        Parameter(help="The event after which to begin, or 'now'. Without it: where the last such listener ended."),
+    ] = None,
+    print_json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Print each event's body, and the lines on stderr.")
+    ] = False,
+    profile: ProfileName = None,
+) -> int:
+    """Tell every event, and hand it over."""
+    from safelight.cli.client import listening
+
+    return listening.listen(forward_to, types, since, as_json=print_json, profile=profile)
+
+
+def trigger(
+    event: Annotated[str, Parameter(help="The event's type, such as generation.completed.")],
+    /,
+    *,
+    profile: ProfileName = None,
+    as_json: AsJson = False,
+) -> int:
+    """Send a test event."""
+    from safelight.cli.client import listening
+
+    return listening.trigger(event, as_json=as_json, profile=profile)
+
+
 def login(
     *,
     base_url: Annotated[

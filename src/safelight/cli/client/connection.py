@@ -46,7 +46,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A server-sent event. ``id`` is that of the last event that had one, and resumes the stream behind it."""
+    """A server-sent event. ``id`` is that of the last event that had one, and resumes the stream behind it.
+
+    Without a ``name`` and ``data`` nothing happened, and the stream has come to ``id``.
+    """
 
     name: str
     data: str
@@ -227,14 +230,16 @@ def proxy_of(url: str) -> str | None:
 
 async def parse_events(lines: AsyncIterable[bytes], last_event_id: str = "") -> AsyncGenerator[Event, None]:
     """Events of a stream's lines (HTML, section 9.2.6). One that was cut off is dropped."""
-    name = ""
+    name, has_id = "", False
     data: list[str] = []
     async for raw in lines:
         line = raw.decode("utf-8", "replace").rstrip("\r\n")
         if not line:
             if data:
                 yield Event(name=name or "message", data="\n".join(data), id=last_event_id)
-            name, data = "", []
+            elif has_id:
+                yield Event(name="", data="", id=last_event_id)
+            name, data, has_id = "", [], False
             continue
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -243,7 +248,7 @@ async def parse_events(lines: AsyncIterable[bytes], last_event_id: str = "") -> 
         elif field == "data":
             data.append(value)
         elif field == "id" and "\0" not in value:
-            last_event_id = value
+            last_event_id, has_id = value, True
 
 
 class _Detail(msgspec.Struct):

@@ -45,16 +45,17 @@ async def ended(
     generation_id: str,
     on_progress: Callable[[str, float], None] = lambda generation_id, progress: None,
 ) -> tuple[Answer, Generation]:
-    """How it ended: its stream of events tells when; where that breaks off, asking does.
+    """How it ended: a video's stream of events tells when; where that breaks off, and for an image, asking does.
 
     Raises ``CommandFailed`` with status 5 where the server is gone for long.
     """
     while True:
         began = time.monotonic()
         try:
-            await _stream(connection, generation_id, on_progress)
+            if type_ == "video":
+                await _stream(connection, generation_id, on_progress)
             answer, found = await look(connection, type_, generation_id)
-            if found.is_pending:  # the stream broke off
+            if found.is_pending and type_ == "video":  # the stream broke off
                 answer, found = await look(connection, type_, generation_id, wait=_WAIT_SECONDS)
         except CommandFailed as error:
             if error.status != UNREACHABLE:

@@ -2,7 +2,7 @@
 
 A file for each command in ``~/.local/state/safelight/orders`` (below ``XDG_STATE_HOME`` where that is set), which only
 its owner reads. It is written before anything is ordered: from then on the idempotency key finds what came of it, or
-orders the very same once more. The request itself is dropped when every id is known.
+orders the very same once more. The request itself is dropped when it is known what became of each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from safelight.cli.client.answers import Type
+from safelight.cli.client.answers import Failure, Type
 from safelight.cli.client.exits import CommandFailed
 from safelight.cli.client.profiles import prepare_folder, state_folder
 from safelight.node.data_folder import write_closed
@@ -25,10 +25,16 @@ KEY_LASTS_SECONDS = 23 * 3600
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """One generation. ``id`` is None until it is known."""
+    """One generation. ``id`` is None until it is known; ``refusal``: why there will be none."""
 
     key: str
     id: str | None = None
+    refusal: Failure | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether what became of it can be told without its request."""
+        return self.id is not None or self.refusal is not None
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -60,7 +66,15 @@ class Journal:
         if order.id == generation_id:
             return
         order.id = generation_id
-        if all(each.id for each in self.entry.orders):
+        self._note()
+
+    def note_refusal(self, order: Order, code: str, message: str) -> None:
+        """Keep that an order was not taken, so that it is not placed later, when it might be."""
+        order.refusal = Failure(code, message)
+        self._note()
+
+    def _note(self) -> None:
+        if all(each.is_known for each in self.entry.orders):
             self.entry.request = None
         with suppress(OSError):
             self._write()

@@ -10,7 +10,7 @@ import msgspec
 from safelight.cli.client.answers import Generation, Generations, read
 from safelight.cli.client.connection import Answer, Connection
 from safelight.cli.client.delivery import deliver
-from safelight.cli.client.exits import OK, UNKNOWN, CommandFailed, Unreachable
+from safelight.cli.client.exits import OK, UNKNOWN, Answered, CommandFailed, Unreachable
 from safelight.cli.client.follow import ended, failure_of, how_to_go_on, look
 from safelight.cli.client.journal import Journal, Order
 from safelight.cli.client.output import note, result, result_json, told
@@ -63,11 +63,15 @@ class Making:
                 await self._make(number, order)
             except CommandFailed as error:
                 self._over.add(order.key)
+                if isinstance(error, Answered) and order.id is None and error.status != UNKNOWN:
+                    self._journal.note_refusal(order, error.answer_code, error.message)
                 return told(error, as_json=self._how.as_json)
         self._over.add(order.key)
         return OK
 
     async def _make(self, number: int, order: Order) -> None:
+        if order.refusal is not None:
+            raise Answered(f"Nothing was ordered: {order.refusal.message}", code=order.refusal.code)
         if order.id is None:
             answer, found = await (self._image(order) if self._entry.type == "image" else self._video(order))
         else:
@@ -170,15 +174,16 @@ class Making:
         self._journal.note_id(order, generation_id)
 
     async def _interrupted(self) -> None:
-        for order in self._entry.orders:
-            if order.key in self._over:
-                continue
-            if order.id is None:
-                note("Stopped waiting. 'safelight get --last' finds out what became of it, and goes on.")
-            elif self._how.cancels and self._entry.type == "video":
-                await self._cancel(order.id)
-            else:
-                note(f"Stopped waiting; the work goes on. {how_to_go_on(order.id)}")
+        left = [order for order in self._entry.orders if order.key not in self._over]
+        if self._how.cancels and self._entry.type == "video":
+            for order in left:
+                if order.id is not None:
+                    await self._cancel(order.id)
+            left = [order for order in left if order.id is None]
+        if len(left) == 1 and left[0].id is not None:
+            note(f"Stopped waiting; the work goes on. {how_to_go_on(left[0].id)}")
+        elif left:
+            note("Stopped waiting. 'safelight get --last' finds out what became of it, and goes on.")
 
     async def _cancel(self, generation_id: str) -> None:
         try:

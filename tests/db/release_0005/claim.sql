@@ -10,6 +10,7 @@ where id = %(id)s
   and (run_token is null or lease_until < now())
 returning id, workspace_id, type::text as type, model, request, state::text as state, attempts, tries,
     submitted_at is not null as was_submitted,
+    extract(epoch from now() - submitted_at)::float8 as submitted_seconds_ago,
     -- The names are those of an earlier intent where the release before recorded one: it knows a binding's place alone.
     case when named_at = submitted_at then connection end as connection, upstream_model, binding_options, binding,
     handle, cancel_requested_at is not null as is_cancel_requested,

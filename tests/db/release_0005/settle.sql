@@ -12,10 +12,12 @@ with ended as (
         unseen = unseen or (type = 'image' and %(unseen)s), -- a video is seen once somebody asks about it
         finished_at = now(),
         progress = case when %(state)s = 'completed' then 1 else progress end,
+        cost_nanos = %(cost_nanos)s,
+        seed = %(seed)s,
         deletes_at = case when %(state)s = 'completed'
             then date_trunc('second', now()) + make_interval(secs => retention_seconds) end
     where id = %(id)s and run_token = %(run_token)s and state in ('running', 'unknown')
-    returning id, type, workspace_id, api_key_id, held_nanos, charged_nanos, charged_thousandths,
+    returning id, type, model, workspace_id, api_key_id, held_nanos, charged_nanos, charged_thousandths,
         created_at, submitted_at, finished_at, deletes_at
 ), account as (
     update accounts a set
@@ -38,6 +40,13 @@ with ended as (
 ), settlement as (
     insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos, revenue_nanos)
     select workspace_id, 'settle', id, held_nanos - charged_nanos, -held_nanos, charged_nanos from ended
+), lost as (
+    -- What a backend bills though nobody is charged for it. An order that was withdrawn left its loss with that.
+    insert into losses (generation_id, workspace_id, type, model, connection, upstream_model, reason, cost_nanos, request_id)
+    select e.id, e.workspace_id, e.type, e.model, l.connection, l.upstream_model, l.reason, l.cost_nanos, l.request_id
+    from ended e cross join jsonb_to_record(%(loss)s::jsonb) as l (
+        connection text, upstream_model text, reason text, cost_nanos bigint, request_id text)
+    where %(loss)s::jsonb is not null and e.submitted_at is not null
 ), cost as (
     -- For nodes of the release before: their books read it, ours read daily_usage. The next migration drops it.
     insert into daily_costs (workspace_id, date, cost_nanos)

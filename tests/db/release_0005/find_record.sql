@@ -2,6 +2,7 @@
 select g.id, w.name as workspace, k.name as key_name, k.prefix || '...' || k.last_four as key, g.type::text as type,
     g.model, g.state::text as state, g.progress, g.attempts, g.tries, g.created_at, g.submitted_at, g.lease_until, g.wake_at,
     g.cancel_requested_at, g.deadline, g.finished_at, g.deletes_at, g.held_nanos, g.charged_nanos,
+    g.cost_nanos, g.seed, g.backend_stage, g.backend_place,
     g.error_code, case when w.erased_at is null then g.error_message when g.error_code is not null then 'Erased.' end
         as error_message, g.connection, g.upstream_model, g.binding_options,
     -- Of a workspace that is being erased nothing is shown that is yet to be forgotten.

@@ -2,7 +2,7 @@
 -- of its own down the index: those that are not asked for are not looked at, however many there are.
 select g.id, g.type::text as type, g.model, g.state::text as state, g.progress,
     g.billable_unit, g.unit_price_nanos, g.charged_nanos, g.charged_thousandths,
-    g.error_code, g.error_message, g.created_at, g.finished_at, g.deletes_at, g.unseen,
+    g.error_code, g.error_message, g.created_at, g.finished_at, g.deletes_at, g.unseen, g.seed,
     coalesce((
         select jsonb_agg(jsonb_build_object(
             'index', m.index, 'mime_type', m.mime_type, 'width', m.width, 'height', m.height,

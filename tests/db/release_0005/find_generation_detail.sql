@@ -1,7 +1,7 @@
 -- A generation of this workspace with what was asked for, which goes with its media, and on which terms.
 select g.id, g.type::text as type, g.model, g.state::text as state, g.progress,
     g.billable_unit, g.unit_price_nanos, g.charged_nanos, g.charged_thousandths,
-    g.error_code, g.error_message, g.created_at, g.finished_at, g.deletes_at, g.unseen,
+    g.error_code, g.error_message, g.created_at, g.finished_at, g.deletes_at, g.unseen, g.seed,
     coalesce((
         select jsonb_agg(jsonb_build_object(
             'index', m.index, 'mime_type', m.mime_type, 'width', m.width, 'height', m.height,
