@@ -26,6 +26,7 @@ OF_BOUNDED_SIZE = {
     "books_check",
     "books_close",
     "books_closed_accounts",
+    "followed_workspaces",
     "procrastinate_jobs",  # only what waits
     "webhook_endpoints",
     "workspaces",
@@ -94,12 +95,13 @@ def test_it_reads_no_table_through(kept: psycopg.Connection[Any], name: str) -> 
     assert bool(found) is (name in WHOLE), found
 
 
-def test_a_list_walks_down_the_index_of_its_type_and_state(kept: psycopg.Connection[Any]) -> None:
+@pytest.mark.parametrize("name", ["list_generations", "list_generation_details"])
+def test_a_list_walks_along_the_index_of_its_type_and_state(kept: psycopg.Connection[Any], name: str) -> None:
     def indexes(node: dict[str, Any]) -> set[str]:
         own = {node["Index Name"]} if "Index Name" in node else set()
         return own.union(*map(indexes, node.get("Plans", ())))
 
-    used = indexes(plan_of(kept, statement("list_generations")))
+    used = indexes(plan_of(kept, statement(name)))
     assert used == {"generations_by_status", "generations_pkey", "media_pkey"}, "no walk down all of a workspace's"
 
 

@@ -11,9 +11,10 @@ import pytest_asyncio
 from safelight.accounts.books import check_books
 from safelight.db.pool import Database
 from safelight.domain.scope import OPERATOR
-from tests.money.shop import Shop, settings_environment
+from tests.money.several import House
+from tests.money.shop import Shop, parts_in, settings_environment
 from tests.support.postgres import TestDatabases
-from tests.support.server import Server, free_port
+from tests.support.server import Server, free_port, open_folder
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +71,13 @@ async def clients(
 @pytest.fixture(scope="session")
 def client(clients: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> httpx.AsyncClient:
     return clients[0]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def house(databases: TestDatabases) -> AsyncIterator[House]:
+    url = databases.create()
+    with open_folder() as folder:
+        async with parts_in(folder / "data", url) as one, parts_in(folder / "data", url) as two:
+            yield House([one, two])
+            books = await check_books(OPERATOR, one.db)
+            assert books.balances, books

@@ -26,8 +26,19 @@ class ImageInput(msgspec.Struct, frozen=True, kw_only=True):
     role: ReferenceRole | None = None
 
 
+class StoredReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked reference image, kept under ``key`` for as long as the generation needs it."""
+
+    role: ReferenceRole
+    mime_type: MimeType
+    key: str
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it was sent; None is what was left out."""
+    """A request as it was sent; None is what was left out.
+
+    ``references``: those of an earlier generation of the same workspace, to be copied; no body names any.
+    """
 
     type: GenerationType
     model: str
@@ -41,17 +52,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     negative_prompt: str | None = None
     provider_options: dict[str, Any] | None = None
     images: tuple[ImageInput, ...] = ()
+    references: tuple[StoredReference, ...] = ()
     retention_seconds: int | None = None
     store: bool = True
     webhook_url: str | None = None
-
-
-class StoredReference(msgspec.Struct, frozen=True, kw_only=True):
-    """A checked reference image, kept under ``key`` for as long as the generation needs it."""
-
-    role: ReferenceRole
-    mime_type: MimeType
-    key: str
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -199,6 +203,9 @@ def _check_images(request: Request, model: Model) -> None:
             raise InvalidParameter(
                 _too_many(model, role, most), param=f"images[{index}].role" if not most else "images"
             )
+    for role, count in (counts + Counter(kept.role for kept in request.references)).items():
+        if count > (most := model.references.get(role, 0)):
+            raise InvalidParameter(_too_many(model, role, most), param="images")
 
 
 def _too_many(model: Model, role: ReferenceRole, most: int) -> str:

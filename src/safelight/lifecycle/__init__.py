@@ -8,13 +8,13 @@ deliver    measure what came, convert it if asked, sign its provenance, hash it,
 settle     one transaction, only with the live run token: state, media, capture, release, usage
 reconcile  find what lost its runner or waits to be looked at, and see to it
 
-Beside them: make (an image while somebody waits), cancel, claims and leases (a runner's hold on a generation),
-presence (that its process lives, for others to see), runner (the runs of one process), workdir (where a run's files
-lie), targets and turns (the backend that is asked, and whose turn it is next), polls (asking about jobs, at each
-connection's pace), breaker (a connection that keeps failing, or asks to be left alone), links (addresses of ours that
-a backend is given), hints (a backend tells of a job), fetch (what it made, brought from where it put that) and pauses
-(between tries), changes (who waits hears of it), views (how a generation stands, for its workspace), records and
-reports (the same and why, for the operator), bills (what backends charge that nobody pays), refusals (what was
-refused, counted), notify (who asked to be told is told), and services (what the steps need). What becomes of the
-files afterwards is ``safelight.keeping``.
+Beside them: make (an image while somebody waits), remix (another take), cancel, claims and leases (a runner's hold on a
+generation), presence (that its process lives, for others to see), runner (the runs of one process), workdir (where a
+run's files lie), targets and turns (the backend that is asked, and whose turn it is next), polls (asking about jobs, at
+each connection's pace), breaker (a connection that keeps failing, or asks to be left alone), links (addresses of ours
+that a backend is given), hints (a backend tells of a job), fetch (what it made, brought from where it put that) and
+pauses (between tries), changes (who waits hears of it), views (how a generation stands, for its workspace), records and
+reports (the same and why, for the operator), bills (what backends charge that nobody pays), refusals (what was refused,
+counted), events (what is told, as it is told), notify (who asked to be told is told), followers (who follows misses
+nothing), and services (what the steps need). What becomes of the files afterwards is ``safelight.keeping``.
 """

@@ -22,6 +22,7 @@ from safelight.domain.errors import (
     GenerationFailed,
     IdempotencyConflict,
     InvalidParameter,
+    NotFound,
     QuotaExceeded,
     RateLimited,
     SafelightError,
@@ -124,13 +125,13 @@ async def submit_all(
     what failed through us.
     """
     try:
-        return await _submit([_part(submission, index) for index in range(count)], services, has_left)
+        return await _submit([part_of(submission, index) for index in range(count)], services, has_left)
     except COUNTED as refusal:
         services.refusals.count(submission.principal, submission.request, refusal)
         raise
 
 
-def _part(submission: Submission, index: int) -> Submission:
+def part_of(submission: Submission, index: int) -> Submission:
     """One generation of a request for several, known by a digest and a key of its own.
 
     No client's key has control characters, so that none is that of a part.
@@ -150,7 +151,7 @@ async def _submit(
 ) -> list[Accepted]:
     first = parts[0]
     check_idempotency_key(first.idempotency_key)
-    found = [await _earlier_attempt(services, part) for part in parts]
+    found = await _earlier_attempts(services, parts)
     missing = [part for part, earlier in zip(parts, found, strict=True) if earlier is None]
     if not missing:
         return _joined(found, [])
@@ -172,7 +173,7 @@ async def _submit(
     except (UniqueViolation, QuotaExceeded, RateLimited) as refusal:
         # What stands in the way may be this very request, sent at the same time.
         await _drop_references(services, specs)
-        found = [await _earlier_attempt(services, part) for part in parts]
+        found = await _earlier_attempts(services, parts)
         if None not in found:
             return _joined(found, [])
         if isinstance(refusal, UniqueViolation):
@@ -199,6 +200,14 @@ def check_idempotency_key(key: str | None, param: str = "Idempotency-Key") -> No
 async def key_use(services: SubmitServices, workspace_id: int, key: str) -> KeyUse | None:
     """What an idempotency key stands for in a workspace; None if it is free."""
     return await services.db.one("find_idempotency_key", {"workspace_id": workspace_id, "key": key}, KeyUse)
+
+
+async def _earlier_attempts(services: SubmitServices, parts: Sequence[Submission]) -> list[str | None]:
+    """The earlier attempt of each. They came on record together: where some are, all are looked for once they are."""
+    found = [await _earlier_attempt(services, part) for part in parts]
+    if any(found):
+        found = [earlier or await _earlier_attempt(services, part) for part, earlier in zip(parts, found, strict=True)]
+    return found
 
 
 async def _earlier_attempt(services: SubmitServices, submission: Submission) -> str | None:
@@ -240,9 +249,12 @@ async def _keep_references(
 ) -> list[Spec]:
     """The spec for each generation, with references of its own."""
     request = submission.request
-    if not request.images:
+    if not request.images and not request.references:
         return [spec for _ in generation_ids]
-    gathered = await services.references.gather(_images(request))
+    gathered = [
+        *await services.references.gather(_images(request)),
+        *[await _copy(services, kept) for kept in request.references],
+    ]
     if services.moderator is not None:
         category = await services.moderator.check_images(gathered, submission.principal.workspace)
         if category is not None:
@@ -256,6 +268,16 @@ async def _keep_references(
 
 def _images(request: Request) -> list[tuple[str, ReferenceRole, str]]:
     return [(image.url, image.role or "reference_image", f"images[{i}].url") for i, image in enumerate(request.images)]
+
+
+async def _copy(services: SubmitServices, kept: StoredReference) -> Reference:
+    try:
+        data = await services.store.get(kept.key)
+    except FileNotFoundError:
+        raise NotFound(
+            "The reference images of that generation are no longer kept. Make a new one, and send them again."
+        ) from None
+    return Reference(role=kept.role, mime_type=kept.mime_type, data=data)
 
 
 async def _keep(services: SubmitServices, generation_id: str, index: int, reference: Reference) -> StoredReference:
@@ -311,15 +333,19 @@ async def _drop_references(services: SubmitServices, specs: Sequence[Spec]) -> N
         await services.store.delete(keys)
 
 
+def most_retention_seconds(services: SubmitServices, principal: Principal) -> int:
+    """How long media of the workspace may be kept."""
+    return principal.retention_max_seconds or services.limits.retention_max_seconds
+
+
 def _retention_seconds(services: SubmitServices, principal: Principal, request: Request) -> int:
     """How long the media is kept: as asked, up to the workspace's maximum; an hour at most if delivered once."""
-    limits = services.limits
-    most = principal.retention_max_seconds or limits.retention_max_seconds
+    most = most_retention_seconds(services, principal)
     asked = request.retention_seconds
     if asked is not None and not MIN_RETENTION_SECONDS <= asked <= most:
         raise InvalidParameter(
             f"retention_seconds {asked} is out of range. Use {MIN_RETENTION_SECONDS} to {most}.",
             param="retention_seconds",
         )
-    seconds = asked or min(limits.retention_seconds, most)
+    seconds = asked or min(services.limits.retention_seconds, most)
     return seconds if request.store else min(seconds, DELIVERED_ONCE_SECONDS)

@@ -78,6 +78,7 @@ class GenerationDetail(msgspec.Struct, frozen=True, kw_only=True):
 
     ``spec`` is None once the media, and with it the request, is gone. ``price`` is what was held, ``retention_seconds``
     how long the media is kept. ``is_stored`` False: delivered once. ``api_key_id``: the key that asked.
+    ``remixed_from``: the id of the generation that this one is another take of.
     """
 
     view: GenerationView
@@ -86,6 +87,7 @@ class GenerationDetail(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     is_stored: bool
     api_key_id: int | None
+    remixed_from: str | None
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +123,7 @@ class _DetailRow(_Row, frozen=True, kw_only=True):
     retention_seconds: int
     is_stored: bool
     api_key_id: int | None
+    remixed_from: str | None
 
 
 async def view(services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType) -> GenerationView:
@@ -175,27 +178,38 @@ async def view_of_any_type(services: ViewServices, workspace_id: int, generation
     return _found_view(services, row)
 
 
-async def detail(services: ViewServices, workspace_id: int, generation_id: str) -> GenerationDetail:
-    """The generation, image or video, with its prompt and parameters, or ``NotFound``."""
+async def detail(
+    services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType | None = None
+) -> GenerationDetail:
+    """The generation, of this type or of any, with its prompt and parameters, or ``NotFound``."""
     params = {"id": generation_id, "workspace_id": workspace_id}
     row = None
     if is_generation_id(generation_id):
-        row = await services.db.one("find_generation_detail", params, _DetailRow)
-    if row is None:
+        row = await services.db.lookup("find_generation_detail", params, _DetailRow)
+    if row is None or type_ not in (None, row.type):
         raise _no_such_generation()
-    price = {
-        "billable_unit": row.billable_unit,
-        "unit_price_nanos": row.unit_price_nanos,
-        "quantity": row.quantity,
+    return _detail(services.signer, row)
+
+
+async def list_details(
+    services: ViewServices,
+    workspace_id: int,
+    type_: GenerationType,
+    *,
+    newest_first: bool,
+    after: str | None,
+    limit: int,
+) -> list[GenerationDetail]:
+    """A workspace's generations of a type, from after the id ``after``. Ids sort by time, so pages are stable."""
+    params = {
+        "workspace_id": workspace_id,
+        "type": str(type_),
+        "newest_first": newest_first,
+        "after": after,
+        "limit": limit,
     }
-    return GenerationDetail(
-        view=_view(services.signer, row),
-        spec=None if row.request is None else msgspec.convert(row.request, Spec),
-        price=msgspec.convert(price, Price),
-        retention_seconds=row.retention_seconds,
-        is_stored=row.is_stored,
-        api_key_id=row.api_key_id,
-    )
+    rows = await services.db.all("list_generation_details", params, _DetailRow)
+    return [_detail(services.signer, row) for row in rows]
 
 
 async def view_after(
@@ -320,6 +334,23 @@ def _view(signer: LinkSigner, row: _Row, window: RateWindow | None = None) -> Ge
         usage=_usage(row),
         window=window,
         seed=row.seed,
+    )
+
+
+def _detail(signer: LinkSigner, row: _DetailRow) -> GenerationDetail:
+    price = {
+        "billable_unit": row.billable_unit,
+        "unit_price_nanos": row.unit_price_nanos,
+        "quantity": row.quantity,
+    }
+    return GenerationDetail(
+        view=_view(signer, row),
+        spec=None if row.request is None else msgspec.convert(row.request, Spec),
+        price=msgspec.convert(price, Price),
+        retention_seconds=row.retention_seconds,
+        is_stored=row.is_stored,
+        api_key_id=row.api_key_id,
+        remixed_from=row.remixed_from,
     )
 
 

@@ -8,4 +8,5 @@ models    the catalog, by every name
 images    pictures made and edited, so many at once
 wire      pictures and what they cost, as clients read them
 inline    pictures within an answer, from the store and never whole in memory
+videos    videos made, looked at, listed, fetched, made again, deleted; and video_wire, how clients read them
 """

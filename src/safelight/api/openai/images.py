@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -23,7 +22,7 @@ from safelight.api.openai import wire
 from safelight.api.openai.errors import error_body, naming
 from safelight.api.openai.inline import begun, length_with, placeholder, with_files
 from safelight.api.openai.models import model_for
-from safelight.api.openai.requests import Asked, Body, read_asked
+from safelight.api.openai.requests import Asked, Body, data_url_of, read_asked, refuse
 from safelight.api.openai.sizes import chosen
 from safelight.api.submission import Making, begin, failure_response, submission_of, with_rate_headers
 from safelight.api.told import delivers
@@ -42,7 +41,6 @@ from safelight.keeping.download import file_of
 from safelight.keeping.files import FileToSend
 from safelight.lifecycle.make import Made
 from safelight.lifecycle.submit import Submission
-from safelight.media.sniff import FIRST_BYTES, sniff
 
 _HEARTBEAT_SECONDS = 15.0
 _IMAGE_PART = re.compile(r"image(\[[0-9]*\])?")
@@ -117,9 +115,8 @@ async def edit(request: HttpRequest) -> Response:
 
 async def vary(request: HttpRequest) -> Response:
     """What was a call of OpenAI's API once."""
-    raise NotFound(
-        "Variations are not made. POST /v1/images/edits takes a picture, and a prompt that says what to vary."
-    )
+    said = "Variations are not made. POST /v1/images/edits takes a picture, and a prompt that says what to vary."
+    return await refuse(request, NotFound(said))
 
 
 async def _answered(request: HttpRequest, read: Reader) -> Response:
@@ -296,15 +293,12 @@ def _urls(pictures: Pictures | None) -> list[str]:
 
 
 def _data_urls(files: list[Part]) -> list[str]:
-    """The files as the addresses that hold them. What they are, their first bytes say: clients often do not."""
+    """The files as the addresses that hold them."""
     urls = []
     for part in files:
         if _IMAGE_PART.fullmatch(part.name) is None:
             raise _no_file(part)
-        mime_type = sniff(part.data[:FIRST_BYTES])
-        if mime_type is None or not mime_type.startswith("image/"):
-            raise InvalidParameter(f"{cut(part.filename or 'The file')} is no PNG, JPEG or WebP image.", param="image")
-        urls.append(f"data:{mime_type};base64,{base64.b64encode(part.data).decode()}")
+        urls.append(data_url_of(part, "image"))
     return urls
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -14,12 +16,13 @@ from starlette.requests import Request
 from safelight.api.bodies import convert_body, parse_json, read_aside, receive_body
 from safelight.api.forms import Part, is_form, read_form
 from safelight.api.submission import body_digest
-from safelight.domain.errors import InvalidParameter
+from safelight.domain.errors import InvalidParameter, RequestTooLarge, SafelightError
 from safelight.domain.numbers import json_integer
 from safelight.domain.request import MAX_PROMPT_CHARACTERS
 from safelight.domain.text import cut, quoted
+from safelight.media.sniff import FIRST_BYTES, sniff
 
-T = TypeVar("T", bound="Body")
+T = TypeVar("T", bound=msgspec.Struct)
 
 Prompt = Annotated[str, Meta(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -93,7 +96,24 @@ async def read_asked(request: Request) -> Asked:
     return Asked(values=values, files=[], digest=await body_digest(call, raw), is_form=False)
 
 
-def _typed(texts: Mapping[str, object], kind: type[Body]) -> dict[str, object]:
+async def refuse(request: Request, error: SafelightError) -> NoReturn:
+    """Raise it once the body is here: a client that is still sending that might not hear what is said."""
+    if request.method == "POST":
+        with contextlib.suppress(RequestTooLarge):
+            await receive_body(request)
+    raise error
+
+
+def data_url_of(file: Part, param: str) -> str:
+    """A picture that came as a file, as the address that holds it. What it is, its first bytes say: clients often do
+    not. Raises ``InvalidParameter``."""
+    mime_type = sniff(file.data[:FIRST_BYTES])
+    if mime_type is None or not mime_type.startswith("image/"):
+        raise InvalidParameter(f"{cut(file.filename or 'The file')} is no PNG, JPEG or WebP image.", param=param)
+    return f"data:{mime_type};base64,{base64.b64encode(file.data).decode()}"
+
+
+def _typed(texts: Mapping[str, object], kind: type[msgspec.Struct]) -> dict[str, object]:
     """The texts of a form as the values of a body's fields. What holds more comes as JSON, or as ``name[key]``."""
     types = {field.encode_name: _bare(field.type) for field in msgspec.structs.fields(kind)}
     values: dict[str, object] = {}

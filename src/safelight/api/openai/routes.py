@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from safelight.api.dialect import Dialect, Route
-from safelight.api.openai import images, models
+from safelight.api.openai import images, models, videos
 from safelight.api.openai.errors import STATUSES, error_body
 
 DIALECT = Dialect(
@@ -14,6 +14,16 @@ DIALECT = Dialect(
         Route("POST", "/v1/images/generations", images.generate),
         Route("POST", "/v1/images/edits", images.edit),
         Route("POST", "/v1/images/variations", images.vary),
+        Route("POST", "/v1/videos", videos.create_video),
+        Route("GET", "/v1/videos", videos.list_videos),
+        Route("GET", "/v1/videos/{id}", videos.get_video),
+        Route("DELETE", "/v1/videos/{id}", videos.delete_video),
+        Route("GET", "/v1/videos/{id}/content", videos.get_content),
+        Route("POST", "/v1/videos/{id}/remix", videos.remix_video),
+        Route("POST", "/v1/videos/edits", videos.refuse_edit),
+        Route("POST", "/v1/videos/extensions", videos.refuse_extension),
+        Route("POST", "/v1/videos/characters", videos.refuse_character),
+        Route("GET", "/v1/videos/characters/{id}", videos.refuse_character),
         Route("GET", "/v1/models", models.list_models),
         Route("GET", "/v1/models/{name:path}", models.get_model),
     ),
