@@ -51,6 +51,8 @@ _EXPRESSIONS: Mapping[str, str] = {
     "body_sha256": ":body_sha256::bytea",
     "idempotency_key": "null::text",
     "webhook_url": "null::text",
+    "end_user": "null::text",
+    "remixed_from": "null::text",
     "low_balance_nanos": "null::bigint",
     "is_stored": "true",
     "billable_unit": ":billable_unit::text",

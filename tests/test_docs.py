@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from safelight.api.getimg.openapi import document
+from safelight.api.openai.routes import DIALECT as OPENAI
 from safelight.cli import make_app
 from safelight.domain import errors
 from safelight.node.killpoints import KILLPOINTS
@@ -55,6 +56,11 @@ def test_every_route_is_told() -> None:
     told = {(cells[0].strip("`").split()[0], cells[0].strip("`").split()[1]) for cells in rows("docs/api.md", "Routes")}
     known = {(method.upper(), path) for path, methods in document()["paths"].items() for method in methods}
     assert told == known
+
+
+def test_every_route_of_openais_api_is_told() -> None:
+    told = {tuple(cells[0].strip("`").split()) for cells in rows("docs/openai.md", "Routes")}
+    assert told == {(route.method, route.path.replace(":path", "")) for route in OPENAI.routes}
 
 
 def commands() -> set[str]:

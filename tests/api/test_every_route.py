@@ -13,13 +13,14 @@ import pytest
 from safelight.api import health, hints
 from safelight.api.app import make_app
 from safelight.api.getimg.routes import DIALECT as GETIMG
+from safelight.api.openai.routes import DIALECT as OPENAI
 from tests.api import planted
 from tests.api.test_dialects import House
 from tests.support.asgi import served
 
 pytestmark = pytest.mark.database
 
-ROUTES = (*health.ROUTES, *hints.ROUTES, *GETIMG.routes, *planted.DIALECT.routes)
+ROUTES = (*health.ROUTES, *hints.ROUTES, *GETIMG.routes, *OPENAI.routes, *planted.DIALECT.routes)
 PATHS = sorted({route.path for route in ROUTES})
 READ = sorted({route.path for route in ROUTES if route.method == "GET"})
 LINKS = ("/v2/downloads", "/v2/downloads/{id}/0", "/v2/downloads/{id}/0/thumbnail", "/v2/downloads/{id}/0/reference")
@@ -34,7 +35,7 @@ def house(database_url: str) -> House:
 
 @pytest.fixture(scope="module")
 async def http(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    app = make_app(house.open_state, (GETIMG, planted.DIALECT), most_open=100, most_refusals=1000)
+    app = make_app(house.open_state, (GETIMG, OPENAI, planted.DIALECT), most_open=100, most_refusals=1000)
     async with served(app) as client:
         yield client
 
@@ -54,6 +55,7 @@ class Made(msgspec.Struct, frozen=True):
             pattern.replace("{id}", self.video if video else self.image)
             .replace("{number}", self.image)
             .replace("{model}", "still")
+            .replace("{name:path}", "still")
             + start_end
         )
 
@@ -130,7 +132,10 @@ async def test_head_shows_nobody_what_a_repeat_may_join(
 
 
 @pytest.mark.parametrize("name", TWICE)
-@pytest.mark.parametrize("path", ["/v2/images/generations", "/planted/pictures", "/v2/downloads/x/0", "/healthz", "/x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/images/generations", "/v1/images/generations", "/planted/pictures", "/v2/downloads/x/0", "/healthz", "/x"],
+)
 async def test_a_header_that_means_one_thing_is_refused_twice(
     name: str, path: str, http: httpx.AsyncClient, house: House
 ) -> None:

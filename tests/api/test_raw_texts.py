@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from safelight.api import health
 from safelight.api.app import make_app
 from safelight.api.getimg.routes import DIALECT as GETIMG
+from safelight.api.openai.routes import DIALECT as OPENAI
 from safelight.blobs.remote import RemoteStore
 from safelight.domain.errors import ServiceUnavailable
 from tests.api import planted
@@ -25,7 +26,7 @@ from tests.support.asgi import served
 pytestmark = pytest.mark.database
 
 CANARY = "canary-7d31 bucket=customers host=10.1.2.3"
-ROUTES = (*health.ROUTES, *GETIMG.routes, *planted.DIALECT.routes)
+ROUTES = (*health.ROUTES, *GETIMG.routes, *OPENAI.routes, *planted.DIALECT.routes)
 IMAGE = {"model": "still", "prompt": "a hill"}
 PICTURE = "data:image/png;base64," + base64.b64encode(files.png()).decode()
 
@@ -34,7 +35,7 @@ PICTURE = "data:image/png;base64," + base64.b64encode(files.png()).decode()
 async def opened(database_url: str) -> AsyncIterator[tuple[House, httpx.AsyncClient]]:
     # An image waits for its store until its deadline.
     house = House(database_url, SAFELIGHT_IMAGE_DEADLINE="3s", SAFELIGHT_LEASE="2s")
-    app = make_app(house.open_state, (GETIMG, planted.DIALECT), most_open=100, most_refusals=1000)
+    app = make_app(house.open_state, (GETIMG, OPENAI, planted.DIALECT), most_open=100, most_refusals=1000)
     async with served(app) as client:
         yield house, client
 
@@ -146,8 +147,10 @@ async def every_route(house: House, http: httpx.AsyncClient, id_: str) -> dict[s
     answers = {}
     for route in ROUTES:
         path = route.path.replace("{id}", id_).replace("{number}", id_).replace("{model}", "still")
+        path = path.replace("{name:path}", "still")
         path += "?start=2026-05-01T00:00:00Z&end=2026-05-02T00:00:00Z" if path.endswith("/costs") else ""
         body = {"words": "a hill"} if path.startswith("/planted") else IMAGE
+        body = {**IMAGE, "image": PICTURE} if path.endswith("/edits") else body
         json = body if route.method == "POST" else None
         answers[f"{route.method} {path}"] = await http.request(route.method, path, json=json, headers=house.rich)
     return answers

@@ -294,3 +294,19 @@ async def test_a_key_stands_for_all_of_a_request(http: httpx.AsyncClient, shop: 
     other = await http.post("/v1/images/generations", json={**body, "n": 2}, headers=key)
     assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
     assert (await charged(shop, customer), await shop.count(customer)) == ("0.15", 3)
+
+
+async def test_a_key_stands_for_a_form_whatever_its_boundary(
+    http: httpx.AsyncClient, shop: Shop, customer: Tenant
+) -> None:
+    key, form = {"Idempotency-Key": "a form"}, {"model": "still", "prompt": PROMPT, "n": "2"}
+    answers = [
+        await http.post("/v1/images/edits", data=form, files={"image": ("a.png", picture())}, headers=key)
+        for _ in range(2)
+    ]
+    assert answers[0].request.headers["content-type"] != answers[1].request.headers["content-type"]
+    assert answers[0].json() == answers[1].json()
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    other = await http.post("/v1/images/edits", data=form, files={"image": ("a.png", picture(side=41))}, headers=key)
+    assert other.status_code == 409
+    assert (await charged(shop, customer), await shop.count(customer)) == ("0.10", 2)

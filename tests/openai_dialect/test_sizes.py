@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -115,11 +116,11 @@ def test_each_size_of_the_catalog_is_itself(model: Model) -> None:
 
 
 def test_of_two_areas_as_near_the_smaller_is_made() -> None:
-    model = SEEDREAM
-    # 2048 x 2048 and 4096 x 4096: 8388608 is twice the one, and half of the other.
-    assert nearest(model, "2896x2896")[0] == "2K"  # just below it
-    assert nearest(model, "2897x2897")[0] == "4K"  # just above
-    assert nearest(model, "4096x2048") == ("2K", "16:9")
+    sizes = {"4K": {"1:1": (4000, 4000)}, "2K": {"1:1": (1000, 1000)}}
+    model = msgspec.structs.replace(SEEDREAM, aspect_ratios=("1:1",), resolutions=("4K", "2K"), sizes=sizes)
+    # Four times the one, and a quarter of the other.
+    assert nearest(model, "2000x2000")[0] == "2K"
+    assert nearest(model, "2001x2000")[0] == "4K"
 
 
 @pytest.mark.parametrize(

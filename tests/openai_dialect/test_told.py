@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from safelight.api import told
+from safelight.api import submission, told
 from safelight.api.app import make_app
 from safelight.api.getimg.routes import DIALECT as GETIMG
+from safelight.api.openai import images
 from safelight.api.openai.routes import DIALECT as OPENAI
 from safelight.api.told import Told
-from safelight.domain.errors import ServiceUnavailable
+from safelight.domain.errors import GenerationUnknown, ServiceUnavailable
 from tests.api.test_dialects import House
 from tests.support.asgi import served
 
@@ -158,3 +159,33 @@ async def test_another_workspaces_repeat_joins_nothing(http: httpx.AsyncClient, 
     assert (other.status_code, other.json()["error"]["code"]) == (429, "insufficient_quota")
     seen = await http.get(f"/v2/images/generations/{ids(first)[0]}", headers=house.poor)
     assert seen.status_code == 404
+
+
+async def test_a_quiet_stream_is_kept_open(
+    http: httpx.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_HEARTBEAT_SECONDS", 0.1)
+    answer = await ask(http, house, model="still-slow", stream=True)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    quiet, _, told_ = answer.text.partition("event: ")
+    assert quiet.count(": still there") > 1
+    assert told_.startswith("image_generation.completed")
+
+
+async def test_an_unknown_end_of_one_tells_of_all(
+    http: httpx.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is said to be failed that may yet be made, and each can be asked for."""
+
+    async def unknown(*_: Any, **__: Any) -> None:
+        raise GenerationUnknown("The outcome of one is not known yet.")
+
+    monkeypatch.setattr(submission, "outcomes", unknown)
+    answer = await ask(http, house, n=2)
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (504, "false")
+    made = [row[0] for row in await house.run("select id from generations order by id")][-2:]
+    said = answer.json()["error"]["message"]
+    assert [id_ for id_ in made if id_ in said] == made
+    assert said.startswith("The outcome of one is not known yet. Asked for together: ")
+    streamed = await ask(http, house, n=2, stream=True)
+    assert "generation_unknown" in streamed.text
