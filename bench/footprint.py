@@ -52,6 +52,10 @@ async def run(report: Report) -> None:
                 _add(report, f"peak during a {name}", watch.highest)
             await asyncio.sleep(_SETTLE_SECONDS)
             _add(report, "soon after, renderers still there", memory(tree(server.pid)))
+        report.say("with MCP")
+        with safelight("up", data, {"SAFELIGHT_MCP": "on"}) as server:
+            await asyncio.sleep(_SETTLE_SECONDS)
+            _add(report, "at rest, MCP on", memory(tree(server.pid)))
 
 
 def _add(report: Report, when: str, moment: Memory, *, with_reach: bool = False) -> None:

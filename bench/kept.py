@@ -118,6 +118,15 @@ _ROWS = (
     from made m join webhook_endpoints e on e.workspace_id = m.workspace_id order by m.n
     """,
     """
+    insert into followed_workspaces (workspace_id, last_number, until)
+    select workspace_id, count(*), now() + interval '7 days' from made group by 1
+    """,
+    """
+    insert into followed_events (workspace_id, number, event_id)
+    select workspace_id, row_number() over (partition by workspace_id order by n), 'evt_' || lpad(n::text, 32, '0')
+    from made order by n
+    """,
+    """
     drop table made
     """,
 )

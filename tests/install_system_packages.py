@@ -18,8 +18,10 @@ PACKAGES = {
     "faketime": "faketime",
     "ffmpeg": "ffprobe",
     "iproute2": "ip",
+    "jq": "jq",
     "libimage-exiftool-perl": "exiftool",
     "nginx": "nginx",
+    "openssl": "openssl",
 }
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from importlib import resources
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -18,9 +19,9 @@ import msgspec
 from starlette.types import ASGIApp
 
 from safelight.accounts.keys import Authenticator
-from safelight.api.answer import encode
 from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
+from safelight.api.dialect import Dialect
 from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
 from safelight.api.openai import routes as openai
@@ -31,7 +32,6 @@ from safelight.domain.catalog import Catalog, Model
 from safelight.domain.catalog_reader import read_catalog
 from safelight.domain.connections import Connection as DeclaredConnection
 from safelight.domain.errors import ConfigurationError
-from safelight.domain.generations import GenerationType
 from safelight.domain.money import parse_usd
 from safelight.domain.ports import Backends, BlobStore, Host, Local, Moderator, ProviderKind
 from safelight.domain.signing import LinkSigner, parse_signing_keys
@@ -51,7 +51,6 @@ from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
-from safelight.lifecycle.views import GenerationView
 from safelight.media.jws import StatementSigner
 from safelight.media.provenance import ProvenanceSigner, check_pair
 from safelight.moderation.blocklist import Blocklist
@@ -285,13 +284,27 @@ def create_app() -> ASGIApp:
 
     return make_api(
         open_state,
-        dialects=(getimg.DIALECT, openai.DIALECT),
+        dialects=load_dialects(settings),
         most_open=settings.address_concurrency,
         most_refusals=settings.address_refusals,
         capacity=room.kept,
         proxies=proxies,
         connections=connections,
     )
+
+
+def load_dialects(settings: Settings) -> tuple[Dialect, ...]:
+    """What is spoken here; MCP is imported only where it is on. Raises ``ConfigurationError``."""
+    always = (getimg.DIALECT, openai.DIALECT)
+    if settings.mcp == "off":
+        return always
+    if find_spec("mcp") is None:
+        raise ConfigurationError(
+            "SAFELIGHT_MCP is on, and what serves it is not installed. Run: pip install 'safelight[mcp]'."
+        )
+    from safelight.api.mcp import routes as mcp
+
+    return (*always, mcp.open_dialect(settings))
 
 
 def _ends_runs_at_signal(runner: Runner, settings: Settings) -> set[asyncio.Task[None]]:
@@ -422,12 +435,7 @@ def outbound_policy(settings: Settings) -> OutboundPolicy:
 def open_webhooks(parts: Parts) -> WebhookDelivery:
     """The delivery of events from this process, to be started and closed."""
     sender = Sender(parts.submitting.webhook_policy, max_connections=SLOTS)
-    return WebhookDelivery(parts.viewing, sender, as_its_get_answers)
-
-
-def as_its_get_answers(view: GenerationView) -> bytes:
-    """A generation in JSON."""
-    return encode(wire.image(view) if view.type is GenerationType.IMAGE else wire.video(view))
+    return WebhookDelivery(parts.viewing, sender, wire.as_its_get_answers)
 
 
 def _queue(catalog: Catalog, model_id: str) -> str:

@@ -50,14 +50,13 @@ class Made(msgspec.Struct, frozen=True):
 
     def path(self, pattern: str) -> str:
         video = "/videos/" in pattern
-        start_end = "?start=2026-05-01T00:00:00Z&end=2026-05-02T00:00:00Z" if pattern.endswith("/costs") else ""
-        return (
-            pattern.replace("{id}", self.video if video else self.image)
-            .replace("{number}", self.image)
-            .replace("{model}", "still")
-            .replace("{name:path}", "still")
-            + start_end
-        )
+        query = {
+            "/v2/billing/costs": "?start=2026-05-01T00:00:00Z&end=2026-05-02T00:00:00Z",
+            "/v2/events": "?types=refused",  # a stream that is begun never ends
+        }
+        return pattern.replace("{id}", self.video if video else self.image).replace("{number}", self.image).replace(
+            "{model}", "still"
+        ).replace("{name:path}", "still") + query.get(pattern, "")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +115,18 @@ async def test_head_waits_for_nothing(what: str, http: httpx.AsyncClient, house:
             await http.get(path, headers=house.rich)
     assert (await http.head(f"/v2/videos/generations/{made.video}?wait=61", headers=house.rich)).status_code == 400
     assert (await http.head(path, headers=house.poor)).status_code == 404
+
+
+async def test_head_gets_no_stream_of_events_and_follows_nothing(http: httpx.AsyncClient, house: House) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        headed = await http.head("/v2/events", headers=house.rich)
+    assert (headed.status_code, headed.content) == (200, b"")
+    assert headed.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert await house.run("select count(*) from followed_workspaces") == [(0,)]
+    with pytest.raises(TimeoutError):  # as GET does
+        async with asyncio.timeout(0.2):
+            await http.get("/v2/events", headers=house.rich)
+    assert await house.run("select count(*) from followed_workspaces") == [(1,)]
 
 
 @pytest.mark.parametrize("kind", ["image", "video"])

@@ -13,13 +13,14 @@ import psycopg
 import pytest
 from cyclopts import Parameter
 
-from safelight.cli import _COMMANDS, _GROUPS, run
+from safelight.cli import _CLIENT_COMMANDS, _COMMANDS, _GROUPS, run
 from safelight.cli import __name__ as cli
 from safelight.cli.show import cell, print_json
 from safelight.domain.text import is_blank, printable, read_line
 
 ESCAPES = "\x1b[2J\x1b]0;title\x07\x9b31m\u202eturned"
 TARGETS = [target for _, target, _ in _COMMANDS] + [t for _, _, members in _GROUPS for _, t, _ in members]
+TARGETS += [f"client.{target}" for _, target, _ in _CLIENT_COMMANDS]
 
 
 @pytest.fixture(autouse=True)

@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from safelight import __version__
-from safelight.cli import every_command, run
+from safelight.cli import client_commands, every_command, run
 from tests.support.server import Server, free_port, safelight
 
 Start = Callable[..., Server]
 
 
-NEED_NO_FOLDER = {("comfyui", "import"), ("model-server",), ("models", "init")}
+NEED_NO_FOLDER = {("comfyui", "import"), ("model-server",), ("models", "init"), *client_commands()}
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:

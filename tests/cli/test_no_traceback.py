@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from safelight import wiring
-from safelight.cli import every_command, run
+from safelight.cli import commands_of_an_installation, run
 from tests.support.server import free_port, open_folder
 
 # What each command needs at least; "{file}" is a file that is no picture.
@@ -139,7 +139,7 @@ def least(words: tuple[str, ...], place: dict[str, str]) -> list[str]:
 
 
 def test_the_walk_knows_every_command() -> None:
-    assert set(LEAST) == set(every_command())
+    assert set(LEAST) == set(commands_of_an_installation())
 
 
 @pytest.mark.parametrize("words", LEAST, ids=" ".join)

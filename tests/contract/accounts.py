@@ -13,7 +13,7 @@ from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.scope import OPERATOR
 from tests.support.postgres import on_database
 from tests.support.server import Server
-from tests.support.tenants import make_tenant_at
+from tests.support.tenants import another_key, make_tenant_at
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +44,11 @@ class Accounts:
     def create(self, *, credit: str = "1000", **limits: int) -> Account:
         """A new workspace with ``credit`` dollars. ``limits``: ``image_rpm``, ``video_rpm``, ``concurrency``."""
         made = make_tenant_at(self._database_url, f"contract-{next(self._numbers)}", usd=credit, **limits)
+        return Account(base_url=self._base_url, workspace=made.name, key=made.key, key_id=made.key_id)
+
+    def another_key(self, account: Account) -> Account:
+        """The same workspace with another key."""
+        made = on_database(self._database_url, lambda database: another_key(database, account.workspace))
         return Account(base_url=self._base_url, workspace=made.name, key=made.key, key_id=made.key_id)
 
     def revoke(self, account: Account) -> None:

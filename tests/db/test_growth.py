@@ -26,6 +26,7 @@ OF_BOUNDED_SIZE = {
     "books_check",
     "books_close",
     "books_closed_accounts",
+    "followed_workspaces",
     "procrastinate_jobs",  # only what waits
     "webhook_endpoints",
     "workspaces",

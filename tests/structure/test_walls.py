@@ -68,6 +68,14 @@ PLANTS: dict[str, list[Plant]] = {
         {"providers/planted.py": "def use(): import diffusers"},
         {"cli/planted.py": _TYPE_CHECKING + "import torch"},
     ],
+    "The MCP server stands on the SDK, and calls the API from outside": [
+        {"mcp/planted.py": "import starlette.requests"},
+        {"mcp/planted.py": "def use(): import pydantic"},
+    ],
+    "What serves MCP alone imports it": [
+        {"api/planted.py": "import safelight.mcp.server"},
+        {"cli/client/planted.py": _TYPE_CHECKING + "import safelight.mcp.api"},
+    ],
     "The command line's client speaks HTTP alone": [
         {"cli/client/planted.py": "import safelight.wiring"},
         {"cli/client/planted.py": "import safelight.cli.database"},

@@ -46,6 +46,10 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook"
 
+    async def listen_at(self, port: int) -> None:
+        """At this port, too."""
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+
     async def open(self) -> Receiver:
         app = web.Application()
         app.router.add_post("/{path:.*}", self._take)

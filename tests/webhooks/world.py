@@ -16,6 +16,7 @@ from safelight import wiring
 from safelight.accounts.credit import add_credit
 from safelight.accounts.keys import Authenticator
 from safelight.accounts.webhooks import NewSecret, create_endpoint
+from safelight.api.getimg import wire
 from safelight.db.pool import statement
 from safelight.domain.errors import ContentPolicyViolation, SafelightError
 from safelight.domain.generations import GenerationType
@@ -107,7 +108,7 @@ class World:
             timeout_seconds=timeout_seconds,
             **sender,
         )
-        made = WebhookDelivery(self.parts.viewing, posts, wiring.as_its_get_answers, slots=slots, lane_slots=lane_slots)
+        made = WebhookDelivery(self.parts.viewing, posts, wire.as_its_get_answers, slots=slots, lane_slots=lane_slots)
         try:
             yield made
         finally:

@@ -21,8 +21,10 @@ schemas     the schemas of wire structs, as generators of clients want them
 health      whether the process lives and can serve
 fair_use    what one address may take
 access      request ids and the access log
+within      calls to the API from within the process, with a caller's own key
 getimg/     the public v2 contract: its routes, its wire structs, its description
 openai/     OpenAI's API, for its clients: images and videos below /v1
+mcp/        MCP at ``/mcp``, on the tools of ``safelight.mcp``; imported only where it is on
 
 The frame imports no dialect, and no dialect another.
 """

@@ -8,6 +8,9 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+HEARTBEAT_SECONDS = 15.0
+"""After how long a stream of events that is quiet says that it is there."""
+
 _UNBUFFERED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
@@ -42,6 +45,11 @@ def event_stream(events: AsyncIterator[bytes]) -> Response:
 def server_sent_event(name: str, body: object) -> bytes:
     """One event with a JSON body (HTML, section 9.2)."""
     return b"event: %b\r\ndata: %b\r\n\r\n" % (name.encode(), encode(body))
+
+
+def server_sent_id(id_: str) -> bytes:
+    """What the client comes back with as ``Last-Event-ID``: goes before an event, or ends with a blank line alone."""
+    return b"id: %b\r\n" % id_.encode()
 
 
 def server_sent_comment(text: str) -> bytes:

@@ -24,6 +24,7 @@ from safelight.api.headers import HeadersOnce
 from safelight.api.paths import Paths
 from safelight.api.routing import make_router
 from safelight.api.told import Told
+from safelight.api.within import ANSWERS
 from safelight.node.connections import Connections, peer_of
 
 
@@ -51,7 +52,7 @@ def make_app(
         async with open_state() as state, AsyncExitStack() as stack:
             for dialect in ordered:
                 await stack.enter_async_context(dialect.opened())
-            yield {STATE: state, DIALECTS: ordered}
+            yield {STATE: state, DIALECTS: ordered, ANSWERS: answers}
 
     routes = [*health.ROUTES, *hints.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
     answers = Downloads(make_router(routes, lifespan))

@@ -52,15 +52,15 @@ async def read_body(request: Request, into: type[T]) -> tuple[T, bytes]:
     return await read_aside(len(raw), partial(parse_body, raw, into)), raw
 
 
-async def receive_body(request: Request) -> bytes:
-    """The body as it came. Raises ``UnsupportedCoding``, or what says that it did not arrive."""
+async def receive_body(request: Request, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The body as it came, if it is not longer. Raises ``UnsupportedCoding``, or what says that it did not arrive."""
     if coding := coding_in(", ".join(request.headers.getlist("content-encoding"))):
         raise UnsupportedCoding(
             f"The request body is in the content coding {quoted(coding)}. Send it as it is, without Content-Encoding."
         )
     try:
         with api_state(request).waits.place(principal(request)):
-            return await _received(request)
+            return await _received(request, most_bytes)
     except TimeoutError:
         raise RequestTimeout from None
     except ClientDisconnect:
@@ -76,10 +76,13 @@ async def read_aside(size_bytes: int, read: Callable[[], T]) -> T:
     return read()
 
 
-async def _received(request: Request) -> bytes:
+async def _received(request: Request, most_bytes: int) -> bytes:
     """The body, which is refused as soon as it is known to be over the limit."""
-    if (whole_number(request.headers.get("content-length", "")) or 0) > MAX_BODY_BYTES:
-        raise RequestTooLarge
+    too_large = RequestTooLarge()
+    if most_bytes != MAX_BODY_BYTES:
+        too_large = RequestTooLarge(f"The request body is over the limit of {most_bytes >> 20} MiB. Send less.")
+    if (whole_number(request.headers.get("content-length", "")) or 0) > most_bytes:
+        raise too_large
     take = hold(request, api_state(request).body_memory.of(principal(request)))
     raw, now = bytearray(), asyncio.get_running_loop().time
     ends_at = now() + BODY_SECONDS
@@ -87,8 +90,8 @@ async def _received(request: Request) -> bytes:
         async for piece in request.stream():
             take(len(piece))
             raw += piece
-            if len(raw) > MAX_BODY_BYTES:
-                raise RequestTooLarge
+            if len(raw) > most_bytes:
+                raise too_large
             patience.reschedule(min(now() + PAUSE_SECONDS, ends_at))
     return bytes(raw)
 

@@ -51,7 +51,7 @@ def in_order(dialects: Iterable[Dialect]) -> Sequence[Dialect]:
     if not ordered or ordered[-1].prefix:
         raise ValueError("No dialect has the paths that are nobody's. Give one an empty prefix.")
     for dialect in ordered:
-        strays = [route.path for route in dialect.routes if not route.path.startswith(dialect.prefix)]
+        strays = [route.path for route in dialect.routes if not f"{route.path}/".startswith(dialect.prefix)]
         if strays:
             raise ValueError(f"{strays[0]} is not below {dialect.prefix}. Move it there, or change the prefix.")
     return ordered

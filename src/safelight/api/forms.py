@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from io import BytesIO
 
 import msgspec
 from python_multipart import FormParser
@@ -87,8 +88,8 @@ def _parsed(raw: bytes, boundary: bytes) -> tuple[Form, bytes]:
         take(field.field_name, None, field.content_type, field.value or b"")
 
     def on_file(file: File) -> None:
-        file.file_object.seek(0)
-        data = file.file_object.read()
+        assert isinstance(file.file_object, BytesIO), "none is larger than what is kept in memory"
+        data = file.file_object.getvalue()  # which is not copied
         file.close()
         take(file.field_name, _text(file.file_name or b""), file.content_type, data)
 
@@ -99,20 +100,30 @@ def _parsed(raw: bytes, boundary: bytes) -> tuple[Form, bytes]:
             Part(name=_text(name or b""), filename=filename, content_type=(content_type or "").lower(), data=data)
         )
 
-    parser = FormParser(
-        _FORM.decode(), on_field, on_file, boundary=boundary, config={"MAX_MEMORY_FILE_SIZE": MAX_BODY_BYTES + 1}
-    )
+    _check_boundaries(raw, b"\r\n--" + boundary)
     try:
+        parser = FormParser(
+            _FORM.decode(), on_field, on_file, boundary=boundary, config={"MAX_MEMORY_FILE_SIZE": MAX_BODY_BYTES + 1}
+        )
         parser.write(raw)
         parser.finalize()
     except FormParserError:
         raise InvalidParameter("The body is not a form (RFC 7578). Send multipart/form-data.") from None
-    finally:
-        parser.close()
     if not isinstance(parser.parser, MultipartParser) or parser.parser.state != MultipartState.END:
         raise InvalidParameter("The form ends before its last part does. Send all of it.")
     form = Form(tuple(parts))
     return form, form.digest()
+
+
+def _check_boundaries(raw: bytes, boundary: bytes) -> None:
+    """Refuse what the parser would walk through byte by byte: for 25 MiB that takes it many seconds.
+
+    No part contains its boundary, and nobody pads one, though a receiver may be asked to bear it (RFC 2046, 5.1.1).
+    """
+    if raw.count(boundary) > MAX_PARTS + 1:
+        raise InvalidParameter(f"The form has more than {MAX_PARTS} parts. Send fewer.")
+    if boundary + b" " in raw or boundary + b"\t" in raw:
+        raise InvalidParameter("A boundary of the form ends with a space. Send none.")
 
 
 def _text(name: bytes) -> str:

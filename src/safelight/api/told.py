@@ -1,19 +1,21 @@
 """What an answer tells of, and whether it arrived.
 
-An image is seen once its answer is on the way. If the connection ends before that arrived, it is unseen again, so that
-a repeat of its request joins it instead of making, and charging for, another. A file that is delivered once, and was in
-the answer itself, is deleted once that arrived; it has its time where nobody can tell.
+An image is seen once its answer is on the way. If that becomes an error after all, or the connection ends before it
+arrived, the image is unseen again, so that a repeat of its request joins it instead of making, and charging for,
+another. A file that is delivered once, and was in the answer itself, is deleted once that arrived; it has its time
+where nobody can tell.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from http import HTTPStatus
 
 import msgspec
 import structlog
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.api.auth import ApiState, state_of
 from safelight.domain.errors import ServiceUnavailable
@@ -55,6 +57,8 @@ class Told:
         self._app = app
         self._sockets = sockets
         self._watching: set[asyncio.Task[None]] = set()
+        self._latest: dict[Peer, _Telling] = {}
+        """What the latest request of a connection tells of: who sends another has the answer before."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,29 +66,70 @@ class Told:
             return
         telling = _Telling()
         scope[_TOLD] = telling
-        peer = peer_of(scope) if _stays(scope) else None
-        is_sent = False
+        peer, stays, answer = peer_of(scope), _stays(scope), _Answer(send)
+        if peer is not None:
+            self._latest[peer] = telling
         try:
-            await self._app(scope, receive, send)
-            is_sent = True
+            await self._app(scope, receive, answer.send)
         finally:
-            if telling.generation_ids and not (is_sent and peer is None):
-                watch = asyncio.create_task(self._watch(state_of(scope), peer if is_sent else None, telling))
-                self._watching.add(watch)
-                watch.add_done_callback(self._watching.discard)
+            if telling.generation_ids and not answer.is_given:
+                self._forget(peer, telling)
+                self._begin(_note_lost(state_of(scope), telling))
+            elif telling.generation_ids and peer is not None and stays:
+                self._begin(self._watch(state_of(scope), peer, telling))
+            else:
+                self._forget(peer, telling)
 
-    async def _watch(self, state: ApiState, peer: Peer | None, telling: _Telling) -> None:
-        """``peer``: where the answer went; None where it broke off."""
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        watch = asyncio.create_task(work, name="arrival")
+        self._watching.add(watch)
+        watch.add_done_callback(self._watching.discard)
+
+    async def _watch(self, state: ApiState, peer: Peer, telling: _Telling) -> None:
         try:
-            if peer is not None and await arrived(self._sockets, peer):
-                for generation_id, index in telling.delivered:
-                    if await claim_end(state.keeping, generation_id, index):
-                        await delete_delivered(state.keeping, generation_id, index)
-                return
-            for generation_id in telling.generation_ids:
-                await note_lost(state.viewing, generation_id)
-        except ServiceUnavailable:
-            log.warning("what became of an answer is not on record: the database is away", ids=telling.generation_ids)
+            if await arrived(self._sockets, peer) or self._latest.get(peer) is not telling:
+                await _note_delivered(state, telling)
+            else:
+                await _note_lost(state, telling)
+        finally:
+            self._forget(peer, telling)
+
+    def _forget(self, peer: Peer | None, telling: _Telling) -> None:
+        if peer is not None and self._latest.get(peer) is telling:
+            del self._latest[peer]
+
+
+class _Answer:
+    """``is_given``: all of an answer that is no error was handed to the server."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_error = True
+        self.is_given = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._is_error = message["status"] >= HTTPStatus.BAD_REQUEST
+        await self._send(message)
+        is_last = message["type"] != "http.response.start" and not message.get("more_body", False)
+        self.is_given = self.is_given or (is_last and not self._is_error)
+
+
+async def _note_lost(state: ApiState, telling: _Telling) -> None:
+    try:
+        for generation_id in telling.generation_ids:
+            await note_lost(state.viewing, generation_id)
+    except ServiceUnavailable:
+        log.warning("an answer was lost, and that is not on record: the database is away", ids=telling.generation_ids)
+
+
+async def _note_delivered(state: ApiState, telling: _Telling) -> None:
+    try:
+        for generation_id, index in telling.delivered:
+            if await claim_end(state.keeping, generation_id, index):
+                await delete_delivered(state.keeping, generation_id, index)
+    except ServiceUnavailable:
+        log.warning("a file was delivered, and has its time all the same: the database is away", ids=telling.delivered)
 
 
 def _stays(scope: Scope) -> bool:

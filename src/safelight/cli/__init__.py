@@ -21,6 +21,7 @@ sweep        deleting what is due, now
 webhooks     who is told of events, and how that went
 comfyui      from a workflow to a piece of a catalog
 model_server pipelines of the catalog on Ray Serve, as a backend of one's own
+client/      what makes things: over HTTP, as any client
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from safelight import __version__
 from safelight.domain.errors import SafelightError
@@ -137,10 +138,12 @@ def _command_of(app: App, arguments: list[str]) -> str:
 def make_app() -> App:
     """Every command with its help. Text that stood in a command's module would cost its import to list."""
     app = App(name="safelight", version=__version__, help="A self-hosted API that makes images and videos.")
+    for name, target, text in _CLIENT_COMMANDS:
+        app.command(f"{__name__}.client.{target}", name=name, help=text, group=_MAKING)
     for name, target, text in _COMMANDS:
-        app.command(f"{__name__}.{target}", name=name, help=text)
+        app.command(f"{__name__}.{target}", name=name, help=text, group=_RUNNING)
     for group, about, commands in _GROUPS:
-        member = App(name=group, help=about)
+        member = App(name=group, help=about, group=_RUNNING)
         for name, target, text in commands:
             member.command(f"{__name__}.{target}", name=name, help=text)
         app.command(member)
@@ -149,10 +152,91 @@ def make_app() -> App:
 
 def every_command() -> list[tuple[str, ...]]:
     """The words of every command, such as ``("keys", "create")``."""
+    return client_commands() + commands_of_an_installation()
+
+
+def client_commands() -> list[tuple[str, ...]]:
+    """Of those that call a server over HTTP."""
+    return [(name,) for name, _, _ in _CLIENT_COMMANDS]
+
+
+def commands_of_an_installation() -> list[tuple[str, ...]]:
+    """Of those that work on its database and files."""
     alone = [(name,) for name, _, _ in _COMMANDS]
     return alone + [(group, name) for group, _, commands in _GROUPS for name, _, _ in commands]
 
 
+_MAKING = Group("Make things, on a server that runs", sort_key=1)
+_RUNNING = Group("Run an installation", sort_key=2)
+
+_CLIENT_COMMANDS = (
+    (
+        "generate",
+        "commands:generate",
+        """Make an image or a video, and save it.
+
+        safelight generate "a red boat" -o boat.png
+
+        Tells the id on stderr as soon as there is one, and the file's path on stdout. 'safelight get' goes on with
+        what was interrupted. Ends with 1 if it failed, 3 if moderation refused, 4 without funds, 5 if the outcome is
+        not known, 6 if the server is away.""",
+    ),
+    (
+        "get",
+        "commands:get",
+        """Fetch what was ordered, by its id or with --last.
+
+        Waits for its end. With --last it goes on with what a 'generate' that was interrupted or killed began, and pays
+        for nothing twice.""",
+    ),
+    ("wait", "commands:wait", "Wait until generations have ended, and tell how."),
+    (
+        "quote",
+        "commands:quote",
+        "Tell the exact price of what 'generate' would make with the same options.\n\nNothing is held or made.",
+    ),
+    ("jobs", "commands:jobs", "List what was ordered, newest first.\n\nWith --follow, tell each change as it comes."),
+    (
+        "top",
+        "commands:top",
+        "Watch what runs, what waits, what failed last, and what it costs.\n\nWhere stdout is no terminal: once.",
+    ),
+    ("cancel", "commands:cancel", "Cancel a video, as far as it still can be."),
+    (
+        "listen",
+        "commands:listen",
+        """Get webhooks without a public address: follow events, and hand them to a server of yours.
+
+        safelight listen --forward-to http://127.0.0.1:3000/hooks
+
+        Each is signed, posted until the server answers, and told in a line. What happened while this was not running
+        comes first.""",
+    ),
+    ("trigger", "commands:trigger", "Send a test event to whoever listens.\n\nsafelight trigger generation.completed"),
+    (
+        "login",
+        "commands:login",
+        """Keep a server's address and a key for it.
+
+        Asks for the key, or reads it from stdin, and keeps it in a file that only you read, if the server takes it.""",
+    ),
+    ("logout", "commands:logout", "Forget a server's address and its key."),
+    (
+        "mcp",
+        "commands:mcp",
+        """Serve MCP on standard input and output.
+
+        For hosts on this machine, such as coding agents: the same tools as at a server's /mcp, on any server that a
+        profile names. Needs the extra 'mcp'.""",
+    ),
+    (
+        "completion",
+        "commands:completion",
+        """Print a script that completes commands and options in bash, zsh or fish.
+
+        safelight completion bash > ~/.local/share/bash-completion/completions/safelight""",
+    ),
+)
 _COMMANDS = (
     (
         "up",

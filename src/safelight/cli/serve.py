@@ -66,6 +66,7 @@ def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -
     """
     configure_logging(settings)
     require(settings)
+    wiring.load_dialects(settings)
     if not is_again:
         require_surroundings(settings)
     address, _ = listening_address(settings)
@@ -125,7 +126,9 @@ class _Server(MPServer):
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Take up a changed catalog and changed keys; what is wrong with them leaves things as they are."""
         try:
-            require(load_settings())
+            settings = load_settings()
+            require(settings)
+            wiring.load_dialects(settings)
         except ConfigurationError as error:
             log.error("not reloaded", reason=error.message)
             return

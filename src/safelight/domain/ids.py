@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 import zlib
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -48,6 +48,14 @@ def new_generation_id() -> str:
 def first_id_at(moment: datetime) -> str:
     """The least id that a generation made at this moment can have."""
     return f"req-{_encode(int(moment.timestamp() * 1000) << 80, _CROCKFORD, 26)}"
+
+
+def made_at(generation_id: str) -> datetime:
+    """When a generation got its id, to the millisecond, in UTC."""
+    milliseconds = 0
+    for character in generation_id.removeprefix("req-")[:10]:
+        milliseconds = milliseconds * 32 + _CROCKFORD.index(character)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def is_generation_id(text: str) -> bool:

@@ -75,7 +75,8 @@ async def _erase_batch(services: KeepingServices, workspace_id: int) -> bool:
         if deliveries and deliveries[0]:
             return True
         await services.db.run("delete_endpoint", {"endpoint_id": endpoint_id})
-    return False
+    followed = await services.db.one("forget_followed", params, tuple)
+    return bool(followed and followed[0])
 
 
 async def _in_flight(services: KeepingServices, workspace_id: int) -> int:

@@ -15,6 +15,6 @@ each connection's pace), breaker (a connection that keeps failing, or asks to be
 that a backend is given), hints (a backend tells of a job), fetch (what it made, brought from where it put that) and
 pauses (between tries), changes (who waits hears of it), views (how a generation stands, for its workspace), records and
 reports (the same and why, for the operator), bills (what backends charge that nobody pays), refusals (what was refused,
-counted), notify (who asked to be told is told), and services (what the steps need). What becomes of the files
-afterwards is ``safelight.keeping``.
+counted), events (what is told, as it is told), notify (who asked to be told is told), followers (who follows misses
+nothing), and services (what the steps need). What becomes of the files afterwards is ``safelight.keeping``.
 """

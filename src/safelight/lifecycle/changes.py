@@ -1,4 +1,4 @@
-"""Hearing of generations that change, as it is committed, whichever process changed them."""
+"""Hearing of generations that change, and of events, as it is committed, whichever process did it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Hinted(asyncio.Event):
 
 
 class Changes:
-    """Tells subscribers when to look at a generation, not what they will see.
+    """Tells subscribers when to look at a generation, or for a workspace's events; not what they will see.
 
     The session that hears is also the one by which others see that this process lives. When it was lost, everybody is
     told to look, so that nothing is missed.
@@ -41,6 +41,7 @@ class Changes:
         self._on_cancel: Callable[[str], None] = lambda _: None
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._hinted: dict[str, set[Hinted]] = {}
+        self._following: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -73,31 +74,38 @@ class Changes:
         """
         return _listed(self._hinted, generation_id, Hinted)
 
+    def following(self, workspace_id: int) -> contextlib.AbstractContextManager[asyncio.Event]:
+        """An event that is set whenever the workspace's followers may have something new; clear it before looking."""
+        return _listed(self._following, str(workspace_id), asyncio.Event)
+
     def _hear(self, payload: str | None) -> None:
         if payload is None:
             self._heard_since = time.monotonic()
-            for events in self._waiting.values():
+            for events in (*self._waiting.values(), *self._following.values()):
                 _set_all(events)
             return
-        kind, _, generation_id = payload.partition(":")
+        kind, _, id_ = payload.partition(":")
+        if kind == "event":  # of a workspace
+            _set_all(self._following.get(id_, set()))
+            return
         if kind == "hint":  # of its backend, whose word changes nothing
-            _set_all(self._hinted.get(generation_id, set()))
+            _set_all(self._hinted.get(id_, set()))
             return
         if kind == "cancel":
-            self._on_cancel(generation_id)
-        _set_all(self._waiting.get(generation_id, set()))
+            self._on_cancel(id_)
+        _set_all(self._waiting.get(id_, set()))
 
 
 @contextlib.contextmanager
-def _listed(waiting: dict[str, set[E]], generation_id: str, make: Callable[[], E]) -> Iterator[E]:
+def _listed(waiting: dict[str, set[E]], id_: str, make: Callable[[], E]) -> Iterator[E]:
     event = make()
-    waiting.setdefault(generation_id, set()).add(event)
+    waiting.setdefault(id_, set()).add(event)
     try:
         yield event
     finally:
-        waiting[generation_id].discard(event)
-        if not waiting[generation_id]:
-            del waiting[generation_id]
+        waiting[id_].discard(event)
+        if not waiting[id_]:
+            del waiting[id_]
 
 
 def _set_all(events: Iterable[asyncio.Event]) -> None:

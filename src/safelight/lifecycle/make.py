@@ -21,7 +21,7 @@ from safelight.domain.generations import GenerationType, State
 from safelight.lifecycle.accept import Accepted
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import SubmitServices, ViewServices
-from safelight.lifecycle.submit import Submission, key_use, submit
+from safelight.lifecycle.submit import Submission, key_use, part_of, submit
 from safelight.lifecycle.views import GenerationView, ended_view, note_seen, view, view_of_completed
 
 _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
@@ -113,7 +113,9 @@ async def outcomes(
     found = [end for end in ends if isinstance(end, GenerationView)]
     for each in found:
         _refuse_unknown(each)
-    final = await asyncio.gather(*(_is_final(submitting, submission, each) for each in found))
+    final = await asyncio.gather(
+        *(_is_final(submitting, part_of(submission, index), each) for index, each in enumerate(found))
+    )
     return [Made(*made) for made in zip(accepted, found, final, strict=True)]
 
 

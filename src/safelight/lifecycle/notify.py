@@ -2,8 +2,7 @@
 
 Events and deliveries come on record with the change that they tell (by triggers, see the migration ``0002``). Workers
 share the deliveries by claiming them. The number of an attempt is what its outcome is written with, so that a worker
-that was presumed dead can end nothing. A generation is looked up when it is sent: no link lies in the database, and
-each that is sent works.
+that was presumed dead can end nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
@@ -23,10 +19,8 @@ from safelight.db.listen import listen
 from safelight.db.pool import Database
 from safelight.domain.errors import NotFound, ServiceUnavailable
 from safelight.domain.events import EventType
-from safelight.domain.generations import GenerationType
-from safelight.domain.money import format_usd
+from safelight.lifecycle.events import Event, ToJson, event_body
 from safelight.lifecycle.services import ViewServices
-from safelight.lifecycle.views import GenerationView, view
 from safelight.webhooks.schedule import DELAYS_SECONDS, next_delay_seconds
 from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken
 from safelight.webhooks.signing import new_secret
@@ -44,15 +38,11 @@ _LEASE_SECONDS = 4 * TIMEOUT_SECONDS
 _POLL_SECONDS = 5.0  # for a notification that was missed, and for what becomes due
 _KEEP_DAYS = 30
 
-ToJson = Callable[[GenerationView], bytes]
-"""A generation in JSON, as its GET answers."""
 
-
-class _Due(msgspec.Struct, frozen=True, kw_only=True):
+class _Due(Event, frozen=True, kw_only=True):
     """A delivery whose attempt number ``attempts`` was begun by claiming it. ``secrets``: the newest first."""
 
     id: int
-    event_id: str
     endpoint_id: int
     lane: str
     attempts: int
@@ -60,12 +50,6 @@ class _Due(msgspec.Struct, frozen=True, kw_only=True):
     is_of_request: bool
     is_disabled: bool
     secrets: list[str]
-    type: str
-    workspace_id: int
-    generation_id: str | None
-    generation_type: str | None
-    payload: dict[str, Any]
-    happened_at: datetime
 
 
 class _Hopeless(NotTaken, frozen=True):
@@ -192,22 +176,11 @@ class WebhookDelivery:
         if due.attempts > len(DELAYS_SECONDS):
             return _Hopeless("lost")  # each attempt ended with its worker
         try:
-            body = await self._body(due)
+            body = await event_body(self._services, self._to_json, due)
         except NotFound:
             return _Hopeless("nothing_to_tell")
         assert due.url is not None
         return await self._sender.send(due.url, due.event_id, body, due.secrets)
-
-    async def _body(self, due: _Due) -> bytes:
-        happened_at = due.happened_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        if due.generation_id is not None:
-            type_ = GenerationType(due.generation_type or "")
-            data: object = msgspec.Raw(
-                self._to_json(await view(self._services, due.workspace_id, due.generation_id, type_))
-            )
-        else:
-            data = _readable(due.payload)
-        return msgspec.json.encode({"type": due.type, "timestamp": happened_at, "data": data})
 
     async def _record(self, due: _Due, outcome: Outcome) -> None:
         state, error, delay_seconds = "delivered", None, None
@@ -243,16 +216,9 @@ async def ensure_request_secret(db: Database, workspace_id: int) -> None:
 async def announce(db: Database, workspace_id: int, type_: EventType, payload: dict[str, Any]) -> None:
     """Tell an event that goes with no change of a row. Those that do are told by the row's own triggers."""
     params = {"workspace_id": workspace_id, "type": str(type_), "payload": Jsonb(payload)}
-    await db.one("announce", params, tuple)
+    await db.one("record_event", params, tuple)
 
 
 async def expire_events(db: Database) -> int:
     """Forget events, and their deliveries, that ended over 30 days ago; a batch of them, and their number."""
     return await db.run("expire_events", {"days": _KEEP_DAYS})
-
-
-def _readable(payload: dict[str, Any]) -> dict[str, Any]:
-    """A payload as it is sent: amounts in dollars, as decimal strings."""
-    rest = dict(payload)
-    available_nanos = rest.pop("available_nanos", None)
-    return rest if available_nanos is None else {"balance": format_usd(available_nanos), "currency": "USD", **rest}

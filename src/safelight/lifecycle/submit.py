@@ -125,13 +125,13 @@ async def submit_all(
     what failed through us.
     """
     try:
-        return await _submit([_part(submission, index) for index in range(count)], services, has_left)
+        return await _submit([part_of(submission, index) for index in range(count)], services, has_left)
     except COUNTED as refusal:
         services.refusals.count(submission.principal, submission.request, refusal)
         raise
 
 
-def _part(submission: Submission, index: int) -> Submission:
+def part_of(submission: Submission, index: int) -> Submission:
     """One generation of a request for several, known by a digest and a key of its own.
 
     No client's key has control characters, so that none is that of a part.
@@ -151,7 +151,7 @@ async def _submit(
 ) -> list[Accepted]:
     first = parts[0]
     check_idempotency_key(first.idempotency_key)
-    found = [await _earlier_attempt(services, part) for part in parts]
+    found = await _earlier_attempts(services, parts)
     missing = [part for part, earlier in zip(parts, found, strict=True) if earlier is None]
     if not missing:
         return _joined(found, [])
@@ -173,7 +173,7 @@ async def _submit(
     except (UniqueViolation, QuotaExceeded, RateLimited) as refusal:
         # What stands in the way may be this very request, sent at the same time.
         await _drop_references(services, specs)
-        found = [await _earlier_attempt(services, part) for part in parts]
+        found = await _earlier_attempts(services, parts)
         if None not in found:
             return _joined(found, [])
         if isinstance(refusal, UniqueViolation):
@@ -200,6 +200,14 @@ def check_idempotency_key(key: str | None, param: str = "Idempotency-Key") -> No
 async def key_use(services: SubmitServices, workspace_id: int, key: str) -> KeyUse | None:
     """What an idempotency key stands for in a workspace; None if it is free."""
     return await services.db.one("find_idempotency_key", {"workspace_id": workspace_id, "key": key}, KeyUse)
+
+
+async def _earlier_attempts(services: SubmitServices, parts: Sequence[Submission]) -> list[str | None]:
+    """The earlier attempt of each. They came on record together: where some are, all are looked for once they are."""
+    found = [await _earlier_attempt(services, part) for part in parts]
+    if any(found):
+        found = [earlier or await _earlier_attempt(services, part) for part, earlier in zip(parts, found, strict=True)]
+    return found
 
 
 async def _earlier_attempt(services: SubmitServices, submission: Submission) -> str | None:

@@ -25,7 +25,7 @@ _SIOCOUTQ = 0x5411  # Linux: how many bytes the other end has yet to acknowledge
 class Sockets(Protocol):
     """Who can find a connection of this process."""
 
-    def own_socket(self, peer: Peer) -> socket.socket | None: ...
+    async def own_socket(self, peer: Peer) -> socket.socket | None: ...
 
 
 async def arrived(sockets: Sockets, peer: Peer) -> bool:
@@ -35,7 +35,7 @@ async def arrived(sockets: Sockets, peer: Peer) -> bool:
     """
     if sys.platform != "linux":
         return True
-    own = sockets.own_socket(peer)
+    own = await sockets.own_socket(peer)
     if own is None:
         return False  # closed already
     with own:

@@ -8,6 +8,7 @@ was accepted and says nothing. It works on Linux; elsewhere nothing is closed.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import os
@@ -118,6 +119,7 @@ class Connections:
         self._exempt = [ip_network(network, strict=False) for network in exempt]
         self._reader_milliseconds = round(reader_seconds * 1000)
         self._ends, self._own_ends = _Ends(), _Ends()  # of the watch's thread, and of the loop's
+        self._search = asyncio.Lock()
         self._known: dict[bytes, _Connection] = {}
         self._by_peer: dict[Peer, _Connection] = {}
         self._busy: Counter[Peer] = Counter()
@@ -149,16 +151,38 @@ class Connections:
             if known := self._by_peer.get(peer):
                 known.since = time.monotonic()
 
-    def own_socket(self, peer: Peer) -> socket.socket | None:
+    async def own_socket(self, peer: Peer) -> socket.socket | None:
         """A handle of its own on a connection of this process; None where it is closed. Whoever asks closes it."""
-        known, ends = self._by_peer.get(peer), self._own_ends
-        numbers = [] if known is None else [known.number]
-        with contextlib.suppress(OSError):
-            numbers += map(int, os.listdir("/proc/self/fd"))  # noqa: PTH208
-        for number in numbers:
-            if (raw := ends.other(number)) and _read_end(raw) == peer and ends.port(number) == self._port:
-                with contextlib.suppress(OSError):
-                    return socket.socket(fileno=os.dup(number))
+        if (own := self._known_socket(peer)) is not None:
+            return own
+        async with self._search:  # one at a time; meanwhile the watch may have come to know it
+            return self._known_socket(peer) or await asyncio.to_thread(self._found_socket, peer)
+
+    def _known_socket(self, peer: Peer) -> socket.socket | None:
+        known = self._by_peer.get(peer)
+        return None if known is None else self._socket(known.number, peer, self._own_ends)
+
+    def _found_socket(self, peer: Peer) -> socket.socket | None:
+        """The watch does not know it yet, or had a handle's number for its: look at all there are."""
+        ends = _Ends()
+        for number in _open_numbers():
+            if own := self._socket(number, peer, ends):
+                return own
+        return None
+
+    def _socket(self, number: int, peer: Peer, ends: _Ends) -> socket.socket | None:
+        """A handle on a descriptor, if that is this connection's; it may be closed and another's at any moment."""
+
+        def is_it(place: int) -> bool:
+            raw = ends.other(place)
+            return raw is not None and _read_end(raw) == peer and ends.port(place) == self._port
+
+        if is_it(number):
+            with contextlib.suppress(OSError):
+                own = socket.socket(fileno=os.dup(number))
+                if is_it(own.fileno()):
+                    return own
+                own.close()
         return None
 
     def look(self) -> int:
@@ -201,10 +225,7 @@ class Connections:
     def _find(self, now: float) -> None:
         """Bring what is known of this process's connections up to date."""
         self._looks += 1
-        for place, name in enumerate(os.listdir("/proc/self/fd")):  # noqa: PTH208  (a path for each would be slow)
-            if place % _AT_ONCE == _AT_ONCE - 1:
-                time.sleep(_BREATH_SECONDS)  # requests go first
-            number = int(name)
+        for number in _open_numbers():
             raw = self._ends.other(number)
             if raw is None:
                 if number not in self._listeners:
@@ -237,6 +258,14 @@ class Connections:
                 own.shutdown(socket.SHUT_RDWR)
                 return True
         return False
+
+
+def _open_numbers() -> Iterator[int]:
+    """This process's descriptors, in a thread of its own: with a pause now and then, as requests go first."""
+    for place, name in enumerate(os.listdir("/proc/self/fd")):  # noqa: PTH208  (a path for each would be slow)
+        if place % _AT_ONCE == _AT_ONCE - 1:
+            time.sleep(_BREATH_SECONDS)
+        yield int(name)
 
 
 class _Ends:

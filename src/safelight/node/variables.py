@@ -12,7 +12,11 @@ PREFIX = "SAFELIGHT_"
 CONFIG = f"{PREFIX}CONFIG"
 """Names the settings' file."""
 
-_OURS = (CONFIG, f"{PREFIX}KILLPOINT", f"{PREFIX}URL", f"{PREFIX}KEY")  # the last two stand in the reference's examples
+CLIENTS = (f"{PREFIX}PROFILE", f"{PREFIX}BASE_URL", f"{PREFIX}API_KEY")
+"""Of the commands that call a server: the name of a profile, and what counts instead of what that holds."""
+
+_EXAMPLES = (f"{PREFIX}URL", f"{PREFIX}KEY")  # stand in the reference's
+_OURS = (CONFIG, f"{PREFIX}KILLPOINT", *CLIENTS, *_EXAMPLES)
 _TESTS = f"{PREFIX}TEST_"
 _PAGE = "docs/operating.md lists them all."
 

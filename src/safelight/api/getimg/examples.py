@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from safelight.domain.events import EventType
+
 GENERATION_ID = "req-01KQM2V7T6E8RZ4N5C9XW3YHBD"
+EVENT_ID = "evt_019de8a31f407b2f4c6d8e1a903b5c7d"
 _LINK = f"https://media.example.com/v2/downloads/{GENERATION_ID}/0"
 _EXP, _SIG = 1778329800, "5f0c…"
 _QUERY = f"exp={_EXP}&sig={_SIG}"
@@ -64,6 +67,8 @@ VALUES: dict[str, Any] = {
     "RateEntry.sound": "not_applicable",
     "Quote.duration": None,
     "Quote.sound": None,
+    "TestEvent.id": EVENT_ID,
+    "TestEvent.type": "generation.completed",
     "GenerationError.code": "generation_failed",
     "GenerationError.message": "The backend could not make this generation. Nothing was charged.",
 }
@@ -80,4 +85,26 @@ BODIES: dict[str, dict[str, Any]] = {
         "duration": 10,
         "sound": True,
     },
+    "TestEventBody": {"type": "generation.completed"},
 }
+
+_FAILED = {"id": GENERATION_ID, "status": "failed"}
+EVENTS: dict[EventType, dict[str, Any]] = {
+    EventType.GENERATION_COMPLETED: {
+        "id": GENERATION_ID,
+        "status": "completed",
+        "model": VALUES["model"],
+        "data": [
+            {name: VALUES[name] for name in ("url", "width", "height", "mime_type", "deletes_at", "thumbnail_url")},
+        ],
+        "usage": {"total_cost": 0.035, "billable_unit": "image", "unit_price": 0.035, "quantity": 1},
+    },
+    EventType.GENERATION_FAILED: {
+        **_FAILED,
+        "error": {name: VALUES[f"GenerationError.{name}"] for name in ("code", "message")},
+    },
+    EventType.GENERATION_CANCELED: {**_FAILED, "error": {"code": "canceled", "message": "The video was canceled."}},
+    EventType.MODERATION_REFUSED: {"category": "violence", "param": "prompt"},
+    EventType.BALANCE_LOW: {"balance": VALUES["balance"], "currency": "USD"},
+}
+"""The data of test events. The generation is nobody's, and its links lead nowhere."""

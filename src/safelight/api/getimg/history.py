@@ -8,7 +8,7 @@ from typing import get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
-from safelight.api.answer import event_stream, json_response, server_sent_comment, server_sent_event
+from safelight.api.answer import HEARTBEAT_SECONDS, event_stream, json_response, server_sent_comment, server_sent_event
 from safelight.api.auth import ApiState, api_state, principal, query_number, query_value
 from safelight.api.getimg import wire
 from safelight.api.waits import hold
@@ -23,7 +23,6 @@ from safelight.lifecycle.views import GenerationView, follow, list_views, view_o
 
 MAX_LIMIT = 100
 _STATES = {status: tuple(state for state in State if state.on_the_wire == status) for status in get_args(WireStatus)}
-_HEARTBEAT_SECONDS = 15.0
 
 
 async def list_generations(request: Request) -> Response:
@@ -89,7 +88,7 @@ def _named(request: Request) -> tuple[ApiState, int, str]:
 
 async def _events(state: ApiState, workspace_id: int, first: GenerationView) -> AsyncIterator[bytes]:
     last_progress = None
-    async for current in follow(state.viewing, workspace_id, first.id, quiet_seconds=_HEARTBEAT_SECONDS):
+    async for current in follow(state.viewing, workspace_id, first.id, quiet_seconds=HEARTBEAT_SECONDS):
         if current is None:
             yield server_sent_comment("still there")
         elif current.state.is_final:

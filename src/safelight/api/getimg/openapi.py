@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from typing import get_args, get_type_hints
 
 import msgspec
 
 from safelight import __version__
-from safelight.api.errors import STATUS_OF_KIND
 from safelight.api.getimg import links, requests, wire
 from safelight.api.getimg.examples import BODIES, VALUES
+from safelight.api.getimg.operations import (
+    answer_with,
+    choice,
+    describe_call,
+    failures_as,
+    generation_id,
+    json_content,
+    link_parameter,
+    query,
+    ref_to,
+    submission_headers,
+)
 from safelight.api.reference import Description
-from safelight.api.schemas import REF, Document, schemas_of
+from safelight.api.schemas import Document, schemas_of
 from safelight.domain import errors
+from safelight.domain.events import EventType
 
 _ID = "^req-[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+_EVENT_ID = "^evt_[0-9a-f]{32}$"
 _WAIT = "Seconds to wait for the end before answering."
 
 _KEYED = (errors.InvalidApiKey, errors.RateLimited, errors.ServiceUnavailable, errors.InternalError)
@@ -48,11 +59,7 @@ _CONDITIONAL = {
     "412": {"description": "It is not the version you asked for."},
     "416": {"description": "There are no such bytes in it."},
 }
-_RATE_HEADERS = {
-    "X-RateLimit-Limit": "Generations of this type that the workspace may submit a minute.",
-    "X-RateLimit-Remaining": "How many of them are left in this window.",
-    "X-RateLimit-Reset": "Unix second at which the next window starts.",
-}
+_STREAM: Document = {"description": "The events.", "content": {"text/event-stream": {}}}
 
 
 def describe(public_url: str) -> Description:
@@ -77,6 +84,7 @@ def document(public_url: str = "/") -> Document:
             {"name": "Images", "description": "Made while you wait."},
             {"name": "Videos", "description": "Accepted at once, polled to completion."},
             {"name": "History", "description": "What the workspace made, and what is under way."},
+            {"name": "Events", "description": "What happens in the workspace, told as it happens."},
             {"name": "Models", "description": "What can be asked for, and what it costs."},
             {"name": "Billing", "description": "What is left, what was spent, what it would cost."},
             {"name": "Downloads", "description": "Signed links to the files."},
@@ -100,6 +108,7 @@ def _paths() -> Document:
         "/v2/generations/{id}/events": {"get": _stream_events()},
         "/v2/generations/{id}/media": {"delete": _delete_media()},
         "/v2/generations/{id}/receipt": {"get": _get_receipt()},
+        "/v2/events": {"get": _follow_events(), "post": _send_test_event()},
         "/v2/models": {"get": _list_models()},
         "/v2/models/{model}": {"get": _get_model()},
         "/v2/images/generations/quote": {"post": _quote("Image", requests.ImageGenerationBody)},
@@ -114,40 +123,40 @@ def _paths() -> Document:
 
 
 def _create_image() -> Document:
-    return _operation(
+    return describe_call(
         "createImage",
         "Images",
         "Make an image",
         "Answers with the finished image. The work goes on if the client leaves.",
         body=requests.ImageGenerationBody,
-        parameters=_submission_headers(),
-        answers={"200": _answer("The image.", wire.CompletedImage, rate=True, then=links.IMAGE)},
+        parameters=submission_headers(),
+        answers={"200": answer_with("The image.", wire.CompletedImage, rate=True, then=links.IMAGE)},
         failures=(*_KEYED, *_BODY, *_SUBMIT, errors.GenerationFailed, errors.GenerationUnknown),
     )
 
 
 def _get_image() -> Document:
-    return _operation(
+    return describe_call(
         "getImage",
         "Images",
         "Get an image again",
         "For the workspace that made it, until it is deleted.",
-        parameters=[_generation_id()],
-        answers={"200": _answer("The image.", wire.CompletedImage, wire.PendingGeneration, wire.FailedGeneration)},
+        parameters=[generation_id()],
+        answers={"200": answer_with("The image.", wire.CompletedImage, wire.PendingGeneration, wire.FailedGeneration)},
         failures=(*_KEYED, errors.NotFound),
     )
 
 
 def _create_video() -> Document:
-    return _operation(
+    return describe_call(
         "createVideo",
         "Videos",
         "Make a video",
         "Answers at once; poll the id for the video.",
         body=requests.VideoGenerationBody,
-        parameters=_submission_headers(),
+        parameters=submission_headers(),
         answers={
-            "202": _answer(
+            "202": answer_with(
                 "Accepted: it is on record, and survives a crash.", wire.PendingGeneration, rate=True, then=links.VIDEO
             )
         },
@@ -156,21 +165,21 @@ def _create_video() -> Document:
 
 
 def _get_video() -> Document:
-    answer = _answer(
+    answer = answer_with(
         "The video as it stands.",
         wire.PendingGeneration,
         wire.FailedGeneration,
         wire.CompletedVideo,
         rate=True,
     )
-    return _operation(
+    return describe_call(
         "getVideo",
         "Videos",
         "Get a video",
         "Pending, failed or completed. Polling is free.",
         parameters=[
-            _generation_id(),
-            _query("wait", {"type": "integer", "minimum": 0, "maximum": 60, "default": 0}, _WAIT),
+            generation_id(),
+            query("wait", {"type": "integer", "minimum": 0, "maximum": 60, "default": 0}, _WAIT),
         ],
         answers={"200": answer},
         failures=(*_KEYED, errors.InvalidParameter, errors.NotFound),
@@ -178,93 +187,115 @@ def _get_video() -> Document:
 
 
 def _cancel_video() -> Document:
-    return _operation(
+    return describe_call(
         "cancelVideo",
         "Videos",
         "Cancel a video",
         "One that waits ends at once. One that runs is stopped if its backend can; until then its price stays held.",
-        parameters=[_generation_id()],
+        parameters=[generation_id()],
         answers={
-            "200": _answer("It has ended: canceled, or before that.", wire.CanceledVideo),
-            "202": _answer("Its backend is being asked.", wire.CanceledVideo),
+            "200": answer_with("It has ended: canceled, or before that.", wire.CanceledVideo),
+            "202": answer_with("Its backend is being asked.", wire.CanceledVideo),
         },
         failures=(*_KEYED, errors.NotFound),
     )
 
 
 def _list_generations() -> Document:
-    return _operation(
+    return describe_call(
         "listGenerations",
         "History",
         "List generations",
         "The workspace's images and videos, newest first.",
         parameters=[
-            _choice("type", ["image", "video"], "Only these."),
-            _choice("status", ["pending", "completed", "failed"], "Only those that stand so."),
-            _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "How many."),
-            _query("after", {"type": "string", "pattern": _ID}, "The id of the last generation you have."),
-            _query(
+            choice("type", ["image", "video"], "Only these."),
+            choice("status", ["pending", "completed", "failed"], "Only those that stand so."),
+            query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "How many."),
+            query("after", {"type": "string", "pattern": _ID}, "The id of the last generation you have."),
+            query(
                 "idempotency_key",
                 {"type": "string", "minLength": 1, "maxLength": 255},
                 "Only the one that this key stands for, if there is one.",
             ),
         ],
-        answers={"200": _answer("One page.", wire.GenerationList, then=links.LIST)},
+        answers={"200": answer_with("One page.", wire.GenerationList, then=links.LIST)},
         failures=(*_KEYED, errors.InvalidParameter),
     )
 
 
 def _stream_events() -> Document:
-    operation = _operation(
+    return describe_call(
         "streamEvents",
         "History",
         "Follow a generation",
         "Server-sent events: `progress`, and at last `completed` or `failed` with the generation as the list shows it.",
-        parameters=[_generation_id()],
-        answers={},
+        parameters=[generation_id()],
+        answers={"200": _STREAM},
         failures=(*_KEYED, errors.NotFound),
     )
-    stream = {"description": "The events.", "content": {"text/event-stream": {}}}
-    return {**operation, "responses": {"200": stream, **operation["responses"]}}
+
+
+def _follow_events() -> Document:
+    event_id = {"type": "string", "pattern": _EVENT_ID}
+    said = "The id of the last event you have: what came after it is told first."
+    return describe_call(
+        "followEvents",
+        "Events",
+        "Follow all events",
+        "Server-sent events of everything in the workspace, in their order: `id` is the event's, `event` its type, "
+        "`data` what a webhook is sent. Without the id of an event, from now on.",
+        parameters=[
+            {"name": "Last-Event-ID", "in": "header", "schema": event_id, "description": said},
+            query("after", event_id, "The same, where a header cannot be set; the header goes first."),
+            query("types", {"type": "string"}, "Only these types, with commas between: " + ", ".join(EventType) + "."),
+        ],
+        answers={"200": _STREAM},
+        failures=(*_KEYED, errors.InvalidParameter),
+    )
+
+
+def _send_test_event() -> Document:
+    return describe_call(
+        "sendTestEvent",
+        "Events",
+        "Send a test event",
+        "Told to the workspace's endpoints and to those who follow, as if it had happened, about a generation that is "
+        "nobody's. So many a minute.",
+        body=requests.TestEventBody,
+        answers={"202": answer_with("It is on its way, if anybody listens.", wire.TestEvent)},
+        failures=(*_KEYED, *_BODY),
+    )
 
 
 def _delete_media() -> Document:
-    return _operation(
+    return describe_call(
         "deleteMedia",
         "History",
         "Delete a generation's media",
         "Now, before its time. Its links stop working at once.",
-        parameters=[_generation_id()],
-        answers={"200": _answer("The receipt.", wire.DeletionReceipt)},
+        parameters=[generation_id()],
+        answers={"200": answer_with("The receipt.", wire.DeletionReceipt)},
         failures=(*_KEYED, errors.NotFound),
     )
 
 
 def _get_receipt() -> Document:
-    return _operation(
+    return describe_call(
         "getReceipt",
         "History",
         "Get a receipt of deletion",
         "What was deleted and when, signed; nothing of what was asked for.",
-        parameters=[_generation_id()],
-        answers={"200": _answer("The receipt.", wire.DeletionReceipt)},
+        parameters=[generation_id()],
+        answers={"200": answer_with("The receipt.", wire.DeletionReceipt)},
         failures=(*_KEYED, errors.NotFound),
     )
 
 
-def _choice(name: str, values: list[str], description: str) -> Document:
-    return _query(name, {"type": "string", "enum": values}, description)
-
-
-def _query(name: str, schema: Document, description: str) -> Document:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
 def _list_models() -> Document:
     kind = {"type": "string", "enum": ["image", "video"]}
-    answer = _answer("The models.")
-    answer["content"] = {"application/json": {"schema": {"type": "array", "items": _ref(wire.ModelEntry)}}}
-    return _operation(
+    answer = answer_with("The models.")
+    answer["content"] = {"application/json": {"schema": {"type": "array", "items": ref_to(wire.ModelEntry)}}}
+    return describe_call(
         "listModels",
         "Models",
         "List models",
@@ -276,43 +307,43 @@ def _list_models() -> Document:
 
 
 def _get_model() -> Document:
-    return _operation(
+    return describe_call(
         "getModel",
         "Models",
         "Get a model",
         "What it supports and what it costs.",
         parameters=[{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}],
-        answers={"200": _answer("The model.", wire.ModelEntry)},
+        answers={"200": answer_with("The model.", wire.ModelEntry)},
         failures=(*_KEYED, errors.NotFound),
     )
 
 
 def _quote(kind: str, body: type[msgspec.Struct]) -> Document:
-    return _operation(
+    return describe_call(
         f"quote{kind}",
         "Billing",
         f"Ask what {'an image' if kind == 'Image' else 'a video'} would cost",
         "The same checks as the generation itself; nothing is held.",
         body=body,
-        answers={"200": _answer("The defaults filled in, and the exact price.", wire.Quote)},
+        answers={"200": answer_with("The defaults filled in, and the exact price.", wire.Quote)},
         failures=(*_KEYED, *_BODY),
     )
 
 
 def _balance() -> Document:
-    return _operation(
+    return describe_call(
         "getBalance",
         "Billing",
         "Get the balance",
         "What the workspace may spend now.",
-        answers={"200": _answer("The balance.", wire.BalanceAnswer)},
+        answers={"200": answer_with("The balance.", wire.BalanceAnswer)},
         failures=_KEYED,
     )
 
 
 def _costs() -> Document:
     moment = {"type": "string", "format": "date-time"}
-    return _operation(
+    return describe_call(
         "listCosts",
         "Billing",
         "List costs by day",
@@ -321,7 +352,7 @@ def _costs() -> Document:
             {"name": name, "in": "query", "required": True, "schema": moment, "description": "With a time zone."}
             for name in ("start", "end")
         ],
-        answers={"200": _answer("The costs.", wire.CostsAnswer)},
+        answers={"200": answer_with("The costs.", wire.CostsAnswer)},
         failures=(*_KEYED, errors.InvalidParameter, errors.ParameterMissing),
     )
 
@@ -331,16 +362,16 @@ def _download(method: str, *, variant: str = "") -> Document:
     whole: Document = {"description": "The file."}
     if method == "get":
         whole["content"] = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in kinds}
-    operation = _operation(
+    operation = describe_call(
         f"{method}{variant or 'Download'}",
         "Downloads",
         f"Download a {'thumbnail' if variant else 'file'}" if method == "get" else "Ask about a file",
         "Needs no API key: the link itself is the permission, until `deletes_at`. Take it from an answer.",
         parameters=[
-            _generation_id(),
+            generation_id(),
             {"name": "index", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}},
-            _link_parameter("exp", "^[1-9][0-9]{9}$", "Unix second at which the link stops working."),
-            _link_parameter("sig", "^[0-9a-f]{64}$", "The signature."),
+            link_parameter("exp", "^[1-9][0-9]{9}$", "Unix second at which the link stops working."),
+            link_parameter("sig", "^[0-9a-f]{64}$", "The signature."),
         ],
         answers={"200": whole, **_CONDITIONAL},
         failures=_LINK,
@@ -350,18 +381,18 @@ def _download(method: str, *, variant: str = "") -> Document:
 
 
 def _healthz() -> Document:
-    answer = {"description": "The process lives.", "content": _json({"type": "object"})}
+    answer = {"description": "The process lives.", "content": json_content({"type": "object"})}
     return {
         "operationId": "healthz",
         "tags": ["Health"],
         "summary": "Is the process alive?",
         "security": [],
-        "responses": {"200": answer, **_failures((errors.RateLimited,))},
+        "responses": {"200": answer, **failures_as((errors.RateLimited,))},
     }
 
 
 def _readyz() -> Document:
-    body = _json({"type": "object", "properties": {"status": {"type": "string"}, "checks": {"type": "object"}}})
+    body = json_content({"type": "object", "properties": {"status": {"type": "string"}, "checks": {"type": "object"}}})
     return {
         "operationId": "readyz",
         "tags": ["Health"],
@@ -371,112 +402,17 @@ def _readyz() -> Document:
         "responses": {
             "200": {"description": "All is there.", "content": body},
             "503": {"description": "Something is away; `checks` tells what.", "content": body},
-            **_failures((errors.RateLimited,)),
+            **failures_as((errors.RateLimited,)),
         },
     }
-
-
-def _operation(
-    operation_id: str,
-    tag: str,
-    summary: str,
-    description: str,
-    *,
-    answers: Mapping[str, Document],
-    failures: tuple[type[errors.SafelightError], ...],
-    body: type[msgspec.Struct] | None = None,
-    parameters: list[Document] | None = None,
-) -> Document:
-    operation: Document = {
-        "operationId": operation_id,
-        "tags": [tag],
-        "summary": summary,
-        "description": description,
-        "security": [{"apiKey": []}],
-        "parameters": parameters or [],
-        "responses": {**answers, **_failures(failures)},
-    }
-    if body is not None:
-        operation["requestBody"] = {"required": True, "content": _json(_ref(body))}
-    return operation
-
-
-def _failures(failures: tuple[type[errors.SafelightError], ...]) -> Document:
-    """One entry a status, naming the codes that share it."""
-    by_status: dict[str, list[type[errors.SafelightError]]] = {}
-    for failure in failures:
-        by_status.setdefault(str(STATUS_OF_KIND[failure.kind]), []).append(failure)
-    return {
-        status: {
-            "description": " ".join(dict.fromkeys(f"`{item.code}`: {item().message}" for item in items)),
-            "content": _json(_ref(wire.ErrorBody)),
-        }
-        for status, items in sorted(by_status.items())
-    }
-
-
-def _answer(
-    description: str, *bodies: type[msgspec.Struct], rate: bool = False, then: Document | None = None
-) -> Document:
-    """An answer, with the rate limit in its headers, and with the calls that go on from it."""
-    answer: Document = {"description": description} | ({"links": then} if then else {})
-    if bodies:
-        refs = [_ref(body) for body in bodies]
-        answer["content"] = _json(refs[0] if len(refs) == 1 else _by_status(bodies))
-    if rate:
-        answer["headers"] = {
-            name: {"description": text, "schema": {"type": "integer"}} for name, text in _RATE_HEADERS.items()
-        }
-    return answer
-
-
-def _by_status(bodies: Iterable[type[msgspec.Struct]]) -> Document:
-    """One of several answers, told apart by their status."""
-    by_status = {get_args(get_type_hints(body)["status"])[0]: _ref(body)["$ref"] for body in bodies}
-    discriminator = {"propertyName": "status", "mapping": by_status}
-    return {"oneOf": [{"$ref": ref} for ref in by_status.values()], "discriminator": discriminator}
-
-
-def _submission_headers() -> list[Document]:
-    # One character or more, no control characters, and no blank at either end, which HTTP would take away.
-    pattern = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]{0,253}[^\x00-\x20\x7f])?$"
-    key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": pattern}
-    return [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "schema": key,
-            "description": "A repeat with the same key and body gets the first answer again, and is charged once.",
-        }
-    ]
-
-
-def _generation_id() -> Document:
-    return {
-        "name": "id",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "examples": ["req-" + "0" * 26]},
-    }
-
-
-def _link_parameter(name: str, pattern: str, description: str) -> Document:
-    schema = {"type": "string", "pattern": pattern}
-    return {"name": name, "in": "query", "required": True, "schema": schema, "description": description}
-
-
-def _json(schema: Document) -> Document:
-    return {"application/json": {"schema": schema}}
-
-
-def _ref(kind: type[msgspec.Struct]) -> Document:
-    return {"$ref": REF.format(name=kind.__name__)}
 
 
 def _schemas() -> Document:
     kinds = (
         requests.ImageGenerationBody,
         requests.VideoGenerationBody,
+        requests.TestEventBody,
+        wire.TestEvent,
         wire.CompletedImage,
         wire.CompletedVideo,
         wire.PendingGeneration,

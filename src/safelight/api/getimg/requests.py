@@ -56,6 +56,9 @@ ProviderOptions = Annotated[
     dict[str, Any],
     Meta(description="Passed on to the backend as they are: those that the model lists; 16 KiB as JSON at most."),
 ]
+EventName = Literal[
+    "generation.completed", "generation.failed", "generation.canceled", "moderation.refused", "balance.low"
+]
 
 
 class GenerationBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -114,3 +117,9 @@ class VideoGenerationBody(GenerationBody, forbid_unknown_fields=True, kw_only=Tr
     duration: Annotated[int, Meta(description="Seconds; one that the model lists, its first by default.")] | None = None
     sound: Annotated[bool, Meta(description="Whether the video has sound; false by default.")] | None = None
     images: Annotated[list[VideoReferenceBody], Meta(max_length=8, description="Images with roles.")] | None = None
+
+
+class TestEventBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request to be told of an event for which nothing happened."""
+
+    type: Annotated[EventName, Meta(description="What it is to be.")]

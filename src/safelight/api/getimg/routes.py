@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from safelight.api.dialect import Dialect, Route
-from safelight.api.getimg import billing, history, images, models, videos
+from safelight.api.getimg import billing, events, history, images, models, videos
 from safelight.api.getimg.openapi import describe
 from safelight.api.getimg.wire import error_body
 from safelight.api.reference import reference_routes
@@ -23,6 +23,8 @@ DIALECT = Dialect(
         Route("GET", "/v2/generations/{id}/events", history.stream_events),
         Route("DELETE", "/v2/generations/{id}/media", history.delete_generation_media),
         Route("GET", "/v2/generations/{id}/receipt", history.get_receipt),
+        Route("GET", "/v2/events", events.follow_events),
+        Route("POST", "/v2/events", events.send_test_event),
         Route("GET", "/v2/models", models.list_models),
         Route("GET", "/v2/models/{model}", models.get_model),
         Route("GET", "/v2/billing/balance", billing.balance),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from safelight.api.answer import encode
 from safelight.domain.catalog import Model, Rate
 from safelight.domain.errors import SafelightError
 from safelight.domain.generations import GenerationType
@@ -243,6 +244,13 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     is_covered: Annotated[bool, Meta(description="Whether the balance covers it now.")]
 
 
+class TestEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A test event that was told."""
+
+    id: Annotated[str | None, Meta(description="The event's id. Null: nobody listens, and nothing was told.")]
+    type: str
+
+
 class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     type: Literal["invalid_request_error"] = "invalid_request_error"
@@ -290,6 +298,11 @@ def video(view: GenerationView) -> PendingGeneration | FailedGeneration | Comple
     return CompletedVideo(
         id=view.id, status="completed", model=view.model, data=files, usage=_usage(view), seed=_seed(view)
     )
+
+
+def as_its_get_answers(view: GenerationView) -> bytes:
+    """A generation in JSON."""
+    return encode(image(view) if view.type is GenerationType.IMAGE else video(view))
 
 
 def listed(view: GenerationView) -> ListedImage | ListedVideo:

@@ -26,6 +26,8 @@ _TYPES: Mapping[Kind, ErrorType] = {
     Kind.UNAVAILABLE: "server_error",
     Kind.UNKNOWN: "server_error",
 }
+# How OpenAI begins it. Of an image's error LiteLLM has the sentence alone, and knows a refusal by these words.
+_REJECTED = "The request was rejected as a result of the safety system. "
 _ROOT = re.compile(r"[^.\[]*")
 
 ErrorType = Literal["invalid_request_error", "insufficient_quota", "rate_limit_error", "server_error"]
@@ -45,7 +47,7 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
 def error_body(error: SafelightError) -> ErrorBody:
     return ErrorBody(
         error=ErrorDetail(
-            message=error.message,
+            message=_REJECTED + error.message if error.kind is Kind.REFUSED else error.message,
             type=_TYPES.get(error.kind, "invalid_request_error"),
             param=error.param,
             code=_CODES.get(error.code, error.code),

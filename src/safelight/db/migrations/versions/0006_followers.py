@@ -9,10 +9,13 @@ from safelight.db.migration_steps import add
 revision = "0006"
 down_revision = "0005"
 
+_ADDED = ("0006_workspaces.sql", "0006_generations.sql", "0006_followers.sql")
+
 
 def upgrade() -> None:
-    """Run the SQL beside this file, in a transaction of its own that may be run again."""
+    """Run the SQL beside this file, each in a transaction of its own that may be run again."""
     with op.get_context().autocommit_block():
         connection = op.get_bind().connection.driver_connection
         assert connection is not None
-        add(connection, Path(__file__).with_suffix(".sql"))
+        for name in _ADDED:
+            add(connection, Path(__file__).with_name(name))

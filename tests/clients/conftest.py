@@ -1,0 +1,42 @@
+"""A server for clients: the catalog that ships, drawn by the built-in renderer, and models that refuse behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import safelight
+from tests.contract.accounts import Account, Accounts, embedded_database
+from tests.support.server import Server, open_folder
+
+_CATALOGS = (Path(safelight.__file__).with_name("catalog.toml"), Path(__file__).with_name("catalog_end.toml"))
+
+
+@pytest.fixture(scope="session")
+def shop() -> Iterator[Server]:
+    """``safelight up``, ready, for all clients of this worker."""
+    with open_folder() as folder:
+        catalog = folder / "catalog.toml"
+        catalog.write_text("\n".join(path.read_text() for path in _CATALOGS))
+        settings = {"SAFELIGHT_CATALOG": str(catalog), "SAFELIGHT_MCP": "on", "SAFELIGHT_SHUTDOWN": "3s"}
+        started = Server(folder / "data", env=settings)
+        try:
+            yield started.wait_until_ready()
+            started.stop()
+        finally:
+            started.kill_everything()
+
+
+@pytest.fixture(scope="session")
+def accounts(shop: Server) -> Iterator[Accounts]:
+    """Makes workspaces on ``shop``."""
+    with embedded_database(shop) as url:
+        yield Accounts(shop, url)
+
+
+@pytest.fixture
+def account(accounts: Accounts) -> Account:
+    """A workspace with money, for one test."""
+    return accounts.create()
