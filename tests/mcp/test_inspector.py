@@ -47,6 +47,8 @@ class Inspector:
                 "--format",
                 "json",
                 "--quiet",
+                "--connect-timeout",
+                "60000",
                 "--method",
                 method,
                 *options,
