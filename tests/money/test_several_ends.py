@@ -23,8 +23,6 @@ from safelight.lifecycle.submit import Submission, submit_all
 from safelight.providers.noop import Options, png
 from tests.money.several import COUNT, PATIENCE_SECONDS, PRICE, House, asked
 
-pytestmark = pytest.mark.database
-
 
 class Painter:
     """A backend that makes of each order what is told for it in turn: at once, or once it may."""
