@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.delivery.house import House
-from tests.support.server import open_folder
+from tests.support.disks import small_disk
 
 _SIZE_BYTES = 2 << 20
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
+@pytest.fixture(name="small_disk")
+def _small_disk() -> Iterator[Path]:
     """A file system of 2 MiB."""
-    with open_folder() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_BYTES},mode=755", "tmpfs", str(folder)]
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"only root may mount a small file system: {done.stderr.strip()}")
-        try:
-            yield folder
-        finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(_SIZE_BYTES) as folder:
+        yield folder
 
 
 def fill(disk: Path, *, leaving: int) -> Path:

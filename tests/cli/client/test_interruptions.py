@@ -18,7 +18,8 @@ import pytest
 from tests.cli.client.conftest import SETTINGS
 from tests.cli.client.shell import ID, Shell
 from tests.contract.accounts import Account
-from tests.support.server import PATIENCE_SECONDS, Server, eventually, open_folder, safelight
+from tests.support.disks import small_disk
+from tests.support.server import PATIENCE_SECONDS, Server, eventually, safelight
 
 TIMES = 10
 _LONGEST_SECONDS = 0.9
@@ -112,18 +113,11 @@ def test_the_server_restarts_meanwhile(fresh_server: Callable[..., Server], tmp_
     assert safelight("books", "--all", "--data-dir", server.data_dir, env=SETTINGS).returncode == 0
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
+@pytest.fixture(name="small_disk")
+def _small_disk() -> Iterator[Path]:
     """A file system with little room."""
-    with open_folder() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL_DISK_BYTES},mode=755", "tmpfs", str(folder)]
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"only root may mount a small file system: {done.stderr.strip()}")
-        try:
-            yield folder
-        finally:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(_SMALL_DISK_BYTES) as folder:
+        yield folder
 
 
 def test_a_full_disk_is_found_before_anything_is_ordered(shell: Shell, small_disk: Path) -> None:
