@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ from safelight.api.auth import api_state, principal
 from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.departure import watched
 from safelight.api.errors import error_response
-from safelight.api.told import tells
+from safelight.api.told import tells, tells_seen
 from safelight.api.waits import hold, let_go
 from safelight.domain.errors import Crowded, SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
@@ -125,8 +125,8 @@ class Making:
 
     async def tell_all(self, made: list[Made]) -> None:
         """The answer that tells of them is about to be complete."""
-        tell(self._request, made)  # first: where only some can be recorded, none of them is told of
-        await note_all_seen(api_state(self._request).viewing, made)
+        see = note_all_seen(api_state(self._request).viewing, made)
+        await tells_seen(self._request, _completed(made), see)
 
     async def _outcomes(self, has_left: Callable[[], bool]) -> list[Made]:
         state, submission = api_state(self._request), self._submission
@@ -149,7 +149,11 @@ async def begin(request: HttpRequest, submission: Submission, count: int) -> Mak
 
 def tell(request: HttpRequest, made: list[Made]) -> None:
     """The answer to the request tells of these: where it is lost, a repeat joins those that were completed."""
-    tells(request, [each.view.id for each in made if each.error is None])
+    tells(request, _completed(made))
+
+
+def _completed(made: Iterable[Made]) -> list[str]:
+    return [each.view.id for each in made if each.error is None]
 
 
 def _let_pictures_go(request: HttpRequest, submission: Submission) -> None:

@@ -144,7 +144,7 @@ async def outcomes(
 
 async def note_all_seen(viewing: ViewServices, made: Sequence[Made]) -> None:
     """Record that a client is being told of these: a repeat of their request makes others."""
-    await asyncio.gather(*(note_seen(viewing, each.view) for each in made if each.error is None))
+    await note_seen(viewing, *(each.view for each in made if each.error is None))
 
 
 async def _end(
