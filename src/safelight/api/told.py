@@ -1,8 +1,8 @@
 """What an answer tells of, and whether it arrived.
 
 An image is seen once its answer is about to be complete. If that becomes an error after all, or the connection ends
-before it arrived, the image is unseen again, so that a repeat of its request joins it instead of making, and charging for,
-another. A file that is delivered once, and was in the answer itself, is deleted once that arrived; it has its time
+before it arrived, the image is unseen again, so that a repeat of its request joins it instead of making, and charging
+for, another. A file that is delivered once, and was in the answer itself, is deleted once that arrived; it has its time
 where nobody can tell.
 """
 
