@@ -224,10 +224,10 @@ class House:
         self.asked: list[Peer] = []
         self.database_is_away = False
 
-        async def note_lost(_: object, generation_id: str) -> None:
+        async def note_lost(_: object, generation_ids: list[str]) -> None:
             if self.database_is_away:
                 raise ServiceUnavailable
-            self.lost.append(generation_id)
+            self.lost += generation_ids
 
         async def finds_out(_: object, peer: Peer) -> bool:
             self.asked.append(peer)
@@ -315,6 +315,30 @@ async def test_where_the_end_of_a_connection_tells_nothing_nothing_is_asked(
 ) -> None:
     await house.serve(START, END, **scope)
     assert (house.asked, house.lost) == ([], [])
+
+
+async def test_who_leaves_while_it_is_recorded_that_they_see_is_on_record_as_gone(house: House) -> None:
+    """The record is not broken off, and what comes last on it is that the answer was lost."""
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def see() -> None:
+        begun.set()
+        await may_end.wait()
+        house.lost.append("seen")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await told.tells_seen(SimpleNamespace(scope=scope), ["one"], see())  # type: ignore[arg-type]
+
+    scope = {"type": "http", "http_version": "1.1", "headers": [], "state": {STATE: SimpleNamespace(viewing=None)}}
+    answering = asyncio.create_task(Told(app, None)(scope, None, None))  # type: ignore[arg-type]
+    await begun.wait()
+    answering.cancel()
+    await asyncio.wait([answering])
+    watches = [task for task in asyncio.all_tasks() if task.get_name() == "arrival"]
+    await asyncio.wait(watches, timeout=0.05)
+    may_end.set()
+    await asyncio.gather(*watches)
+    assert house.lost == ["seen", "one"]
 
 
 async def test_an_old_connection_that_is_kept_is_asked_about(house: House) -> None:

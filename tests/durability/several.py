@@ -10,7 +10,7 @@ import sys
 from safelight.accounts.keys import Authenticator
 from safelight.domain.generations import GenerationType
 from safelight.domain.request import ImageInput, Request
-from safelight.lifecycle.make import outcomes
+from safelight.lifecycle.make import outcomes, start
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.submit import Submission, submit_all
 from safelight.node.settings import load_settings
@@ -34,7 +34,8 @@ async def ask(secret: str, key: str) -> list[str]:
         )
         runner = Runner(parts.running)
         accepted = await submit_all(parts.submitting, submission, COUNT)
-        made = await outcomes(parts.submitting, parts.viewing, runner, submission, accepted)
+        started = [start(runner, each) for each in accepted]
+        made = await outcomes(parts.submitting, parts.viewing, runner, submission, started)
         await runner.close(0)
         return [each.view.id for each in made if each.error is None]
 

@@ -364,7 +364,7 @@ async def test_which_attempts_a_repeat_belongs_to(studio: Studio, sender: Princi
 async def test_what_is_seen_stays_seen_once(studio: Studio, sender: Principal) -> None:
     claim = await image(studio, sender)
     for seen, changed in ((False, 1), (False, 0), (True, 1), (True, 0)):
-        assert await studio.db.run("record_seen", {"id": claim.id, "seen": seen}) == changed
+        assert await studio.db.run("record_seen", {"ids": [claim.id], "seen": seen}) == changed
 
 
 async def test_there_is_no_place_beyond_the_limits(studio: Studio) -> None:

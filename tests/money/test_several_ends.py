@@ -17,7 +17,7 @@ from safelight.domain.outcomes import Completed, Failed, FailureClass, InlineByt
 from safelight.domain.ports import Backend, Job
 from safelight.domain.request import Order
 from safelight.lifecycle import make
-from safelight.lifecycle.make import Made, note_all_seen, outcomes
+from safelight.lifecycle.make import Made, note_all_seen, outcomes, start
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.submit import Submission, submit_all
 from safelight.providers.noop import Options, png
@@ -60,7 +60,8 @@ class Server:
     async def answer(self, submission: Submission, *, has_left: Callable[[], bool] = lambda: False) -> list[Made]:
         parts = self.house.parts
         accepted = await submit_all(parts.submitting, submission, COUNT)
-        made = await outcomes(parts.submitting, parts.viewing, self.runner, submission, accepted, has_left=has_left)
+        started = [start(self.runner, each) for each in accepted]
+        made = await outcomes(parts.submitting, parts.viewing, self.runner, submission, started, has_left=has_left)
         if not has_left():
             await note_all_seen(parts.viewing, made)
         return made

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import Response
 
 from safelight.api import submission, told
 from safelight.api.app import make_app
@@ -114,6 +115,34 @@ async def test_a_store_that_fails_in_between_costs_nothing_twice(
     assert sorted(ids(again)) == made
     count = "select count(*) from generations where id >= %s"
     assert await house.run(count, made[0]) == [(2,)]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_nothing_is_seen_while_pictures_are_on_their_way(
+    is_stream: bool, http: httpx.AsyncClient, house: House, arrival: Arrival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take as long as their client does. A process that is killed meanwhile leaves them to the repeat."""
+    store, newest = house.state.keeping.store, "select unseen from generations order by id desc limit 2"
+    stream, looks = store.stream, []
+
+    async def looking(key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        looks.append(await house.run(newest))
+        async for piece in stream(key, start, end):
+            yield piece
+
+    monkeypatch.setattr(store, "stream", looking)
+    assert (await ask(http, house, n=2, stream=is_stream)).is_success
+    assert looks == [[(True,), (True,)]] * 2
+    await until(house, newest, [False] * 2)
+
+
+async def test_what_is_accepted_is_made_though_its_stream_never_begins(
+    http: httpx.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the client left while its request was accepted: nobody asks for the first event."""
+    monkeypatch.setattr(images, "event_stream", lambda events: Response())
+    assert (await ask(http, house, n=2, stream=True)).is_success
+    await until(house, "select state::text from generations order by id desc limit 2", ["completed"] * 2)
 
 
 async def test_what_is_delivered_once_goes_with_an_answer_that_arrived(

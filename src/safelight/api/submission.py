@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -16,14 +16,14 @@ from safelight.api.auth import api_state, principal
 from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.departure import watched
 from safelight.api.errors import error_response
-from safelight.api.told import tells
+from safelight.api.told import tells, tells_seen
 from safelight.api.waits import hold, let_go
 from safelight.domain.errors import Crowded, SafelightError, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.numbers import whole_number
 from safelight.domain.request import Request
 from safelight.lifecycle.accept import Accepted, rate_window
-from safelight.lifecycle.make import Made, note_all_seen, outcome, outcomes
+from safelight.lifecycle.make import Made, note_all_seen, outcome, outcomes, start
 from safelight.lifecycle.services import RateWindow
 from safelight.lifecycle.submit import Submission, submit, submit_all
 
@@ -97,10 +97,12 @@ async def make(request: HttpRequest, submission: Submission) -> Made:
 
 
 class Making:
-    """Images that one request asks for, accepted together; ``accepted`` says how."""
+    """Images that one request asks for, accepted together, and run from here on; ``accepted`` says how."""
 
     def __init__(self, request: HttpRequest, submission: Submission, accepted: list[Accepted]) -> None:
         self.accepted = accepted
+        runner = api_state(request).runner
+        self._started = [start(runner, each) for each in accepted]
         self._request = request
         self._submission = submission
 
@@ -122,14 +124,14 @@ class Making:
             return await self._outcomes(departed.is_set)
 
     async def tell_all(self, made: list[Made]) -> None:
-        """The answer that tells of them is about to go."""
-        await note_all_seen(api_state(self._request).viewing, made)
-        tell(self._request, made)
+        """The answer that tells of them is about to be complete."""
+        see = note_all_seen(api_state(self._request).viewing, made)
+        await tells_seen(self._request, _completed(made), see)
 
     async def _outcomes(self, has_left: Callable[[], bool]) -> list[Made]:
         state, submission = api_state(self._request), self._submission
         return await outcomes(
-            state.submitting, state.viewing, state.runner, submission, self.accepted, has_left=has_left
+            state.submitting, state.viewing, state.runner, submission, self._started, has_left=has_left
         )
 
 
@@ -138,15 +140,20 @@ async def begin(request: HttpRequest, submission: Submission, count: int) -> Mak
     state = api_state(request)
     async with watched(request) as departed:
         accepted = await submit_all(state.submitting, submission, count, has_left=departed.is_set)
+    making = Making(request, submission, accepted)
     _let_pictures_go(request, submission)
     if any(each.is_replay for each in accepted):
         hold(request, state.waits.place(submission.principal))
-    return Making(request, submission, accepted)
+    return making
 
 
 def tell(request: HttpRequest, made: list[Made]) -> None:
     """The answer to the request tells of these: where it is lost, a repeat joins those that were completed."""
-    tells(request, [each.view.id for each in made if each.error is None])
+    tells(request, _completed(made))
+
+
+def _completed(made: Iterable[Made]) -> list[str]:
+    return [each.view.id for each in made if each.error is None]
 
 
 def _let_pictures_go(request: HttpRequest, submission: Submission) -> None:

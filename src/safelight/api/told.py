@@ -1,8 +1,8 @@
 """What an answer tells of, and whether it arrived.
 
-An image is seen once its answer is on the way. If that becomes an error after all, or the connection ends before it
-arrived, the image is unseen again, so that a repeat of its request joins it instead of making, and charging for,
-another. A file that is delivered once, and was in the answer itself, is deleted once that arrived; it has its time
+An image is seen once its answer is about to be complete. If that becomes an error after all, or the connection ends
+before it arrived, the image is unseen again, so that a repeat of its request joins it instead of making, and charging
+for, another. A file that is delivered once, and was in the answer itself, is deleted once that arrived; it has its time
 where nobody can tell.
 """
 
@@ -30,10 +30,14 @@ _TOLD = "safelight.told"
 
 
 class _Telling(msgspec.Struct):
-    """What an answer tells of, by id; and the files, by id and index, that are delivered by it."""
+    """What an answer tells of, by id; and the files, by id and index, that are delivered by it.
+
+    ``seeing`` records that they are seen.
+    """
 
     generation_ids: list[str] = []
     delivered: list[tuple[str, int]] = []
+    seeing: asyncio.Future[None] | None = None
 
 
 def tells(request: Request, generation_ids: Iterable[str]) -> None:
@@ -41,6 +45,20 @@ def tells(request: Request, generation_ids: Iterable[str]) -> None:
     telling: _Telling | None = request.scope.get(_TOLD)
     if telling is not None:
         telling.generation_ids += generation_ids
+
+
+async def tells_seen(request: Request, generation_ids: Iterable[str], see: Coroutine[None, None, None]) -> None:
+    """The answer tells how these ended, and ``see`` records that they are seen.
+
+    That goes on where the answer is cancelled meanwhile, and then it is first that they are seen, and last that they
+    are not. Raises what ``see`` raises.
+    """
+    tells(request, generation_ids)
+    seeing = asyncio.ensure_future(see)
+    telling: _Telling | None = request.scope.get(_TOLD)
+    if telling is not None:
+        telling.seeing = seeing
+    await asyncio.shield(seeing)
 
 
 def delivers(request: Request, generation_id: str, index: int) -> None:
@@ -116,9 +134,10 @@ class _Answer:
 
 
 async def _note_lost(state: ApiState, telling: _Telling) -> None:
+    if telling.seeing is not None:
+        await asyncio.wait([telling.seeing])
     try:
-        for generation_id in telling.generation_ids:
-            await note_lost(state.viewing, generation_id)
+        await note_lost(state.viewing, telling.generation_ids)
     except ServiceUnavailable:
         log.warning("an answer was lost, and that is not on record: the database is away", ids=telling.generation_ids)
 

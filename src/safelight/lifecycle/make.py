@@ -19,7 +19,7 @@ from safelight.domain.errors import (
 )
 from safelight.domain.generations import GenerationType, State
 from safelight.lifecycle.accept import Accepted
-from safelight.lifecycle.runner import Runner
+from safelight.lifecycle.runner import Runner, RunTask
 from safelight.lifecycle.services import SubmitServices, ViewServices
 from safelight.lifecycle.submit import Submission, key_use, part_of, submit
 from safelight.lifecycle.views import GenerationView, ended_view, note_seen, view, view_of_completed
@@ -52,6 +52,17 @@ class Made(msgspec.Struct, frozen=True):
         return _ERROR_OF_CODE.get(self.view.error_code, GenerationFailed)(self.view.error_message)
 
 
+class Started(msgspec.Struct, frozen=True):
+    """An image that was accepted. ``run``: ours; None where it is somebody else's.
+
+    ``given_up`` is set once nobody waits here for the end of the run.
+    """
+
+    accepted: Accepted
+    run: RunTask | None
+    given_up: asyncio.Event
+
+
 async def make_image(
     submitting: SubmitServices,
     viewing: ViewServices,
@@ -81,10 +92,24 @@ async def outcome(
 
     Raises ``GenerationUnknown`` where the time for an image is up before its end, or whoever asked has left.
     """
-    found = await _end(submitting, viewing, runner, submission, accepted, has_left=has_left, is_unseen=has_left)
+    started = start(runner, accepted, is_unseen=has_left)
+    found = await _end(submitting, viewing, runner, submission, started, has_left=has_left)
     await note_seen(viewing, found, seen=not has_left())
     _refuse_unknown(found)
     return Made(accepted, found, is_final=await _is_final(submitting, submission, found))
+
+
+def start(runner: Runner, accepted: Accepted, *, is_unseen: Callable[[], bool] = lambda: True) -> Started:
+    """Run an image that was accepted just now, if it is ours to run: from here on it goes on whoever leaves.
+
+    Whoever accepts several starts them before anything else: an image that nobody runs is on record as one that a
+    backend may have. ``is_unseen`` is asked at the end of a run whether nobody will have been told of it.
+    """
+    given_up = asyncio.Event()
+    if accepted.claim is None:
+        return Started(accepted, None, given_up)
+    run = runner.start(accepted.claim, is_unseen=lambda: is_unseen() or given_up.is_set())
+    return Started(accepted, run, given_up)
 
 
 async def outcomes(
@@ -92,7 +117,7 @@ async def outcomes(
     viewing: ViewServices,
     runner: Runner,
     submission: Submission,
-    accepted: Sequence[Accepted],
+    started: Sequence[Started],
     *,
     has_left: Callable[[], bool] = lambda: False,
 ) -> list[Made]:
@@ -102,10 +127,7 @@ async def outcomes(
     ``GenerationUnknown`` where the end of any of them is not known in time, or whoever asked has left.
     """
     ends = await asyncio.gather(
-        *(
-            _end(submitting, viewing, runner, submission, each, has_left=has_left, is_unseen=lambda: True)
-            for each in accepted
-        ),
+        *(_end(submitting, viewing, runner, submission, each, has_left=has_left) for each in started),
         return_exceptions=True,
     )
     if trouble := next((end for end in ends if isinstance(end, BaseException)), None):
@@ -116,13 +138,13 @@ async def outcomes(
     final = await asyncio.gather(
         *(_is_final(submitting, part_of(submission, index), each) for index, each in enumerate(found))
     )
+    accepted = (each.accepted for each in started)
     return [Made(*made) for made in zip(accepted, found, final, strict=True)]
 
 
 async def note_all_seen(viewing: ViewServices, made: Sequence[Made]) -> None:
     """Record that a client is being told of these: a repeat of their request makes others."""
-    if ids := [each.view.id for each in made if each.error is None and each.view.is_unseen]:
-        await viewing.db.run("record_all_seen", {"ids": ids})
+    await note_seen(viewing, *(each.view for each in made if each.error is None))
 
 
 async def _end(
@@ -130,16 +152,14 @@ async def _end(
     viewing: ViewServices,
     runner: Runner,
     submission: Submission,
-    accepted: Accepted,
+    started: Started,
     *,
     has_left: Callable[[], bool],
-    is_unseen: Callable[[], bool],
 ) -> GenerationView:
-    """``is_unseen`` is asked at the end of a run whether nobody will have been told of it."""
     workspace_id = submission.principal.workspace_id
     deadline_seconds = submitting.limits.deadline_seconds(submitting.catalog.models[submission.request.model])
     ends_at = time.monotonic() + deadline_seconds + _ENDING_SECONDS
-    found = await _run_here(viewing, runner, accepted, workspace_id, has_left, is_unseen, ends_at)
+    found = await _run_here(viewing, runner, started, workspace_id, has_left, ends_at)
     if found is None:
 
         def waits() -> bool:
@@ -147,7 +167,7 @@ async def _end(
 
         wait_seconds = ends_at - time.monotonic()
         found = await ended_view(
-            viewing, workspace_id, accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
+            viewing, workspace_id, started.accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
         )
     return found
 
@@ -160,32 +180,30 @@ def _refuse_unknown(found: GenerationView) -> None:
 async def _run_here(
     viewing: ViewServices,
     runner: Runner,
-    accepted: Accepted,
+    started: Started,
     workspace_id: int,
     has_left: Callable[[], bool],
-    is_unseen: Callable[[], bool],
     ends_at: float,
 ) -> GenerationView | None:
-    """Run it if it is ours to run; the image if it is completed, so that it need not be read back.
+    """Wait for its run, if that is ours; the image if it is completed, so that it need not be read back.
 
     None where it is somebody else's to end, and worth waiting for: an earlier attempt's, or another runner's who took
     it over.
     """
-    if accepted.claim is None:
+    run, id_ = started.run, started.accepted.id
+    if run is None:
         return None
-    given_up = asyncio.Event()
-    run = runner.start(accepted.claim, is_unseen=lambda: is_unseen() or given_up.is_set())
     while not run.done() and not has_left() and time.monotonic() < ends_at:
         await asyncio.wait([run], timeout=_LOOK_SECONDS)
     if not run.done():  # nobody waits; or it is made, and not to be stored yet: it goes on, and a repeat joins it
-        given_up.set()
+        started.given_up.set()
         return None
     if run.cancelled() and runner.is_closing:
-        raise ImageGoesOn(f"This server is stopping. {accepted.id} is made all the same: repeat the request to get it.")
+        raise ImageGoesOn(f"This server is stopping. {id_} is made all the same: repeat the request to get it.")
     made = None if run.cancelled() or run.exception() else run.result()
     if made is not None:
         return view_of_completed(viewing, made)
-    found = await view(viewing, workspace_id, accepted.id, GenerationType.IMAGE)
+    found = await view(viewing, workspace_id, id_, GenerationType.IMAGE)
     return found if found.state.is_final or found.state is State.UNKNOWN else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -159,15 +159,15 @@ def view_of_completed(services: ViewServices, made: MadeImage) -> GenerationView
     return _view(services.signer, row)
 
 
-async def note_seen(services: ViewServices, found: GenerationView, *, seen: bool = True) -> None:
-    """Record whether a client has seen it: a repeat of its request joins only what is unseen."""
-    if found.is_unseen == seen:
-        await services.db.run("record_seen", {"id": found.id, "seen": seen})
+async def note_seen(services: ViewServices, *found: GenerationView, seen: bool = True) -> None:
+    """Record whether a client has seen them, all at once: a repeat of their request joins only what is unseen."""
+    if ids := [each.id for each in found if each.is_unseen == seen]:
+        await services.db.run("record_seen", {"ids": ids, "seen": seen})
 
 
-async def note_lost(services: ViewServices, generation_id: str) -> None:
-    """Record that its answer did not arrive: a repeat of its request joins it."""
-    await services.db.run("record_seen", {"id": generation_id, "seen": False})
+async def note_lost(services: ViewServices, generation_ids: Sequence[str]) -> None:
+    """Record that the answer about them did not arrive: a repeat of their request joins all."""
+    await services.db.run("record_seen", {"ids": list(generation_ids), "seen": False})
 
 
 async def view_of_any_type(services: ViewServices, workspace_id: int, generation_id: str) -> GenerationView:

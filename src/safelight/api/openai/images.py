@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Annotated, Literal
 
@@ -217,10 +218,9 @@ async def _in_one_piece(request: HttpRequest, making: Making, call: Call) -> Res
         return json_response(answer, headers=making.headers)
     text, store, files = encode(answer), api_state(request).keeping.store, await _files(request, good)
     pieces = await begun(with_files(text, mark, files, store))
-    await making.tell_all(made)
-    _deliver(request, files)
     headers = making.headers | {"content-length": str(length_with(text, mark, files))}
-    return StreamingResponse(pieces, headers=headers, media_type="application/json")
+    told = _told(pieces, request, making, made, files)
+    return StreamingResponse(told, headers=headers, media_type="application/json")
 
 
 async def _events(request: HttpRequest, making: Making, call: Call) -> AsyncIterator[bytes]:
@@ -239,15 +239,29 @@ async def _events(request: HttpRequest, making: Making, call: Call) -> AsyncIter
         )
         files = [] if mark is None else await _files(request, good)
         pieces = await begun(with_files(text, mark or placeholder(), files, api_state(request).keeping.store))
-        await making.tell_all(made)
     except Exception as error:
         yield server_sent_event("error", error_body(for_client(error)))
         return
     finally:
         ending.cancel()
-    _deliver(request, files)
-    async for piece in pieces:
+    async for piece in _told(pieces, request, making, made, files):
         yield piece
+
+
+async def _told(
+    pieces: AsyncGenerator[bytes], request: HttpRequest, making: Making, made: list[Made], files: list[FileToSend]
+) -> AsyncIterator[bytes]:
+    """The pieces of an answer, whose pictures are seen just before the last: large ones take as long as their client
+    does, and of an answer that ends before, even with this process, a repeat of the request finds them all.
+    """
+    async with contextlib.aclosing(pieces):
+        last = await anext(pieces)
+        async for piece in pieces:
+            yield last
+            last = piece
+        await making.tell_all(made)
+        _deliver(request, files)
+        yield last
 
 
 async def _ended(making: Making, *, watches: bool = True) -> list[Made]:
