@@ -17,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
+from aiohttp.http import HttpProcessingError
 
 from safelight import __version__
 from safelight.cli.client.exits import Answered, CommandFailed, Unreachable
@@ -33,6 +34,8 @@ _QUIET_SECONDS = 60.0  # a stream of events tells every 15 s that it lives
 _PAUSES_SECONDS = (0.1, 0.3, 0.6, 1.0)
 _LONGEST_LINE_BYTES = 1 << 20
 _LONGEST_ANSWER_BYTES = 16 << 20
+_LONGEST_ID = 200
+_NO_EVENTS = "The server's stream of events is not one of Safelight's."
 
 NETWORK_TROUBLE = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -118,6 +121,8 @@ class Connection:
                 self._has_answered = True
                 async for event in parse_events(response.content, last_event_id):
                     yield event
+        except HttpProcessingError:  # a line without end
+            raise CommandFailed(_NO_EVENTS) from None
         except NETWORK_TROUBLE as error:
             raise self.unreachable(error) from None
 
@@ -229,17 +234,23 @@ def proxy_of(url: str) -> str | None:
 
 
 async def parse_events(lines: AsyncIterable[bytes], last_event_id: str = "") -> AsyncGenerator[Event, None]:
-    """Events of a stream's lines (HTML, section 9.2.6). One that was cut off is dropped."""
-    name, has_id = "", False
+    """Events of a stream's lines (HTML, section 9.2.6). One that was cut off is dropped.
+
+    Raises ``CommandFailed`` for one without end, and for an id that could not be sent back.
+    """
+    name, has_id, size_bytes = "", False, 0
     data: list[str] = []
     async for raw in lines:
+        size_bytes += len(raw)
+        if size_bytes > _LONGEST_ANSWER_BYTES:
+            raise CommandFailed(_NO_EVENTS)
         line = raw.decode("utf-8", "replace").rstrip("\r\n")
         if not line:
             if data:
                 yield Event(name=name or "message", data="\n".join(data), id=last_event_id)
             elif has_id:
                 yield Event(name="", data="", id=last_event_id)
-            name, data, has_id = "", [], False
+            name, data, has_id, size_bytes = "", [], False, 0
             continue
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -247,8 +258,15 @@ async def parse_events(lines: AsyncIterable[bytes], last_event_id: str = "") -> 
             name = value
         elif field == "data":
             data.append(value)
-        elif field == "id" and "\0" not in value:
-            last_event_id, has_id = value, True
+        elif field == "id":
+            last_event_id, has_id = checked_event_id(value), True
+
+
+def checked_event_id(text: str) -> str:
+    """An event's id that goes into a header and onto a terminal. Raises ``CommandFailed``."""
+    if not (text.isascii() and text.isprintable()) or len(text) > _LONGEST_ID:
+        raise CommandFailed(_NO_EVENTS)
+    return text
 
 
 class _Detail(msgspec.Struct):
