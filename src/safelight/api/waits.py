@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope
 
 from safelight.domain.errors import Crowded, ServiceUnavailable
@@ -30,19 +30,25 @@ def holding(scope: Scope) -> Iterator[None]:
     """While inside, the request of the scope may ``hold`` things; what it still holds at the end is let go."""
     with contextlib.ExitStack() as held:
         scope[_HELD] = held
-        yield
+        try:
+            yield
+        finally:
+            scope[_HELD] = None  # what is at work for it still may not hold what nobody would let go
 
 
 def hold(request: Request, held: AbstractContextManager[T]) -> T:
-    """Enter it, until the request has ended or ``let_go``."""
-    stack: contextlib.ExitStack = request.scope[_HELD]
+    """Enter it, until the request has ended or ``let_go``. Raises ``ClientDisconnect`` where it has ended."""
+    stack: contextlib.ExitStack | None = request.scope[_HELD]
+    if stack is None:
+        raise ClientDisconnect
     return stack.enter_context(held)
 
 
 def let_go(request: Request) -> None:
     """Leave all that the request holds."""
-    stack: contextlib.ExitStack = request.scope[_HELD]
-    stack.close()
+    stack: contextlib.ExitStack | None = request.scope[_HELD]
+    if stack is not None:
+        stack.close()
 
 
 class Waits:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -51,8 +51,9 @@ class Within:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         most_bytes: int | None = None,
+        take: Callable[[int], None] = lambda size_bytes: None,
     ) -> Answer:
-        """One call and its whole answer."""
+        """One call and its whole answer. ``take`` is told of each piece's size before it is kept, and may raise."""
         start: Message = {}
         received: bytearray | None = bytearray()
 
@@ -61,13 +62,15 @@ class Within:
             if message["type"] == "http.response.start":
                 start = message
             elif received is not None:
+                take(len(message.get("body", b"")))
                 received += message.get("body", b"")
                 if most_bytes is not None and len(received) > most_bytes:
                     received = None
 
-        scope = self._scope_of(method, path, query, headers, body)
+        scope, receive = self._scope_of(method, path, query, headers, body), _Body(body).receive
+        del body  # an image takes its time, and whoever makes it lets its pictures go
         with holding(scope):
-            await self._app(scope, _Body(body).receive, send)
+            await self._app(scope, receive, send)
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
         answered = None if received is None else bytes(received)
         return Answer(status=start["status"], headers=fields, body=answered)

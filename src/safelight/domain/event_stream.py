@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterable
 
 import msgspec
 
+LONGEST_EVENT_BYTES = 64 * 1024 * 1024
+
 
 class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A server-sent event. ``id`` is that of the last event that had one, and resumes the stream behind it.
@@ -18,11 +20,17 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
-async def parse_events(pieces: AsyncIterable[bytes], last_event_id: str = "") -> AsyncGenerator[StreamEvent, None]:
-    """The events of a stream that comes in pieces of any length. One that was cut off is dropped."""
-    rest, name, has_id = b"", "", False
+async def parse_events(
+    pieces: AsyncIterable[bytes], last_event_id: str = "", *, most_bytes: int = LONGEST_EVENT_BYTES
+) -> AsyncGenerator[StreamEvent, None]:
+    """The events of a stream that comes in pieces of any length. One that was cut off is dropped.
+
+    Raises ``ValueError`` for one that is longer than ``most_bytes``, or has no end.
+    """
+    rest, name, has_id, size_bytes = b"", "", False, 0
     data: list[str] = []
     async for piece in pieces:
+        size_bytes += len(piece)
         *lines, rest = (rest + piece).split(b"\n")
         for raw in lines:
             line = raw.decode("utf-8", "replace").rstrip("\r")
@@ -31,7 +39,7 @@ async def parse_events(pieces: AsyncIterable[bytes], last_event_id: str = "") ->
                     yield StreamEvent(name=name or "message", data="\n".join(data), id=last_event_id)
                 elif has_id:
                     yield StreamEvent(name="", data="", id=last_event_id)
-                name, data, has_id = "", [], False
+                name, data, has_id, size_bytes = "", [], False, len(rest)
                 continue
             field, _, value = line.partition(":")
             value = value.removeprefix(" ")
@@ -41,3 +49,5 @@ async def parse_events(pieces: AsyncIterable[bytes], last_event_id: str = "") ->
                 data.append(value)
             elif field == "id" and "\0" not in value:
                 last_event_id, has_id = value, True
+        if size_bytes > most_bytes:
+            raise ValueError("an event has no end")

@@ -72,6 +72,13 @@ class CallKey(msgspec.Struct, frozen=True):
     likeness: str | None
 
 
+def key_of_words(words: str) -> str:
+    """The caller's own word as a header can say it: as it is, or its digest."""
+    if words.isascii() and words.isprintable() and words == words.strip():
+        return words
+    return _digest(["own", words])
+
+
 def key_of_image(key: str, place: int) -> str:
     """That of one of several images of a call, from 0."""
     return key if place == 0 else f"{key}.{place + 1}"

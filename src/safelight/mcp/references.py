@@ -37,13 +37,18 @@ def sources(
 
 async def resolved(api: Api, given: list[Source]) -> list[Json]:
     """The API's ``images``. An id becomes the bytes of its own file. Raises ``Refused``."""
-    images = [{"url": await _url_of(api, source), "role": source.role} for source in given]
-    if sum(len(image["url"]) for image in images) > _MOST_TOGETHER_BYTES:
-        raise Refused(
-            "The reference images are over 25 MiB together. Give fewer, or smaller ones.",
-            code="request_too_large",
-            param=given[0].param,
-        )
+    images: list[Json] = []
+    left_bytes = _MOST_TOGETHER_BYTES
+    for source in given:
+        url = await _url_of(api, source)
+        left_bytes -= len(url)
+        if left_bytes < 0:
+            raise Refused(
+                "The reference images are over 25 MiB together. Give fewer, or smaller ones.",
+                code="request_too_large",
+                param=given[0].param,
+            )
+        images.append({"url": url, "role": source.role})
     return images
 
 

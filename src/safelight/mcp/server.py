@@ -29,7 +29,7 @@ from safelight.mcp import orders, resources, results, tasks, tools
 from safelight.mcp.api import Api, Json, Refused
 from safelight.mcp.arguments import VideoArguments, read
 from safelight.mcp.generations import look
-from safelight.mcp.keys import CallKey, Keys, Origin
+from safelight.mcp.keys import CallKey, Keys, Origin, key_of_words
 from safelight.mcp.orders import Call
 from safelight.mcp.results import Keep, keep_nothing
 from safelight.mcp.schemas import SHAPES, input_schema, tools_of
@@ -95,6 +95,7 @@ class _Desk:
             known = ", ".join(tools.TOOLS)
             raise MCPError(INVALID_PARAMS, f"There is no tool {params.name[:80]!r}. There are: {known}.")
         given = dict(params.arguments or {})
+        _check_text(ctx.params)
         caller = self._caller_of(ctx)
         key = self._key_of(caller, ctx, given)
         has_progress = "progress_token" in (ctx.meta or {})
@@ -114,7 +115,7 @@ class _Desk:
     def _key_of(self, caller: Caller, ctx: Context, given: Json) -> CallKey:
         own = given.get("idempotency_key")
         if isinstance(own, str) and own:
-            return CallKey(own, None)
+            return CallKey(key_of_words(own), None)
         return self._keys.key_of(caller.origin, ctx.request_id, ctx.params or {})
 
     async def list_resources(self, ctx: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
@@ -155,6 +156,14 @@ class _Desk:
         except Refused as error:
             _raise(error)
         return EmptyResult()
+
+
+def _check_text(params: object) -> None:
+    """Refuse what JSON's escapes can write and no text has. Raises ``MCPError``."""
+    try:
+        msgspec.json.encode(params)
+    except UnicodeEncodeError:
+        raise MCPError(INVALID_PARAMS, "A string has half a surrogate pair. Send whole characters.") from None
 
 
 def _takes_tasks(ctx: Context) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Collection
+from weakref import WeakValueDictionary
 
 import msgspec
 from starlette.requests import Request
@@ -28,6 +30,10 @@ from safelight.domain.text import quoted
 from safelight.lifecycle.events import event_body
 from safelight.lifecycle.followers import FollowedEvent, Place, events_behind, place_behind, tell_test_event
 
+_AT_ONCE = 8
+# By workspace, those of its followers that are told something now: many of them tell each event many times, and other
+# workspaces do not wait for that. Whoever does not read holds none.
+_TURNS: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 _EVENT_ID = re.compile(r"evt_[0-9a-f]{32}", re.ASCII)
 
 
@@ -81,12 +87,16 @@ async def _stream(request: Request, place: Place, types: Collection[str]) -> Asy
     Where this ends, the client comes back with the last id that it was told, and hears why, if it may not go on.
     """
     services, workspace_id = api_state(request).viewing, principal(request).workspace_id
+    turns = _TURNS.setdefault(workspace_id, asyncio.Semaphore(_AT_ONCE))
     yield server_sent_id(place.event_id) + b"\r\n"
     try:
         async for events in events_behind(services, workspace_id, place, quiet_seconds=HEARTBEAT_SECONDS):
-            await require_key(request)
+            async with turns:
+                await require_key(request)
             for event in events:
-                if told := await _told(request, event, types):
+                async with turns:
+                    told = await _told(request, event, types)
+                if told:
                     yield told
             if not events:
                 yield server_sent_comment("still there")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope
 
+from safelight.api.auth import api_state, principal
+from safelight.api.waits import hold
 from safelight.api.within import Answer, Within
+from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.event_stream import parse_events
-from safelight.mcp.api import Json, refusal_of
+from safelight.mcp.api import Json, Refused, refusal_of
 
 _DOWNLOADS = "/v2/downloads/"
 # Only the process itself knows a file's ETag: so it sends the bytes, also where nginx or the store would.
@@ -23,13 +27,18 @@ class WithinApi:
 
     def __init__(self, scope: Scope) -> None:
         self._within = Within(scope)
+        self._request = Request(scope)
 
     async def get(self, path: str, query: Mapping[str, str]) -> Any:
         return _value_of(await self._within.call("GET", path, query=query))
 
     async def post(self, path: str, body: Json, key: str | None) -> Json:
         headers = {"idempotency-key": key} if key else {}
-        found: Json = _value_of(await self._within.call("POST", path, headers=headers, body=msgspec.json.encode(body)))
+        content = msgspec.json.encode(body)
+        del body
+        call = self._within.call("POST", path, headers=headers, body=content)
+        del content
+        found: Json = _value_of(await call)
         return found
 
     async def delete(self, path: str) -> Json:
@@ -44,7 +53,14 @@ class WithinApi:
                 yield event.name, msgspec.json.decode(event.data)
 
     async def download(self, url: str, most_bytes: int) -> bytes | None:
-        answer = await self._fetch("GET", url, most_bytes)
+        """It counts as a part of the caller's own body would, until their request has ended."""
+        memory = api_state(self._request).body_memory.of(principal(self._request))
+        try:
+            answer = await self._fetch("GET", url, most_bytes, hold(self._request, memory))
+        except ServiceUnavailable as error:
+            raise Refused(error.message, code=error.code) from None
+        except ClientDisconnect:
+            raise Refused("Nobody waits for it any more.", code=ServiceUnavailable.code) from None
         return answer.body
 
     async def size_of(self, url: str) -> int | None:
@@ -52,11 +68,13 @@ class WithinApi:
         length = answer.headers.get("content-length", "")
         return int(length) if length.isdecimal() else None
 
-    async def _fetch(self, method: str, url: str, most_bytes: int) -> Answer:
+    async def _fetch(
+        self, method: str, url: str, most_bytes: int, take: Callable[[int], None] = lambda size_bytes: None
+    ) -> Answer:
         parts = urlsplit(url)
         path = _DOWNLOADS + parts.path.partition(_DOWNLOADS)[2]  # the public address may have a path of its own
         answer = await self._within.call(
-            method, path, query=parts.query.encode(), headers=_BY_ITSELF, most_bytes=most_bytes
+            method, path, query=parts.query.encode(), headers=_BY_ITSELF, most_bytes=most_bytes, take=take
         )
         if answer.status != 200:
             raise refusal_of(answer.status, answer.body or b"")

@@ -14,6 +14,8 @@ from safelight.domain.media import MimeType
 Type = Literal["image", "video"]
 T = TypeVar("T")
 
+_MOST_DIGITS = 30
+
 
 class Usage(msgspec.Struct, frozen=True):
     """What is charged, in US dollars."""
@@ -22,6 +24,10 @@ class Usage(msgspec.Struct, frozen=True):
     billable_unit: str
     unit_price: Decimal
     quantity: Decimal
+
+    def __post_init__(self) -> None:
+        for amount in (self.total_cost, self.unit_price, self.quantity):
+            _check_amount(amount)
 
 
 class File(msgspec.Struct, frozen=True):
@@ -54,6 +60,10 @@ class Generation(msgspec.Struct, frozen=True):
     data: tuple[File, ...] = ()
     usage: Usage | None = None
     error: Failure | None = None
+
+    def __post_init__(self) -> None:
+        if not is_generation_id(self.id):
+            raise ValueError("its id is none")
 
     @property
     def is_pending(self) -> bool:
@@ -97,13 +107,25 @@ class Balance(msgspec.Struct, frozen=True):
 class Costs(msgspec.Struct, frozen=True):
     total_cost: Decimal
 
+    def __post_init__(self) -> None:
+        _check_amount(self.total_cost)
+
+
+class Canceled(msgspec.Struct, frozen=True):
+    """What became of the wish to cancel a video."""
+
+    cancellation: str
+
 
 def read(body: bytes, into: type[T]) -> T:
     """An answer's body. Raises ``CommandFailed`` where it is none of Safelight's."""
     try:
-        found = msgspec.json.decode(body, type=into)
-    except msgspec.DecodeError as error:
+        return msgspec.json.decode(body, type=into)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandFailed(f"The server's answer is not one of Safelight's: {error}.") from None
-    if isinstance(found, Generation) and not is_generation_id(found.id):
-        raise CommandFailed("The server's answer is not one of Safelight's: its id is none.")
-    return found
+
+
+def _check_amount(amount: Decimal) -> None:
+    """Refuse what nobody can be charged, and what takes more room to write than there is."""
+    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS or len(amount.as_tuple().digits) > _MOST_DIGITS:
+        raise ValueError("an amount in it is none")

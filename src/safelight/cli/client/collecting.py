@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-
 from safelight.cli.client import journal
+from safelight.cli.client.answers import Canceled, read
 from safelight.cli.client.connection import Connection
 from safelight.cli.client.delivery import deliver
 from safelight.cli.client.exits import OK, Answered, CommandFailed, Misuse
@@ -71,7 +70,7 @@ def cancel(generation_id: str, *, as_json: bool, profile: str | None) -> int:
         if as_json:
             result_json(answer.body)
         else:
-            result(f"{generation_id} {str(msgspec.json.decode(answer.body)['cancellation']).replace('_', ' ')}")
+            result(f"{generation_id} {read(answer.body, Canceled).cancellation.replace('_', ' ')}")
 
     return run(work, as_json=as_json)
 

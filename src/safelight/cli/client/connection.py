@@ -17,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
+from aiohttp.http import HttpProcessingError
 
 from safelight import __version__
 from safelight.cli.client.exits import Answered, CommandFailed, Unreachable
@@ -32,8 +33,10 @@ _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 90.0  # GET waits for 60 s at most
 _QUIET_SECONDS = 60.0  # a stream of events tells every 15 s that it lives
 _PAUSES_SECONDS = (0.1, 0.3, 0.6, 1.0)
-_LONGEST_LINE_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 20
 _LONGEST_ANSWER_BYTES = 16 << 20
+_LONGEST_ID = 200
+_NO_EVENTS = "The server's stream of events is not one of Safelight's."
 
 NETWORK_TROUBLE = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -57,7 +60,7 @@ class Connection:
 
     async def __aenter__(self) -> Connection:
         self._session = aiohttp.ClientSession(
-            read_bufsize=_LONGEST_LINE_BYTES,
+            read_bufsize=_BUFFER_BYTES,
             headers={"User-Agent": f"safelight-cli/{__version__}"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
         )
@@ -106,8 +109,12 @@ class Connection:
                 if response.status >= 300:
                     raise _error_of(await self._read(response))
                 self._has_answered = True
-                async for event in parse_events(response.content, last_event_id):
+                pieces = response.content.iter_any()
+                async for event in parse_events(pieces, last_event_id, most_bytes=_LONGEST_ANSWER_BYTES):
+                    checked_event_id(event.id)
                     yield event
+        except (HttpProcessingError, ValueError):  # a line without end
+            raise CommandFailed(_NO_EVENTS) from None
         except NETWORK_TROUBLE as error:
             raise self.unreachable(error) from None
 
@@ -216,6 +223,13 @@ def proxy_of(url: str) -> str | None:
     if parts.hostname is None or proxy_bypass(parts.hostname):
         return None
     return getproxies().get(parts.scheme)
+
+
+def checked_event_id(text: str) -> str:
+    """An event's id that goes into a header and onto a terminal. Raises ``CommandFailed``."""
+    if not (text.isascii() and text.isprintable()) or len(text) > _LONGEST_ID:
+        raise CommandFailed(_NO_EVENTS)
+    return text
 
 
 class _Detail(msgspec.Struct):

@@ -27,6 +27,7 @@ _QUIET_SECONDS = 60.0
 _SHA256 = re.compile(r'"([0-9a-f]{64})"')
 _FROM = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _ALL = re.compile(r"bytes \*/(\d+)")
+_NO_LINK = "The file's link, as the server tells it, leads nowhere."
 
 
 class PartFile:
@@ -128,6 +129,7 @@ async def download(
     file has the target's name. ``on_bytes`` is told how many have come, and of how many. Raises ``CommandFailed``; what
     came by then stays for the next try.
     """
+    _check_link(url)
     if await _is_there(connection, url, target):
         part_of(target, name).unlink(missing_ok=True)
         return target
@@ -152,6 +154,7 @@ def part_of(target: Path, name: str) -> Path:
 
 async def fetch_bytes(connection: Connection, url: str, most: int) -> bytes:
     """A small file's content, no more of it than ``most`` bytes. Raises ``CommandFailed``."""
+    _check_link(url)
     try:
         async with _request(connection, url, {}) as response:
             if response.status != 200:
@@ -207,6 +210,8 @@ async def _complete(
                     found = _SHA256.fullmatch(etag)
                     return found[1] if found else None
                 failure: CommandFailed = Answered("The file's link answers: try later.", code="service_unavailable")
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.TooManyRedirects):
+            raise CommandFailed(_NO_LINK) from None
         except NETWORK_TROUBLE as error:
             failure = connection.unreachable(error)
             if isinstance(error, aiohttp.ClientConnectorError):
@@ -261,6 +266,18 @@ def _request(
         proxy=proxy_of(url),
         allow_redirects=True,
     )
+
+
+def _check_link(url: str) -> None:
+    """Refuse what is no address of a file. Raises ``CommandFailed``."""
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise CommandFailed(_NO_LINK)
 
 
 def _on_this_server(connection: Connection, url: str) -> str:

@@ -92,8 +92,10 @@ def secret_of(profile: Profile) -> str:
         try:
             secret = path.read_text().strip()
         except FileNotFoundError:
-            secret = new_secret()
-            write_closed(path, f"{secret}\n")
+            with FileLock(path.with_name(f"{path.name}.lock")).held():  # two that begin at once sign alike
+                if not path.exists():
+                    write_closed(path, f"{new_secret()}\n")
+            secret = path.read_text().strip()
         read_secret(secret)
     except OSError as error:
         raise Misuse(f"{error.filename or path} cannot be read or written: {error.strerror}.") from None

@@ -10,13 +10,13 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
 import msgspec
 
 from safelight.cli.client.answers import read
-from safelight.cli.client.connection import NETWORK_TROUBLE, Connection, proxy_of
+from safelight.cli.client.connection import NETWORK_TROUBLE, Connection, checked_event_id, proxy_of
 from safelight.cli.client.exits import Answered, CommandFailed, Misuse, Unreachable
 from safelight.cli.client.listeners import Listener, open_listener, secret_of
 from safelight.cli.client.output import note, result, result_json, run
@@ -71,10 +71,10 @@ async def _listen(
     path = _PATH if types is None else f"{_PATH}?types={quote(types)}"
     with open_listener(profile, target) as listener:
         if since is not None:
-            listener.last = "" if since == _FROM_NOW_ON else since
+            listener.last = "" if since == _FROM_NOW_ON else _checked_since(since)
         note(f"Listening to {profile.base_url}. Ctrl-C ends it.")
         if target is not None:
-            note(f"Events go to {target}, signed with {secret}")
+            note(f"Events go to {shown(target)}, signed with {secret}")
         async with Connection(profile) as connection, aclosing(_events(connection, path, listener)) as events:
             async for event in events:
                 if event.data:
@@ -143,12 +143,12 @@ async def _hand_over(session: aiohttp.ClientSession, event: StreamEvent, target:
                 allow_redirects=False,
             ) as response:
                 if failures:
-                    note(f"{target} answers again.")
+                    note(f"{shown(target)} answers again.")
                 return response.status, time.monotonic() - began
         except NETWORK_TROUBLE as error:
             if not failures:
                 why = "does not answer in time" if isinstance(error, TimeoutError) else "cannot be reached"
-                note(f"{target} {why}. {event.id} is tried again until it is taken; later ones wait.")
+                note(f"{shown(target)} {why}. {event.id} is tried again until it is taken; later ones wait.")
         await asyncio.sleep(_pause(failures))
         failures += 1
 
@@ -163,6 +163,20 @@ def _checked_target(text: str) -> str:
     if not is_right:
         raise Misuse(f"{quoted(text)} is no address to forward to. Write it as http://127.0.0.1:3000/hooks.")
     return text
+
+
+def shown(target: str) -> str:
+    """The address as it is told: without a password and a query, in which a token may stand."""
+    parts = urlsplit(target)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _checked_since(text: str) -> str:
+    """The event to go on behind. Raises ``Misuse``."""
+    try:
+        return checked_event_id(text)
+    except CommandFailed:
+        raise Misuse(f"--since {quoted(text)} is no event's id. Give the id that a line ends with, or now.") from None
 
 
 def _explained(error: Answered) -> CommandFailed:

@@ -28,10 +28,11 @@ def jobs(*, type_: str | None, status: str | None, limit: int, follow: bool, as_
             if follow:
                 await _follow(connection, type_, status, limit, as_json=as_json)
             answer = await connection.get("/v2/generations", type=type_, status=status, limit=limit)
+        found = read(answer.body, Generations).data
         if as_json:
             result_json(answer.body)
         else:
-            rows = [row_of(each) for each in read(answer.body, Generations).data]
+            rows = [row_of(each) for each in found]
             print_table(rows, columns=_COLUMNS, empty="There is none.")
 
     return run(work, as_json=as_json)
@@ -56,12 +57,12 @@ async def _follow(connection: Connection, type_: str | None, status: str | None,
     while True:
         is_first = not known
         page = read((await connection.get("/v2/generations", type=type_, limit=_PAGE)).body, _RawPage)
-        listed = {msgspec.json.decode(raw, type=Generation).id: raw for raw in page.data}
+        listed = {read(bytes(raw), Generation).id: raw for raw in page.data}
         gone = [id_ for id_, stood in known.items() if stood == "pending" and id_ not in listed]
         news = list(reversed(listed.items()))
         news[:0] = [(id_, await _one(connection, id_)) for id_ in gone]
         for place, (id_, raw) in enumerate(news):
-            found = msgspec.json.decode(raw, type=Generation)
+            found = read(bytes(raw), Generation)
             is_change = known.get(id_) != found.status
             known[id_] = found.status
             if not is_change or (status is not None and status != found.status):

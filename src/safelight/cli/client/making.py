@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import msgspec
 
-from safelight.cli.client.answers import Generation, Generations, read
+from safelight.cli.client.answers import Canceled, Generation, Generations, read
 from safelight.cli.client.connection import Answer, Connection
 from safelight.cli.client.delivery import deliver
 from safelight.cli.client.exits import OK, UNKNOWN, Answered, CommandFailed, Unreachable
@@ -188,8 +188,8 @@ class Making:
     async def _cancel(self, generation_id: str) -> None:
         try:
             answer = await self._connection.delete(f"/v2/videos/generations/{generation_id}")
-            became = msgspec.json.decode(answer.body)["cancellation"]
-            note(f"{generation_id}: cancellation {str(became).replace('_', ' ')}.")
+            became = read(answer.body, Canceled).cancellation
+            note(f"{generation_id}: cancellation {became.replace('_', ' ')}.")
         except CommandFailed as error:
             note(f"{generation_id} could not be canceled: {error} {how_to_go_on(generation_id)}")
 

@@ -21,6 +21,7 @@ from safelight.cli.client.download import download
 from safelight.cli.client.exits import Answered, CommandFailed, Misuse
 from safelight.cli.client.output import note, run
 from safelight.cli.client.profiles import find_profile
+from safelight.domain.ids import is_generation_id
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.mcp.api import Json, Refused
 from safelight.mcp.keys import Origin
@@ -131,7 +132,10 @@ def keeper(connection: Connection, folder: Path) -> Keep:
         paths = []
         for place, file in enumerate(generation["data"]):
             number = f"_{place + 1}" if place else ""
-            path = folder / f"{generation['id']}{number}.{EXTENSION_OF_MIME[file['mime_type']]}"
+            extension = EXTENSION_OF_MIME.get(file["mime_type"])
+            if not is_generation_id(generation["id"]) or extension is None:  # it would be a name anywhere
+                raise Refused("The server's answer is not one of Safelight's.", code="download_failed")
+            path = folder / f"{generation['id']}{number}.{extension}"
             try:
                 async with asyncio.timeout(_FETCH_SECONDS):
                     paths.append(str(await download(connection, file["url"], path, name=path.name, force=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,6 +12,8 @@ from safelight.cli import fail
 from safelight.cli.client.exits import INTERRUPTED, OK, CommandFailed
 from safelight.domain.errors import SafelightError
 from safelight.domain.text import printable
+
+_BETWEEN = re.compile(r"[\t\n\r]+")  # as such, JSON has them nowhere but between its values
 
 
 def note(text: str) -> None:
@@ -24,9 +27,12 @@ def result(text: str) -> None:
 
 
 def result_json(body: bytes) -> None:
-    """The API's own JSON on stdout, every digit of it, on a line of its own."""
+    """The API's own JSON on stdout, every digit of it, on a line of its own.
+
+    What no terminal should be sent is escaped, which in JSON is the same text.
+    """
     sys.stdout.flush()
-    _write(body.rstrip(b"\r\n") + b"\n")
+    _write(printable(_BETWEEN.sub(" ", body.decode("utf-8", "replace").strip())).encode() + b"\n")
 
 
 def run(work: Callable[[], Coroutine[Any, Any, int | None]], *, as_json: bool = False) -> int:

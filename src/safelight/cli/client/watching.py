@@ -71,7 +71,7 @@ def shown(standing: Standing) -> RenderableType:
     more = " or more" if standing.has_more else ""
     head = (
         f"{len(standing.running)} running, {len(standing.queued)}{more} queued; "
-        f"{usd(standing.spent_today)} USD spent today, {standing.balance} USD left"
+        f"{usd(standing.spent_today)} USD spent today, {cell(standing.balance)} USD left"
     )
     parts: list[RenderableType] = [Text(head, style="bold")]
     if standing.pending:
@@ -91,7 +91,7 @@ def shown(standing: Standing) -> RenderableType:
 def _state(pending: Generation) -> str:
     if pending.queue_position is not None:
         return f"queued, about number {pending.queue_position}"
-    done = pending.progress or 0.0
+    done = min(1.0, max(0.0, pending.progress or 0.0))
     full = round(done * _BAR)
     return f"[{'#' * full}{'.' * (_BAR - full)}] {done:.0%}"
 
