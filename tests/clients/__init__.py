@@ -7,7 +7,7 @@ media         what a client got, measured, and what it cost
 litellm_proxy LiteLLM's proxy as a process
 loopback_only what keeps a program of Python's on this machine
 
-``*.mjs`` are programs for Node that tests start, and litellm_library is one for LiteLLM's own Python. Clients that
-cannot run here (Open WebUI, LibreChat, n8n) are replayed: the requests have the shape that their own code gives them,
-and the answers are read by the same rules.
+``*.mjs`` are programs for Node that tests start; litellm_library and litellm_lost_answer are for LiteLLM's own Python.
+Clients that cannot run here (Open WebUI, LibreChat, n8n) are replayed: the requests have the shape that their own code
+gives them, and the answers are read by the same rules.
 """

@@ -12,6 +12,7 @@ const client = new OpenAI(where);
 const sdk = createOpenAICompatible({ name: 'safelight', ...where });
 const picture = await readFile(picturePath);
 const file = () => toFile(picture, 'a.png', { type: 'image/png' });
+const once = { headers: { 'Idempotency-Key': crypto.randomUUID() } }; // as the page says
 const image = { model: 'gpt-image-1', prompt: 'A boat', size: '1024x1024' };
 const video = { model: 'sora-2', prompt: 'A boat', seconds: '4', size: '1280x720' };
 
@@ -21,11 +22,13 @@ const calls = {
   edit: async () => (await client.images.edit({ ...image, image: await file() })).data.length,
   video: async () => (await client.videos.create({ ...video, input_reference: await file() })).id,
   sdk_image: async () =>
-    (await generateImage({ model: sdk.imageModel('gpt-image-1'), prompt: 'A boat', size: '1024x1024' })).images.length,
+    (
+      await generateImage({ ...once, model: sdk.imageModel('gpt-image-1'), prompt: 'A boat', size: '1024x1024' })
+    ).images.length,
   sdk_edit: async () =>
     (
       await generateImage({
-        model: sdk.imageModel('gpt-image-1'), prompt: { text: 'A boat', images: [picture] }, size: '1024x1024',
+        ...once, model: sdk.imageModel('gpt-image-1'), prompt: { text: 'A boat', images: [picture] }, size: '1024x1024',
       })
     ).images.length,
   sdk_video: async () =>

@@ -38,3 +38,9 @@ def spent(account: Account) -> Decimal:
     """US dollars that a workspace which began with 1000 has spent."""
     with account.http() as http:
         return Decimal(1000) - Decimal(http.get("/v2/billing/balance").json()["balance"])
+
+
+def statuses(account: Account) -> set[str]:
+    """How the generations of a workspace stand, those of its first page."""
+    with account.http() as http:
+        return {each["status"] for each in http.get("/v2/generations").json()["data"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import subprocess
@@ -16,24 +17,23 @@ import pytest
 
 from safelight.providers.noop import png
 from tests.clients.litellm_proxy import PYTHON, at_home, calls_abroad, running
-from tests.clients.media import clip, encoded_picture, picture, spent
+from tests.clients.media import clip, encoded_picture, picture, spent, statuses
 from tests.clients.pages import block, variables
+from tests.clients.reader import exported
 from tests.contract.accounts import Account, Accounts
-from tests.support.server import PATIENCE_SECONDS, Server, clean_environment, free_port
+from tests.support.cutting import Cutter
+from tests.support.server import PATIENCE_SECONDS, Server, clean_environment, eventually, free_port
 
-LIBRARY = Path(__file__).with_name("litellm_library.py")
 LOCAL_PRICES = variables("LITELLM_LOCAL_MODEL_COST_MAP=True")
 SMALL = ("png", 1024, 1024)
 
 
-def test_library(shop: Server, account: Account, tmp_path: Path) -> None:
-    file = tmp_path / "first.png"
-    file.write_bytes(png())
-    environment = {"SAFELIGHT_BASE_URL": shop.base_url, "SAFELIGHT_API_KEY": account.key}
+def run_library(script: str, environment: dict[str, str], folder: Path, *arguments: str) -> str:
+    """What a program of this folder prints, run by LiteLLM's own Python; it reaches nothing but this machine."""
     done = subprocess.run(
-        [PYTHON, str(LIBRARY), str(file)],
-        cwd=tmp_path,
-        env=clean_environment({**environment, **LOCAL_PRICES, **at_home(tmp_path)}),
+        [PYTHON, str(Path(__file__).with_name(script)), *arguments],
+        cwd=folder,
+        env=clean_environment({**environment, **LOCAL_PRICES, **at_home(folder)}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -41,7 +41,15 @@ def test_library(shop: Server, account: Account, tmp_path: Path) -> None:
         timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert calls_abroad(folder) == []
+    return done.stdout
+
+
+def test_library(account: Account, tmp_path: Path) -> None:
+    file = tmp_path / "first.png"
+    file.write_bytes(png())
+    printed = run_library("litellm_library.py", exported(account), tmp_path, str(file))
+    told: dict[str, Any] = json.loads(printed.splitlines()[-1])
     encoded = [*told["images"], told["by_id"], told["edit"], told["edit_of_two"]]
     encoded += [told["awaited"]["image"], told["awaited"]["edit"]]
     assert [encoded_picture(each) for each in encoded] == [SMALL] * 7
@@ -50,7 +58,20 @@ def test_library(shop: Server, account: Account, tmp_path: Path) -> None:
     assert told["listed"] == 2
     assert clip(tmp_path / "video.mp4") == clip(tmp_path / "awaited.mp4") == (1280, 720, 4)
     assert told["refusal"] == ["ContentPolicyViolationError", "400"]
-    assert calls_abroad(tmp_path) == []
+
+
+@pytest.mark.parametrize(("call", "price"), [("image", "0.03"), ("edit", "0.03"), ("video", "0.104")])
+async def test_a_lost_answer_is_one_charge(
+    shop: Server, account: Account, tmp_path: Path, call: str, price: str
+) -> None:
+    picture = tmp_path / "first.png"
+    picture.write_bytes(png())
+    async with Cutter(shop.port).open() as network:
+        environment = {"SAFELIGHT_BASE_URL": network.base_url, "SAFELIGHT_API_KEY": account.key}
+        await asyncio.to_thread(run_library, "litellm_lost_answer.py", environment, tmp_path, call, str(picture))
+    assert network.cut == 1, "no answer was lost"
+    eventually(lambda: "pending" not in statuses(account), "everything has ended")
+    assert spent(account) == Decimal(price)
 
 
 @pytest.fixture(scope="module")

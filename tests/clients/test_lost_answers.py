@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from safelight.providers.noop import png
-from tests.clients.media import spent
+from tests.clients.media import spent, statuses
 from tests.clients.pages import block
 from tests.clients.reader import exported, run_node, with_packages
 from tests.contract.accounts import Account
@@ -43,10 +43,5 @@ async def test_a_lost_answer_is_one_charge(
         got = await asyncio.to_thread(run_node, "lost_answer.mjs", environment, call, str(picture), str(module))
     assert network.cut == 1, "no answer was lost"
     assert json.loads(got)
-    eventually(lambda: not statuses(account) & {"pending"}, "everything has ended")
+    eventually(lambda: "pending" not in statuses(account), "everything has ended")
     assert spent(account) == Decimal(price)
-
-
-def statuses(account: Account) -> set[str]:
-    with account.http() as http:
-        return {each["status"] for each in http.get("/v2/generations").json()["data"]}

@@ -114,7 +114,7 @@ def test_wrong_methods(method: str, path: str, allowed: str, http: httpx.Client)
     assert allowed.split(", ")[0] in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["/v2", "/v1/images/generations", "/v2/image/generations", "/v2/models/a/b"])
+@pytest.mark.parametrize("path", ["/v2", "/v3/images/generations", "/v2/image/generations", "/v2/models/a/b"])
 def test_unknown_paths(path: str, http: httpx.Client) -> None:
     answer = http.get(path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")

@@ -121,7 +121,8 @@ async def outcomes(
 
 async def note_all_seen(viewing: ViewServices, made: Sequence[Made]) -> None:
     """Record that a client is being told of these: a repeat of their request makes others."""
-    await asyncio.gather(*(note_seen(viewing, each.view) for each in made if each.error is None))
+    if ids := [each.view.id for each in made if each.error is None and each.view.is_unseen]:
+        await viewing.db.run("record_all_seen", {"ids": ids})
 
 
 async def _end(
