@@ -123,6 +123,7 @@ async def test_several_images_are_several_charges_and_one_result(account: Accoun
         ("generate_image", {"prompt": "x", "model": "none"}, "invalid_parameter", "model"),
         ("generate_image", {"prompt": "x", "aspect_ratio": "7:1"}, "invalid_parameter", "aspect_ratio"),
         ("generate_image", {"prompt": "x", "count": 5}, "invalid_parameter", "count"),
+        ("generate_image", {"prompt": "x", "count": 2, "seed": 7}, "invalid_parameter", "seed"),
         ("generate_image", {"prompt": "x", "size": "big"}, "invalid_parameter", "size"),
         ("generate_image", {}, "parameter_missing", "prompt"),
         ("generate_image", {"prompt": " "}, "invalid_parameter", "prompt"),

@@ -49,6 +49,13 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 async def make_images(call: Call, asked: ImageArguments) -> list[Made]:
     """Order so many images, and wait for them as long as a call may take. Raises ``Refused``: nothing was ordered."""
+    if asked.count > 1 and isinstance(asked.seed, int):
+        raise Refused(
+            f"{asked.count} images of one seed would be the same image, charged {asked.count} times. "
+            "Leave seed out, or make one.",
+            code="invalid_parameter",
+            param="seed",
+        )
     given = sources(reference_images=asked.reference_images or None)
     body: Json = {"model": asked.model or await _model(call.api, "image", asked, given)}
     body |= asked.given(*_OF_BOTH, "output_format")

@@ -63,6 +63,7 @@ def test_another_workspaces_looks_like_none(make_shell: MakeShell) -> None:
     for command in ("get", "wait", "cancel"):
         said = [mine.refused(2, command, each).replace(each, "it") for each in (id_, NOBODYS)]
         assert said[0] == said[1] and "not_found" in said[0]
+    assert f"There is no generation {id_} in this workspace." in mine.refused(2, "get", id_)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ def test_another_workspaces_looks_like_none(make_shell: MakeShell) -> None:
         ["get"],
         ["get", NOBODYS, "--last"],
         ["get", "../../x"],
+        ["wait"],
         ["wait", "x"],
         ["cancel", "x"],
         ["get", "--last"],

@@ -141,7 +141,7 @@ def test_the_most_it_may_cost(shell: Shell) -> None:
     assert "0.25 USD (5 at 0.05), over --max-cost 0.24" in said
     assert shell.generations() == []
     shell.ok("generate", "x", "--count", "5", "--max-cost", "0.25")
-    assert "dollars" in shell.refused(1, "generate", "x", "--max-cost", "much")
+    assert "dollars" in shell.refused(2, "generate", "x", "--max-cost", "much")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,7 @@ def test_the_most_it_may_cost(shell: Shell) -> None:
         (["--option", "steps"], "NAME=VALUE"),
         (["--count", "0"], "from 1"),
         (["--seed", "-1"], "from 0"),
+        (["--seed", "7", "--count", "2"], "charged 2 times"),
         (["--no-such-option"], "--help"),
         (["--profile", "no such"], "no name"),
     ],

@@ -52,6 +52,11 @@ async def ask(connection: Connection, prompt: str, wishes: Wishes, target: Targe
     _check_text(prompt, wishes)
     format_ = _format(wishes, target)
     options = _options(wishes.option)
+    if wishes.seed is not None and wishes.count > 1:
+        raise Misuse(
+            f"{wishes.count} of one seed would be the same one, charged {wishes.count} times. "
+            "Leave --seed or --count out."
+        )
     model = await _model(connection, wishes, target)
     body: dict[str, Any] = {"model": model.id, "prompt": prompt}
     named = ("aspect_ratio", "resolution", "duration", "sound", "seed", "negative_prompt")

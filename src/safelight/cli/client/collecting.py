@@ -48,6 +48,8 @@ def wait(generation_ids: tuple[str, ...], *, as_json: bool, profile: str | None)
     """Wait until each has ended; the exit status: the first that is not 0."""
 
     async def work() -> int:
+        if not generation_ids:
+            raise Misuse("Name the ids to wait for. 'safelight jobs' lists them.")
         async with Connection(find_profile(profile)) as connection:
             with Progresses() as progress:
                 statuses = await asyncio.gather(

@@ -136,7 +136,9 @@ class Connection:
                 why = "it does not answer in time"
             case _:
                 why = "the connection broke off"
-        hint = " Is it running? 'safelight up' starts one." if self.profile.is_local and not self._has_answered else ""
+        hint = ""
+        if self.profile.is_local and not self._has_answered:
+            hint = " Is it running there? 'safelight up' starts one; SAFELIGHT_BASE_URL or a profile names another."
         return Unreachable(f"{place} cannot be reached: {why}.{hint}")
 
     def _headers(self) -> dict[str, str]:
@@ -250,8 +252,13 @@ def _error_of(answer: Answer) -> Answered:
         words = f"The server answered with status {answer.status}, and not as Safelight does. Is the address right?"
         code = "service_unavailable" if answer.status in (502, 503, 504) else "not_safelight"
         detail, body = _Detail(message=words, code=code), b""
+    message = detail.message
+    if detail.code == "invalid_api_key":  # the API speaks of a header, which nobody sets here
+        message = (
+            "The server does not take this API key. 'safelight login' keeps another, or SAFELIGHT_API_KEY gives one."
+        )
     return Answered(
-        detail.message,
+        message,
         code=detail.code,
         param=detail.param,
         http_status=answer.status,

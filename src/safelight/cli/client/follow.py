@@ -28,7 +28,12 @@ async def find(connection: Connection, generation_id: str) -> tuple[Type, Answer
             if error.answer_code != "not_found":
                 raise
             missing = error
-    raise missing
+    raise Answered(
+        f"There is no generation {generation_id} in this workspace.",
+        code=missing.answer_code,
+        http_status=missing.http_status,
+        body=missing.body,
+    )
 
 
 async def look(

@@ -15,6 +15,7 @@ from safelight.cli.client.profiles import find_profile
 from safelight.cli.client.targets import target_of
 from safelight.cli.client.wishes import Wishes
 from safelight.cli.numbers import amount
+from safelight.domain.errors import InvalidParameter
 from safelight.domain.money import as_decimal
 
 
@@ -40,7 +41,7 @@ def generate(
         target = None
         if wishes.output is not None or not as_json:
             target = target_of(wishes.output, count=wishes.count, force=force)
-        most = None if max_cost is None else as_decimal(amount(max_cost))
+        most = None if max_cost is None else _most(max_cost)
         async with Connection(find_profile(profile)) as connection:
             asked = await ask(connection, read[0], wishes, target)
             if target is not None and waits:
@@ -60,6 +61,14 @@ def generate(
             return await Making(connection, journal.begin(entry), how).all()
 
     return run(work, as_json=as_json)
+
+
+def _most(text: str) -> Decimal:
+    """Dollars, of ``--max-cost``. Raises ``Misuse``."""
+    try:
+        return as_decimal(amount(text))
+    except InvalidParameter as error:
+        raise Misuse(f"--max-cost: {error}") from None
 
 
 async def _check_price(connection: Connection, asked: Asked, count: int, most: Decimal) -> None:

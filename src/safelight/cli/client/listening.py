@@ -72,11 +72,14 @@ async def _listen(
     with open_listener(profile, target) as listener:
         if since is not None:
             listener.last = "" if since == _FROM_NOW_ON else _checked_since(since)
-        note(f"Listening to {profile.base_url}. Ctrl-C ends it.")
-        if target is not None:
-            note(f"Events go to {shown(target)}, signed with {secret}")
+        has_begun = False
         async with Connection(profile) as connection, aclosing(_events(connection, path, listener)) as events:
             async for event in events:
+                if not has_begun:  # a stream begins with the place where it stands: from here on nothing is missed
+                    has_begun = True
+                    note(f"Listening to {profile.base_url}. Ctrl-C ends it.")
+                    if target is not None:
+                        note(f"Events go to {shown(target)}, signed with {secret}")
                 if event.data:
                     await _pass_on(connection, event, target, secret, as_json=as_json)
                 listener.note_last(event.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -34,9 +35,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Options of a binding. ``seed``: the one that is used where a request names none."""
+    """Options of a binding. ``seed``: the one that is used where a request names none; without it each has its own."""
 
-    seed: int = 0
+    seed: int | None = None
 
 
 class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +61,7 @@ class BuiltinProvider:
     async def submit(self, order: Order, job: Job[Options]) -> SubmitOutcome:
         """Render the order into the work folder."""
         path = job.workdir / "rendered"
-        seed = job.options.seed if order.spec.seed is None else order.spec.seed
+        seed = _seed_of(order, job.options)
         try:
             with self._in_use():
                 await self._render(order, job, seed, path)
@@ -149,6 +150,16 @@ def _prepare_process(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _seed_of(order: Order, options: Options) -> int:
+    """The seed to draw by. Where nobody named one it comes of the order's id: several orders of one prompt are several
+    pictures, and an order that is run again is the same one."""
+    if order.spec.seed is not None:
+        return order.spec.seed
+    if options.seed is not None:
+        return options.seed
+    return int.from_bytes(hashlib.blake2b(order.id.encode(), digest_size=4).digest(), "big")
 
 
 def _render(order: Order, seed: int, path: Path, progress_path: Path) -> None:
