@@ -57,7 +57,9 @@ def make_app(
 
     routes = [*health.ROUTES, *hints.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
     answers = Downloads(make_router(routes, lifespan))
-    fair = FairUse(Unread(HeadersOnce(answers)), most_open=most_open, capacity=capacity, most_refusals=most_refusals)
+    fair = FairUse(
+        Unread(HeadersOnce(answers), connections), most_open=most_open, capacity=capacity, most_refusals=most_refusals
+    )
     app: ASGIApp = AccessLog(Paths(DownloadHeaders(fair)))
     if proxies:
         app = wrap_asgi_with_proxy_headers(app, list(proxies))

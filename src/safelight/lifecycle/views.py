@@ -232,10 +232,9 @@ async def view_after(
 async def follow(
     services: ViewServices, workspace_id: int, generation_id: str, *, quiet_seconds: float
 ) -> AsyncIterator[GenerationView | None]:
-    """How a generation stands now, again whenever that may have changed, and at last how it ended,
-    or, when this process ends, nothing more.
+    """How a generation stands now, again whenever that may have changed, and at last how it ended.
 
-    None each time that nothing is heard for ``quiet_seconds``; then it is looked at all the same.
+    When this process ends before, so does this. None each time that nothing is heard for ``quiet_seconds``; then it is looked at all the same.
     """
     with services.changes.subscribed(generation_id) as changed:
         while True:
