@@ -262,7 +262,7 @@ def create_app() -> ASGIApp:
         async with open_parts(settings, answers_soon=True) as parts:
             connections.start()
             runner = Runner(parts.running)
-            stopping = _ends_runs_at_signal(runner, settings)
+            stopping = _ends_runs_at_signal(runner, parts.viewing.changes, settings)
             try:
                 yield ApiState(
                     public_url=settings.base_url,
@@ -307,16 +307,19 @@ def load_dialects(settings: Settings) -> tuple[Dialect, ...]:
     return (*always, mcp.open_dialect(settings))
 
 
-def _ends_runs_at_signal(runner: Runner, settings: Settings) -> set[asyncio.Task[None]]:
-    """At ``STOPPING`` let runs come to their end for a while, then hand them back.
+def _ends_runs_at_signal(runner: Runner, changes: Changes, settings: Settings) -> set[asyncio.Task[None]]:
+    """At ``STOPPING`` let runs come to their end for a while, then hand them back; who only looks on comes again later.
 
     The server stops only once every request has its answer, and those of images wait for their runs.
     """
     stopping: set[asyncio.Task[None]] = set()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(
-        STOPPING, lambda: stopping.add(loop.create_task(runner.close(_grace_seconds(settings)), name="stopping"))
-    )
+
+    def begin() -> None:
+        changes.end_waits()
+        stopping.add(loop.create_task(runner.close(_grace_seconds(settings)), name="stopping"))
+
+    loop.add_signal_handler(STOPPING, begin)
     return stopping
 
 

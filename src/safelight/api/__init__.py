@@ -10,6 +10,7 @@ bodies      reading a request body strictly
 forms       reading a form, as files come in
 faults      why a body is refused, from its struct's own types
 submission  what generations share: the submission read from a request, and the headers of its answer
+unread      what a client still sends when its answer is there
 told        what an answer tells of, and whether it arrived
 errors      from an error's kind to an HTTP answer
 answer      JSON answers, with exact amounts, and streams of events

@@ -24,6 +24,7 @@ from safelight.api.headers import HeadersOnce
 from safelight.api.paths import Paths
 from safelight.api.routing import make_router
 from safelight.api.told import Told
+from safelight.api.unread import Unread
 from safelight.api.within import ANSWERS
 from safelight.node.connections import Connections, peer_of
 
@@ -56,8 +57,10 @@ def make_app(
 
     routes = [*health.ROUTES, *hints.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
     answers = Downloads(make_router(routes, lifespan))
-    fair = FairUse(answers, most_open=most_open, capacity=capacity, most_refusals=most_refusals)
-    app: ASGIApp = AccessLog(Paths(DownloadHeaders(HeadersOnce(fair))))
+    fair = FairUse(
+        Unread(HeadersOnce(answers), connections), most_open=most_open, capacity=capacity, most_refusals=most_refusals
+    )
+    app: ASGIApp = AccessLog(Paths(DownloadHeaders(fair)))
     if proxies:
         app = wrap_asgi_with_proxy_headers(app, list(proxies))
 

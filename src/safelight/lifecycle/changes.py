@@ -43,6 +43,8 @@ class Changes:
         self._hinted: dict[str, set[Hinted]] = {}
         self._following: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
+        self.is_ending = False
+        """Whoever waits is to come back for it: to another process, or to this one when it runs again."""
 
     def start(self) -> None:
         listening = listen(self._database_url, "listen_changes", self._hear, runner=self._presence.number)
@@ -53,6 +55,11 @@ class Changes:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    def end_waits(self) -> None:
+        """Have all that wait look once more, and wait no longer."""
+        self.is_ending = True
+        self._wake_all()
 
     @property
     def heard_seconds(self) -> float:
@@ -81,8 +88,7 @@ class Changes:
     def _hear(self, payload: str | None) -> None:
         if payload is None:
             self._heard_since = time.monotonic()
-            for events in (*self._waiting.values(), *self._following.values()):
-                _set_all(events)
+            self._wake_all()
             return
         kind, _, id_ = payload.partition(":")
         if kind == "event":  # of a workspace
@@ -94,6 +100,10 @@ class Changes:
         if kind == "cancel":
             self._on_cancel(id_)
         _set_all(self._waiting.get(id_, set()))
+
+    def _wake_all(self) -> None:
+        for events in (*self._waiting.values(), *self._following.values()):
+            _set_all(events)
 
 
 @contextlib.contextmanager

@@ -82,7 +82,8 @@ async def events_behind(
 ) -> AsyncIterator[list[FollowedEvent]]:
     """What is behind the place, in its order, and whatever comes; a bounded number at a time.
 
-    An empty list each time that there is nothing for ``quiet_seconds``. Ends where one is missing.
+    An empty list each time that there is nothing for ``quiet_seconds``. Ends where one is missing, and when this
+    process does.
     """
     number = place.number
     with services.changes.following(workspace_id) as changed:
@@ -99,6 +100,8 @@ async def events_behind(
                 yield unbroken
                 number = unbroken[-1].number
             if len(unbroken) < len(found):
+                return
+            if services.changes.is_ending:
                 return
             if found:
                 continue

@@ -163,12 +163,14 @@ async def _end(
     if found is None:
 
         def waits() -> bool:
-            return not has_left()
+            return not (has_left() or runner.is_closed)
 
         wait_seconds = ends_at - time.monotonic()
         found = await ended_view(
             viewing, workspace_id, started.accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
         )
+        if runner.is_closed and not found.state.is_final:
+            raise _goes_on(started.accepted)
     return found
 
 
@@ -199,12 +201,16 @@ async def _run_here(
         started.given_up.set()
         return None
     if run.cancelled() and runner.is_closing:
-        raise ImageGoesOn(f"This server is stopping. {id_} is made all the same: repeat the request to get it.")
+        raise _goes_on(started.accepted)
     made = None if run.cancelled() or run.exception() else run.result()
     if made is not None:
         return view_of_completed(viewing, made)
     found = await view(viewing, workspace_id, id_, GenerationType.IMAGE)
     return found if found.state.is_final or found.state is State.UNKNOWN else None
+
+
+def _goes_on(accepted: Accepted) -> ImageGoesOn:
+    return ImageGoesOn(f"This server is stopping. {accepted.id} is made all the same: repeat the request to get it.")
 
 
 async def _is_final(services: SubmitServices, submission: Submission, ended: GenerationView) -> bool:

@@ -27,6 +27,8 @@ class Runner:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.is_closing = False
         """What is given up from now on, is handed to another process."""
+        self.is_closed = False
+        """Nothing runs here any more."""
         services.changes.on_cancel(self._leases.ask_to_cancel)
 
     def start(self, claim: Claim, *, is_unseen: Callable[[], bool] = lambda: False) -> RunTask:
@@ -65,3 +67,4 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._leases.close()
+        self.is_closed = True

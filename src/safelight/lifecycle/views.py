@@ -215,13 +215,15 @@ async def list_details(
 async def view_after(
     services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType, wait_seconds: float
 ) -> GenerationView:
-    """The generation once it has ended, or as it stands after ``wait_seconds``."""
+    """The generation once it has ended, or as it stands after ``wait_seconds``, or when this process ends."""
     found = await view(services, workspace_id, generation_id, type_)
     if found.state.is_final or wait_seconds <= 0:
         return found
     with services.changes.subscribed(generation_id) as changed, contextlib.suppress(TimeoutError):
         async with asyncio.timeout(wait_seconds):
             while not (found := await view(services, workspace_id, generation_id, type_)).state.is_final:
+                if services.changes.is_ending:
+                    break
                 await changed.wait()
                 changed.clear()
     return found
@@ -232,14 +234,14 @@ async def follow(
 ) -> AsyncIterator[GenerationView | None]:
     """How a generation stands now, again whenever that may have changed, and at last how it ended.
 
-    None each time that nothing is heard for ``quiet_seconds``; then it is looked at all the same.
+    When this process ends before, so does this. None each time that nothing is heard for ``quiet_seconds``; then it is looked at all the same.
     """
     with services.changes.subscribed(generation_id) as changed:
         while True:
             changed.clear()
             found = await view_of_any_type(services, workspace_id, generation_id)
             yield found
-            if found.state.is_final:
+            if found.state.is_final or services.changes.is_ending:
                 return
             if not await _happens(changed, quiet_seconds):
                 yield None

@@ -23,7 +23,7 @@ from safelight.api.openai import wire
 from safelight.api.openai.errors import error_body, naming
 from safelight.api.openai.inline import begun, length_with, placeholder, with_files
 from safelight.api.openai.models import model_for
-from safelight.api.openai.requests import Asked, Body, data_url_of, read_asked, refuse
+from safelight.api.openai.requests import Asked, Body, data_url_of, read_asked
 from safelight.api.openai.sizes import chosen
 from safelight.api.submission import Making, begin, failure_response, submission_of, with_rate_headers
 from safelight.api.told import delivers
@@ -117,7 +117,7 @@ async def edit(request: HttpRequest) -> Response:
 async def vary(request: HttpRequest) -> Response:
     """What was a call of OpenAI's API once."""
     said = "Variations are not made. POST /v1/images/edits takes a picture, and a prompt that says what to vary."
-    return await refuse(request, NotFound(said))
+    raise NotFound(said)
 
 
 async def _answered(request: HttpRequest, read: Reader) -> Response:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -16,7 +15,7 @@ from starlette.requests import Request
 from safelight.api.bodies import convert_body, parse_json, read_aside, receive_body
 from safelight.api.forms import Part, is_form, read_form
 from safelight.api.submission import body_digest
-from safelight.domain.errors import InvalidParameter, RequestTooLarge, SafelightError
+from safelight.domain.errors import InvalidParameter
 from safelight.domain.numbers import json_integer
 from safelight.domain.request import MAX_PROMPT_CHARACTERS
 from safelight.domain.text import cut, quoted
@@ -102,14 +101,6 @@ async def read_asked(request: Request) -> Asked:
     if not isinstance(values, dict):
         raise InvalidParameter("The body must be a JSON object, or a form (multipart/form-data).")
     return Asked(values=values, files=[], digest=await body_digest(call, raw), is_form=False)
-
-
-async def refuse(request: Request, error: SafelightError) -> NoReturn:
-    """Raise it once the body is here: a client that is still sending that might not hear what is said."""
-    if request.method == "POST":
-        with contextlib.suppress(RequestTooLarge):
-            await receive_body(request)
-    raise error
 
 
 def data_url_of(file: Part, param: str) -> str:

@@ -17,7 +17,7 @@ from safelight.api.forms import Part
 from safelight.api.openai import video_wire as wire
 from safelight.api.openai.errors import naming
 from safelight.api.openai.models import model_for
-from safelight.api.openai.requests import Asked, data_url_of, read_asked, refuse
+from safelight.api.openai.requests import Asked, data_url_of, read_asked
 from safelight.api.openai.sizes import chosen
 from safelight.api.submission import accept, accepted_headers, submission_of, with_rate_headers
 from safelight.domain.catalog import Model
@@ -166,19 +166,19 @@ async def get_content(request: HttpRequest) -> Response:
 async def refuse_edit(request: HttpRequest) -> Response:
     """Say what there is in its place."""
     said = "Videos are not edited here. POST /v1/videos/{id}/remix makes another take of one."
-    return await refuse(request, InvalidParameter(said))
+    raise InvalidParameter(said)
 
 
 async def refuse_extension(request: HttpRequest) -> Response:
     """Say what there is in its place."""
     said = "Videos are not extended here. POST /v1/videos with the last frame as input_reference goes on from it."
-    return await refuse(request, InvalidParameter(said))
+    raise InvalidParameter(said)
 
 
 async def refuse_character(request: HttpRequest) -> Response:
     """Say what there is in its place."""
     said = "There are no characters here. POST /v1/videos with a picture as input_reference takes after it."
-    return await refuse(request, InvalidParameter(said))
+    raise InvalidParameter(said)
 
 
 async def _find(request: HttpRequest) -> GenerationDetail:
