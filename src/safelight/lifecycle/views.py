@@ -234,7 +234,8 @@ async def follow(
 ) -> AsyncIterator[GenerationView | None]:
     """How a generation stands now, again whenever that may have changed, and at last how it ended.
 
-    When this process ends before, so does this. None each time that nothing is heard for ``quiet_seconds``; then it is looked at all the same.
+    When this process ends before, so does this. None each time that nothing is heard for ``quiet_seconds``; then it is
+    looked at all the same.
     """
     with services.changes.subscribed(generation_id) as changed:
         while True:
