@@ -148,7 +148,10 @@ async def every_route(house: House, http: httpx.AsyncClient, id_: str) -> dict[s
     for route in ROUTES:
         path = route.path.replace("{id}", id_).replace("{number}", id_).replace("{model}", "still")
         path = path.replace("{name:path}", "still")
-        path += "?start=2026-05-01T00:00:00Z&end=2026-05-02T00:00:00Z" if path.endswith("/costs") else ""
+        path += {
+            "/v2/billing/costs": "?start=2026-05-01T00:00:00Z&end=2026-05-02T00:00:00Z",
+            "/v2/events": "?types=refused",  # a stream that is begun never ends
+        }.get(path, "")
         body = {"words": "a hill"} if path.startswith("/planted") else IMAGE
         body = {**IMAGE, "image": PICTURE} if path.endswith("/edits") else body
         json = body if route.method == "POST" else None
