@@ -1,9 +1,14 @@
-"""``safelight up`` as a whole: how soon it is ready, and what memory it takes at rest and at work."""
+"""``safelight up`` as a whole: how soon it is ready, and what memory it takes at rest and at work.
+
+And how soon a command that only calls a server is there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import statistics
+import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +16,9 @@ from urllib.request import Request, urlopen
 
 from bench.processes import Memory, Watch, memory, tree
 from bench.report import Report, at_most
-from bench.servers import BenchError, Server, folder, safelight
+from bench.servers import COMMAND, BenchError, Server, folder, safelight
 
+_STARTS = 11
 _SETTLE_SECONDS = 5.0
 _VIDEO_SECONDS = 300.0
 _IMAGE: dict[str, object] = {
@@ -33,6 +39,8 @@ _VIDEO: dict[str, object] = {
 
 
 async def run(report: Report) -> None:
+    report.say("a command's start")
+    report.add("safelight generate --help", _start_seconds("generate", "--help"), "s", reach=at_most(0.25))
     with folder() as base:
         data = base / "data"
         report.say("first start, on an empty data folder")
@@ -56,6 +64,16 @@ async def run(report: Report) -> None:
         with safelight("up", data, {"SAFELIGHT_MCP": "on"}) as server:
             await asyncio.sleep(_SETTLE_SECONDS)
             _add(report, "at rest, MCP on", memory(tree(server.pid)))
+
+
+def _start_seconds(*arguments: str) -> float:
+    """The median of several starts, one after another."""
+    seconds = []
+    for _ in range(_STARTS):
+        began = time.monotonic()
+        subprocess.run([COMMAND, *arguments], stdout=subprocess.DEVNULL, check=True)
+        seconds.append(time.monotonic() - began)
+    return statistics.median(seconds)
 
 
 def _add(report: Report, when: str, moment: Memory, *, with_reach: bool = False) -> None:
