@@ -155,10 +155,14 @@ def test_several_nodes_as_the_page_says(
 def test_one_machine_and_the_readme(server: Server, server_folder: Path) -> None:
     (up,) = blocks("docs/operating.md", "On one machine")
     assert up.split()[:2] == ["safelight", "up"] and {"--data-dir", "--host", "--port"} <= set(up.split())
-    (program,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), flags=re.M | re.S)
-    program = program.replace("http://127.0.0.1:8484", server.base_url).replace("sk_...", server.key)
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=server_folder, capture_output=True, text=True, check=False, timeout=90
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{server.base_url}/v2/downloads/")
+    said = []
+    for program in re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), flags=re.M | re.S):
+        program = program.replace("http://127.0.0.1:8484", server.base_url).replace("sk_...", server.key)
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=server_folder, capture_output=True, text=True, check=False, timeout=90
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    with_openais, with_getimgs = said
+    assert (with_openais, (server_folder / "clouds.mp4").read_bytes()[4:8]) == ("", b"ftyp")
+    assert with_getimgs.startswith(f"{server.base_url}/v2/downloads/")

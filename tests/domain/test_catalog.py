@@ -91,6 +91,12 @@ WRONG = [
     (IMAGE, "id", "a/b", "models[0].id", "lower-case"),
     (IMAGE, "id", "x" * 101, "models[0].id", "lower-case"),
     (IMAGE, "name", "  ", "models[0].name", "people"),
+    (IMAGE, "aliases", [""], "models[0].aliases", "letters"),
+    (IMAGE, "aliases", ["a b"], "models[0].aliases", "letters"),
+    (IMAGE, "aliases", ["a", "a"], "models[0].aliases", "once"),
+    (IMAGE, "openai", {"quality": {"good": "2K"}}, "models[0].openai.quality.good", "low"),
+    (IMAGE, "openai", {"quality": {"low": "8K"}}, "models[0].openai.quality.low", "2K"),
+    (IMAGE, "openai", {"size": {}}, "models[0].openai", "Correct"),
     # lists
     (IMAGE, "aspect_ratios", [], "models[0].aspect_ratios", "list each value once"),
     (IMAGE, "aspect_ratios", ["1:1", "1:1"], "models[0].aspect_ratios", "list each value once"),
@@ -207,6 +213,24 @@ def test_an_id_is_there_once() -> None:
     message = refusal({"models": [IMAGE, VIDEO, IMAGE]})
     assert "shop.toml: models[2].id" in message
     assert "'still-1' is there twice" in message
+
+
+def test_a_name_stands_for_one_model() -> None:
+    """An id goes before another model's alias: who binds a vendor's model under its own id has that."""
+    still, clip = {**IMAGE, "aliases": ["gpt-image-1", "clip-1"]}, {**VIDEO, "aliases": ["sora-2"]}
+    catalog = read(still, clip)
+    names = ("still-1", "gpt-image-1", "clip-1", "sora-2", "absent")
+    found = [catalog.by_any_name(name) for name in names]
+    assert [model and model.id for model in found] == ["still-1", "still-1", "clip-1", "clip-1", None]
+    assert catalog.models["still-1"].aliases == ("gpt-image-1",)
+    assert "models[1].aliases: 'gpt-image-1' is 'still-1' already" in refusal(
+        {"models": [still, {**clip, "aliases": ["gpt-image-1"]}]}
+    )
+
+
+def test_words_for_quality_are_resolutions() -> None:
+    words = {"low": IMAGE["resolutions"][-1], "high": IMAGE["resolutions"][0]}
+    assert model_of({**IMAGE, "openai": {"quality": words}}).qualities == words
 
 
 @pytest.mark.parametrize("document", [{}, {"models": {}}, {"models": [5]}, {"models": [], "more": 1}, [], None, 5])

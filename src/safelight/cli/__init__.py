@@ -53,7 +53,11 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what this terminal cannot write
     signal.signal(signal.SIGTERM, _leave)  # in order, so that a database started for this command is stopped
-    sys.exit(run(sys.argv[1:]))
+    try:
+        status = run(sys.argv[1:])
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is left of this process has nothing to say of a Ctrl-C
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

@@ -100,7 +100,7 @@ def read_catalog(document: object, *, source: str, kinds: Mapping[str, ProviderK
         if entry.id in models:
             raise reader.error("id", f"{entry.id!r} is there twice", "give each model its own id")
         models[entry.id] = reader.read()
-    _check_names(models, source)
+    models = _with_aliases(models, source)
     if not models:
         raise ConfigurationError(f"{source}: models: there is none. Declare at least one [[models]].")
     pipelines = read_pipelines(parsed.pipelines, source=source)
@@ -108,15 +108,19 @@ def read_catalog(document: object, *, source: str, kinds: Mapping[str, ProviderK
     return Catalog(models, connections.found, pipelines)
 
 
-def _check_names(models: Mapping[str, Model], source: str) -> None:
-    """Find a name that stands for two models."""
-    of: dict[str, str] = {id_: id_ for id_ in models}
+def _with_aliases(models: Mapping[str, Model], source: str) -> dict[str, Model]:
+    """The models without aliases that are another's id, which goes first. Find one that stands for two models."""
+    of: dict[str, str] = {}
     for position, model in enumerate(models.values()):
         for alias in model.aliases:
-            if (other := of.setdefault(alias, model.id)) != model.id or alias == model.id:
+            if (other := of.setdefault(alias, model.id)) != model.id:
                 raise ConfigurationError(
                     f"{source}: models[{position}].aliases: {alias!r} is {other!r} already; use a name of its own."
                 )
+    return {
+        id_: msgspec.structs.replace(model, aliases=tuple(alias for alias in model.aliases if alias not in models))
+        for id_, model in models.items()
+    }
 
 
 def _check_pipelines(pipelines: tuple[Pipeline, ...], connections: ConnectionReader, source: str) -> None:
