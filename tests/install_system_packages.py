@@ -17,11 +17,13 @@ PACKAGES = {
     "curl": "curl",
     "faketime": "faketime",
     "ffmpeg": "ffprobe",
+    "fish": "fish",
     "iproute2": "ip",
     "jq": "jq",
     "libimage-exiftool-perl": "exiftool",
     "nginx": "nginx",
     "openssl": "openssl",
+    "zsh": "zsh",
 }
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
