@@ -2,6 +2,7 @@
 
 scope              who asks, and for which workspace
 errors             one tree of errors, each with its code and kind
+told_errors        an error as a client reads it out of an answer
 ids                request ids (``req-`` and a ULID) and API keys
 money              US dollars as integer nano-dollars
 generations        what a generation is, what it goes through, and what of it shows on the wire

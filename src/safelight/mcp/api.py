@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
-import msgspec
-
 from safelight.domain.errors import SafelightError
+from safelight.domain.told_errors import told_error
 
 Json = dict[str, Any]
 
@@ -43,20 +42,9 @@ class Api(Protocol):
         """Bytes of what a signed link leads to; None where that is not told."""
 
 
-class _Detail(msgspec.Struct):
-    message: str
-    code: str
-    param: str | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Detail
-
-
 def refusal_of(status: int, body: bytes) -> Refused:
     """The error that an answer tells."""
-    try:
-        detail = msgspec.json.decode(body, type=_ErrorBody).error
-    except msgspec.DecodeError:
+    detail = told_error(body)
+    if detail is None:
         return Refused(f"The server answered with status {status}, and not as Safelight does.", code="not_safelight")
     return Refused(detail.message, code=detail.code, param=detail.param, is_unknown=status >= 500)

@@ -24,6 +24,7 @@ from safelight.cli.client.exits import Answered, CommandFailed, Unreachable
 from safelight.cli.client.output import note
 from safelight.cli.client.profiles import Profile
 from safelight.domain.event_stream import StreamEvent, parse_events
+from safelight.domain.told_errors import ToldError, told_error
 
 _FIRST_PATIENCE_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
@@ -234,24 +235,12 @@ def checked_event_id(text: str) -> str:
     return text
 
 
-class _Detail(msgspec.Struct):
-    message: str
-    code: str
-    param: str | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Detail
-
-
 def _error_of(answer: Answer) -> Answered:
-    try:
-        detail = msgspec.json.decode(answer.body, type=_ErrorBody).error
-        body = answer.body
-    except msgspec.DecodeError:
+    detail, body = told_error(answer.body), answer.body
+    if detail is None:
         words = f"The server answered with status {answer.status}, and not as Safelight does. Is the address right?"
         code = "service_unavailable" if answer.status in (502, 503, 504) else "not_safelight"
-        detail, body = _Detail(message=words, code=code), b""
+        detail, body = ToldError(message=words, code=code), b""
     message = detail.message
     if detail.code == "invalid_api_key":  # the API speaks of a header, which nobody sets here
         message = (
