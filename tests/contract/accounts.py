@@ -54,6 +54,12 @@ class Accounts:
     def revoke(self, account: Account) -> None:
         on_database(self._database_url, lambda database: revoke_key(OPERATOR, database, account.key_id))
 
+    def tell_progress(self, generation_id: str, progress: float) -> None:
+        """As a runner that has got so far."""
+        with psycopg.connect(self._database_url) as connection:
+            connection.execute("update generations set progress = %s where id = %s", [progress, generation_id])
+            connection.execute("select pg_notify('safelight', %s)", [f"changed:{generation_id}"])
+
     def traces(self, account: Account) -> tuple[int, int]:
         """How many generations and how many transfers of money the workspace has on record."""
         counted = "select count(*) from {} x join workspaces w on w.id = x.workspace_id where w.name = %s"

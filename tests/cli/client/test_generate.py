@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.cli.client.shell import Shell
+from tests.contract.accounts import Accounts
 from tests.support.server import eventually, free_port
 
 MakeShell = Callable[..., Shell]
@@ -37,12 +39,27 @@ def test_a_video_by_the_name_of_its_file(shell: Shell) -> None:
     assert shell.balance() == "9.50"
 
 
-def test_progress_is_told_on_stderr_alone(shell: Shell) -> None:
-    ran = shell.ok("generate", "clouds", "--model", "scene", "-o", "scene.mp4")
-    assert ran.out == "scene.mp4\n"
-    told = [line for line in ran.err.splitlines() if line.endswith("%")]
-    assert told == sorted(set(told), key=lambda line: int(line.split()[1].rstrip("%")))
-    assert told and all(line.startswith(f"{ran.id} ") for line in told)
+def test_progress_is_told_on_stderr_alone(shell: Shell, client_accounts: Accounts) -> None:
+    process = shell.start("generate", "x", "--model", "endless-clip", "-o", "x.mp4")
+    eventually(lambda: bool(shell.generations()), "the order")
+    id_ = shell.generations()[0]["id"]
+    assert process.stderr is not None
+    told = []
+    for progress in (0.1, 0.25, 0.29, 0.9):
+        client_accounts.tell_progress(id_, progress)
+        if progress != 0.29:  # no other tenth
+            told.append(_until_progress(process.stderr))
+    assert told == [f"{id_} {percent}%" for percent in (10, 20, 90)]
+    shell.ok("cancel", id_)
+    ran = shell.end(process)
+    assert ran.status != 0 and ran.out == "" and "%" not in ran.err, ran
+
+
+def _until_progress(stderr: IO[bytes]) -> str:
+    for line in stderr:
+        if line.endswith(b"%\n"):
+            return line.decode().rstrip("\n")
+    raise AssertionError("it ended before it told how far it is")
 
 
 def test_without_a_name_it_is_called_by_its_id(shell: Shell) -> None:
