@@ -116,7 +116,8 @@ class Authenticator:
         self._known[key.sha256] = (now, principal)
         if len(self._known) > _REMEMBER_KEYS:
             self._known.popitem(last=False)
-        await self._touch(principal.key_id, now)
+        if principal.key_id is not None:
+            await self._touch(principal.key_id, now)
         return principal
 
     async def _touch(self, key_id: int, now: float) -> None:

@@ -62,7 +62,7 @@ class Waits:
     @contextlib.contextmanager
     def place(self, sender: Principal) -> Iterator[None]:
         """A place while inside. Raises ``Crowded``."""
-        if not self._by_key.take(sender.key_id):
+        if not self._by_key.take(sender.sharer):
             raise self._too_many("API key")
         try:
             if not self._by_workspace.take(sender.workspace_id):
@@ -72,7 +72,7 @@ class Waits:
             finally:
                 self._by_workspace.give_back(sender.workspace_id)
         finally:
-            self._by_key.give_back(sender.key_id)
+            self._by_key.give_back(sender.sharer)
 
     def _too_many(self, whose: str) -> Crowded:
         return Crowded(

@@ -1,6 +1,7 @@
 """What Safelight means: values, rules and ports. Standard library and msgspec only, no I/O.
 
 scope              who asks, and for which workspace
+roles              what a key, or a person, may do
 errors             one tree of errors, each with its code and kind
 told_errors        an error as a client reads it out of an answer
 ids                request ids (``req-`` and a ULID) and API keys

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from safelight.domain.roles import Role
+
 
 class WorkspaceScope(msgspec.Struct, frozen=True):
     """May see and change what belongs to one workspace."""
@@ -30,17 +32,24 @@ Scope = WorkspaceScope | OperatorScope
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """The key that a request carried and the workspace it stands for.
+    """Who sent a request, and the workspace that it is for.
 
+    ``key_id``: the key that it carried, or that its sender signed in with; None for a person without one.
     ``is_capped``: the key has a spend cap. ``retention_max_seconds``: the workspace's own, where it has one.
     """
 
-    key_id: int
+    key_id: int | None
     workspace_id: int
     workspace: str = ""
     is_capped: bool
     retention_max_seconds: int | None = None
+    role: Role = Role.GENERATE
 
     @property
     def scope(self) -> WorkspaceScope:
         return WorkspaceScope(self.workspace_id)
+
+    @property
+    def sharer(self) -> tuple[int, int | None]:
+        """Whose share of what is bounded by key a request of theirs takes: a key's, or that of a workspace's people."""
+        return (self.workspace_id, self.key_id)

@@ -39,7 +39,7 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     workspace_id: int
-    api_key_id: int
+    api_key_id: int | None
     type: GenerationType
     model: str
     request: Jsonb
@@ -70,7 +70,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     workspace_id: int
-    api_key_id: int
+    api_key_id: int | None
     is_capped: bool
     type: GenerationType
     model: str

@@ -36,15 +36,19 @@ _CLOSING_SECONDS = 2.0
 _MOST_ROWS = 10_000
 
 
-class _Row(msgspec.Struct, frozen=True, order=True):
+class _Row(msgspec.Struct, frozen=True):
     """What is counted apart, by the names of the statement's parameters."""
 
     workspace_id: int
     date: date
     type: str
     model: str
-    api_key_id: int
+    api_key_id: int | None
     reason: str
+
+
+def _place(row: _Row) -> tuple[int, date, str, str, int, str]:
+    return (row.workspace_id, row.date, row.type, row.model, row.api_key_id or 0, row.reason)
 
 
 class Refusals:
@@ -103,7 +107,9 @@ class Refusals:
 
     async def _write(self) -> None:
         self._writing, self._counts = self._counts, Counter()
-        rows = sorted(self._writing)  # in one order everywhere: two processes that write the same rows wait in turn
+        rows = sorted(
+            self._writing, key=_place
+        )  # in one order everywhere: two processes that write the same rows wait in turn
         columns = {name: [getattr(row, name) for row in rows] for name in _Row.__struct_fields__}
         try:
             await self._db.run("count_refusals", {**columns, "count": [self._writing[row] for row in rows]})
