@@ -23,6 +23,7 @@ from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
 from safelight.api.openai import routes as openai
 from safelight.api.waits import Waits
+from safelight.dashboard import routes as dashboard
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, Model
 from safelight.domain.catalog_reader import read_catalog
@@ -285,13 +286,16 @@ def create_app() -> ASGIApp:
         most_refusals=settings.address_refusals,
         capacity=room.kept,
         proxies=proxies,
+        trusted_header=settings.dashboard_trusted_header,
         connections=connections,
     )
 
 
 def load_dialects(settings: Settings) -> tuple[Dialect, ...]:
     """What is spoken here; MCP is imported only where it is on. Raises ``ConfigurationError``."""
-    always = (getimg.DIALECT, openai.DIALECT)
+    always: tuple[Dialect, ...] = (getimg.DIALECT, openai.DIALECT)
+    if settings.dashboard == "on":
+        always = (*always, dashboard.open_dialect(settings))
     if settings.mcp == "off":
         return always
     if find_spec("mcp") is None:

@@ -9,6 +9,7 @@ from safelight.api.getimg.wire import error_body
 from safelight.api.reference import reference_routes
 
 DIALECT = Dialect(
+    name="v2",
     prefix="",
     error_body=error_body,
     routes=(

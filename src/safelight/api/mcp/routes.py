@@ -54,7 +54,13 @@ def open_dialect(settings: Settings) -> Dialect:
     async def answer(request: Request) -> Response:
         return _Answer(manager, await receive_body(request, MAX_BODY_BYTES))
 
-    return Dialect(prefix="/mcp/", routes=(Route("POST", "/mcp", answer),), error_body=error_body, opened=opened)
+    return Dialect(
+        name="mcp",
+        prefix="/mcp/",
+        routes=(Route("POST", "/mcp", answer),),
+        error_body=error_body,
+        opened=opened,
+    )
 
 
 def error_body(error: SafelightError) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from safelight.api.openai import images, models, videos
 from safelight.api.openai.errors import STATUSES, error_body
 
 DIALECT = Dialect(
+    name="openai",
     prefix="/v1/",
     statuses=STATUSES,
     error_body=error_body,
