@@ -1,4 +1,4 @@
-"""``make vendor``: fetch others' files of the dashboard at the versions that VENDOR.toml has, and write their hashes."""
+"""``make vendor``: fetch others' files of the dashboard at the versions of VENDOR.toml, and write their hashes."""
 
 from __future__ import annotations
 
