@@ -67,9 +67,8 @@ def house() -> Iterator[House]:
     """``safelight up`` on a catalog whose models answer at once, after a while, never, or with a failure."""
     with open_folder() as folder:
         started = Server(folder / "data", env=SETTINGS)
-        with running(started):
-            with embedded_database(started.wait_until_ready()) as url:
-                yield House(started, url)
+        with running(started), embedded_database(started.wait_until_ready()) as url:
+            yield House(started, url)
 
 
 @pytest.fixture(scope="module")
