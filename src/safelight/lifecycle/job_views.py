@@ -1,5 +1,4 @@
-"""A workspace's generations as its people look at them: as a list of jobs with their amounts, and all that is on record of
-one."""
+"""A workspace's generations as its people look at them: a list of jobs with their amounts, and all on record of one."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from safelight.domain.ids import first_id_at, is_generation_id, made_at
 from safelight.domain.scope import WorkspaceScope
 
 MOST_WALKED = 20_000
-"""So many jobs are looked at for one page of those of a model, a key, a way in, or an end within some time."""
+"""So many jobs are looked at for one page of those that no index tells apart."""
 
 _BEYOND_ALL = "req-8"
 # None takes longer: deadlines are shorter, and nothing is unknown for so long.
@@ -49,16 +48,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs; None leaves all. ``key_ids``: 0 is no key. ``by_end``: the times are those of the end.
+    """Which jobs; None leaves all. ``key_id`` 0: without a key. ``end_user``: the keyed hash of their name.
 
-    ``since`` and ``until`` are in UTC; ``until`` is the first moment after.
+    ``since`` and ``until``, the first moment after, are times of the request, or with ``by_end`` of the job's end.
     """
 
     types: tuple[GenerationType, ...] = tuple(GenerationType)
     states: tuple[State, ...] = tuple(State)
     model: str | None = None
-    key_ids: tuple[int, ...] | None = None
+    key_id: int | None = None
     way_in: str | None = None
+    end_user: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     by_end: bool = False
@@ -67,7 +67,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     def is_walk(self) -> bool:
         """Whether jobs are to be looked at one by one."""
         has_times = self.since is not None or self.until is not None
-        asked = (self.model, self.key_ids, self.way_in)
+        asked = (self.model, self.key_id, self.way_in, self.end_user)
         return any(each is not None for each in asked) or (self.by_end and has_times)
 
 
@@ -167,8 +167,9 @@ async def list_jobs(
         "before": min(filter(None, (before, first_id_at(until) if until else _BEYOND_ALL))),
         "since": first_id_at(since - _LONGEST if which.by_end else since) if since else "",
         "model": which.model,
-        "key_ids": None if which.key_ids is None else list(which.key_ids),
+        "key_id": which.key_id,
         "way_in": which.way_in,
+        "end_user": which.end_user,
         "ended_from": (since or datetime.min.replace(tzinfo=UTC)) if which.by_end and (since or until) else None,
         "ended_before": until or datetime.max.replace(tzinfo=UTC),
         "limit": limit + 1,
@@ -179,9 +180,7 @@ async def list_jobs(
     if len(jobs) > limit:
         return JobPage(jobs=tuple(jobs[:limit]), older=jobs[limit - 1].id)
     walked_to = rows[0].walked_to if which.is_walk else None
-    return JobPage(
-        jobs=tuple(jobs), older=walked_to, walked_to=None if walked_to is None else made_at(walked_to)
-    )
+    return JobPage(jobs=tuple(jobs), older=walked_to, walked_to=None if walked_to is None else made_at(walked_to))
 
 
 async def find_job(scope: WorkspaceScope, db: Database, generation_id: str) -> JobRecord:

@@ -19,8 +19,9 @@ with walked as (
         select * from generations g where g.id = walked.id limit 1 -- each by its key, however many the planner expects
     ) g
     where (%(model)s::text is null or g.model = %(model)s)
-      and (%(key_ids)s::bigint[] is null or coalesce(g.api_key_id, 0) = any(%(key_ids)s))
+      and (%(key_id)s::bigint is null or coalesce(g.api_key_id, 0) = %(key_id)s)
       and (%(way_in)s::text is null or g.way_in = %(way_in)s)
+      and (%(end_user)s::text is null or g.end_user = %(end_user)s)
       and (%(ended_from)s::timestamptz is null or g.finished_at >= %(ended_from)s and g.finished_at < %(ended_before)s)
     order by g.id collate "C" desc limit %(limit)s
 )
