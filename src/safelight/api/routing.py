@@ -11,7 +11,7 @@ from starlette.routing import Router
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from safelight.api.answer import head_of
-from safelight.api.auth import require_key
+from safelight.api.auth import require_key, require_role
 from safelight.api.dialect import Route
 from safelight.api.errors import error_response
 from safelight.domain.errors import MethodNotAllowed, NotFound
@@ -62,6 +62,7 @@ class Endpoint:
         if route is not None:
             if route.needs_key:
                 await require_key(request)
+                require_role(request, route.role)
             response = await route.handler(request)
             return head_of(response) if request.method == "HEAD" else response
         allow = {"allow": self._allowed}

@@ -151,6 +151,13 @@ class UnsupportedCoding(SafelightError):
     kind = Kind.UNSUPPORTED
 
 
+class Forbidden(SafelightError):
+    """This API key may not do that. Use one whose role allows it: 'safelight keys create --role' makes one."""
+
+    code = "forbidden"
+    kind = Kind.FORBIDDEN
+
+
 class InvalidSignature(SafelightError):
     """The download link is not valid. Fetch the generation again for a fresh link."""
 

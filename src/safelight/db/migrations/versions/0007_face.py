@@ -1,4 +1,4 @@
-"""Roles of keys, people's sessions and what they did, refused requests, what end users cost, and the way a request came."""
+"""Roles of keys, people's sessions and what they did, refused requests, costs of end users, and the way in."""
 
 from pathlib import Path
 
