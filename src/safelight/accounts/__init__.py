@@ -2,6 +2,7 @@
 
 workspaces  creating and listing them, and their limits
 keys        making, finding, listing and revoking API keys
+sessions    who is in at the dashboard, and the links they come in by
 credit      adding credit, and its history
 balance     what is left
 costs       what was spent, by day

@@ -21,6 +21,7 @@ reference   a dialect described: a document for machines, a page for people
 schemas     the schemas of wire structs, as generators of clients want them
 health      whether the process lives and can serve
 fair_use    what one address may take
+by_proxies  a header that only a proxy's word makes count
 access      request ids and the access log
 within      calls to the API from within the process, with a caller's own key
 getimg/     the public v2 contract: its routes, its wire structs, its description

@@ -20,11 +20,15 @@ DIALECTS = "dialects"
 """In the state that the server hands to every request: the dialects, as ``in_order`` puts them."""
 
 Handler = Callable[[Request], Awaitable[Response]]
+Admit = Callable[[Request, "Route"], Awaitable[None]]
+ErrorResponse = Callable[[Scope, SafelightError, int, Mapping[str, str]], Response]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One method at one path, such as ``/v2/models/{model}``. ``needs_key``: only with a valid API key,
-    and one that has the ``role``."""
+    """One method at one path, such as ``/v2/models/{model}``.
+
+    ``needs_key``: only for who is known, by a valid API key or otherwise. ``role``: what they must be allowed to.
+    """
 
     method: str
     path: str
@@ -34,19 +38,23 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Routes, and what goes out as JSON for an error at any path below ``prefix``, also where no route is.
+    """Routes, and what goes out for an error at any path below ``prefix``, also where no route is.
 
-    The prefix begins and ends with a slash; that of one dialect is empty, and what no other claims is its own.
-    ``name``: what is on record as the way in of what is asked for by it. ``statuses``: HTTP statuses other than those
-    of ``errors.STATUS_OF_KIND``. ``opened`` is entered when the server starts, and left when it stops.
+    ``name`` is how requests are on record that come in by it. The prefix begins and ends with a slash; that of one
+    dialect is empty, and what no other claims is its own. ``statuses``: HTTP statuses other than those of
+    ``errors.STATUS_OF_KIND``. ``opened`` is entered when the server starts, and left when it stops. ``admit`` goes
+    before each request, and raises where it may not go on: by default it looks at the API key. ``error_response`` makes
+    the answer for an error, of its status and headers: by default that is ``error_body`` as JSON.
     """
 
     name: str
     prefix: str
     routes: tuple[Route, ...]
-    error_body: Callable[[SafelightError], object]
+    error_body: Callable[[SafelightError], object] = str
     statuses: Mapping[Kind, int] = {}
     opened: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    admit: Admit | None = None
+    error_response: ErrorResponse | None = None
 
 
 def in_order(dialects: Iterable[Dialect]) -> Sequence[Dialect]:

@@ -68,6 +68,13 @@ class InvalidApiKey(SafelightError):
     kind = Kind.UNAUTHENTICATED
 
 
+class Forbidden(SafelightError):
+    """This needs a permission that the sender does not have."""
+
+    code = "forbidden"
+    kind = Kind.FORBIDDEN
+
+
 class ParameterMissing(SafelightError):
     """A required parameter is missing."""
 
@@ -149,13 +156,6 @@ class UnsupportedCoding(SafelightError):
 
     code = "unsupported_content_encoding"
     kind = Kind.UNSUPPORTED
-
-
-class Forbidden(SafelightError):
-    """This API key may not do that. Use one whose role allows it: 'safelight keys create --role' makes one."""
-
-    code = "forbidden"
-    kind = Kind.FORBIDDEN
 
 
 class InvalidSignature(SafelightError):

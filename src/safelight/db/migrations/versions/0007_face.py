@@ -1,4 +1,4 @@
-"""Roles of keys, people's sessions and what they did, refused requests, costs of end users, and the way in."""
+"""Roles of keys, people and what they did, refused requests, what end users cost, the way a request came."""
 
 from pathlib import Path
 

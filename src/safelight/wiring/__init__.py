@@ -6,13 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
-import tomllib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime
 from importlib import resources
 from importlib.util import find_spec
-from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -26,14 +23,14 @@ from safelight.api.getimg import routes as getimg
 from safelight.api.getimg import wire
 from safelight.api.openai import routes as openai
 from safelight.api.waits import Waits
-from safelight.blobs import open_store
+from safelight.dashboard import routes as dashboard
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, Model
 from safelight.domain.catalog_reader import read_catalog
 from safelight.domain.connections import Connection as DeclaredConnection
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.money import parse_usd
-from safelight.domain.ports import Backends, BlobStore, Host, Local, Moderator, ProviderKind
+from safelight.domain.ports import Backends, Host, Local, ProviderKind
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from safelight.jobs.parts import WorkerParts
 from safelight.jobs.queues import LOCAL, RECONCILE, REMOTE, UPKEEP, make_reconcile_app, make_upkeep_app
@@ -51,26 +48,26 @@ from safelight.lifecycle.presence import Presence
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
-from safelight.media.jws import StatementSigner
-from safelight.media.provenance import ProvenanceSigner, check_pair
-from safelight.moderation.blocklist import Blocklist
-from safelight.moderation.endpoint import ModerationEndpoint
-from safelight.node.certificates import CHAIN, KEY, provenance_pair, read
-from safelight.node.chain import certificate_expiry, check_signer
 from safelight.node.connections import Connections, make_room
-from safelight.node.operator_files import read_text, read_toml
+from safelight.node.operator_files import read_toml
 from safelight.node.processors import renderers
 from safelight.node.secrets import read_secret
 from safelight.node.settings import Settings, load_settings
-from safelight.outbound.policy import OutboundPolicy
-from safelight.providers.comfyui.snippet import Names, snippet_of
-from safelight.providers.comfyui.workflow import WorkflowError
 from safelight.providers.registry import KINDS, OpenBackends, check_binding, check_connection, check_connections
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
 from safelight.telemetry.logs import configure_logging
 from safelight.webhooks.sender import Sender
+from safelight.wiring.opening import check_provenance as check_provenance
+from safelight.wiring.opening import comfyui_snippet as comfyui_snippet
+from safelight.wiring.opening import open_media_store as open_media_store
+from safelight.wiring.opening import open_moderator as open_moderator
+from safelight.wiring.opening import open_signer as open_signer
+from safelight.wiring.opening import open_statement_signer as open_statement_signer
+from safelight.wiring.opening import outbound_policy as outbound_policy
+from safelight.wiring.opening import proxies_of as proxies_of
+from safelight.wiring.opening import signing_keys_of as signing_keys_of
 
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is asked to end."""
@@ -161,7 +158,7 @@ async def open_keeping(settings: Settings, *, answers_soon: bool = False) -> Asy
     """
     if settings.database_url is None:
         raise ConfigurationError("There is no database. Set SAFELIGHT_DATABASE_URL, or use 'safelight up'.")
-    signer = LinkSigner(parse_signing_keys(_signing_keys(settings)), settings.base_url)
+    signer = LinkSigner(parse_signing_keys(signing_keys_of(settings)), settings.base_url)
     work_dir = settings.data_dir.absolute() / "work"
     work_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
@@ -289,13 +286,16 @@ def create_app() -> ASGIApp:
         most_refusals=settings.address_refusals,
         capacity=room.kept,
         proxies=proxies,
+        trusted_header=settings.dashboard_trusted_header,
         connections=connections,
     )
 
 
 def load_dialects(settings: Settings) -> tuple[Dialect, ...]:
     """What is spoken here; MCP is imported only where it is on. Raises ``ConfigurationError``."""
-    always = (getimg.DIALECT, openai.DIALECT)
+    always: tuple[Dialect, ...] = (getimg.DIALECT, openai.DIALECT)
+    if settings.dashboard == "on":
+        always = (*always, dashboard.open_dialect(settings))
     if settings.mcp == "off":
         return always
     if find_spec("mcp") is None:
@@ -354,87 +354,6 @@ async def _work_on(queues: Sequence[Queue], parts: Parts, settings: Settings, st
         await asyncio.gather(runner.close(grace_seconds), webhooks.close(grace_seconds))
 
 
-def open_media_store(settings: Settings) -> BlobStore:
-    """Where the settings say that media is kept. Raises ``ConfigurationError``."""
-    return open_store(settings.media_store_url)
-
-
-def open_signer(settings: Settings) -> ProvenanceSigner | None:
-    """The signer that the settings name; None where signing is off. Raises ``ConfigurationError``."""
-    return None if settings.provenance == "off" else ProvenanceSigner(*provenance_pair(settings))
-
-
-def open_statement_signer(settings: Settings) -> StatementSigner | None:
-    """What signs receipts: the same chain; None where there is none."""
-    folder = settings.provenance_folder
-    return StatementSigner(read(folder / CHAIN), read(folder / KEY)) if (folder / CHAIN).exists() else None
-
-
-def check_provenance(settings: Settings) -> datetime | None:
-    """When the chain ends that signs; None where none does, or it is yet to be made.
-
-    Finds what would keep it from signing, before any process needs it. Raises ``ConfigurationError``.
-    """
-    folder = settings.provenance_folder
-    open_statement_signer(settings)
-    if settings.provenance == "off" or (settings.provenance_dir is None and not (folder / CHAIN).exists()):
-        return None
-    chain = read(folder / CHAIN)
-    check_pair(chain, read(folder / KEY))
-    check_signer(chain, folder / CHAIN)
-    return certificate_expiry(chain)
-
-
-def open_moderator(settings: Settings) -> Moderator | None:
-    """What checks prompts and pictures; None where nothing does. Raises ``ConfigurationError``."""
-    match settings.moderation:
-        case "blocklist":
-            assert settings.moderation_blocklist is not None  # or the settings contradict each other
-            return Blocklist(settings.moderation_blocklist)
-        case "endpoint":
-            return ModerationEndpoint(settings.moderation_url, settings.moderation_key, settings.moderation_model)
-        case _:
-            return None
-
-
-def comfyui_snippet(
-    path: Path,
-    *,
-    catalog_dir: Path | None,
-    model: str | None,
-    name: str | None,
-    connection: str,
-    base_url: str,
-    today: date,
-) -> str:
-    """A piece of a catalog for the ComfyUI workflow in a file, which reads as one. Raises ``ConfigurationError``."""
-    try:
-        names = Names(model=model, name=name, connection=connection, base_url=base_url)
-        snippet = snippet_of(path, names, today, catalog_dir)
-    except WorkflowError as error:
-        raise ConfigurationError(str(error)) from None
-    read_catalog(tomllib.loads(snippet), source="what was asked for", kinds=KINDS)
-    return snippet
-
-
-def proxies_of(settings: Settings) -> list[str]:
-    """The networks of the proxies in front. Raises ``ConfigurationError``."""
-    named = [each.strip() for each in (settings.proxies or "").split(",") if each.strip()]
-    for each in named:
-        try:
-            ip_network(each, strict=False)
-        except ValueError:
-            raise ConfigurationError(
-                f"SAFELIGHT_PROXIES: {each!r} is no address or network. Write 10.0.0.7 or 10.0.0.0/24."
-            ) from None
-    return named
-
-
-def outbound_policy(settings: Settings) -> OutboundPolicy:
-    """What references and webhooks may reach. Raises ``ConfigurationError``."""
-    return OutboundPolicy.parse((settings.references_allow or "").split(","))
-
-
 def open_webhooks(parts: Parts) -> WebhookDelivery:
     """The delivery of events from this process, to be started and closed."""
     sender = Sender(parts.submitting.webhook_policy, max_connections=SLOTS)
@@ -463,19 +382,6 @@ def _host(settings: Settings) -> Host:
         read_secret=read_secret,
         catalog_dir=settings.data_dir if settings.catalog is None else settings.catalog.parent,
     )
-
-
-def _signing_keys(settings: Settings) -> str:
-    if settings.signing_keys:
-        return settings.signing_keys
-    path = settings.data_dir / "signing-keys"
-    try:
-        return read_text(path)
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"There are no signing keys: {path}: {error.strerror}. "
-            "'safelight up' makes them, or set SAFELIGHT_SIGNING_KEYS."
-        ) from None
 
 
 def _limits(settings: Settings) -> Limits:
