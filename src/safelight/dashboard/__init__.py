@@ -15,6 +15,7 @@ live        one stream a tab: what moves
 login       signing in and out, the workspace, the theme
 overview    the first page
 jobs        what was asked for: jobs, newest first
+refused     requests that never became a job
 job         one job
 timeline    what happened to it, and when
 

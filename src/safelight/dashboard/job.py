@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action
 from safelight.api.answer import encode
 from safelight.api.dialect import Route
 from safelight.dashboard.jobs import WAYS_IN
@@ -76,6 +77,7 @@ async def _context(visit: Visit, found: GenerationDetail) -> dict[str, Any]:
         ),
         "media": [] if is_gone else list(zip(found.view.media, files, strict=True)),
         "is_gone": is_gone,
+        "kept_seconds": None if found.view.deletes_at is None else (found.view.deletes_at - now).total_seconds(),
         "has_receipt": bool(files) and all(each.deleted_at is not None for each in files),
         "is_signed": visit.state.keeping.statements is not None,
         "ways_in": WAYS_IN,
@@ -122,6 +124,7 @@ async def cancel_job(request: Request) -> Response:
     state, workspace_id = visit.state, visit.principal.workspace_id
     found = await detail(state.viewing, workspace_id, id_)
     became, _ = await cancel(state.running, state.viewing, workspace_id, id_, found.view.type)
+    await visit.audit(Action.GENERATION_CANCEL, id_, {"became": str(became)})
     return visit.redirect(f"/jobs/{id_}", _same(visit), said=_SAID[became])
 
 
@@ -130,6 +133,7 @@ async def delete_job_media(request: Request) -> Response:
     visit, id_ = visit_of(request), request.path_params["id"]
     keeping, workspace_id = visit.state.keeping, visit.principal.workspace_id
     await delete_media(keeping, workspace_id, id_)
+    await visit.audit(Action.MEDIA_DELETE, id_)
     files = await list_files(keeping, workspace_id, id_)
     is_gone = all(each.deleted_at is not None for each in files)
     said = "media_deleted" if is_gone else "media_being_deleted"

@@ -16,7 +16,7 @@ from safelight.dashboard.exports import MOST_ROWS, export
 from safelight.dashboard.reading import Fields, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
-from safelight.domain.errors import InvalidParameter
+from safelight.domain.errors import InvalidParameter, NotFound
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.ids import is_generation_id
 from safelight.domain.money import as_decimal
@@ -62,14 +62,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def key_name(self, key_id: int | None) -> str:
         """What the page calls a key."""
-        return "without a key" if key_id is None else self.keys.get(key_id, f"key {key_id}")
+        return key_name(self.keys, key_id)
 
 
 async def show(request: Request) -> Response:
     """The list; where the address asks for what cannot be, the same page says what is wrong with it."""
     visit = visit_of(request)
     fields = query_fields(request)
-    names = await _key_names(visit)
+    names = await key_names(visit)
     shown = given(request, _FIELDS)
     try:
         asked = _read(fields, names)
@@ -98,8 +98,8 @@ async def show(request: Request) -> Response:
 async def give_file(request: Request) -> Response:
     """The list as a file, with the filters of the page. Raises ``InvalidParameter``."""
     visit = visit_of(request)
-    kind = request.path_params["kind"]
-    asked = _read(query_fields(request), await _key_names(visit))
+    kind = file_kind(request)
+    asked = _read(query_fields(request), await key_names(visit))
     found: list[Job] = []
     before: str | None = None
     for _ in range(_MOST_WALKS):
@@ -121,6 +121,14 @@ def _row(asked: Asked, job: Job) -> dict[str, Any]:
         "held": as_decimal(job.held_nanos),
         "cost": None if job.charged_nanos is None else as_decimal(job.charged_nanos),
     }
+
+
+def file_kind(request: Request) -> str:
+    """Of the file that the address names: csv or json. Raises ``NotFound``."""
+    kind: str = request.path_params["kind"]
+    if kind not in ("csv", "json"):
+        raise NotFound("There is no such file. Its page links to those that there are.")
+    return kind
 
 
 def given(request: Request, names: tuple[str, ...]) -> dict[str, str]:
@@ -172,7 +180,13 @@ def midnight(day: date, *, after: bool = False) -> datetime:
         raise InvalidParameter("There is no such date.", param="last") from None
 
 
-async def _key_names(visit: Visit) -> dict[int, str]:
+def key_name(names: Mapping[int, str], key_id: int | None) -> str:
+    """What pages call a key of these names; None: there was none."""
+    return "without a key" if key_id is None else names.get(key_id, f"key {key_id}")
+
+
+async def key_names(visit: Visit) -> dict[int, str]:
+    """The names of the workspace's keys, by number."""
     keys = await list_keys(visit.principal.scope, visit.state.keeping.db)
     return {each.id: f"{each.name} ({each.id})" for each in keys}
 

@@ -50,7 +50,9 @@ class Site:
         """Only a block of a template, as it stands in the whole."""
         found = self._environment.get_template(template)
         known = found.new_context(dict(context))
-        next(iter(found.root_render_func(known)), None)  # what it imports is there before the first piece of its page is
+        next(
+            iter(found.root_render_func(known)), None
+        )  # what it imports is there before the first piece of its page is
         return "".join(found.blocks[block](known))
 
     def html(self, text: str, status: int = 200) -> Response:
