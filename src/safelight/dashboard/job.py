@@ -13,6 +13,7 @@ from safelight.api.answer import encode
 from safelight.api.dialect import Route
 from safelight.dashboard.jobs import WAYS_IN
 from safelight.dashboard.site import PREFIX
+from safelight.dashboard.snippets import fields_of, pictures_of, snippets_of
 from safelight.dashboard.timeline import timeline
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.errors import DownloadExpired, NotFound
@@ -80,6 +81,7 @@ async def _context(visit: Visit, found: GenerationDetail) -> dict[str, Any]:
         "kept_seconds": None if found.view.deletes_at is None else (found.view.deletes_at - now).total_seconds(),
         "has_receipt": bool(files) and all(each.deleted_at is not None for each in files),
         "is_signed": visit.state.keeping.statements is not None,
+        "ways": snippets_of(visit.state.public_url, found.view.type, fields_of(found), pictures_of(found)),
         "ways_in": WAYS_IN,
         "checked_at_once_bytes": CHECKED_AT_ONCE_BYTES,
         "same": _same(visit),
