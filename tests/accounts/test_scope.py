@@ -76,6 +76,8 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "keys.revoke_key": [lambda its: {"key_id": its.key_id}],
     "margins.list_margins": [lambda its: DAYS],
     "margins.recent_losses": [lambda its: {}],
+    "sessions.create_link": [lambda its: {"person": "somebody"}],
+    "sessions.principal_in": [lambda its: {"name": its.name}],
     "usage.list_end_users": [lambda its: DAYS],
     "usage.list_refusals": [lambda its: DAYS],
     "usage.list_refused": [lambda its: DAYS, lambda its: {**DAYS, "api_key_id": its.key_id}],
