@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,11 @@ if find_spec("hypothesis") is not None:  # the environment of `make real-ray` ha
 
     settings.register_profile("without deadlines", deadline=None)
     settings.load_profile("without deadlines")
+
+
+# What a shell starts in the background ignores Ctrl-C, and so would every process that is sent one here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # A client reads all certificate authorities there are, for 25 ms, and tests make thousands: one reading does for all.

@@ -26,7 +26,7 @@ from tests.support.server import open_folder
 
 T = TypeVar("T")
 
-_HASTE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_HASTE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "300"}
 
 
 class TestDatabases:
@@ -83,6 +83,8 @@ def databases() -> Iterator[TestDatabases]:
         if not url:
             folder = stack.enter_context(open_folder())
             url = stack.enter_context(EmbeddedPostgres(folder / "server", dies_with_caller=True, settings=_HASTE))
+            yield TestDatabases(url)  # they go with the server
+            return
         made = TestDatabases(url)
         yield made
         made.close()
