@@ -18,6 +18,8 @@ from tests.blobs import seaweed
 from tests.support import postgres
 from tests.support.server import Server, open_folder, running
 
+_ROOT = Path(__file__).parents[1]
+
 # How long an example takes says more of the machine than of what is tested.
 if find_spec("hypothesis") is not None:  # the environment of `make real-ray` has none
     from hypothesis import settings
@@ -33,6 +35,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # A client reads all certificate authorities there are, for 25 ms, and tests make thousands: one reading does for all.
 setattr(httpx_transports, "create_ssl_context", functools.cache(httpx.create_ssl_context))  # noqa: B010
+
+
+_WAITING = ("tests/durability/", "tests/conformance/", "tests/lifecycle/")
+_WAITING_ENDS_AT = 0.8
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers take files in this order (``--no-loadscope-reorder``): those that mostly wait beside those that compute.
+
+    The former are spread over the first part of the run: none of the long ones is left to one worker at the end.
+    """
+    files = dict.fromkeys(item.path for item in items)
+    names = {path: path.relative_to(_ROOT).as_posix() for path in files}
+    waiting = [path for path in files if names[path].startswith(_WAITING)]
+    others = [path for path in files if not names[path].startswith(_WAITING)]
+    places = {path: _WAITING_ENDS_AT * number / len(waiting) for number, path in enumerate(waiting)}
+    places |= {path: number / len(others) for number, path in enumerate(others)}
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture(scope="session")
