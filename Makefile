@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 # Nor is what is ours compiled again by each of the thousands of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-dev demo test mutants real real-comfyui real-ray bench bench-ray lint up pins clean
+.PHONY: install install-dev demo test mutants real real-comfyui real-ray bench bench-ray lint up pins vendor clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -28,7 +28,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
 
 # What generates clients in JavaScript, and checks the description as their authors do; clients in JavaScript that others
 # wrote. Node comes with the pins above.
-NPM := tests/generators tests/clients
+NPM := tests/generators tests/clients tests/dashboard
 $(VENV)/.installed-npm: $(VENV)/.installed-dev $(NPM:%=%/package-lock.json) $(NPM:%=%/.npmrc)
 	for folder in $(NPM); do $(BIN)/npm ci --silent --prefix $$folder || exit; done
 	touch $@
@@ -86,6 +86,10 @@ real-ray: $(RAY)/.installed
 bench-ray: $(RAY)/.installed
 	$(RAY)/bin/python -m bench.model_server
 
+# Others' files that the dashboard is made with, at the versions that VENDOR.toml has.
+vendor: install-dev
+	$(BIN)/python -m tests.dashboard.vendor
+
 lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -112,4 +116,4 @@ pins: $(UV)
 	  --custom-compile-command "make pins" --group real-engine -o requirements/real-engine.txt
 
 clean:
-	rm -rf $(VENV) demo build bench/out tests/generators/node_modules tests/clients/node_modules
+	rm -rf $(VENV) demo build bench/out tests/generators/node_modules tests/clients/node_modules tests/dashboard/node_modules

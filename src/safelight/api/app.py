@@ -14,9 +14,10 @@ from typing import Any
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from safelight.api import health, hints
+from safelight.api import health, hints, index
 from safelight.api.access import AccessLog
 from safelight.api.auth import STATE, ApiState
+from safelight.api.by_proxies import ByProxies
 from safelight.api.dialect import DIALECTS, Dialect, in_order
 from safelight.api.downloads import DownloadHeaders, Downloads
 from safelight.api.fair_use import FairUse
@@ -37,13 +38,14 @@ def make_app(
     most_refusals: int,
     capacity: int = 8192,
     proxies: Sequence[str] = (),
+    trusted_header: str | None = None,
     connections: Connections | None = None,
 ) -> ASGIApp:
     """The application. ``open_state`` is entered when the server starts, and left when it stops.
 
     ``most_open``: requests that one address may have open, of ``capacity`` in all. ``most_refusals``: wrong keys it may
-    send in a minute. ``proxies``: networks whose word on whom they speak for is believed. ``connections``: the watch of
-    this process's, which is told of each request.
+    send in a minute. ``proxies``: networks whose word on whom they speak for is believed, and no other's in
+    ``trusted_header``. ``connections``: the watch of this process's, which is told of each request.
     """
 
     ordered = in_order(dialects)
@@ -55,7 +57,7 @@ def make_app(
                 await stack.enter_async_context(dialect.opened())
             yield {STATE: state, DIALECTS: ordered, ANSWERS: answers}
 
-    routes = [*health.ROUTES, *hints.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
+    routes = [*health.ROUTES, *hints.ROUTES, *index.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
     answers = Downloads(make_router(routes, lifespan))
     fair = FairUse(
         Unread(HeadersOnce(answers), connections), most_open=most_open, capacity=capacity, most_refusals=most_refusals
@@ -63,6 +65,8 @@ def make_app(
     app: ASGIApp = AccessLog(Paths(DownloadHeaders(fair)))
     if proxies:
         app = wrap_asgi_with_proxy_headers(app, list(proxies))
+    if trusted_header is not None:
+        app = ByProxies(app, trusted_header, proxies)
 
     if connections is None:
         return app

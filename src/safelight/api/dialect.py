@@ -11,35 +11,50 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.domain.errors import Kind, SafelightError
+from safelight.domain.roles import Role
+
+WAY_IN = "safelight.way_in"
+"""In a request's scope: the way in, where it is not by the request's own path, as it is made for another."""
 
 DIALECTS = "dialects"
 """In the state that the server hands to every request: the dialects, as ``in_order`` puts them."""
 
 Handler = Callable[[Request], Awaitable[Response]]
+Admit = Callable[[Request, "Route"], Awaitable[None]]
+ErrorResponse = Callable[[Scope, SafelightError, int, Mapping[str, str]], Response]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One method at one path, such as ``/v2/models/{model}``. ``needs_key``: only with a valid API key."""
+    """One method at one path, such as ``/v2/models/{model}``.
+
+    ``needs_key``: only for who is known, by a valid API key or otherwise. ``role``: what they must be allowed to.
+    """
 
     method: str
     path: str
     handler: Handler
     needs_key: bool = True
+    role: Role = Role.READ
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Routes, and what goes out as JSON for an error at any path below ``prefix``, also where no route is.
+    """Routes, and what goes out for an error at any path below ``prefix``, also where no route is.
 
-    The prefix begins and ends with a slash; that of one dialect is empty, and what no other claims is its own.
-    ``statuses``: HTTP statuses other than those of ``errors.STATUS_OF_KIND``. ``opened`` is entered when the server
-    starts, and left when it stops.
+    ``name`` is how requests are on record that come in by it. The prefix begins and ends with a slash; that of one
+    dialect is empty, and what no other claims is its own. ``statuses``: HTTP statuses other than those of
+    ``errors.STATUS_OF_KIND``. ``opened`` is entered when the server starts, and left when it stops. ``admit`` goes
+    before each request, and raises where it may not go on: by default it looks at the API key. ``error_response`` makes
+    the answer for an error, of its status and headers: by default that is ``error_body`` as JSON.
     """
 
+    name: str
     prefix: str
     routes: tuple[Route, ...]
-    error_body: Callable[[SafelightError], object]
+    error_body: Callable[[SafelightError], object] = str
     statuses: Mapping[Kind, int] = {}
     opened: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    admit: Admit | None = None
+    error_response: ErrorResponse | None = None
 
 
 def in_order(dialects: Iterable[Dialect]) -> Sequence[Dialect]:
@@ -55,6 +70,12 @@ def in_order(dialects: Iterable[Dialect]) -> Sequence[Dialect]:
         if strays:
             raise ValueError(f"{strays[0]} is not below {dialect.prefix}. Move it there, or change the prefix.")
     return ordered
+
+
+def way_in(scope: Scope) -> str:
+    """The name of the dialect that a request came in by, or the one that it is made for."""
+    name: str = scope.get(WAY_IN) or dialect_at(scope).name
+    return name
 
 
 def dialect_at(scope: Scope) -> Dialect:

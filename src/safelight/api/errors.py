@@ -51,7 +51,10 @@ def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | 
         answer["retry-after"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if status == 409 or status >= 500 or (status == 429 and not error.retryable):
         answer.setdefault("x-should-retry", "true" if error.retryable else "false")
-    response = json_response(dialect.error_body(error), status=status, headers=answer)
+    if dialect.error_response is not None:
+        response = dialect.error_response(scope, error, status, answer)
+    else:
+        response = json_response(dialect.error_body(error), status=status, headers=answer)
     return head_of(response) if scope["method"] == "HEAD" else response
 
 

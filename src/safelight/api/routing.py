@@ -11,8 +11,8 @@ from starlette.routing import Router
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from safelight.api.answer import head_of
-from safelight.api.auth import require_key
-from safelight.api.dialect import Route
+from safelight.api.auth import require_key, require_role
+from safelight.api.dialect import Route, dialect_at
 from safelight.api.errors import error_response
 from safelight.domain.errors import MethodNotAllowed, NotFound
 from safelight.domain.text import cut
@@ -60,8 +60,8 @@ class Endpoint:
     async def _answer(self, request: Request) -> Response:
         route = self._routes.get(request.method)
         if route is not None:
-            if route.needs_key:
-                await require_key(request)
+            admit = dialect_at(request.scope).admit or _admit_by_key
+            await admit(request, route)
             response = await route.handler(request)
             return head_of(response) if request.method == "HEAD" else response
         allow = {"allow": self._allowed}
@@ -69,3 +69,9 @@ class Endpoint:
             return Response(status_code=204, headers=allow)
         error = MethodNotAllowed(f"{request.method} is not supported here. Use: {self._allowed}.")
         return error_response(request.scope, error, allow)
+
+
+async def _admit_by_key(request: Request, route: Route) -> None:
+    if route.needs_key:
+        await require_key(request)
+        require_role(request, route.role)

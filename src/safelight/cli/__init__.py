@@ -9,6 +9,8 @@ serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
 checks       what a start needs
+audit        what commands change, for the log
+dashboard    a link that lets the operator in
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, margins, books
              accounts
@@ -281,6 +283,13 @@ _COMMANDS = (
 
         Shows what is configured (without secrets) and tries what is needed: database, media store, catalog,
         signing keys, port, disk and clock. Ends with status 1 if something is wrong.""",
+    ),
+    (
+        "dashboard",
+        "dashboard:dashboard",
+        """Print a link that lets you in at the dashboard.
+
+        It lets its first user in as the operator, who sees every workspace. It works once, for ten minutes.""",
     ),
     (
         "model-server",

@@ -19,10 +19,14 @@ PLAY_CREDIT_NANOS = 1_000 * NANOS_PER_USD
 
 
 class FirstStart(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made; ``key`` None and ``play_credit`` False where it was there already."""
+    """What was made; ``key`` None and ``play_credit`` False where it was there already.
+
+    ``link``: to the dashboard, good once; None where that is off.
+    """
 
     key: str | None
     play_credit: bool
+    link: str | None = None
 
 
 async def ensure_default_workspace(database: Database) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from safelight.cli.dashboard import make_link
 from safelight.cli.database import is_pending, refusals_explained
 from safelight.cli.first_start import FirstStart, prepare_first_start
 from safelight.db.migrate import migrate
@@ -31,6 +32,9 @@ async def _first_start(settings: Settings, url: str) -> FirstStart:
     database = Database(url, pool_size=1)
     await database.open()
     try:
-        return await prepare_first_start(database, key_file, has_key=has_key)
+        made = await prepare_first_start(database, key_file, has_key=has_key)
+        if settings.dashboard == "off":
+            return made
+        return msgspec.structs.replace(made, link=await make_link(settings, database))
     finally:
         await database.close()

@@ -122,7 +122,7 @@ class Up:
         lasting[0].go(self._environment)
         supervisor.wait_until_ready(settings.host, settings.port, lasting)
         lasting[1].go(self._environment)
-        _print_summary(settings, made["key"], made["play_credit"])
+        _print_summary(settings, made["key"], made["play_credit"], made["link"])
 
     def _watch(self) -> NoReturn:
         while True:
@@ -149,16 +149,19 @@ def _report(message: str) -> None:
     fail(message)
 
 
-def _print_summary(settings: Settings, new_key: str | None, play_credit: bool) -> None:
+def _print_summary(settings: Settings, new_key: str | None, play_credit: bool, link: str | None) -> None:
     """Where everything is, and a request to try."""
     key_file = _short(settings.data_dir / "api-key")
     rows = [("API", settings.base_url), ("docs", f"{settings.base_url}/docs")]
     rows += [("data", _short(settings.data_dir)), ("key", f"{key_file} (workspace {DEFAULT_WORKSPACE!r})")]
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if link is not None:  # good once, for ten minutes: a log keeps what it is given
+        page = f"{settings.base_url}/dashboard ('safelight dashboard' prints a link that lets you in)"
+        rows.insert(0, ("dashboard", link if console.is_terminal else page))
     console.print()
     console.print(Text(f"Safelight {__version__} is ready.", style="bold green"))
     for name, value in rows:
-        console.print(Text(f"  {name:<6}", style="dim") + Text(printable(value)))
+        console.print(Text(f"  {name:<10}", style="dim") + Text(printable(value)))
     if new_key is not None and console.is_terminal:
         console.print(Text("\nYour API key, shown this once: ") + Text(new_key, style="bold"))
     elif new_key is not None:  # a log keeps what it is given

@@ -68,6 +68,13 @@ class InvalidApiKey(SafelightError):
     kind = Kind.UNAUTHENTICATED
 
 
+class Forbidden(SafelightError):
+    """This needs a permission that the sender does not have."""
+
+    code = "forbidden"
+    kind = Kind.FORBIDDEN
+
+
 class ParameterMissing(SafelightError):
     """A required parameter is missing."""
 

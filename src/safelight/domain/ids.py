@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+KEY_PREFIX = "sk_"
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _GENERATION_ID = re.compile(r"req-[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
@@ -72,7 +74,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_api_key() -> str:
     secret = _encode(secrets.randbits(256), _BASE62, _SECRET_LENGTH)
-    return f"sk_{secret}{_checksum(secret)}"
+    return f"{KEY_PREFIX}{secret}{_checksum(secret)}"
 
 
 def read_api_key(text: str) -> ApiKey | None:

@@ -138,6 +138,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "or an error that lists them."
         ),
     ] = "nearest"
+    dashboard: Annotated[Literal["on", "off"], Meta(description="Whether `/dashboard` serves the dashboard.")] = "on"
+    dashboard_trusted_header: Annotated[
+        str | None,
+        Meta(
+            description="The request header in which a proxy of `SAFELIGHT_PROXIES` names who is signed in, instead of "
+            "the dashboard's own way in."
+        ),
+    ] = None
+    dashboard_people: Annotated[
+        Path | None, Meta(description="TOML file of what each of those people may do (docs/dashboard.md).")
+    ] = None
     mcp: Annotated[
         Literal["on", "off"], Meta(description="Whether `/mcp` serves MCP. Needs the extra `mcp`, and its memory.")
     ] = "off"
@@ -426,6 +437,11 @@ def _check_together(settings: Settings) -> None:
             settings.provenance == "off" and settings.provenance_prompt == "on",
             "SAFELIGHT_PROVENANCE_PROMPT is on, and SAFELIGHT_PROVENANCE is off: there is no manifest to tell the "
             "prompt. Set both on, or both off",
+        ),
+        (
+            settings.dashboard_trusted_header is not None and not (settings.proxies and settings.dashboard_people),
+            "SAFELIGHT_DASHBOARD_TRUSTED_HEADER is set, which takes SAFELIGHT_PROXIES, whose word it is, and "
+            "SAFELIGHT_DASHBOARD_PEOPLE, for what each may do. Set both, or leave the header out",
         ),
         (
             settings.accel_prefix is not None and not settings.media_store_url.startswith("file:"),

@@ -1,0 +1,102 @@
+"""What forms and addresses carry, read strictly: a field that is given twice, or is too long, is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from safelight.domain.errors import InvalidParameter, RequestTooLarge
+from safelight.domain.numbers import number_within
+from safelight.domain.text import quoted
+
+_MOST_BYTES = 256 * 1024
+_MOST_FIELDS = 200
+
+
+class Fields:
+    """Fields by name, each given once but for those that ``every`` asks for."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def text(self, name: str, default: str = "") -> str:
+        """A field's text; the default where it is not there. Raises ``InvalidParameter`` where it is given twice."""
+        values = self._values.get(name, [])
+        if len(values) > 1:
+            raise InvalidParameter(f"{name} is given twice. Send it once.", param=name)
+        return values[0] if values else default
+
+    def every(self, name: str) -> list[str]:
+        return self._values.get(name, [])
+
+    def choice(self, name: str, known: Iterable[str]) -> str | None:
+        """One of those that are known, or None where it is not there or empty. Raises ``InvalidParameter``."""
+        text, words = self.text(name), list(known)
+        if text and text not in words:
+            raise InvalidParameter(f"{name} {quoted(text)} is not one of {', '.join(words)}.", param=name)
+        return text or None
+
+    def number(self, name: str, least: int, most: int) -> int | None:
+        """A whole number within its bounds, or None where it is not there or empty. Raises ``InvalidParameter``."""
+        text = self.text(name).strip()
+        if not text:
+            return None
+        number = number_within(text, least, most)
+        if number is None:
+            raise InvalidParameter(f"{name} {quoted(text)} is not a whole number from {least} to {most}.", param=name)
+        return number
+
+    def day(self, name: str) -> date | None:
+        """A UTC date, or None where it is not there or empty. Raises ``InvalidParameter``."""
+        text = self.text(name).strip()
+        if not text:
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise InvalidParameter(f"{name} {quoted(text)} is no date. Write it as 2026-01-31.", param=name) from None
+
+
+async def read_fields(request: Request) -> Fields:
+    """The fields of a form without files. Raises ``InvalidParameter`` and ``RequestTooLarge``."""
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise InvalidParameter("This takes a form: application/x-www-form-urlencoded.", param="Content-Type")
+    received = 0
+    pieces = []
+    async for piece in request.stream():
+        received += len(piece)
+        if received > _MOST_BYTES:
+            raise RequestTooLarge(f"This form is over its limit of {_MOST_BYTES // 1024} KiB.")
+        pieces.append(piece)
+    return Fields(_pairs(b"".join(pieces).decode("utf-8", "replace")))
+
+
+def query_fields(request: Request) -> Fields:
+    """The fields of the address."""
+    return Fields(request.query_params.multi_items())
+
+
+def days(fields: Fields, *, most: int = 400, usual: int = 30) -> tuple[date, date]:
+    """The days ``first`` to ``last``, both included: those given, or the last ``usual`` until today, in UTC.
+
+    Raises ``InvalidParameter`` where they are out of order, or more than ``most``.
+    """
+    last = fields.day("last") or datetime.now(UTC).date()
+    first = fields.day("first") or last - timedelta(days=usual - 1)
+    if last < first:
+        raise InvalidParameter("The last date is before the first.", param="last")
+    if (last - first).days >= most:
+        raise InvalidParameter(f"These are more than {most} days. Ask for fewer.", param="first")
+    return first, last
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise InvalidParameter(f"A form has at most {_MOST_FIELDS} fields.", param="form") from None

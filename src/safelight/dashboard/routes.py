@@ -1,0 +1,72 @@
+"""The dashboard as the frame takes it: every route, who comes in, and the page for an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from safelight.api.dialect import Dialect, Route
+from safelight.dashboard import live, login, overview
+from safelight.dashboard.entry import Entry, SignInNeeded
+from safelight.dashboard.people import People
+from safelight.dashboard.site import PREFIX, Site
+from safelight.dashboard.visit import VISIT, Visit, visit_of
+from safelight.domain.errors import SafelightError
+from safelight.node.settings import Settings
+
+PAGES = (overview, login, live)
+"""Each has its ``ROUTES``."""
+
+
+async def _asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    return visit_of(request).site.assets.answer(request, request.path_params["version"], name)
+
+
+ROUTES = (
+    *(route for page in PAGES for route in page.ROUTES),
+    Route("GET", f"{PREFIX}/static/{{version}}/{{name:path}}", _asset, needs_key=False),
+)
+
+
+def open_dialect(settings: Settings) -> Dialect:
+    """The dashboard, as the settings have it. Raises ``ConfigurationError``."""
+    site = Site(settings)
+    people = None
+    if settings.dashboard_trusted_header is not None and settings.dashboard_people is not None:
+        people = People(settings.dashboard_trusted_header, settings.dashboard_people)
+
+    def error_response(scope: Scope, error: SafelightError, status: int, headers: Mapping[str, str]) -> Response:
+        return _error_page(site, scope, error, status, headers)
+
+    return Dialect(
+        name="dashboard",
+        prefix=f"{PREFIX}/",
+        routes=ROUTES,
+        admit=Entry(site, people).admit,
+        error_response=error_response,
+    )
+
+
+def _error_page(site: Site, scope: Scope, error: SafelightError, status: int, headers: Mapping[str, str]) -> Response:
+    """The page for an error; who is to sign in is led there, and back again."""
+    request = Request(scope)
+    visit: Visit = scope.get(VISIT) or Visit(site, request, None)
+    kept = {name: value for name, value in headers.items() if name in ("retry-after", "allow", "connection")}
+    if isinstance(error, SignInNeeded):
+        query = f"?{request.url.query}" if request.url.query else ""
+        here = f"{request.url.path}{query}" if request.method == "GET" else PREFIX
+        login_page = site.at(f"{PREFIX}/login?next={quote(here, safe='')}")
+        if visit.is_partial:
+            return Response(status_code=401, headers={"hx-redirect": login_page})
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return Response(status_code=401)
+        return Response(status_code=303, headers={"location": login_page, "cache-control": "no-store"})
+    template = "problem.html" if visit.is_partial else "error.html"
+    response = visit.piece(template, status=status, error=error, code=status)
+    response.headers.update(kept)
+    return response
