@@ -13,9 +13,9 @@ from playwright.sync_api import Browser
 
 from safelight.accounts.sessions import create_link
 from safelight.domain.scope import OPERATOR
-from tests.contract.accounts import Account, Accounts, embedded_database
+from tests.contract.accounts import Account, Accounts
 from tests.dashboard.browsing import Window, open_browser
-from tests.support.postgres import on_database
+from tests.support.postgres import TestDatabases, on_database
 from tests.support.server import Server, open_folder, running
 
 CATALOG = Path(__file__).parents[1] / "cli/client/catalog.toml"
@@ -63,12 +63,13 @@ class Visitor(httpx.Client):
 
 
 @pytest.fixture(scope="session")
-def house() -> Iterator[House]:
+def house(databases: TestDatabases) -> Iterator[House]:
     """``safelight up`` on a catalog whose models answer at once, after a while, never, or with a failure."""
+    url = databases.create()
     with open_folder() as folder:
-        started = Server(folder / "data", env=SETTINGS)
-        with running(started), embedded_database(started.wait_until_ready()) as url:
-            yield House(started, url)
+        started = Server(folder / "data", env=SETTINGS | {"SAFELIGHT_DATABASE_URL": url})
+        with running(started):
+            yield House(started.wait_until_ready(), url)
 
 
 @pytest.fixture(scope="module")
