@@ -10,7 +10,10 @@ from starlette.responses import HTMLResponse, Response
 from safelight.accounts.sessions import Sessions
 from safelight.dashboard.assets import Assets
 from safelight.dashboard.templates import make_environment
+from safelight.domain.errors import ConfigurationError
+from safelight.keeping.verdicts import Verdicts
 from safelight.lifecycle.watching import Watching
+from safelight.node.certificates import ROOT, read
 from safelight.node.settings import Settings
 
 PREFIX = "/dashboard"
@@ -28,6 +31,7 @@ class Site:
         self.assets = Assets()
         self.sessions = Sessions()
         self.watching = Watching()
+        self.verdicts = Verdicts(lambda: _trusted(settings))
         self._headers = _page_headers(self.origin, settings)
         self._environment = make_environment(self)
 
@@ -45,11 +49,23 @@ class Site:
     def render_block(self, template: str, block: str, context: Mapping[str, object]) -> str:
         """Only a block of a template, as it stands in the whole."""
         found = self._environment.get_template(template)
-        return "".join(found.blocks[block](found.new_context(dict(context))))
+        known = found.new_context(dict(context))
+        next(
+            iter(found.root_render_func(known)), None
+        )  # what it imports is there before the first piece of its page is
+        return "".join(found.blocks[block](known))
 
     def html(self, text: str, status: int = 200) -> Response:
         """A page, or a piece of one."""
         return HTMLResponse(text, status_code=status, headers=self._headers)
+
+
+def _trusted(settings: Settings) -> bytes:
+    """The root of the chain that signs here, in PEM; nothing where there is none."""
+    try:
+        return read(settings.provenance_folder / ROOT)
+    except ConfigurationError:
+        return b""
 
 
 def _page_headers(origin: str, settings: Settings) -> dict[str, str]:
