@@ -74,7 +74,7 @@ async def test_each_reason_is_counted_for_its_own_workspace(studio: Studio) -> N
 async def test_what_is_wrong_with_a_request_is_no_refusal(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     sender = await studio.workspace("0.01")
     noted: list[SafelightError] = []
-    monkeypatch.setattr(Refusals, "count", lambda self, sender, request, refusal: noted.append(refusal))
+    monkeypatch.setattr(Refusals, "count", lambda self, sender, request, refusal, way_in: noted.append(refusal))
     await refused(studio, sender, InvalidParameter, model="no-such-model")
     await refused(studio, sender, InvalidParameter, model="no-such-model", prompt="forbidden")
     await refused(studio, sender, InvalidParameter, resolution="9K")

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action, Actor, record
 from safelight.api.auth import ApiState, api_state
 from safelight.dashboard.said import SAID
 from safelight.dashboard.site import PREFIX, Site
@@ -91,6 +92,11 @@ class Visit:
     def address(self) -> str:
         """Where the request came from, for the audit log."""
         return self.request.client.host if self.request.client else ""
+
+    async def audit(self, action: Action, target: str | int, detail: Mapping[str, object] | None = None) -> None:
+        """Put on record what was done in the workspace that they look at, once it is done. No secrets in ``detail``."""
+        by = Actor(person=self.viewer.person, role=self.viewer.role, address=self.address)
+        await record(self.scope, self.state.keeping.db, by, action, target, detail)
 
     @property
     def is_partial(self) -> bool:
