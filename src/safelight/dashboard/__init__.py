@@ -14,6 +14,11 @@ exports     lists as files
 live        one stream a tab: what moves
 login       signing in and out, the workspace, the theme
 overview    the first page
+keys        API keys: making, changing and revoking them
+open_sessions
+            who is in
+webhooks    endpoints: making one, its secret, its log, test events
+deliveries  one delivery with its request and answer, and sending it again
 
 A page is a module here with its ``ROUTES``, a template, and no script of its own unless it cannot do without.
 """

@@ -4,4 +4,15 @@ from __future__ import annotations
 
 SAID = {
     "signed_in": "You are signed in.",
+    "key_changed": "The key is changed.",
+    "key_revoked": "The key is revoked. It ends within a second everywhere, and so do the sessions that it opened.",
+    "session_ended": "The session is ended.",
+    "endpoint_enabled": "The endpoint is enabled. What failed meanwhile can be sent again.",
+    "endpoint_disabled": "The endpoint is disabled. Nothing more is sent to it.",
+    "endpoint_deleted": "The endpoint is gone, and its log.",
+    "test_sent": "The test event is on its way to every endpoint that is told of its type.",
+    "nobody_listens": "Nobody was told: no endpoint that is enabled is told of this type.",
+    "resent": "It is on its way again: this is the new delivery of the same event.",
+    "resent_failed": "What failed is on its way again.",
+    "nothing_resent": "Nothing was sent: nothing has failed there, or the endpoint is disabled.",
 }
