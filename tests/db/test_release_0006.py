@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -90,15 +90,16 @@ def test_what_it_erases_is_erased(connection: psycopg.Connection[Any]) -> None:
 
 
 class Node:
-    """A node of that release with one session, which has prepared what it sends."""
+    """A node of that release with one session, which has prepared what it sends; ``read`` gives its statements."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, read: Callable[[str], str] = text_of) -> None:
+        self._read = read
         self.connection = psycopg.connect(
             url, autocommit=True, prepare_threshold=1, row_factory=dict_row, options="-c TimeZone=UTC"
         )
 
     def row(self, name: str, /, **params: object) -> Any:
-        return self.connection.execute(text_of(name).encode(), params).fetchone()
+        return self.connection.execute(self._read(name).encode(), params).fetchone()
 
     def make(self, end_user: str | None, end: dict[str, Any] = SETTLED) -> None:
         """An image from its submission to its end."""
@@ -127,6 +128,7 @@ class Node:
             "webhook_url": None,
             "end_user": end_user,
             "remixed_from": None,
+            "way_in": "v2",  # of today's alone
             "low_balance_nanos": None,
             "default_rpm": 10**6,
             "default_concurrency": 10**6,
@@ -237,12 +239,11 @@ def test_whoever_submits_ends_and_changes_meanwhile_is_no_circle_s_victim(before
 
     def change() -> None:
         node = Node(before)
-        limits = {"image_rpm": None, "video_rpm": None, "concurrency": 1000}
+        params = {"workspace_id": 1, "key_id": 1, "fresh": b"k"}
+        params |= {"image_rpm": None, "video_rpm": None, "concurrency": 1000}
         while not stop.is_set():
             for name in ("set_workspace_limits", "touch_key", "make_end_user_key"):
-                node.connection.execute(
-                    text_of(name).encode(), {"workspace_id": 1, "key_id": 1, "fresh": b"k", **limits}
-                )
+                node.connection.execute(text_of(name).encode(), params)
         node.connection.close()
 
     with ThreadPoolExecutor() as threads:

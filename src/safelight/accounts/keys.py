@@ -97,8 +97,8 @@ async def create_key(
     if row is None:
         if idempotency_key is not None and (made := await db.one("find_key_made_by", params, tuple)):
             raise IdempotencyConflict(
-                f"This form was sent before, and made key {made[0]}: no other was made now. Its secret was shown then, and "
-                "is kept nowhere. If you do not have it, revoke that key and make another."
+                f"This form was sent before, and made key {made[0]}: no other was made now. Its secret was shown then, "
+                "and is kept nowhere. If you do not have it, revoke that key and make another."
             )
         raise no_such_workspace(scope.workspace_id)
     return NewKey(id=row[0], secret=secret)
@@ -147,7 +147,7 @@ async def change_key(
     spend_cap_nanos: int | None,
     expires_at: datetime | None,
 ) -> None:
-    """Give a key another name, cap and expiry. Raises ``InvalidParameter``, and ``NotFound`` for one that is revoked too.
+    """Give a key another name, cap and expiry. Raises ``InvalidParameter`` and, for a revoked one too, ``NotFound``.
 
     A cap counts all that the key has spent since it was made, what is held included. For a key that had none this takes
     a second: until then a process may take it for one without a cap, and not count what it lets in.

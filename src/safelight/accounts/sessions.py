@@ -60,7 +60,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session as others see it. ``sha256`` names it, and lets nobody in. ``key_id`` None: a person's, without a key."""
+    """A session as others see it. ``sha256`` names it, and lets nobody in. ``key_id`` None: of who has no key."""
 
     sha256: bytes
     person: str
@@ -139,9 +139,9 @@ async def list_sessions(scope: WorkspaceScope, db: Database, *, operators: bool)
 
 
 async def end_session_of(scope: WorkspaceScope, db: Database, name: str, *, operators: bool) -> None:
-    """End one of those that ``list_sessions`` lists, within a second everywhere. ``name``: its ``sha256`` in hexadecimal.
+    """End one of those that ``list_sessions`` lists, within a second everywhere.
 
-    Raises ``NotFound``.
+    ``name``: its ``sha256`` in hexadecimal. Raises ``NotFound``.
     """
     try:
         digest = bytes.fromhex(name)

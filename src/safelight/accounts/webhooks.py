@@ -113,11 +113,12 @@ async def create_endpoint(
     if row is None:
         if idempotency_key is not None and (made := await db.one("find_endpoint_made_by", params, tuple)):
             raise IdempotencyConflict(
-                f"This form was sent before, and made endpoint {made[0]}: no other was made now. Its secret was shown then. "
-                "If you do not have it, give that endpoint a new one."
+                f"This form was sent before, and made endpoint {made[0]}: no other was made now. Its secret was shown "
+                "then. If you do not have it, give that endpoint a new one."
             )
         raise InvalidParameter(
-            "The workspace has a secret for addresses in requests already. 'safelight webhooks rotate' makes a new one.",
+            "The workspace has a secret for addresses in requests already. Rotate it to have a new one "
+            "('safelight webhooks rotate').",
             param="url",
         )
     return NewSecret(id=row[0], secret=secret)
@@ -169,8 +170,8 @@ async def rotate_secret(
     if row is None:
         await get_endpoint(scope, db, endpoint_id)
         raise IdempotencyConflict(
-            "The secret was changed since this form was opened, and is not changed again. The new one was shown then. If "
-            "you do not have it, open the endpoint's page again, and give it another."
+            "The secret was changed since this form was opened, and is not changed again. The new one was shown then. "
+            "If you do not have it, open the endpoint's page again, and give it another."
         )
     return NewSecret(id=endpoint_id, secret=secret, previous_until=row[0])
 

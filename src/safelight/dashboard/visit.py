@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -93,10 +94,17 @@ class Visit:
         """Where the request came from, for the audit log."""
         return self.request.client.host if self.request.client else ""
 
-    async def audit(self, action: Action, target: str | int, detail: Mapping[str, object] | None = None) -> None:
-        """Put on record what was done in the workspace that they look at, once it is done. No secrets in ``detail``."""
+    async def audit(
+        self,
+        action: Action,
+        target: str | int,
+        detail: Mapping[str, Any] | None = None,
+        *,
+        scope: Scope | None = None,
+    ) -> None:
+        """Put on record what they did, once it is done. ``scope``: where, by default in the workspace they look at."""
         by = Actor(person=self.viewer.person, role=self.viewer.role, address=self.address)
-        await record(self.scope, self.state.keeping.db, by, action, target, detail)
+        await record(scope or self.scope, self.state.keeping.db, by, action, target, detail)
 
     @property
     def is_partial(self) -> bool:
@@ -105,8 +113,8 @@ class Visit:
 
     @property
     def own(self) -> dict[str, str]:
-        """What the address of a form carries, so that it changes the workspace that its page showed, whatever an operator
-        chose in another tab since."""
+        """What addresses carry, so that a form changes the workspace that its page showed, whatever an operator chose in
+        another tab since."""
         return {"workspace": self.principal.workspace} if self.viewer.is_operator else {}
 
     @property

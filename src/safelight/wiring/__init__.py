@@ -19,9 +19,8 @@ from safelight.accounts.keys import Authenticator
 from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
 from safelight.api.dialect import Dialect
-from safelight.api.getimg import examples
+from safelight.api.getimg import examples, wire
 from safelight.api.getimg import routes as getimg
-from safelight.api.getimg import wire
 from safelight.api.openai import routes as openai
 from safelight.api.waits import Waits
 from safelight.dashboard import routes as dashboard

@@ -56,9 +56,14 @@ def open_dialect(settings: Settings) -> Dialect:
         request.scope[WAY_IN] = _NAME
         return _Answer(manager, await receive_body(request, MAX_BODY_BYTES))
 
-    # A tool's calls go through the routes of others with the same key, and need what those need.
-    routes = (Route("POST", "/mcp", answer),)
-    return Dialect(name=_NAME, prefix="/mcp/", routes=routes, error_body=error_body, opened=opened)
+    return Dialect(
+        name=_NAME,
+        prefix="/mcp/",
+        # A tool's calls go through the routes of others with the same key, and need what those need.
+        routes=(Route("POST", "/mcp", answer),),
+        error_body=error_body,
+        opened=opened,
+    )
 
 
 def error_body(error: SafelightError) -> dict[str, Any]:
