@@ -113,7 +113,7 @@ class Visit:
 
     @property
     def own(self) -> dict[str, str]:
-        """What addresses carry, so that a form changes the workspace that its page showed, whatever an operator chose in
+        """What addresses carry, so that a form changes the workspace that its page showed, whatever they chose in
         another tab since."""
         return {"workspace": self.principal.workspace} if self.viewer.is_operator else {}
 
