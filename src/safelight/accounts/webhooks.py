@@ -39,8 +39,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoundEndpoint(Endpoint, frozen=True, kw_only=True):
-    """One endpoint. ``secret_sha256``, in hexadecimal, tells one secret from the next."""
+    """One endpoint. ``failed``: what ``redeliver`` repeats, as it failed and was not repeated since.
+    ``secret_sha256``, in hexadecimal, tells one secret from the next."""
 
+    failed: int
     secret_sha256: str
 
 
@@ -48,6 +50,7 @@ class RecentDeliveries(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the newest ``MOST_RECENT`` deliveries of an endpoint."""
 
     endpoint_id: int
+    url: str | None
     delivered: int
     failed: int
     last_attempt_at: datetime | None
@@ -144,14 +147,6 @@ async def recent_deliveries(
     params = {**_named(scope, endpoint_id), "most": MOST_RECENT}
     found = await db.all("count_recent_deliveries", params, RecentDeliveries)
     return {each.endpoint_id: each for each in found}
-
-
-async def count_failed(scope: Scope, db: Database, endpoint_id: int) -> int:
-    """How many deliveries ``redeliver`` repeats at an endpoint: those that failed, and were not repeated since."""
-    params = {"endpoint_id": endpoint_id, "workspace_id": scope.workspace_id}
-    row = await db.one("count_failed_deliveries", params, tuple)
-    assert row is not None
-    return int(row[0])
 
 
 async def rotate_secret(

@@ -206,12 +206,11 @@ async def _one(
     scope, db, fields = visit.principal.scope, visit.state.keeping.db, query_fields(request)
     given = {"state": fields.choice("state", accounts.STATES), "type": fields.choice("type", EventType)}
     before = fields.number("before", 1, 2**62)
-    deliveries, recent, failed = await asyncio.gather(
+    deliveries, recent = await asyncio.gather(
         accounts.list_endpoint_deliveries(
             scope, db, endpoint.id, state=given["state"], type_=given["type"], before=before, most=_DELIVERIES + 1
         ),
         accounts.recent_deliveries(scope, db, endpoint.id),
-        accounts.count_failed(scope, db, endpoint.id),
     )
     return visit.page(
         "webhook.html",
@@ -221,7 +220,6 @@ async def _one(
         word=word_of(endpoint),
         recent=recent[endpoint.id],
         most_recent=accounts.MOST_RECENT,
-        failed=failed,
         deliveries=deliveries[:_DELIVERIES],
         older=deliveries[_DELIVERIES - 1].id if len(deliveries) > _DELIVERIES else None,
         before=before,

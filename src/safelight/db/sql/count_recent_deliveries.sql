@@ -1,5 +1,5 @@
 -- What became of the newest deliveries of each of a workspace's endpoints: so many of each. No more are looked at.
-select e.id as endpoint_id, count(d.state) filter (where d.state = 'delivered') as delivered,
+select e.id as endpoint_id, e.url, count(d.state) filter (where d.state = 'delivered') as delivered,
     count(d.state) filter (where d.state = 'failed') as failed, max(d.last_attempt_at) as last_attempt_at
 from webhook_endpoints e
 left join lateral (

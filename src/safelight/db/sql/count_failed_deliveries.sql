@@ -1,8 +1,0 @@
--- How many deliveries failed at an endpoint and were not repeated since, as redeliver_failed takes them.
-select count(*) as failed
-from deliveries d join webhook_endpoints e on e.id = d.endpoint_id
-where d.endpoint_id = %(endpoint_id)s and d.state = 'failed'
-  and (%(workspace_id)s::bigint is null or e.workspace_id = %(workspace_id)s)
-  and not exists (
-      select from deliveries later
-      where later.event_id = d.event_id and later.endpoint_id = d.endpoint_id and later.id > d.id);
