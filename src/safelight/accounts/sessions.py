@@ -10,13 +10,14 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
+from datetime import datetime
 
 import msgspec
 
 from safelight.db.pool import Database
-from safelight.domain.errors import InvalidApiKey
+from safelight.domain.errors import InvalidApiKey, NotFound
 from safelight.domain.roles import Role
-from safelight.domain.scope import OperatorScope, Principal
+from safelight.domain.scope import OperatorScope, Principal, WorkspaceScope
 
 LONGEST_SECONDS = 7 * 86400
 IDLE_SECONDS = 12 * 3600
@@ -58,6 +59,23 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session as others see it. ``sha256`` names it, and lets nobody in. ``key_id`` None: of who has no key."""
+
+    sha256: bytes
+    person: str
+    role: str
+    key_id: int | None
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    user_agent: str
+
+    def is_of(self, secret: str | None) -> bool:
+        """Whether this is the session that has the secret."""
+        return secret is not None and self.sha256 == _digest(secret)
+
+
 class _Entrant(msgspec.Struct, frozen=True, kw_only=True):
     person: str
     role: Role
@@ -97,6 +115,26 @@ async def principal_in(operator: OperatorScope, db: Database, name: str | None) 
         retention_max_seconds=found.retention_max_seconds,
         role=Role.OPERATOR,
     )
+
+
+async def list_sessions(scope: WorkspaceScope, db: Database, *, operators: bool) -> list[OpenSession]:
+    """Who is in: the workspace's people and, where it is asked for, the operators. Newest first."""
+    params = {"workspace_id": scope.workspace_id, "operators": operators, "idle_seconds": IDLE_SECONDS}
+    return await db.all("list_sessions", params, OpenSession)
+
+
+async def end_session_of(scope: WorkspaceScope, db: Database, name: str, *, operators: bool) -> None:
+    """End one of those that ``list_sessions`` lists, within a second everywhere.
+
+    ``name``: its ``sha256`` in hexadecimal. Raises ``NotFound``.
+    """
+    try:
+        digest = bytes.fromhex(name)
+    except ValueError:
+        digest = b""
+    params = {"sha256": digest, "workspace_id": scope.workspace_id, "operators": operators}
+    if not await db.run("end_session_of", params):
+        raise NotFound("There is no such session, or it has ended already.")
 
 
 class Sessions:

@@ -18,6 +18,11 @@ jobs        what was asked for: jobs, newest first
 refused     requests that never became a job
 job         one job
 timeline    what happened to it, and when
+keys        API keys: making, changing and revoking them
+open_sessions
+            who is in
+webhooks    endpoints: making one, its secret, its log, test events
+deliveries  one delivery with its request and answer, and sending it again
 snippets    one request as JSON, by curl, by clients, from the command line, by a tool
 
 A page is a module here with its ``ROUTES``, a template, and no script of its own unless it cannot do without.

@@ -10,7 +10,18 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.api.dialect import Dialect, Route
-from safelight.dashboard import job, jobs, live, login, overview, refused
+from safelight.dashboard import (
+    deliveries,
+    job,
+    jobs,
+    keys,
+    live,
+    login,
+    open_sessions,
+    overview,
+    refused,
+    webhooks,
+)
 from safelight.dashboard.entry import Entry, SignInNeeded
 from safelight.dashboard.people import People
 from safelight.dashboard.site import PREFIX, Site
@@ -18,7 +29,18 @@ from safelight.dashboard.visit import VISIT, Visit, visit_of
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
 
-PAGES = (overview, login, live, jobs, refused, job)
+PAGES = (
+    overview,
+    login,
+    live,
+    jobs,
+    refused,
+    job,
+    keys,
+    open_sessions,
+    webhooks,
+    deliveries,
+)
 """Each has its ``ROUTES``."""
 
 
