@@ -14,6 +14,10 @@ exports     lists as files
 live        one stream a tab: what moves
 login       signing in and out, the workspace, the theme
 overview    the first page
+spend       what was spent, with its proof; the balance
+spend_query what an address asks of it
+models      the catalog, and one model of it
+charts      bars by day, as SVG
 
 A page is a module here with its ``ROUTES``, a template, and no script of its own unless it cannot do without.
 """
