@@ -102,11 +102,8 @@ class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     def problems_of(self, workspace: str) -> list[str]:
         """Those of one workspace, without its name."""
-        return [
-            each.removesuffix(f" {_drifted(workspace)}")
-            for each in self.problems
-            if each.endswith(f" {_drifted(workspace)}")
-        ]
+        end = f" {_drifted(workspace)}"
+        return [each.removesuffix(end) for each in self.problems if each.endswith(end)]
 
 
 class _Close(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What a workspace spent, on what, and how long the rest will do; added up by the database over all that is on record."""
+"""What a workspace spent, on what, and how long the rest will do: sums of the database over all that is on record."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 class SpendRow(msgspec.Struct, frozen=True, kw_only=True):
     """A sum. ``kind``: of ``all``, of a ``name``, of a ``day``, or of a day and name (``series``).
 
-    ``place`` is a name's among all by cost, from 1; 0: ``names`` further ones together. ``name`` is a model's id, a type,
-    a key's number or an end user's hash, and empty where there was no key or no end user. ``failed`` counts what ended
-    without media, canceled ones included. ``image_thousandths`` and ``second_thousandths`` are what was charged, in
-    thousandths of an image or of a second of video.
+    ``place`` is a name's among all by cost, from 1; 0: ``names`` further ones together. ``name`` is a model's id, a
+    type, a key's number or an end user's hash, and empty where there was no key or no end user. ``failed`` counts what
+    ended without media, canceled ones included. ``image_thousandths`` and ``second_thousandths`` are what was charged,
+    in thousandths of an image or of a second of video.
     """
 
     kind: Literal["all", "name", "day", "series"]
@@ -68,7 +68,7 @@ class Spend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """What was spent in a range of dates, by three accounts of it at one moment: they are the same, or something is wrong.
+    """What was spent in a range of dates, by three accounts of it at one moment. They agree, or something is wrong.
 
     ``used_nanos``: by the daily usage. ``charged_nanos``: by the generations that ended then. ``revenue_nanos``: by the
     ledger.
@@ -165,9 +165,9 @@ async def find_standing(scope: WorkspaceScope, db: Database) -> Standing:
 async def count_refusals(
     scope: WorkspaceScope, db: Database, first: date, last: date, *, part: Part
 ) -> list[ReasonCount]:
-    """How many requests were refused from ``first`` to ``last``, both included, by reason. No end user is known of them.
+    """How many requests were refused from ``first`` to ``last``, both included, by reason.
 
-    Raises ``InvalidParameter``.
+    No end user is known of them. Raises ``InvalidParameter``.
     """
     params = {**_range(scope, first, last), **_part(part)}
     return await db.all("count_refusals_by_reason", params, ReasonCount)

@@ -1,4 +1,4 @@
-"""Charts of days as SVG: bars in a box of 1000 by 1000 units, which the page stretches. Words stand beside it, as HTML."""
+"""Charts of days as SVG: bars in a box of 1000 by 1000 units, which the page stretches. Words stand beside it as HTML."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stack(values: Sequence[Sequence[int]], titles: Sequence[str]) -> Chart:
-    """Bars by day, stacked. ``values``: of each day, of each series, the lowest first, none below zero. A title a day."""
+    """Bars by day, stacked. ``values``: of each day, of each series, from the ground up, none below 0. A title a day."""
     top = _round_up(max((sum(each) for each in values), default=0))
     width = _SIDE / max(len(values), 1)
     bars = []

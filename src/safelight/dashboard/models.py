@@ -16,7 +16,8 @@ from safelight.dashboard.exports import export
 from safelight.dashboard.reading import query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
-from safelight.domain.catalog import Binding, Catalog, Connection, Model
+from safelight.domain.catalog import Binding, Catalog, Model
+from safelight.domain.connections import Connection
 from safelight.domain.generations import GenerationType
 from safelight.domain.money import as_decimal
 
@@ -43,18 +44,20 @@ async def show(request: Request) -> Response:
     """The models that the address asks for, in the catalog's order; also as a file."""
     visit = visit_of(request)
     fields = query_fields(request)
-    given = {
-        "q": fields.text("q").strip()[:_MOST_SEARCHED],
-        "type": fields.choice("type", list(GenerationType)),
-        "can": fields.choice("can", ABILITIES),
-    }
+    q, type_ = fields.text("q").strip()[:_MOST_SEARCHED], fields.choice("type", list(GenerationType))
+    can = fields.choice("can", ABILITIES)
     kind = fields.choice("as", ("csv", "json"))
     catalog = visit.state.submitting.catalog
-    found = [model for model in catalog.models.values() if _is_asked_for(model, **given)]
+    found = [model for model in catalog.models.values() if _is_asked_for(model, q, type_, can)]
     if kind:
         return export("models", kind, tuple(_row(next(iter(catalog.models.values())))), map(_row, found))
     return visit.page(
-        "models.html", given=given, found=found, count_of_all=len(catalog.models), abilities=ABILITIES, units=UNITS
+        "models.html",
+        given={"q": q, "type": type_, "can": can},
+        found=found,
+        count_of_all=len(catalog.models),
+        abilities=ABILITIES,
+        units=UNITS,
     )
 
 
@@ -82,11 +85,11 @@ async def show_one(request: Request) -> Response:
     )
 
 
-def _is_asked_for(model: Model, *, q: str, type: str | None, can: str | None) -> bool:
+def _is_asked_for(model: Model, q: str, type_: str | None, can: str | None) -> bool:
     names = " ".join((model.id, model.name, *model.aliases)).lower()
     return (
         all(word in names for word in q.lower().split())
-        and (type is None or model.type == type)
+        and (type_ is None or model.type == type_)
         and (can is None or _can(model, can))
     )
 

@@ -132,7 +132,7 @@ async def prove(request: Request) -> Response:
 
 
 async def check(request: Request) -> Response:
-    """Check the books now: what came since they were last closed, and no longer than any statement of a page may take."""
+    """Check the books now: what came since they were last closed, for as long as any page may ask the database."""
     visit = visit_of(request)
     if _checking.locked():
         return visit.redirect("/spend", said="books_being_checked")

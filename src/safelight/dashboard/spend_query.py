@@ -142,12 +142,9 @@ def _name_line(visit: Visit, question: Question, row: SpendRow) -> Line:
     if question.by == "key":
         name = int(name) if name else NO_KEY
     elif not name:
-        return _line(
-            visit, question.call(""), row, narrower=None, only=None
-        )  # no address asks for what has no end user
-    only = msgspec.structs.replace(
-        question, part=msgspec.structs.replace(question.part, **{question.by: name}), by="day"
-    )
+        return _line(visit, question.call(""), row, narrower=None, only=None)  # no address asks for those
+    part = msgspec.structs.replace(question.part, **{question.by: name})
+    only = msgspec.structs.replace(question, part=part, by="day")
     return _line(visit, question.call(row.name), row, narrower=query_of(only.query), only=only)
 
 
