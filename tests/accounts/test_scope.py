@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 import safelight.accounts
+from safelight.accounts.spend import Part
 from safelight.accounts.webhooks import create_endpoint
 from safelight.db.pool import Database
 from safelight.domain.errors import SafelightError
@@ -60,6 +61,7 @@ ABSENT = Things(
 CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "balance.get_balance": [lambda its: {}],
     "books.check_books": [lambda its: {}],
+    "books.last_check": [lambda its: {}],
     "books.check_books_since_close": [lambda its: {}],
     "books.check_and_record_books": [lambda its: {}],
     "books.check_and_record_all_books": [lambda its: {}],
@@ -71,6 +73,13 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "keys.revoke_key": [lambda its: {"key_id": its.key_id}],
     "margins.list_margins": [lambda its: DAYS],
     "margins.recent_losses": [lambda its: {}],
+    "spend.count_refusals": [lambda its: {**DAYS, "part": Part()}, lambda its: {**DAYS, "part": Part(key=its.key_id)}],
+    "spend.find_spend": [
+        lambda its: {**DAYS, "by": "model", "part": Part()},
+        lambda its: {**DAYS, "by": "key", "part": Part(key=its.key_id)},
+    ],
+    "spend.find_standing": [lambda its: {}],
+    "spend.prove_spend": [lambda its: DAYS],
     "usage.list_refusals": [lambda its: DAYS],
     "usage.list_usage": [lambda its: DAYS],
     "webhooks.create_endpoint": [

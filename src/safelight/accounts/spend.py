@@ -74,7 +74,6 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     ledger.
     """
 
-    at: datetime
     used_nanos: int
     charged_nanos: int
     revenue_nanos: int

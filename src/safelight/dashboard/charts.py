@@ -1,4 +1,4 @@
-"""Charts of days as SVG: bars in a box of 1000 by 1000 units, which the page stretches. Words stand beside it as HTML."""
+"""Charts of days as SVG: bars in a box of 1000 by 1000 units, which the page stretches; words are HTML beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 _SIDE = 1000
 _GAP = 0.2  # of the width of a day
+_TOPS = (10, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 
 
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +30,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stack(values: Sequence[Sequence[int]], titles: Sequence[str]) -> Chart:
-    """Bars by day, stacked. ``values``: of each day, of each series, from the ground up, none below 0. A title a day."""
+    """Bars by day, stacked. ``values``: of each day, of each series, from the ground up, none negative."""
     top = _round_up(max((sum(each) for each in values), default=0))
     width = _SIDE / max(len(values), 1)
     bars = []
@@ -52,8 +53,8 @@ def stack(values: Sequence[Sequence[int]], titles: Sequence[str]) -> Chart:
 
 
 def _round_up(value: int) -> int:
-    """The next of 1, 2 and 5 times a power of ten; 1 for 0."""
+    """A round number that is as large, and little larger; 1 for 0."""
     power = 1
     while power * 10 < value:
         power *= 10
-    return next(power * step for step in (1, 2, 5, 10) if power * step >= value)
+    return next(power * tenths // 10 for tenths in _TOPS if power * tenths // 10 >= value)

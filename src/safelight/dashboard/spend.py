@@ -32,6 +32,7 @@ from safelight.dashboard.exports import MOST_ROWS, export
 from safelight.dashboard.reading import days, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.spend_query import (
+    FIELDS,
     GROUPINGS,
     Question,
     answer,
@@ -65,7 +66,7 @@ async def show(request: Request) -> Response:
         question = await read_question(visit, query_fields(request))
         figures = await _figures(visit, question)
     except InvalidParameter as error:
-        given = {name: value for name, value in request.query_params.items() if name != "said"}
+        given = {name: request.query_params.get(name) for name in FIELDS}
         return visit.page("spend.html", status=400, problem=error, given=given, **around)
     return visit.page("spend.html", problem=None, given=question.query, **around, **figures)
 
@@ -128,7 +129,8 @@ async def prove(request: Request) -> Response:
         proof = await prove_spend(visit.principal.scope, visit.state.keeping.db, first, last)
     except ServiceUnavailable:
         proof = None  # more is on record than can be read while somebody waits
-    return visit.page("spend_proof.html", block="proof", proof=proof, first=first, last=last)
+    now = datetime.now(UTC)
+    return visit.page("spend_proof.html", block="proof", proof=proof, first=first, last=last, now=now)
 
 
 async def check(request: Request) -> Response:

@@ -21,6 +21,7 @@ from safelight.domain.text import quoted
 Grouping = Literal["day", "model", "key", "type", "end_user"]
 
 GROUPINGS: dict[str, str] = {"day": "Day", "model": "Model", "key": "Key", "type": "Type", "end_user": "End user"}
+FIELDS = ("first", "last", "by", "model", "type", "key", "end_user", "workspace")
 _COMPLETED, _FAILED = ("completed",), ("failed", "canceled")
 
 

@@ -1,6 +1,6 @@
 -- What a workspace spent from one UTC date to another, by three accounts of it that are kept apart: the daily usage, what the
 -- generations that ended then were charged, and what the ledger has as revenue of then.
-select now() as at,
+select
     coalesce((
         select sum(cost_nanos) from daily_usage
         where workspace_id = %(workspace_id)s and date between %(first)s and %(last)s), 0)::bigint as used_nanos,
