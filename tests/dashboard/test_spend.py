@@ -229,6 +229,9 @@ def test_the_verdict_of_the_books(house: House, visitor: Enter) -> None:
     answer = operator.post("/dashboard/spend/check")
     assert (answer.status_code, answer.headers["location"]) == (303, "/dashboard/spend?said=books_checked")
     assert house.run("select problems from books_check") == [([],)]
+    assert house.run("select role, detail from audit_log where action = 'books.check'") == [
+        ("operator", {"balances": True})
+    ]
     page = reader.get("/dashboard/spend").text
     assert "the ledger, the daily usage and the generations agree" in page
 

@@ -15,6 +15,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action
 from safelight.accounts.books import check_and_record_books, last_check
 from safelight.accounts.credit import credit_history
 from safelight.accounts.keys import list_keys
@@ -143,6 +144,7 @@ async def check(request: Request) -> Response:
             books = await check_and_record_books(visit.operator, visit.state.keeping.db)
         except ServiceUnavailable:
             return visit.redirect("/spend", said="books_not_checked")
+    await visit.audit(Action.BOOKS_CHECK, "all", {"balances": books.balances}, scope=visit.operator)
     if not books.balances:
         log.error("the books do not balance", remedy="run 'safelight books --all'")
     return visit.redirect("/spend", said="books_checked")
