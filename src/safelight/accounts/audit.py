@@ -28,6 +28,7 @@ class Action(StrEnum):
     WORKSPACE_LIMIT = "workspace.limit"
     WORKSPACE_ERASE = "workspace.erase"
     CREDIT_ADD = "credit.add"
+    BOOKS_CHECK = "books.check"
     KEY_CREATE = "key.create"
     KEY_CHANGE = "key.change"
     KEY_REVOKE = "key.revoke"

@@ -23,6 +23,10 @@ open_sessions
             who is in
 webhooks    endpoints: making one, its secret, its log, test events
 deliveries  one delivery with its request and answer, and sending it again
+spend       what was spent, with its proof; the balance
+spend_query what an address asks of it
+models      the catalog, and one model of it
+charts      bars by day, as SVG
 snippets    one request as JSON, by curl, by clients, from the command line, by a tool
 
 A page is a module here with its ``ROUTES``, a template, and no script of its own unless it cannot do without.

@@ -17,9 +17,11 @@ from safelight.dashboard import (
     keys,
     live,
     login,
+    models,
     open_sessions,
     overview,
     refused,
+    spend,
     webhooks,
 )
 from safelight.dashboard.entry import Entry, SignInNeeded
@@ -40,6 +42,8 @@ PAGES = (
     open_sessions,
     webhooks,
     deliveries,
+    spend,
+    models,
 )
 """Each has its ``ROUTES``."""
 

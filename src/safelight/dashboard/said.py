@@ -20,4 +20,7 @@ SAID = {
     "resent": "It is on its way again: this is the new delivery of the same event.",
     "resent_failed": "What failed is on its way again.",
     "nothing_resent": "Nothing was sent: nothing has failed there, or the endpoint is disabled.",
+    "books_checked": "The books were checked: what came since they were last closed.",
+    "books_being_checked": "The books are being checked already.",
+    "books_not_checked": "The check took too long, and was broken off. 'safelight books' takes the time that it needs.",
 }
