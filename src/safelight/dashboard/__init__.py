@@ -14,6 +14,9 @@ exports     lists as files
 live        one stream a tab: what moves
 login       signing in and out, the workspace, the theme
 overview    the first page
+gallery     what can still be looked at: a page of it, one by one, as a file; receipts
+gallery_pages     the part of it that an address asks for
+gallery_deletion  media that people delete before their time
 
 A page is a module here with its ``ROUTES``, a template, and no script of its own unless it cannot do without.
 """

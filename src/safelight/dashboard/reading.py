@@ -13,7 +13,7 @@ from safelight.domain.numbers import number_within
 from safelight.domain.text import quoted
 
 _MOST_BYTES = 256 * 1024
-_MOST_FIELDS = 200
+_MOST_FIELDS = 250
 
 
 class Fields:

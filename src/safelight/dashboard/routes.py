@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.api.dialect import Dialect, Route
-from safelight.dashboard import live, login, overview
+from safelight.dashboard import gallery, gallery_deletion, live, login, overview
 from safelight.dashboard.entry import Entry, SignInNeeded
 from safelight.dashboard.people import People
 from safelight.dashboard.site import PREFIX, Site
@@ -18,7 +18,7 @@ from safelight.dashboard.visit import VISIT, Visit, visit_of
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
 
-PAGES = (overview, login, live)
+PAGES = (overview, gallery_deletion, gallery, login, live)
 """Each has its ``ROUTES``."""
 
 

@@ -45,7 +45,9 @@ class Site:
     def render_block(self, template: str, block: str, context: Mapping[str, object]) -> str:
         """Only a block of a template, as it stands in the whole."""
         found = self._environment.get_template(template)
-        return "".join(found.blocks[block](found.new_context(dict(context))))
+        made = found.new_context(dict(context))
+        next(found.root_render_func(made), None)  # as far as what it imports on top, which its blocks use
+        return "".join(found.blocks[block](made))
 
     def html(self, text: str, status: int = 200) -> Response:
         """A page, or a piece of one."""
