@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action
 from safelight.api.dialect import Route
 from safelight.dashboard.gallery import receipt_of
 from safelight.dashboard.gallery_pages import read_asked
@@ -51,6 +52,8 @@ async def delete(request: Request) -> Response:
             await delete_media(keeping, workspace_id, generation_id)
 
     await asyncio.gather(*map(delete_one, found))
+    for each in found:
+        await visit.audit(Action.MEDIA_DELETE, each)
     receipts = await asyncio.gather(*(receipt_of(visit, each) for each in found))
     return visit.page(
         "gallery_deleted.html",

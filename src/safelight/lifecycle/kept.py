@@ -15,6 +15,8 @@ BEYOND = "req-8"
 """Greater than every id."""
 
 _MOST_DAYS = 1500
+_FIRST_DAY = date(1970, 1, 1)
+"""Of the clock that ids tell."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,9 @@ class KeptFilter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def below(self) -> str:
         """Greater than every id of them."""
-        return BEYOND if self.last is None else first_id_of(self.last + timedelta(days=1))
+        if self.last is None or self.last == date.max:
+            return BEYOND
+        return first_id_of(self.last + timedelta(days=1))
 
     def params(self, workspace_id: int) -> dict[str, object]:
         return {
@@ -103,7 +107,9 @@ async def count_kept(services: ViewServices, workspace_id: int, which: KeptFilte
     oldest = await list_kept(services, workspace_id, which, newest_first=False, limit=1)
     if not oldest:
         return []
-    last = which.last or datetime.now(UTC).date() + timedelta(days=1)
+    last = datetime.now(UTC).date() + timedelta(days=1)
+    if which.last is not None:
+        last = min(last, which.last)
     first = max(made_at(oldest[0].id).date(), last - timedelta(days=_MOST_DAYS))
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     params = {
@@ -117,7 +123,7 @@ async def count_kept(services: ViewServices, workspace_id: int, which: KeptFilte
 
 def first_id_of(day: date) -> str:
     """The least id of a UTC date."""
-    return first_id_at(datetime.combine(day, time(), UTC))
+    return first_id_at(datetime.combine(max(day, _FIRST_DAY), time(), UTC))
 
 
 def behind(generation_id: str) -> str:

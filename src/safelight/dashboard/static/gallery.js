@@ -5,7 +5,6 @@ import { openLightbox } from "./gallery_lightbox.js";
 import { previews } from "./gallery_preview.js";
 import { selection } from "./gallery_selection.js";
 
-const MOST_KEPT = 40; // pages with their tiles
 const MOST = 200; // pages of one window: what is beyond is another one, by the same link
 const AT_TOP = 200; // pixels
 const AHEAD = "1600px";
@@ -27,19 +26,25 @@ async function fetchPage(address) {
   return template.content.querySelector(".page");
 }
 
+const nearby = new Set();
+const heights = new WeakMap();
+
 function drop(section) {
-  section.style.height = `${section.offsetHeight}px`;
+  section.style.height = `${heights.get(section)}px`;
   section.dataset.gone = "";
   section.replaceChildren();
 }
 
-/** Empty the pages that are farthest from the one that is looked at. */
+/** Empty the pages that are farthest from those that are near. */
 function dropFar() {
   const all = sections();
-  const here = Math.max(0, all.indexOf(current));
-  const there = all.filter((section) => !isGone(section) && !section.contains(document.activeElement));
-  there.sort((a, b) => Math.abs(all.indexOf(b) - here) - Math.abs(all.indexOf(a) - here));
-  there.slice(0, Math.max(0, there.length - MOST_KEPT)).forEach(drop);
+  const places = all.flatMap((section, place) => (nearby.has(section) ? [place] : []));
+  if (places.length === 0) return;
+  const away = (place) => Math.max(places[0] - place, place - places.at(-1));
+  const there = [...all.keys()].filter((place) => !isGone(all[place]));
+  const far = there.filter((place) => away(place) > 1 && heights.has(all[place]) && !all[place].contains(document.activeElement));
+  far.sort((a, b) => away(b) - away(a));
+  far.slice(0, Math.max(0, there.length - Number(pages.dataset.keeps))).forEach((place) => drop(all[place]));
 }
 
 async function bringBack(section) {
@@ -58,7 +63,15 @@ async function bringBack(section) {
 }
 
 const near = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) bringBack(entry.target);
+  for (const { target, isIntersecting, boundingClientRect } of entries) {
+    if (isIntersecting) {
+      nearby.add(target);
+      bringBack(target);
+    } else {
+      nearby.delete(target);
+      if (!isGone(target)) heights.set(target, boundingClientRect.height);
+    }
+  }
 }, { rootMargin: AHEAD });
 
 const end = new IntersectionObserver((entries) => {
@@ -145,6 +158,8 @@ setInterval(() => {
 }, 60_000);
 
 document.addEventListener("htmx:after:swap", watch);
+// Ways back within this page are the lightbox's.
+document.addEventListener("htmx:before:history:restore", (event) => event.preventDefault());
 openLightbox(pages, announce);
 selection(pages, announce);
 previews(pages);

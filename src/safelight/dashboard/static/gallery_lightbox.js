@@ -1,5 +1,8 @@
 // One generation over the gallery: its page's own content, at its own address, by mouse and by keyboard.
 
+// As htmx marks it, which would write over any other state.
+const OPEN = { htmx: true, lightbox: true };
+
 export function openLightbox(pages, announce) {
   const dialog = document.getElementById("lightbox");
   const part = document.getElementById("lightbox-part");
@@ -26,7 +29,7 @@ export function openLightbox(pages, announce) {
 
   function goTo(address) {
     if (!address) return;
-    history.replaceState({ lightbox: true }, "", address);
+    history.replaceState(OPEN, "", address);
     load(address);
   }
 
@@ -44,7 +47,7 @@ export function openLightbox(pages, announce) {
     event.preventDefault();
     opener = link;
     id = link.closest("[data-id]").dataset.id;
-    history.pushState({ lightbox: true }, "", link.href);
+    history.pushState(OPEN, "", link.href);
     open(link.href);
   });
 

@@ -24,6 +24,7 @@ export function selection(pages, announce) {
       return Object.assign(field, { type: "hidden", name: "id", value: id });
     }));
     none.hidden = chosen.size === 0;
+    form.hidden = chosen.size === 0;
     const text = chosen.size === 0 ? "Select with the boxes in the corners." : `${chosen.size} selected`;
     if (said.textContent !== text) said.textContent = text;
   }
