@@ -28,6 +28,9 @@ spend_query what an address asks of it
 models      the catalog, and one model of it
 charts      bars by day, as SVG
 snippets    one request as JSON, by curl, by clients, from the command line, by a tool
+gallery     what can still be looked at: a page of it, one by one, as a file; receipts
+gallery_pages     the part of it that an address asks for
+gallery_deletion  media that people delete before their time
 
 A page is a module here with its ``ROUTES``, a template, and no script of its own unless it cannot do without.
 """

@@ -14,7 +14,7 @@ from safelight.domain.numbers import BEYOND, number_within
 from safelight.domain.text import quoted
 
 _MOST_BYTES = 256 * 1024
-_MOST_FIELDS = 200
+_MOST_FIELDS = 250
 _FORM_ID = re.compile(r"[0-9A-Z]{26}", re.ASCII)
 
 

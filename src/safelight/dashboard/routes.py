@@ -12,6 +12,8 @@ from starlette.types import Scope
 from safelight.api.dialect import Dialect, Route
 from safelight.dashboard import (
     deliveries,
+    gallery,
+    gallery_deletion,
     job,
     jobs,
     keys,
@@ -44,6 +46,8 @@ PAGES = (
     deliveries,
     spend,
     models,
+    gallery_deletion,
+    gallery,
 )
 """Each has its ``ROUTES``."""
 

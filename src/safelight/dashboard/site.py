@@ -49,11 +49,9 @@ class Site:
     def render_block(self, template: str, block: str, context: Mapping[str, object]) -> str:
         """Only a block of a template, as it stands in the whole."""
         found = self._environment.get_template(template)
-        known = found.new_context(dict(context))
-        next(
-            iter(found.root_render_func(known)), None
-        )  # what it imports is there before the first piece of its page is
-        return "".join(found.blocks[block](known))
+        made = found.new_context(dict(context))
+        next(found.root_render_func(made), None)  # as far as what it imports on top, which its blocks use
+        return "".join(found.blocks[block](made))
 
     def html(self, text: str, status: int = 200) -> Response:
         """A page, or a piece of one."""
