@@ -13,7 +13,7 @@ import pytest
 
 from safelight import wiring
 from safelight.cli.options import as_environment, notes
-from safelight.cli.signing_key_file import ensure_signing_keys
+from safelight.node.signing_key_file import ensure_signing_keys
 from safelight.domain.connections import Secret
 from safelight.domain.errors import ConfigurationError
 from safelight.moderation.blocklist import Blocklist

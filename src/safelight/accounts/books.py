@@ -6,7 +6,7 @@ not what is kept. The whole check looks at everything again, whatever was closed
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import msgspec
@@ -98,6 +98,18 @@ class _Close(msgspec.Struct, frozen=True):
     transfer_id: int
     next_transfer_id: int
     is_next_whole: bool
+
+
+class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What the newest check found that does not add up, in words; empty where all does."""
+
+    problems: list[str]
+    checked_at: datetime
+
+
+async def last_check(operator: OperatorScope, db: Database) -> LastCheck | None:
+    """The newest check of the books that is on record; None before the first."""
+    return await db.one("find_books_check", {}, LastCheck)
 
 
 async def check_books(operator: OperatorScope, db: Database) -> Books:

@@ -4,6 +4,7 @@ download    check a link, find its file; or find one by its workspace and id
 thumbnails  small pictures, made when first asked for
 files       files that may be sent, and those looked up a moment ago
 expire      mark what is due, delete it, see that it is gone, record it
+kept        what is kept, for the operator, and what should be gone
 receipts    what was deleted and when, signed
 orphans     files without a row, rows without a file
 erase       a workspace's media, prompts, keys and name

@@ -9,7 +9,7 @@ from safelight.db.migration_steps import add
 revision = "0007"
 down_revision = "0006"
 
-_ADDED = ("0007_people.sql", "0007_keys.sql", "0007_generations.sql")
+_ADDED = ("0007_people.sql", "0007_keys.sql", "0007_generations.sql", "0007_operator.sql")
 
 
 def upgrade() -> None:
