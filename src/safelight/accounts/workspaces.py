@@ -69,11 +69,11 @@ async def list_workspaces(operator: OperatorScope, db: Database) -> list[Workspa
 
 
 async def list_accounts(
-    operator: OperatorScope, db: Database, *, since: date, search: str = "", sort: str = "name", most: int = 200
+    scope: Scope, db: Database, *, since: date, search: str = "", sort: str = "name", most: int = 200
 ) -> list[Account]:
     """Workspaces whose name has a text, with what they spent since a UTC date; ``most`` of them, sorted."""
     params = {"since": since, "search": search.replace("\0", ""), "sort": sort, "most": most}
-    return await db.all("list_accounts", params, Account)
+    return await db.all("list_accounts", {"workspace_id": scope.workspace_id, **params}, Account)
 
 
 async def get_workspace(scope: WorkspaceScope, db: Database) -> Workspace:

@@ -12,13 +12,14 @@ from starlette.types import Scope
 from safelight.api.dialect import Dialect, Route
 from safelight.dashboard import live, login, overview
 from safelight.dashboard.entry import Entry, SignInNeeded
+from safelight.dashboard.operator import audit, connections, credit, health, queue, storage, workspaces
 from safelight.dashboard.people import People
 from safelight.dashboard.site import PREFIX, Inspect, Site
 from safelight.dashboard.visit import VISIT, Visit, visit_of
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
 
-PAGES = (overview, login, live)
+PAGES = (overview, login, live, workspaces, credit, connections, queue, storage, health, audit)
 """Each has its ``ROUTES``."""
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action, Actor, record
 from safelight.api.auth import ApiState, api_state
 from safelight.dashboard.said import SAID
 from safelight.dashboard.site import PREFIX, Site
@@ -91,6 +92,23 @@ class Visit:
     def address(self) -> str:
         """Where the request came from, for the audit log."""
         return self.request.client.host if self.request.client else ""
+
+    async def audit(
+        self,
+        action: Action,
+        target: str | int,
+        detail: Mapping[str, object] | None = None,
+        *,
+        scope: Scope | None = None,
+    ) -> None:
+        """Put on record what was done, once it is done. No secrets in ``detail``.
+
+        ``scope``: where it was done; None: in the workspace that they look at, if they do.
+        """
+        principal = self.viewer.principal
+        where = scope or (OPERATOR if principal is None else principal.scope)
+        by = Actor(person=self.viewer.person, role=self.viewer.role, address=self.address)
+        await record(where, self.state.keeping.db, by, action, target, detail)
 
     @property
     def is_partial(self) -> bool:

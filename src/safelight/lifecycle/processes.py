@@ -7,7 +7,6 @@ the operator sees that of all of them, whichever is asked.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import socket
@@ -16,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import structlog
 from psycopg.types.json import Jsonb
 
 from safelight.db.pool import Database
@@ -23,9 +23,12 @@ from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.scope import OperatorScope
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.presence import Presence
+from safelight.telemetry.exceptions import without_message
 
-TELL_SECONDS = 10.0
-SILENT_SECONDS = 3 * TELL_SECONDS
+log = structlog.get_logger()
+
+TELL_SECONDS = 5.0
+SILENT_SECONDS = 30.0
 """Of a process that told nothing for so long nothing is known any more."""
 
 _LAST_WORD_SECONDS = 1.0
@@ -129,9 +132,13 @@ class Teller:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        with contextlib.suppress(ServiceUnavailable, TimeoutError):
+        try:
             async with asyncio.timeout(_LAST_WORD_SECONDS):
                 await self._db.run("forget_facts", {"runner": self._runner})
+        except (ServiceUnavailable, TimeoutError):
+            pass
+        except Exception as error:
+            log.warning("this process could not say that it ends", **without_message(error))
 
     async def tell(self) -> None:
         """Put on record what this process knows now. Raises ``ServiceUnavailable``."""
@@ -163,8 +170,12 @@ class Teller:
 
     async def _go_on(self) -> None:
         while True:
-            with contextlib.suppress(ServiceUnavailable, OSError):
+            try:
                 await self.tell()
+            except ServiceUnavailable:
+                pass
+            except Exception as error:  # nothing hangs on it but a page
+                log.warning("this process could not tell of itself", **without_message(error))
             await asyncio.sleep(TELL_SECONDS)
 
 

@@ -1,4 +1,3 @@
 -- The credit that was added under a reference.
-select t.workspace_id, t.available_nanos as amount_nanos, t.reason
-from credit_references c join transfers t on t.id = c.transfer_id
-where c.reference = %(reference)s;
+select workspace_id, available_nanos as amount_nanos, reason from transfers
+where id = (select transfer_id from credit_references where reference = %(reference)s);

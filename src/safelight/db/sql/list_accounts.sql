@@ -7,7 +7,9 @@ cross join lateral (
     select coalesce(sum(cost_nanos), 0)::bigint as nanos from daily_usage
     where workspace_id = w.id and date >= %(since)s
 ) spent
-where (w.erased_at is null or w.erased_up_to is not null) and strpos(w.name, %(search)s) > 0
+where w.id between coalesce(%(workspace_id)s::bigint, 0) and coalesce(%(workspace_id)s::bigint, 9223372036854775807)
+  and (w.erased_at is null or w.erased_up_to is not null) 
+  and strpos(w.name, %(search)s) > 0
 order by
     case %(sort)s when 'balance' then a.available_nanos when 'held' then a.held_nanos when 'under_way' then a.in_flight
         when 'spent' then spent.nanos when 'created' then w.id end desc nulls last,
