@@ -11,5 +11,5 @@ SAID = {
     "limits_changed": "The limits are changed. They hold from the next request on.",
     "signed_in": "You are signed in.",
     "workspace_created": "The workspace is made. Give it credit, then a key.",
-    "workspace_erased": "The workspace is gone. What it had is deleted in the next minutes; the books keep its amounts.",
+    "workspace_erased": "The workspace is gone, and soon what it had. The books keep its amounts.",
 }
