@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -97,18 +98,13 @@ class Visit:
         self,
         action: Action,
         target: str | int,
-        detail: Mapping[str, object] | None = None,
+        detail: Mapping[str, Any] | None = None,
         *,
         scope: Scope | None = None,
     ) -> None:
-        """Put on record what was done, once it is done. No secrets in ``detail``.
-
-        ``scope``: where it was done; None: in the workspace that they look at, if they do.
-        """
-        principal = self.viewer.principal
-        where = scope or (OPERATOR if principal is None else principal.scope)
+        """Put on record what they did, once it is done. ``scope``: where, by default in the workspace they look at."""
         by = Actor(person=self.viewer.person, role=self.viewer.role, address=self.address)
-        await record(where, self.state.keeping.db, by, action, target, detail)
+        await record(scope or self.scope, self.state.keeping.db, by, action, target, detail)
 
     @property
     def is_partial(self) -> bool:
