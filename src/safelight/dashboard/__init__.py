@@ -31,6 +31,7 @@ snippets    one request as JSON, by curl, by clients, from the command line, by 
 gallery     what can still be looked at: a page of it, one by one, as a file; receipts
 gallery_pages     the part of it that an address asks for
 gallery_deletion  media that people delete before their time
+operator    the operator's pages
 
 A page is a module here with its ``ROUTES``, a template, and no script of its own unless it cannot do without.
 """

@@ -27,8 +27,9 @@ from safelight.dashboard import (
     webhooks,
 )
 from safelight.dashboard.entry import Entry, SignInNeeded
+from safelight.dashboard.operator import audit, connections, credit, health, queue, storage, workspaces
 from safelight.dashboard.people import People
-from safelight.dashboard.site import PREFIX, Site
+from safelight.dashboard.site import PREFIX, Inspect, Site
 from safelight.dashboard.visit import VISIT, Visit, visit_of
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
@@ -48,6 +49,13 @@ PAGES = (
     models,
     gallery_deletion,
     gallery,
+    workspaces,
+    credit,
+    connections,
+    queue,
+    storage,
+    health,
+    audit,
 )
 """Each has its ``ROUTES``."""
 
@@ -63,9 +71,9 @@ ROUTES = (
 )
 
 
-def open_dialect(settings: Settings) -> Dialect:
+def open_dialect(settings: Settings, inspect: Inspect) -> Dialect:
     """The dashboard, as the settings have it. Raises ``ConfigurationError``."""
-    site = Site(settings)
+    site = Site(settings, inspect)
     people = None
     if settings.dashboard_trusted_header is not None and settings.dashboard_people is not None:
         people = People(settings.dashboard_trusted_header, settings.dashboard_people)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 SAID = {
+    "books_all_checked": "All of the books were checked.",
+    "books_too_long": "The check takes longer than a page may. Run 'safelight books --all', which takes its time.",
+    "credit_added": "The credit is added.",
+    "credit_once": "This was added before: the form was sent twice, and counted once.",
+    "credit_taken": "The credit is taken back.",
+    "limits_changed": "The limits are changed. They hold from the next request on.",
     "signed_in": "You are signed in.",
     "job_canceled": "The job was canceled. Nothing was charged.",
     "job_cancel_requested": "The backend is being asked to stop. The price stays held until its end is known.",
@@ -23,4 +29,6 @@ SAID = {
     "books_checked": "The books were checked: what came since they were last closed.",
     "books_being_checked": "The books are being checked already.",
     "books_not_checked": "The check took too long, and was broken off. 'safelight books' takes the time that it needs.",
+    "workspace_created": "The workspace is made. Give it credit, then a key.",
+    "workspace_erased": "The workspace is gone, and soon what it had. The books keep its amounts.",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, Response
@@ -11,19 +11,26 @@ from safelight.accounts.sessions import Sessions
 from safelight.dashboard.assets import Assets
 from safelight.dashboard.templates import make_environment
 from safelight.domain.errors import ConfigurationError
+from safelight.keeping.services import KeepingServices
 from safelight.keeping.verdicts import Verdicts
 from safelight.lifecycle.watching import Watching
 from safelight.node.certificates import ROOT, read
+from safelight.node.checks import Check
 from safelight.node.settings import Settings
 
 PREFIX = "/dashboard"
 
 
+Inspect = Callable[[KeepingServices], Awaitable[list[Check]]]
+"""Tries everything that a running system needs."""
+
+
 class Site:
     """One process's dashboard. ``root``: the path below which this service is reached from outside, empty or ``/x``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, inspect: Inspect) -> None:
         self.settings = settings
+        self.inspect = inspect
         public = urlsplit(settings.base_url)
         self.root = public.path.rstrip("/")
         self.is_secure = public.scheme == "https"

@@ -16,6 +16,7 @@ _ADDED = (
     "0007_endpoints.sql",
     "0007_deliveries.sql",
     "0007_generations.sql",
+    "0007_operator.sql",
 )
 _BUILT = ("0007_generations_indexes.sql",)
 
