@@ -14,6 +14,7 @@ exports     lists as files
 live        one stream a tab: what moves
 login       signing in and out, the workspace, the theme
 overview    the first page
+playground/ a request put together by hand, and its runs
 snippets    one request as JSON, by curl, by clients, from the command line, by a tool
 
 A page is a module here with its ``ROUTES``, a template, and no script of its own unless it cannot do without.

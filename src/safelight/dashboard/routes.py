@@ -13,12 +13,13 @@ from safelight.api.dialect import Dialect, Route
 from safelight.dashboard import live, login, overview
 from safelight.dashboard.entry import Entry, SignInNeeded
 from safelight.dashboard.people import People
+from safelight.dashboard.playground import pages as playground
 from safelight.dashboard.site import PREFIX, Site
 from safelight.dashboard.visit import VISIT, Visit, visit_of
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
 
-PAGES = (overview, login, live)
+PAGES = (overview, playground, login, live)
 """Each has its ``ROUTES``."""
 
 
@@ -69,4 +70,6 @@ def _error_page(site: Site, scope: Scope, error: SafelightError, status: int, he
     template = "problem.html" if visit.is_partial else "error.html"
     response = visit.piece(template, status=status, error=error, code=status)
     response.headers.update(kept)
+    if visit.is_partial:  # what was there before stays
+        response.headers.update({"hx-retarget": "#trouble", "hx-reswap": "innerHTML"})
     return response

@@ -43,7 +43,7 @@ class Site:
         return self._environment.get_template(template).render(context)
 
     def render_block(self, template: str, block: str, context: Mapping[str, object]) -> str:
-        """Only a block of a template, as it stands in the whole."""
+        """Only a block of a template, as it stands in the whole. It imports the macros that it uses itself."""
         found = self._environment.get_template(template)
         return "".join(found.blocks[block](found.new_context(dict(context))))
 

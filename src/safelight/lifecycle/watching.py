@@ -109,4 +109,5 @@ class _Watch:
             for each in seen.values()
             if known.get(each.id) != each
         ]
-        return [each for each in moved if not State(each.state).is_final] if is_first else moved
+        # Whoever looks on may have seen one under way that has ended by the first look.
+        return [msgspec.structs.replace(each, is_new=False) for each in moved] if is_first else moved

@@ -15,6 +15,8 @@ function close() {
 function open(announce) {
   if (source || document.hidden || !address() || listeners().length === 0) return;
   source = new EventSource(address());
+  // What happened between the page and the stream is in neither.
+  source.addEventListener("open", () => tell(document.querySelectorAll('[data-live]:not([data-live=""])')));
   source.addEventListener("moved", (event) => {
     const moved = JSON.parse(event.data);
     for (const move of moved) {
