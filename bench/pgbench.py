@@ -53,6 +53,7 @@ _EXPRESSIONS: Mapping[str, str] = {
     "webhook_url": "null::text",
     "end_user": "null::text",
     "remixed_from": "null::text",
+    "way_in": "'v2'::text",
     "low_balance_nanos": "null::bigint",
     "is_stored": "true",
     "billable_unit": ":billable_unit::text",

@@ -15,10 +15,12 @@ import msgspec
 import pytest
 
 import safelight.accounts
+from safelight.accounts.audit import Action, Actor
 from safelight.accounts.webhooks import create_endpoint
 from safelight.db.pool import Database
 from safelight.domain.errors import SafelightError
 from safelight.domain.money import format_usd
+from safelight.domain.roles import Role
 from safelight.domain.scope import OPERATOR, OperatorScope, Scope, WorkspaceScope
 from safelight.outbound.policy import OutboundPolicy
 from tests.support.postgres import TestDatabases, open_database
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.database
 Function = Callable[..., Any]
 Row = tuple[str, dict[str, Any]]  # the table's name, and the row
 POLICY = OutboundPolicy.parse([])
+SOMEBODY = Actor(person="somebody", role=Role.ADMIN)
 NOW = datetime.now(UTC)
 DAYS = {"first": NOW.date() - timedelta(days=1), "last": NOW.date() + timedelta(days=1)}
 
@@ -58,6 +61,8 @@ ABSENT = Things(
 # What each function is called with, beside the scope and the database: one line a call. A parameter that names a thing
 # is given the thing of a workspace that is not the caller's, of the caller's own, and of nobody.
 CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
+    "audit.list_actions": [lambda its: {}, lambda its: {"person": its.name}],
+    "audit.record": [lambda its: {"by": SOMEBODY, "action": Action.KEY_CREATE, "target": 7}],
     "balance.get_balance": [lambda its: {}],
     "books.check_books": [lambda its: {}],
     "books.check_books_since_close": [lambda its: {}],
@@ -71,7 +76,9 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "keys.revoke_key": [lambda its: {"key_id": its.key_id}],
     "margins.list_margins": [lambda its: DAYS],
     "margins.recent_losses": [lambda its: {}],
+    "usage.list_end_users": [lambda its: DAYS],
     "usage.list_refusals": [lambda its: DAYS],
+    "usage.list_refused": [lambda its: DAYS, lambda its: {**DAYS, "api_key_id": its.key_id}],
     "usage.list_usage": [lambda its: DAYS],
     "webhooks.create_endpoint": [
         lambda its: {"url": "https://new.example.com/", "policy": POLICY},
@@ -263,6 +270,21 @@ async def furnish(db: Database) -> Things:
             "insert into daily_refusals (workspace_id, date, type, model, api_key_id, reason, count)"
             " values (%(workspace)s, now()::date, 'image', %(model)s, %(key)s, 'rate_limit', %(amount)s)",
             facts,
+        )
+        await connection.execute(
+            "insert into refused_requests (workspace_id, type, model, api_key_id, reason, message, count)"
+            " values (%(workspace)s, 'image', %(model)s, %(key)s, 'rate_limit', %(model)s, %(amount)s)",
+            facts,
+        )
+        await connection.execute(
+            "insert into daily_end_users (workspace_id, date, type, model, end_user, completed, cost_nanos)"
+            " values (%(workspace)s, now()::date, 'image', %(model)s, %(model)s, 1, %(amount)s)",
+            facts,
+        )
+        await connection.execute(
+            "insert into audit_log (workspace_id, person, role, action, target)"
+            " values (%(workspace)s, %(word)s, 'admin', 'key.create', %(word)s)",
+            {**facts, "word": word},
         )
         await connection.execute(
             "insert into daily_margins"

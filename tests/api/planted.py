@@ -73,6 +73,7 @@ def fault(error: SafelightError) -> Fault:
 
 
 DIALECT = Dialect(
+    name="planted",
     prefix="/planted/",
     error_body=fault,
     routes=(

@@ -81,6 +81,7 @@ class Made(msgspec.Struct, kw_only=True):
     live: Claim | None
     stale: list[Claim]
     state: State
+    end_user: str | None = None
     unseen: bool = False
     charged_nanos: int = 0
 
@@ -164,6 +165,7 @@ class Ledger(RuleBasedStateMachine):
         duration=st.sampled_from([5, 10]),
         idempotency_key=st.sampled_from([None, None, "k1", "k2", "k3"]),
         retry_count=st.sampled_from([0, 0, 1]),
+        end_user=st.sampled_from([None, "ann", "ben"]),
     )
     def submit(
         self,
@@ -173,6 +175,7 @@ class Ledger(RuleBasedStateMachine):
         duration: int,
         idempotency_key: str | None,
         retry_count: int,
+        end_user: str | None = "ann",
     ) -> None:
         is_video = type_ is GenerationType.VIDEO
         request = Request(
@@ -188,6 +191,7 @@ class Ledger(RuleBasedStateMachine):
             body_sha256=body,
             idempotency_key=idempotency_key,
             retry_count=retry_count,
+            end_user=end_user,
         )
         unit_price = self.parts.submitting.catalog.models[request.model].rates[0].unit_price_nanos
         quantity = duration if is_video else 1
@@ -218,6 +222,7 @@ class Ledger(RuleBasedStateMachine):
             live=accepted.claim,
             stale=[],
             state=State.QUEUED if is_video else State.RUNNING,
+            end_user=end_user,
             unseen=is_video,  # until somebody asks about it
         )
         self.available -= made.held_nanos
@@ -393,7 +398,25 @@ class Ledger(RuleBasedStateMachine):
         assert {id_: (state, amount) for id_, state, amount in rows} == expected
         assert self.spent_by_capped <= CAP_NANOS
 
+    def check_what_end_users_were_charged(self) -> None:
+        """Each name has one hash, under which is all that was made for it, and nothing else."""
+        rows = self.run(
+            self.shop.query(
+                """select end_user, sum(completed)::int, sum(failed)::int, sum(cost_nanos)::bigint from daily_end_users
+                   where workspace_id = %s group by 1""",
+                self.customer.id,
+            )
+        )
+        ended = [made for made in self.made if made.is_final and made.end_user is not None]
+        expected = []
+        for name in {made.end_user for made in ended}:
+            its = [made for made in ended if made.end_user == name]
+            completed = sum(made.state is State.COMPLETED for made in its)
+            expected.append((completed, len(its) - completed, sum(made.charged_nanos for made in its)))
+        assert sorted(row[1:] for row in rows) == sorted(expected)
+
     def teardown(self) -> None:
+        self.check_what_end_users_were_charged()
         for made in self.made:
             usage = self.run(view(self.parts.viewing, self.customer.id, made.id, made.type)).usage
             assert (usage is not None) == made.is_final

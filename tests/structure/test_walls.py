@@ -60,9 +60,10 @@ PLANTS: dict[str, list[Plant]] = {
         {"api/planted/routes.py": "import safelight.api.getimg.wire"},
         {"api/planted/routes.py": "", "api/planted_too.py": "import safelight.api.planted.routes"},
     ],
-    "The API reaches the database through services": [
+    "The API and the dashboard reach the database through services": [
         {"api/planted.py": "import safelight.db.pool"},
         {"api/getimg/planted.py": "import psycopg"},
+        {"dashboard/planted.py": "import safelight.db.pool"},
     ],
     "The model server alone imports what computes pictures": [
         {"providers/planted.py": "def use(): import diffusers"},

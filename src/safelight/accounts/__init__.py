@@ -6,7 +6,8 @@ sessions    who is in at the dashboard, and the links they come in by
 credit      adding credit, and its history
 balance     what is left
 costs       what was spent, by day
-usage       what was used and what was refused, by day, model and key
+usage       what was used and what was refused, by day, model, key and end user
+audit       what people did
 margins     what it cost, beside what was charged, and what was lost
 books       the proof that all of it adds up
 webhooks    endpoints, and the log of what was delivered to them

@@ -13,6 +13,7 @@ from safelight.db.pool import Database
 from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound, RateLimited
 from safelight.domain.ids import new_api_key, read_api_key
 from safelight.domain.money import MAX_NANOS
+from safelight.domain.roles import OF_KEYS, Role
 from safelight.domain.scope import Principal, Scope, WorkspaceScope
 from safelight.domain.text import read_line
 
@@ -29,6 +30,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     prefix: str
     last_four: str
+    role: Role
     spend_cap_nanos: int | None
     spent_nanos: int
     created_at: datetime
@@ -49,11 +51,14 @@ async def create_key(
     db: Database,
     *,
     name: str = "default",
+    role: Role = Role.GENERATE,
     spend_cap_nanos: int | None = None,
     expires_at: datetime | None = None,
 ) -> NewKey:
     """Make a key of the workspace. Raises ``InvalidParameter`` and ``NotFound``."""
     read_line(name, "name", most=100)
+    if role not in OF_KEYS:
+        raise InvalidParameter(f"No key has the role {role}. Use one of: {', '.join(OF_KEYS)}.", param="role")
     if spend_cap_nanos is not None and not 0 <= spend_cap_nanos <= MAX_NANOS:
         raise InvalidParameter("A key's spend cap is 0 dollars or more.", param="spend_cap")
     secret = new_api_key()
@@ -62,6 +67,7 @@ async def create_key(
     params = {
         "workspace_id": scope.workspace_id,
         "name": name,
+        "role": role,
         "sha256": key.sha256,
         "prefix": key.prefix,
         "last_four": key.last_four,
@@ -76,7 +82,8 @@ async def create_key(
 
 async def list_keys(scope: Scope, db: Database) -> list[KeyRecord]:
     """Keys by workspace and age, those that were revoked too."""
-    return await db.all("list_keys", {"workspace_id": scope.workspace_id}, KeyRecord)
+    rows = await db.all("list_keys", {"workspace_id": scope.workspace_id}, dict)
+    return msgspec.convert(rows, list[KeyRecord])
 
 
 async def revoke_key(scope: Scope, db: Database, key_id: int) -> None:
@@ -109,10 +116,11 @@ class Authenticator:
             return known[1]
         if is_suspect and known is None:
             raise RateLimited("Too many wrong API keys came from this address. Wait a minute, and try again.")
-        principal = await self._db.lookup("find_key", {"sha256": key.sha256}, Principal)
-        if principal is None:
+        found = await self._db.lookup("find_key", {"sha256": key.sha256}, dict)
+        if found is None:
             self._known.pop(key.sha256, None)
             raise InvalidApiKey
+        principal = msgspec.convert(found, Principal)
         self._known[key.sha256] = (now, principal)
         if len(self._known) > _REMEMBER_KEYS:
             self._known.popitem(last=False)

@@ -1,8 +1,8 @@
-"""What was used and what was refused, by UTC date, model and key."""
+"""What was used and what was refused, by UTC date, model, key and end user; and the requests that were refused."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 import msgspec
 
@@ -41,6 +41,40 @@ class Refusals(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class RefusedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was refused, or several alike that were within about a second: ``count``.
+
+    ``at`` is when it came on record. ``reason`` is the code of the error, ``message`` and ``param`` what else it said.
+    ``way_in`` None: not known.
+    """
+
+    id: int
+    at: datetime
+    workspace: str
+    type: str
+    model: str
+    api_key_id: int | None
+    way_in: str | None
+    reason: str
+    message: str
+    param: str | None
+    count: int
+
+
+class EndUserUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """As ``Usage``, of what was made for one end user, by any key. ``end_user``: the keyed hash of their name."""
+
+    date: date
+    workspace: str
+    type: str
+    model: str
+    end_user: str
+    completed: int
+    failed: int
+    charged_thousandths: int
+    cost_nanos: int
+
+
 async def list_usage(scope: Scope, db: Database, first: date, last: date) -> list[Usage]:
     """What was used from ``first`` to ``last``, both included, newest first. Raises ``InvalidParameter``."""
     return await db.all("list_usage", _range(scope, first, last), Usage)
@@ -49,6 +83,35 @@ async def list_usage(scope: Scope, db: Database, first: date, last: date) -> lis
 async def list_refusals(scope: Scope, db: Database, first: date, last: date) -> list[Refusals]:
     """What was refused from ``first`` to ``last``, both included, newest first. Raises ``InvalidParameter``."""
     return await db.all("list_refusals", _range(scope, first, last), Refusals)
+
+
+async def list_end_users(scope: Scope, db: Database, first: date, last: date) -> list[EndUserUsage]:
+    """As ``list_usage``, for end users. Raises ``InvalidParameter``."""
+    return await db.all("list_end_users", _range(scope, first, last), EndUserUsage)
+
+
+async def list_refused(
+    scope: Scope,
+    db: Database,
+    *,
+    first: date,
+    last: date,
+    before: int | None = None,
+    limit: int = 100,
+    type_: str | None = None,
+    model: str | None = None,
+    api_key_id: int | None = None,
+    way_in: str | None = None,
+    reason: str | None = None,
+) -> list[RefusedRequest]:
+    """Requests that were refused from ``first`` to ``last``, both included, newest first: ``limit`` of them.
+
+    They go back 30 days. ``before``: the id of the last one that is known. The others leave only what is so. Raises
+    ``InvalidParameter``.
+    """
+    filters = {"type": type_, "model": model, "api_key_id": api_key_id, "way_in": way_in, "reason": reason}
+    page = {"before": before, "limit": limit}
+    return await db.all("list_refused", {**_range(scope, first, last), **page, **filters}, RefusedRequest)
 
 
 def _range(scope: Scope, first: date, last: date) -> dict[str, int | date | None]:

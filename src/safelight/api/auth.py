@@ -10,8 +10,9 @@ from starlette.types import Scope
 
 from safelight.accounts.keys import Authenticator
 from safelight.api.waits import BodyMemory, Waits
-from safelight.domain.errors import InvalidParameter
+from safelight.domain.errors import Forbidden, InvalidParameter
 from safelight.domain.numbers import number_within
+from safelight.domain.roles import Role
 from safelight.domain.scope import Principal
 from safelight.domain.text import quoted
 from safelight.keeping.services import KeepingServices
@@ -68,6 +69,16 @@ async def require_key(request: Request) -> None:
 def act_as(request: Request, sender: Principal) -> None:
     """Whose request it is, where that was found out without an API key."""
     request.scope[_PRINCIPAL] = sender
+
+
+def require_role(request: Request, needed: Role) -> None:
+    """Goes after ``require_key``: the key must be one that may do what needs this role. Raises ``Forbidden``."""
+    role = principal(request).role
+    if not role.includes(needed):
+        raise Forbidden(
+            f"This API key has the role '{role}', and this needs '{needed}'. Use another key: "
+            f"'safelight keys create --role {needed}' makes one."
+        )
 
 
 def principal(request: Request) -> Principal:

@@ -13,6 +13,9 @@ from starlette.types import Scope
 from safelight.domain.errors import Kind, SafelightError
 from safelight.domain.roles import Role
 
+WAY_IN = "safelight.way_in"
+"""In a request's scope: the way in, where it is not by the request's own path, as it is made for another."""
+
 DIALECTS = "dialects"
 """In the state that the server hands to every request: the dialects, as ``in_order`` puts them."""
 
@@ -67,6 +70,12 @@ def in_order(dialects: Iterable[Dialect]) -> Sequence[Dialect]:
         if strays:
             raise ValueError(f"{strays[0]} is not below {dialect.prefix}. Move it there, or change the prefix.")
     return ordered
+
+
+def way_in(scope: Scope) -> str:
+    """The name of the dialect that a request came in by, or the one that it is made for."""
+    name: str = scope.get(WAY_IN) or dialect_at(scope).name
+    return name
 
 
 def dialect_at(scope: Scope) -> Dialect:

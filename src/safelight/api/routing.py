@@ -11,7 +11,7 @@ from starlette.routing import Router
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from safelight.api.answer import head_of
-from safelight.api.auth import require_key
+from safelight.api.auth import require_key, require_role
 from safelight.api.dialect import Route, dialect_at
 from safelight.api.errors import error_response
 from safelight.domain.errors import MethodNotAllowed, NotFound
@@ -74,3 +74,4 @@ class Endpoint:
 async def _admit_by_key(request: Request, route: Route) -> None:
     if route.needs_key:
         await require_key(request)
+        require_role(request, route.role)

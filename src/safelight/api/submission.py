@@ -15,6 +15,7 @@ from starlette.responses import Response
 from safelight.api.auth import api_state, principal
 from safelight.api.bodies import LARGE_BYTES, read_body
 from safelight.api.departure import watched
+from safelight.api.dialect import way_in
 from safelight.api.errors import error_response
 from safelight.api.told import tells, tells_seen
 from safelight.api.waits import hold, let_go
@@ -59,6 +60,7 @@ def submission_of(
         retry_count=whole_number(request.headers.get("x-stainless-retry-count", "")) or 0,
         end_user=end_user,
         remixed_from=remixed_from,
+        way_in=way_in(request.scope),
     )
 
 

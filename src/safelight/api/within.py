@@ -17,6 +17,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Scope
 
 from safelight.api.auth import SUSPECT
+from safelight.api.dialect import WAY_IN
 from safelight.api.waits import holding
 
 ANSWERS = "answers"
@@ -123,6 +124,7 @@ class Within:
             "headers": fields,
             "state": outer["state"],
             SUSPECT: outer.get(SUSPECT, False),
+            WAY_IN: outer.get(WAY_IN),
         }
 
 

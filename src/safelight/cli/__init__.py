@@ -9,6 +9,7 @@ serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
 checks       what a start needs
+audit        what commands change, for the log
 dashboard    a link that lets the operator in
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, margins, books

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from safelight.accounts.audit import Action
 from safelight.accounts.credit import CreditEntry, add_credit, credit_history
 from safelight.accounts.workspaces import workspace_scope
+from safelight.cli.audit import note
 from safelight.cli.database import with_database
 from safelight.cli.numbers import amount as parse_amount
 from safelight.cli.options import AsJson, DataDir
@@ -33,7 +35,9 @@ def add(
 
     async def work(database: Database) -> int:
         to = await workspace_scope(OPERATOR, database, workspace)
-        return await add_credit(OPERATOR, database, to=to, amount_nanos=nanos, reason=reason)
+        left = await add_credit(OPERATOR, database, to=to, amount_nanos=nanos, reason=reason)
+        await note(database, Action.CREDIT_ADD, to.workspace_id, scope=to, amount=format_usd(nanos), reason=reason)
+        return left
 
     available = format_usd(with_database(data_dir, work))
     if as_json:

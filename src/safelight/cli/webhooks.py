@@ -9,7 +9,9 @@ import msgspec
 from cyclopts import Parameter
 
 from safelight.accounts import webhooks as accounts
+from safelight.accounts.audit import Action
 from safelight.accounts.workspaces import scope_of, workspace_scope
+from safelight.cli.audit import note
 from safelight.cli.database import with_database
 from safelight.cli.numbers import MOST_ROWS, ROW, hours, whole
 from safelight.cli.options import DEFAULT_WORKSPACE, AsJson, DataDir, OneWorkspace
@@ -42,7 +44,9 @@ def create(
 
     async def work(database: Database) -> accounts.NewSecret:
         scope = await workspace_scope(OPERATOR, database, workspace)
-        return await accounts.create_endpoint(scope, database, url=url, policy=policy, event_types=types)
+        made = await accounts.create_endpoint(scope, database, url=url, policy=policy, event_types=types)
+        await note(database, Action.ENDPOINT_CREATE, made.id, scope=scope)
+        return made
 
     made = with_database(data_dir, work)
     if as_json:
@@ -80,7 +84,9 @@ def rotate(
     """Give an endpoint a new secret and print it. It is shown this once."""
 
     async def work(database: Database) -> accounts.NewSecret:
-        return await accounts.rotate_secret(OPERATOR, database, endpoint_id, keep_seconds=round(keep_hours * 3600))
+        made = await accounts.rotate_secret(OPERATOR, database, endpoint_id, keep_seconds=round(keep_hours * 3600))
+        await note(database, Action.ENDPOINT_ROTATE, endpoint_id)
+        return made
 
     made = with_database(data_dir, work)
     if as_json:
@@ -97,6 +103,7 @@ def enable(endpoint_id: EndpointId, /, *, data_dir: DataDir = None) -> None:
 
     async def work(database: Database) -> None:
         await accounts.enable_endpoint(OPERATOR, database, endpoint_id)
+        await note(database, Action.ENDPOINT_ENABLE, endpoint_id)
 
     with_database(data_dir, work)
     print(
@@ -109,6 +116,7 @@ def delete(endpoint_id: EndpointId, /, *, data_dir: DataDir = None) -> None:
 
     async def work(database: Database) -> None:
         await accounts.delete_endpoint(OPERATOR, database, endpoint_id)
+        await note(database, Action.ENDPOINT_DELETE, endpoint_id)
 
     with_database(data_dir, work)
     print(f"Endpoint {endpoint_id} is gone.")
@@ -149,7 +157,10 @@ def redeliver(
         raise InvalidParameter("Give a delivery's number, or an endpoint with --endpoint.")
 
     async def work(database: Database) -> list[int]:
-        return await accounts.redeliver(OPERATOR, database, delivery_id=delivery_id, endpoint_id=endpoint)
+        made = await accounts.redeliver(OPERATOR, database, delivery_id=delivery_id, endpoint_id=endpoint)
+        if made:
+            await note(database, Action.DELIVERY_RESEND, delivery_id or "all", endpoint=endpoint, count=len(made))
+        return made
 
     made = with_database(data_dir, work)
     print(f"On their way again: {len(made)}." if made else "Nothing has failed there.")

@@ -9,6 +9,8 @@ import msgspec
 from cyclopts import Parameter
 
 from safelight.accounts import workspaces as accounts
+from safelight.accounts.audit import Action
+from safelight.cli.audit import note
 from safelight.cli.database import database_url, refusals_explained, with_database
 from safelight.cli.numbers import whole
 from safelight.cli.options import AsJson, DataDir
@@ -29,7 +31,10 @@ def create(name: Name, /, *, as_json: AsJson = False, data_dir: DataDir = None) 
     """Make a workspace. It starts without credit: 'safelight credit add' gives it some."""
 
     async def work(database: Database) -> bool:
-        return await accounts.create_workspace(OPERATOR, database, name) is not None
+        made = await accounts.create_workspace(OPERATOR, database, name)
+        if made is not None:
+            await note(database, Action.WORKSPACE_CREATE, made.workspace_id, scope=made)
+        return made is not None
 
     made = with_database(data_dir, work, may_create=True)
     if as_json:
@@ -65,9 +70,11 @@ def limits(
 
     async def work(database: Database) -> accounts.Workspace:
         of = await accounts.workspace_scope(OPERATOR, database, name)
-        return await accounts.set_limits(
-            OPERATOR, database, of=of, image_rpm=image_rpm, video_rpm=video_rpm, concurrency=concurrency
-        )
+        changed = {"image_rpm": image_rpm, "video_rpm": video_rpm, "concurrency": concurrency}
+        found = await accounts.set_limits(OPERATOR, database, of=of, **changed)
+        if any(value is not None for value in changed.values()):
+            await note(database, Action.WORKSPACE_LIMIT, of.workspace_id, scope=of, **changed)
+        return found
 
     row = _row(with_database(data_dir, work))
     if as_json:
@@ -98,7 +105,10 @@ async def _erase(settings: Settings, name: str) -> int:
     from safelight.wiring import open_keeping
 
     async with open_keeping(settings) as keeping:
-        return await erase_workspace(keeping, name)
+        scope = await accounts.workspace_scope(OPERATOR, keeping.db, name)
+        deleted = await erase_workspace(keeping, name)
+        await note(keeping.db, Action.WORKSPACE_ERASE, scope.workspace_id, scope=scope, files=deleted)
+        return deleted
 
 
 def _row(workspace: accounts.Workspace) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action, Actor, record
 from safelight.api.auth import ApiState, api_state
 from safelight.dashboard.said import SAID
 from safelight.dashboard.site import PREFIX, Site
@@ -91,6 +93,18 @@ class Visit:
     def address(self) -> str:
         """Where the request came from, for the audit log."""
         return self.request.client.host if self.request.client else ""
+
+    async def audit(
+        self,
+        action: Action,
+        target: str | int,
+        detail: Mapping[str, Any] | None = None,
+        *,
+        scope: Scope | None = None,
+    ) -> None:
+        """Put on record what they did, once it is done. ``scope``: where, by default in the workspace they look at."""
+        by = Actor(person=self.viewer.person, role=self.viewer.role, address=self.address)
+        await record(scope or self.scope, self.state.keeping.db, by, action, target, detail)
 
     @property
     def is_partial(self) -> bool:

@@ -1,11 +1,13 @@
-"""Every hour: forget events and deliveries that are old and over."""
+"""Every hour: forget events, deliveries and refused requests that are old, and sessions and links that are over."""
 
 from __future__ import annotations
 
 from procrastinate import App, JobContext
 
 from safelight.jobs.parts import parts_of
+from safelight.keeping.expire import expire_sessions
 from safelight.lifecycle.notify import expire_events
+from safelight.lifecycle.refusals import expire_refused
 
 NAME = "expire_events"
 EVERY_HOUR = "17 * * * *"
@@ -17,5 +19,9 @@ def register(app: App, *, queue: str) -> None:
 
 
 async def _expire_events(context: JobContext, timestamp: int) -> None:
-    while await expire_events(parts_of(context).running.db):
+    parts = parts_of(context)
+    while await expire_events(parts.running.db):
         pass
+    while await expire_refused(parts.running.db):
+        pass
+    await expire_sessions(parts.keeping)

@@ -68,8 +68,9 @@ async def _erase_batch(services: KeepingServices, workspace_id: int) -> bool:
     generations = await services.db.one("erase_generations", params, tuple)
     if generations and generations[0]:
         return True
-    if await services.db.run("erase_idempotency_keys", params):
-        return True
+    for name in ("erase_idempotency_keys", "erase_refused_requests", "erase_end_users", "erase_sessions"):
+        if await services.db.run(name, params):
+            return True
     for (endpoint_id,) in await services.db.all("list_endpoints_to_erase", params, tuple):
         deliveries = await services.db.one("forget_deliveries", {"endpoint_id": endpoint_id}, tuple)
         if deliveries and deliveries[0]:

@@ -41,6 +41,13 @@ async def sweep(services: KeepingServices) -> int:
     return total
 
 
+async def expire_sessions(services: KeepingServices) -> None:
+    """Forget people's sessions and links that are over: nobody comes in by them any more."""
+    for name in ("expire_sessions", "expire_login_links"):
+        while await services.db.run(name, {}):
+            pass
+
+
 async def _sweep_batches(services: KeepingServices) -> int:
     """Batch after batch, beside others: what one has marked, no other takes."""
     total = 0

@@ -60,6 +60,7 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None
     end_user: str | None
     remixed_from: str | None
+    way_in: str | None
     low_balance_nanos: int | None
     default_rpm: int
     default_concurrency: int
@@ -84,6 +85,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None
     end_user: str | None = None
     remixed_from: str | None = None
+    way_in: str | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +183,7 @@ def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
         webhook_url=ready.webhook_url,
         end_user=ready.end_user,
         remixed_from=ready.remixed_from,
+        way_in=ready.way_in,
         low_balance_nanos=limits.low_balance_nanos,
         default_rpm=limits.rpm(ready.type),
         default_concurrency=limits.concurrency,

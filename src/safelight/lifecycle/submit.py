@@ -53,7 +53,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """A request with who sent it. ``retry_count`` is the client's own count of its repeats of this request.
 
     ``end_user``: what the client calls whom it asks for; only its keyed hash is kept. ``remixed_from``: the id of the
-    generation that this is to be another take of.
+    generation that this is to be another take of. ``way_in``: how the request came, such as ``v2``.
     """
 
     principal: Principal
@@ -63,6 +63,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     retry_count: int = 0
     end_user: str | None = None
     remixed_from: str | None = None
+    way_in: str | None = None
 
 
 class KeyUse(msgspec.Struct, frozen=True):
@@ -127,7 +128,7 @@ async def submit_all(
     try:
         return await _submit([part_of(submission, index) for index in range(count)], services, has_left)
     except COUNTED as refusal:
-        services.refusals.count(submission.principal, submission.request, refusal)
+        services.refusals.count(submission.principal, submission.request, refusal, way_in=submission.way_in)
         raise
 
 
@@ -312,6 +313,7 @@ async def _ready(
         webhook_url=checked.webhook_url,
         end_user=await _hashed(services, principal, submission.end_user),
         remixed_from=submission.remixed_from,
+        way_in=submission.way_in,
     )
 
 

@@ -78,7 +78,8 @@ class GenerationDetail(msgspec.Struct, frozen=True, kw_only=True):
 
     ``spec`` is None once the media, and with it the request, is gone. ``price`` is what was held, ``retention_seconds``
     how long the media is kept. ``is_stored`` False: delivered once. ``api_key_id``: the key that asked.
-    ``remixed_from``: the id of the generation that this one is another take of.
+    ``remixed_from``: the id of the generation that this one is another take of. ``way_in``: how it was asked for,
+    ``v2``, ``openai``, ``mcp`` or ``dashboard``; None where it is not known.
     """
 
     view: GenerationView
@@ -88,6 +89,7 @@ class GenerationDetail(msgspec.Struct, frozen=True, kw_only=True):
     is_stored: bool
     api_key_id: int | None
     remixed_from: str | None
+    way_in: str | None
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +126,7 @@ class _DetailRow(_Row, frozen=True, kw_only=True):
     is_stored: bool
     api_key_id: int | None
     remixed_from: str | None
+    way_in: str | None
 
 
 async def view(services: ViewServices, workspace_id: int, generation_id: str, type_: GenerationType) -> GenerationView:
@@ -354,6 +357,7 @@ def _detail(signer: LinkSigner, row: _DetailRow) -> GenerationDetail:
         is_stored=row.is_stored,
         api_key_id=row.api_key_id,
         remixed_from=row.remixed_from,
+        way_in=row.way_in,
     )
 
 

@@ -39,6 +39,7 @@ _BODY = (
     errors.UnsupportedCoding,
 )
 _SUBMIT = (
+    errors.Forbidden,
     errors.QuotaExceeded,
     errors.RateLimited,
     errors.IdempotencyConflict,
@@ -197,7 +198,7 @@ def _cancel_video() -> Document:
             "200": answer_with("It has ended: canceled, or before that.", wire.CanceledVideo),
             "202": answer_with("Its backend is being asked.", wire.CanceledVideo),
         },
-        failures=(*_KEYED, errors.NotFound),
+        failures=(*_KEYED, errors.Forbidden, errors.NotFound),
     )
 
 
@@ -263,7 +264,7 @@ def _send_test_event() -> Document:
         "nobody's. So many a minute.",
         body=requests.TestEventBody,
         answers={"202": answer_with("It is on its way, if anybody listens.", wire.TestEvent)},
-        failures=(*_KEYED, *_BODY),
+        failures=(*_KEYED, *_BODY, errors.Forbidden),
     )
 
 
@@ -275,7 +276,7 @@ def _delete_media() -> Document:
         "Now, before its time. Its links stop working at once.",
         parameters=[generation_id()],
         answers={"200": answer_with("The receipt.", wire.DeletionReceipt)},
-        failures=(*_KEYED, errors.NotFound),
+        failures=(*_KEYED, errors.Forbidden, errors.NotFound),
     )
 
 

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from safelight.api.bodies import receive_body
-from safelight.api.dialect import Dialect, Route
+from safelight.api.dialect import WAY_IN, Dialect, Route
 from safelight.api.mcp.calls import WithinApi
 from safelight.api.mcp.hosts import allowed
 from safelight.domain.errors import SafelightError
@@ -30,6 +30,7 @@ from safelight.node.settings import Settings
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 SESSION = "mcp-session-id"
+_NAME = "mcp"
 _TELL_TOO_MUCH = ("mcp", "sse_starlette")  # to those who look for a fault: each message, and each piece of an answer
 _REFUSED = -32600  # an invalid request (JSON-RPC 2.0, section 5.1)
 
@@ -52,11 +53,13 @@ def open_dialect(settings: Settings) -> Dialect:
             yield
 
     async def answer(request: Request) -> Response:
+        request.scope[WAY_IN] = _NAME
         return _Answer(manager, await receive_body(request, MAX_BODY_BYTES))
 
     return Dialect(
-        name="mcp",
+        name=_NAME,
         prefix="/mcp/",
+        # A tool's calls go through the routes of others with the same key, and need what those need.
         routes=(Route("POST", "/mcp", answer),),
         error_body=error_body,
         opened=opened,

@@ -10,6 +10,6 @@ select asked.place, g.id, g.type::text as type, g.model, g.state::text as state,
         from media m where m.generation_id = g.id), '[]'::jsonb) as media,
     -- Past its time it is not shown, though the sweeper may yet have to come by.
     case when g.deletes_at is null or g.deletes_at > now() then g.request end as request,
-    g.quantity, g.retention_seconds, g.is_stored, g.api_key_id, g.remixed_from
+    g.quantity, g.retention_seconds, g.is_stored, g.api_key_id, g.remixed_from, g.way_in
 from unnest(%(id)s::text[], %(workspace_id)s::bigint[]) with ordinality as asked (id, workspace_id, place)
 join generations g on g.id = asked.id and g.workspace_id = asked.workspace_id;

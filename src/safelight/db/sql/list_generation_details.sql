@@ -10,7 +10,7 @@ select g.id, g.type::text as type, g.model, g.state::text as state, g.progress,
         from media m where m.generation_id = g.id), '[]'::jsonb) as media,
     -- Past its time it is not shown, though the sweeper may yet have to come by.
     case when g.deletes_at is null or g.deletes_at > now() then g.request end as request,
-    g.quantity, g.retention_seconds, g.is_stored, g.api_key_id, g.remixed_from
+    g.quantity, g.retention_seconds, g.is_stored, g.api_key_id, g.remixed_from, g.way_in
 from (
     (
         select newest.id

@@ -24,6 +24,7 @@ create table if not exists dashboard_sessions (
     constraint operators_are_in_no_workspace check ((workspace_id is null) = (role = 'operator'))
 );
 create index if not exists dashboard_sessions_by_expiry on dashboard_sessions (expires_at);
+create index if not exists dashboard_sessions_by_workspace on dashboard_sessions (workspace_id);
 
 -- A way in that works once: whoever deletes the row is in.
 create table if not exists login_links (
@@ -36,6 +37,7 @@ create table if not exists login_links (
     constraint operators_are_in_no_workspace check ((workspace_id is null) = (role = 'operator'))
 );
 create index if not exists login_links_by_expiry on login_links (expires_at);
+create index if not exists login_links_by_workspace on login_links (workspace_id);
 
 -- The requests behind daily_refusals, for some weeks: alike ones that were written together are one row with their count.
 -- Nothing of what was asked for is in it, but the model.

@@ -1,7 +1,7 @@
 -- From here on a workspace is gone for everybody: its name, its keys' names, its endpoints. What it made follows a batch at a
 -- time. No row comes back if it was erased before.
 with workspace as (
-    update workspaces set name = 'erased-' || id, erased_at = now(), erased_up_to = ''
+    update workspaces set name = 'erased-' || id, erased_at = now(), erased_up_to = '', end_user_key = null
     where id = %(workspace_id)s and erased_at is null
     returning id
 ), keys as (

@@ -9,6 +9,7 @@ with gone as (
         select g.event_id from gone g
         where not exists (
             select from deliveries d where d.event_id = g.event_id and d.endpoint_id <> %(endpoint_id)s)
+          and not exists (select from followed_events e where e.event_id = g.event_id)
     ))
 )
 select count(*) from gone;
