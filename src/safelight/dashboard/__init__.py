@@ -27,6 +27,7 @@ spend       what was spent, with its proof; the balance
 spend_query what an address asks of it
 models      the catalog, and one model of it
 charts      bars by day, as SVG
+playground/ a request put together by hand, and its runs
 snippets    one request as JSON, by curl, by clients, from the command line, by a tool
 gallery     what can still be looked at: a page of it, one by one, as a file; receipts
 gallery_pages     the part of it that an address asks for

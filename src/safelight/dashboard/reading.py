@@ -36,6 +36,10 @@ class Fields:
     def every(self, name: str) -> list[str]:
         return self._values.get(name, [])
 
+    def below(self, prefix: str) -> list[str]:
+        """The names after ``prefix.`` of those that begin so."""
+        return [name.removeprefix(f"{prefix}.") for name in self._values if name.startswith(f"{prefix}.")]
+
     def choice(self, name: str, known: Iterable[str]) -> str | None:
         """One of those that are known, or None where it is not there or empty. Raises ``InvalidParameter``."""
         text, words = self.text(name), list(known)

@@ -29,6 +29,7 @@ from safelight.dashboard import (
 from safelight.dashboard.entry import Entry, SignInNeeded
 from safelight.dashboard.operator import audit, connections, credit, health, queue, storage, workspaces
 from safelight.dashboard.people import People
+from safelight.dashboard.playground import pages as playground
 from safelight.dashboard.site import PREFIX, Inspect, Site
 from safelight.dashboard.visit import VISIT, Visit, visit_of
 from safelight.domain.errors import SafelightError
@@ -56,6 +57,7 @@ PAGES = (
     storage,
     health,
     audit,
+    playground,
 )
 """Each has its ``ROUTES``."""
 
@@ -107,4 +109,6 @@ def _error_page(site: Site, scope: Scope, error: SafelightError, status: int, he
     template = "problem.html" if visit.is_partial else "error.html"
     response = visit.piece(template, status=status, error=error, code=status)
     response.headers.update(kept)
+    if visit.is_partial:  # what was there before stays
+        response.headers.update({"hx-retarget": "#trouble", "hx-reswap": "innerHTML"})
     return response
