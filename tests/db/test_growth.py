@@ -27,6 +27,7 @@ OF_BOUNDED_SIZE = {
     "books_close",
     "books_closed_accounts",
     "followed_workspaces",
+    "process_facts",
     "procrastinate_jobs",  # only what waits
     "webhook_endpoints",
     "workspaces",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, Response
@@ -11,19 +11,26 @@ from safelight.accounts.sessions import Sessions
 from safelight.dashboard.assets import Assets
 from safelight.dashboard.templates import make_environment
 from safelight.domain.errors import ConfigurationError
+from safelight.keeping.services import KeepingServices
 from safelight.keeping.verdicts import Verdicts
 from safelight.lifecycle.watching import Watching
 from safelight.node.certificates import ROOT, read
+from safelight.node.checks import Check
 from safelight.node.settings import Settings
 
 PREFIX = "/dashboard"
 
 
+Inspect = Callable[[KeepingServices], Awaitable[list[Check]]]
+"""Tries everything that a running system needs."""
+
+
 class Site:
     """One process's dashboard. ``root``: the path below which this service is reached from outside, empty or ``/x``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, inspect: Inspect) -> None:
         self.settings = settings
+        self.inspect = inspect
         public = urlsplit(settings.base_url)
         self.root = public.path.rstrip("/")
         self.is_secure = public.scheme == "https"
@@ -47,13 +54,11 @@ class Site:
         return self._environment.get_template(template).render(context)
 
     def render_block(self, template: str, block: str, context: Mapping[str, object]) -> str:
-        """Only a block of a template, as it stands in the whole."""
+        """Only a block of a template, as it stands in the whole. It imports the macros that it uses itself."""
         found = self._environment.get_template(template)
-        known = found.new_context(dict(context))
-        next(
-            iter(found.root_render_func(known)), None
-        )  # what it imports is there before the first piece of its page is
-        return "".join(found.blocks[block](known))
+        made = found.new_context(dict(context))
+        next(found.root_render_func(made), None)  # as far as what it imports on top, which its blocks use
+        return "".join(found.blocks[block](made))
 
     def html(self, text: str, status: int = 200) -> Response:
         """A page, or a piece of one."""
