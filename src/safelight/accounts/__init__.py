@@ -11,6 +11,7 @@ usage       what was used and what was refused, by day, model, key and end user
 audit       what people did
 margins     what it cost, beside what was charged, and what was lost
 books       the proof that all of it adds up
+audit       what people did
 webhooks    endpoints, and the log of what was delivered to them
 
 Every function takes a scope first: a workspace's, or the operator's. Its statement carries the scope in its condition,
