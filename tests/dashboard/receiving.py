@@ -56,7 +56,7 @@ def open_receiver() -> Iterator[Receiver]:
             self.end_headers()
             self.wfile.write(receiver.body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
+        def log_message(self, format: str, *args: Any) -> None:
             return
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
