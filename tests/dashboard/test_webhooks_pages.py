@@ -103,9 +103,8 @@ def test_a_delivery_shows_its_request_and_answer(house: House, admin: Visitor, r
     test(admin)
     (row,) = until_states(admin, endpoint, "pending")
     page = admin.get(f"/dashboard/webhooks/deliveries/{row['id']}").text
-    sent = receiver.received[0]
-    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
-        assert f"{name}: {sent.headers[name]}".replace("+", "&#43;") in page.replace("+", "&#43;")
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    assert any(all(f"{name}: {sent.headers[name]}" in page for name in names) for sent in receiver.received)
     assert "byte for byte what was sent" in page
     assert "&lt;b&gt;it broke\\u001b[2J&lt;/b&gt; \N{REPLACEMENT CHARACTER}" in page
     assert secret not in page

@@ -200,7 +200,7 @@ async def test_a_cap_that_comes_later_counts_what_was_spent_and_what_is_held(cli
     answers = [await clients[n].post(IMAGES, headers=customer.headers, json=IMAGE) for n in range(2)]
     assert [answer.status_code for answer in answers] == [200, 402]
     id_ = held.json()["id"]
-    assert (await clients[1].post(f"{VIDEOS}/{id_}/cancel", headers=customer.headers)).is_success
+    assert (await clients[1].delete(f"{VIDEOS}/{id_}", headers=customer.headers)).is_success
     await shop.settled(customer)
     (key, _) = await list_keys(customer.scope, shop.db)
     assert format_usd(key.spent_nanos) == "0.10", "what was held is free again"
@@ -223,7 +223,7 @@ async def test_what_slips_in_before_all_know_of_a_cap_is_counted_and_settles(cli
     assert key.spent_nanos == round(taken * 10**9)
     if answers[0].is_success:
         id_ = answers[0].json()["id"]
-        assert (await clients[1].post(f"{VIDEOS}/{id_}/cancel", headers=customer.headers)).is_success
+        assert (await clients[1].delete(f"{VIDEOS}/{id_}", headers=customer.headers)).is_success
     await shop.settled(customer)
 
 
