@@ -16,6 +16,7 @@ import pytest
 
 import safelight.accounts
 from safelight.accounts.audit import Action, Actor
+from safelight.accounts.spend import Part
 from safelight.accounts.webhooks import create_endpoint
 from safelight.db.pool import Database
 from safelight.domain.errors import SafelightError
@@ -67,6 +68,7 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "audit.record": [lambda its: {"by": SOMEBODY, "action": Action.KEY_CREATE, "target": 7}],
     "balance.get_balance": [lambda its: {}],
     "books.check_books": [lambda its: {}],
+    "books.last_check": [lambda its: {}],
     "books.check_books_since_close": [lambda its: {}],
     "books.check_and_record_books": [lambda its: {}],
     "books.check_and_record_all_books": [lambda its: {}],
@@ -87,6 +89,13 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "sessions.principal_in": [lambda its: {"name": its.name}],
     "sessions.end_session_of": [lambda its: {"name": its.session, "operators": False}],
     "sessions.list_sessions": [lambda its: {"operators": False}],
+    "spend.count_refusals": [lambda its: {**DAYS, "part": Part()}, lambda its: {**DAYS, "part": Part(key=its.key_id)}],
+    "spend.find_spend": [
+        lambda its: {**DAYS, "by": "model", "part": Part()},
+        lambda its: {**DAYS, "by": "key", "part": Part(key=its.key_id)},
+    ],
+    "spend.find_standing": [lambda its: {}],
+    "spend.prove_spend": [lambda its: DAYS],
     "usage.list_end_users": [lambda its: DAYS],
     "usage.list_refusals": [lambda its: DAYS],
     "usage.list_refused": [lambda its: DAYS, lambda its: {**DAYS, "api_key_id": its.key_id}],

@@ -88,13 +88,6 @@ class _Workspace(msgspec.Struct, frozen=True, kw_only=True):
     retention_max_seconds: int | None
 
 
-async def open_for_key(db: Database, principal: Principal, user_agent: str) -> str:
-    """Open a session for the holder of a key; its secret."""
-    person = f"key {principal.key_id} of {principal.workspace}"
-    entrant = _Entrant(person=person, role=principal.role, workspace_id=principal.workspace_id)
-    return await _open(db, entrant, principal.key_id, user_agent)
-
-
 async def create_link(operator: OperatorScope, db: Database, person: str, *, seconds: int = LINK_SECONDS) -> str:
     """Make a code that lets an operator in, once, within so many seconds."""
     code = secrets.token_urlsafe(32)
@@ -107,14 +100,6 @@ async def create_link(operator: OperatorScope, db: Database, person: str, *, sec
     }
     await db.run("create_login_link", params)
     return code
-
-
-async def open_by_link(db: Database, code: str, user_agent: str) -> str:
-    """Use a link's code and open a session; its secret. Raises ``InvalidApiKey`` if it was used, or came too late."""
-    entrant = await db.one("use_login_link", {"sha256": _digest(code)}, _Entrant)
-    if entrant is None:
-        raise InvalidApiKey("This link was used already, or its time is over. 'safelight dashboard' makes another.")
-    return await _open(db, entrant, None, user_agent)
 
 
 async def principal_in(operator: OperatorScope, db: Database, name: str | None) -> Principal | None:
@@ -153,11 +138,24 @@ async def end_session_of(scope: WorkspaceScope, db: Database, name: str, *, oper
 
 
 class Sessions:
-    """Finds whose session a request belongs to, remembering an answer for less than a second."""
+    """Opens sessions, and finds whose a request belongs to, remembering an answer for less than a second."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, tuple[float, Session]] = OrderedDict()
         self._touched: dict[bytes, float] = {}
+
+    async def open_for_key(self, db: Database, principal: Principal, user_agent: str) -> str:
+        """Open a session for the holder of a key; its secret."""
+        person = f"key {principal.key_id} of {principal.workspace}"
+        entrant = _Entrant(person=person, role=principal.role, workspace_id=principal.workspace_id)
+        return await _open(db, entrant, principal.key_id, user_agent)
+
+    async def open_by_link(self, db: Database, code: str, user_agent: str) -> str:
+        """Use a link's code and open a session; its secret. Raises ``InvalidApiKey`` if it was used or is too old."""
+        entrant = await db.one("use_login_link", {"sha256": _digest(code)}, _Entrant)
+        if entrant is None:
+            raise InvalidApiKey("This link was used already, or its time is over. 'safelight dashboard' makes another.")
+        return await _open(db, entrant, None, user_agent)
 
     async def find(self, db: Database, secret: str) -> Session | None:
         """The session, or None if there is none, or no more."""

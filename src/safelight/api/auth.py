@@ -72,6 +72,11 @@ async def require_key(request: Request) -> None:
     scope[_PRINCIPAL] = await authenticator.authenticate(header, is_suspect=scope.get(SUSPECT, False))
 
 
+def act_as(request: Request, sender: Principal) -> None:
+    """Whose request it is, where that was found out without an API key."""
+    request.scope[_PRINCIPAL] = sender
+
+
 def require_role(request: Request, needed: Role) -> None:
     """Goes after ``require_key``: the key must be one that may do what needs this role. Raises ``Forbidden``."""
     role = principal(request).role
@@ -83,7 +88,7 @@ def require_role(request: Request, needed: Role) -> None:
 
 
 def principal(request: Request) -> Principal:
-    """Who sent a request that ``require_key`` let through."""
+    """Who sent a request that ``require_key`` let through, or as whom it acts."""
     sender: Principal = request.scope[_PRINCIPAL]
     return sender
 

@@ -14,7 +14,7 @@ from safelight.domain.numbers import BEYOND, number_within
 from safelight.domain.text import quoted
 
 _MOST_BYTES = 256 * 1024
-_MOST_FIELDS = 200
+_MOST_FIELDS = 250
 _FORM_ID = re.compile(r"[0-9A-Z]{26}", re.ASCII)
 
 
@@ -35,6 +35,10 @@ class Fields:
 
     def every(self, name: str) -> list[str]:
         return self._values.get(name, [])
+
+    def below(self, prefix: str) -> list[str]:
+        """The names after ``prefix.`` of those that begin so."""
+        return [name.removeprefix(f"{prefix}.") for name in self._values if name.startswith(f"{prefix}.")]
 
     def choice(self, name: str, known: Iterable[str]) -> str | None:
         """One of those that are known, or None where it is not there or empty. Raises ``InvalidParameter``."""
