@@ -89,9 +89,21 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
         of_usage = sorted({item.workspace for item in self.usage_drift})
         return [
             *self.statement.problems(),
-            *(f"{item.what} of {item.workspace} has drifted" for item in self.drift),
-            *(f"daily usage of {workspace} has drifted" for workspace in of_usage),
+            *(f"{item.what} {_drifted(item.workspace)}" for item in self.drift),
+            *(f"daily usage {_drifted(workspace)}" for workspace in of_usage),
         ]
+
+
+class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What the newest check of the books found, as ``Books.problems`` says it."""
+
+    problems: list[str]
+    checked_at: datetime
+
+    def problems_of(self, workspace: str) -> list[str]:
+        """Those of one workspace, without its name."""
+        end = f" {_drifted(workspace)}"
+        return [each.removesuffix(end) for each in self.problems if each.endswith(end)]
 
 
 class _Close(msgspec.Struct, frozen=True):
@@ -100,15 +112,8 @@ class _Close(msgspec.Struct, frozen=True):
     is_next_whole: bool
 
 
-class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What the newest check found that does not add up, in words; empty where all does."""
-
-    problems: list[str]
-    checked_at: datetime
-
-
 async def last_check(operator: OperatorScope, db: Database) -> LastCheck | None:
-    """The newest check of the books that is on record; None before the first."""
+    """What the newest check found; None where there was none yet."""
     return await db.one("find_books_check", {}, LastCheck)
 
 
@@ -171,3 +176,7 @@ async def _close(connection: Connection, close: _Close | None) -> None:
         await run(connection, "open_books_close", {})
     elif close.is_next_whole:
         await run(connection, "close_books", {"since": close.transfer_id, "up_to": close.next_transfer_id})
+
+
+def _drifted(workspace: str) -> str:
+    return f"of {workspace} has drifted"

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight.accounts.audit import Action, Actor, record
-from safelight.accounts.sessions import LONGEST_SECONDS, open_by_link, open_for_key, principal_in
+from safelight.accounts.sessions import LONGEST_SECONDS, principal_in
 from safelight.api.auth import SUSPECT
 from safelight.api.dialect import Route
 from safelight.dashboard.entry import WORKSPACE, cookie_name
@@ -59,14 +59,15 @@ async def _put_on_record(visit: Visit, session: str, secret: str) -> None:
 
 
 async def _open(request: Request, secret: str) -> str:
-    state, user_agent = visit_of(request).state, request.headers.get("user-agent", "")
+    visit, user_agent = visit_of(request), request.headers.get("user-agent", "")
+    state, sessions = visit.state, visit.site.sessions
     is_suspect = request.scope.get(SUSPECT, False)
     if secret.startswith(KEY_PREFIX):
         principal = await state.authenticator.authenticate(f"Bearer {secret}", is_suspect=is_suspect)
-        return await open_for_key(state.keeping.db, principal, user_agent)
+        return await sessions.open_for_key(state.keeping.db, principal, user_agent)
     if is_suspect:
         raise RateLimited("Too many wrong keys came from this address. Wait a minute, and try again.")
-    return await open_by_link(state.keeping.db, secret, user_agent)
+    return await sessions.open_by_link(state.keeping.db, secret, user_agent)
 
 
 async def sign_out(request: Request) -> Response:

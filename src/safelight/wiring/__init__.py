@@ -20,8 +20,8 @@ from safelight.accounts.keys import Authenticator
 from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
 from safelight.api.dialect import Dialect
+from safelight.api.getimg import examples, wire
 from safelight.api.getimg import routes as getimg
-from safelight.api.getimg import wire
 from safelight.api.openai import routes as openai
 from safelight.api.waits import Waits
 from safelight.dashboard import routes as dashboard
@@ -280,6 +280,8 @@ def create_app() -> ASGIApp:
                     accel_prefix=settings.accel_prefix,
                     redirects=settings.download_redirect == "on",
                     has_exact_sizes=settings.openai_sizes == "exact",
+                    event_json=wire.as_its_get_answers,
+                    event_examples=examples.EVENTS,
                 )
             finally:
                 await asyncio.gather(*stopping)
