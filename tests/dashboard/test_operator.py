@@ -185,9 +185,8 @@ def test_the_queue_tells_what_is_under_way(house: House, operator: Visitor) -> N
             client.post("/v2/videos/generations", json={"model": "endless-clip", "prompt": "a boat"}).json()["id"]
             for _ in range(2)
         ]
-    eventually(
-        lambda: len(house.run("select id from generations where id = any(%s) and state = 'running'", ids)) == 2, "they run"
-    )
+    runs = "select id from generations where id = any(%s) and state = 'running'"
+    eventually(lambda: len(house.run(runs, ids)) == 2, "they run")
     house.run("update generations set state = 'unknown' where id = %s", ids[0])
     house.run("update generations set deadline = now() - interval '1 minute' where id = %s", ids[1])
 
@@ -293,3 +292,29 @@ def test_words_of_backends_are_told(house: House, operator: Visitor) -> None:
     assert f"?workspace={account.workspace}" in page
     assert "There is no such connection" in operator.get("/dashboard/operator/connections?connection=no").text
     assert operator.get("/dashboard/operator/connections?span=week").status_code == 400
+
+
+def test_a_connection_that_keeps_failing_is_left_alone(house: House, operator: Visitor) -> None:
+    def page() -> str:
+        return operator.get("/dashboard/operator/connections?connection=shaky").text
+
+    assert "asked as usual" in page()
+    with house.create().http() as client:
+        for _ in range(6):
+            body = {"model": "shaky-clip", "prompt": "a boat"}
+            assert client.post("/v2/videos/generations", json=body).status_code == 202
+    eventually(lambda: "left alone: it keeps failing" in page(), "its process tells of the breaker")
+    assert "failures in a row" in page() and "worker " in page() and "transient" in page()
+    assert "asked as usual" in operator.get("/dashboard/operator/connections?connection=builtin").text
+
+
+def test_a_setting_that_is_broken_is_told_with_the_remedy(house: House, operator: Visitor) -> None:
+    catalog = house.server.data_dir.parent / "catalog.toml"
+    kept = catalog.read_text()
+    catalog.write_text("[[models]\n")
+    try:
+        page = operator.post("/dashboard/operator/health").text
+    finally:
+        catalog.write_text(kept)
+    assert "2 of 13 are wrong" in page and "Correct the file" in page  # the catalog, and the work that needs it
+    assert "All 13 are good" in operator.post("/dashboard/operator/health").text
