@@ -97,7 +97,9 @@ def test_filters_are_in_the_address_and_stay_there(house: House, visitor: Enter)
     days = [NOW - timedelta(days=number // 80) for number in range(240)]
     by = {
         "still": put(house, account, days, models=("still",), api_key_id=account.key_id),
-        "clip": put(house, account, days[:70], models=("clip",), types=("video",), way_in="mcp", api_key_id=other.key_id),
+        "clip": put(
+            house, account, days[:70], models=("clip",), types=("video",), way_in="mcp", api_key_id=other.key_id
+        ),
     }
     reader = visitor(account.key)
 
@@ -215,12 +217,16 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
     asked = reader.post("/dashboard/gallery/delete", data={"id": ids[:200]})
     assert "Delete the media of 200 generations?" in asked.text
     assert "cannot be undone" in asked.text
-    assert house.run("select count(*) from media where deleted_at is not null and generation_id = any(%s)", ids) == [(0,)]
+    assert house.run("select count(*) from media where deleted_at is not null and generation_id = any(%s)", ids) == [
+        (0,)
+    ]
     done = reader.post("/dashboard/gallery/delete/confirmed", data={"id": ids[:200]})
     assert "200 deleted" in done.text
-    assert house.run("select count(*) from media where deleted_at is not null and generation_id = any(%s)", ids) == [(200,)]
+    assert house.run("select count(*) from media where deleted_at is not null and generation_id = any(%s)", ids) == [
+        (200,)
+    ]
     lines = house.run(
-        "select count(*) from audit_log a where a.action = 'media.delete' and a.workspace_id = %s and a.target = any(%s)",
+        "select count(*) from audit_log where action = 'media.delete' and workspace_id = %s and target = any(%s)",
         workspace_id(house, account),
         ids[:200],
     )

@@ -16,6 +16,6 @@ that a backend is given), hints (a backend tells of a job), fetch (what it made,
 pauses (between tries), changes (who waits hears of it), watching (people look on), kept (what a workspace can still
 look at), views (how a generation stands, for its workspace), records and reports (the same and why, for the operator),
 bills (what backends charge that nobody pays), refusals (what was refused, counted), events (what is told, as it is
-told), notify (who asked to be told is told), followers (who follows misses nothing), and services (what the steps need).
-What becomes of the files afterwards is ``safelight.keeping``.
+told), notify (who asked to be told is told), followers (who follows misses nothing), and services (what the steps
+need). What becomes of the files afterwards is ``safelight.keeping``.
 """
