@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from safelight.accounts.sessions import principal_in
-from safelight.api.auth import api_state
+from safelight.api.auth import act_as, api_state
 from safelight.api.dialect import Route
 from safelight.dashboard.people import People
 from safelight.dashboard.site import Site
@@ -40,12 +40,16 @@ class Entry:
             refuse_other_sites(request, self._site.origin)
         viewer = await self._viewer(request)
         request.scope[VISIT] = Visit(self._site, request, viewer)
+        if viewer is None and self._people is not None and "/static/" not in route.path:
+            raise Forbidden("The proxy in front has named nobody who may come in. Sign in there.")
         if not route.needs_key:
             return
         if viewer is None:
             raise SignInNeeded
         if not viewer.role.includes(route.role):
             raise Forbidden(f"This needs the role {str(route.role)!r}, and yours is {str(viewer.role)!r}.")
+        if viewer.principal is not None:
+            act_as(request, viewer.principal)
 
     async def _viewer(self, request: Request) -> Viewer | None:
         if self._people is not None:

@@ -9,7 +9,15 @@ from safelight.db.migration_steps import add, build
 revision = "0007"
 down_revision = "0006"
 
-_ADDED = ("0007_people.sql", "0007_keys.sql", "0007_generations.sql")
+_ADDED = (
+    "0007_people.sql",
+    "0007_keys.sql",
+    "0007_forms.sql",
+    "0007_endpoints.sql",
+    "0007_deliveries.sql",
+    "0007_generations.sql",
+    "0007_operator.sql",
+)
 _BUILT = ("0007_generations_indexes.sql",)
 
 
