@@ -134,8 +134,8 @@ def test_a_video_comes_by_itself(house: House, page: Page) -> None:
     page.get_by_role("button", name="Run").click()
     video = page.locator("video.result")
     video.wait_for(timeout=30_000)
-    loaded = "each => each.readyState ? true : new Promise((met) => each.addEventListener('loadedmetadata', () => met(true)))"
-    assert video.evaluate(loaded)
+    expect(video).to_have_js_property("error", None)
+    expect(video).to_have_js_property("videoWidth", 64)
     expect(page.locator("article.run")).to_contain_text("$0.20")
 
 
