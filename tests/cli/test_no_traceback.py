@@ -23,6 +23,7 @@ LEAST = {
     ("serve",): [],
     ("worker",): [],
     ("migrate",): [],
+    ("dashboard",): [],
     ("doctor",): [],
     ("sweep",): [],
     ("books",): [],

@@ -19,6 +19,7 @@ hints       where a backend tells that something happened to a job
 ranges      conditional and range requests (RFC 9110)
 reference   a dialect described: a document for machines, a page for people
 schemas     the schemas of wire structs, as generators of clients want them
+index       what is at ``/``
 health      whether the process lives and can serve
 fair_use    what one address may take
 by_proxies  a header that only a proxy's word makes count

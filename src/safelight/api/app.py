@@ -14,7 +14,7 @@ from typing import Any
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from safelight.api import health, hints
+from safelight.api import health, hints, index
 from safelight.api.access import AccessLog
 from safelight.api.auth import STATE, ApiState
 from safelight.api.by_proxies import ByProxies
@@ -57,7 +57,7 @@ def make_app(
                 await stack.enter_async_context(dialect.opened())
             yield {STATE: state, DIALECTS: ordered, ANSWERS: answers}
 
-    routes = [*health.ROUTES, *hints.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
+    routes = [*health.ROUTES, *hints.ROUTES, *index.ROUTES, *(route for dialect in ordered for route in dialect.routes)]
     answers = Downloads(make_router(routes, lifespan))
     fair = FairUse(
         Unread(HeadersOnce(answers), connections), most_open=most_open, capacity=capacity, most_refusals=most_refusals

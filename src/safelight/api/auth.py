@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import overload
+from collections.abc import Mapping
+from typing import Any, overload
 
 import msgspec
 from starlette.requests import Request
@@ -11,11 +12,13 @@ from starlette.types import Scope
 from safelight.accounts.keys import Authenticator
 from safelight.api.waits import BodyMemory, Waits
 from safelight.domain.errors import Forbidden, InvalidParameter
+from safelight.domain.events import EventType
 from safelight.domain.numbers import number_within
 from safelight.domain.roles import Role
 from safelight.domain.scope import Principal
 from safelight.domain.text import quoted
 from safelight.keeping.services import KeepingServices
+from safelight.lifecycle.events import ToJson
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import RunServices, SubmitServices, ViewServices
 
@@ -31,7 +34,8 @@ _PRINCIPAL = "safelight.principal"
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """One API process. ``public_url``: the address that clients reach it at. ``accel_prefix``: nginx in front sends
     local files from there. ``redirects``: an object store sends its own. ``has_exact_sizes``: a size in
-    pixels has to be one that the catalog lists."""
+    pixels has to be one that the catalog lists. ``event_json``: a generation as events tell it. ``event_examples``: the
+    data of test events."""
 
     submitting: SubmitServices
     running: RunServices
@@ -45,6 +49,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     accel_prefix: str | None = None
     redirects: bool = False
     has_exact_sizes: bool = False
+    event_json: ToJson = msgspec.json.encode
+    event_examples: Mapping[EventType, dict[str, Any]] = {}
 
 
 def api_state(request: Request) -> ApiState:

@@ -39,7 +39,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reference_routes(describe: Callable[[str], Description], *, document: str, page: str) -> tuple[Route, ...]:
-    """Routes for anybody to read: the document at one path, the page at the other, and ``/`` leads to the page.
+    """Routes for anybody to read: the document at one path, the page at the other.
 
     ``describe`` is told the address that clients reach the API at.
     """
@@ -59,11 +59,7 @@ def reference_routes(describe: Callable[[str], Description], *, document: str, p
         page = made_page(api_state(request).public_url)
         return HTMLResponse(page, headers={"content-security-policy": _POLICY})
 
-    async def lead_there(_: Request) -> Response:
-        # Relative: whoever put this service below a path of theirs stays there.
-        return Response(status_code=307, headers={"location": page.lstrip("/")})
-
-    handlers = {document: get_document, page: get_page, "/": lead_there}
+    handlers = {document: get_document, page: get_page}
     gets = [Route("GET", path, handler, needs_key=False) for path, handler in handlers.items()]
     heads = [Route("HEAD", path, _without_body(handler), needs_key=False) for path, handler in handlers.items()]
     return (*gets, *heads)

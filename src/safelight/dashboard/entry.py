@@ -40,6 +40,8 @@ class Entry:
             refuse_other_sites(request, self._site.origin)
         viewer = await self._viewer(request)
         request.scope[VISIT] = Visit(self._site, request, viewer)
+        if viewer is None and self._people is not None and "/static/" not in route.path:
+            raise Forbidden("The proxy in front has named nobody who may come in. Sign in there.")
         if not route.needs_key:
             return
         if viewer is None:

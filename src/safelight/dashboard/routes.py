@@ -10,16 +10,55 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.api.dialect import Dialect, Route
-from safelight.dashboard import live, login, overview
+from safelight.dashboard import (
+    deliveries,
+    gallery,
+    gallery_deletion,
+    job,
+    jobs,
+    keys,
+    live,
+    login,
+    models,
+    open_sessions,
+    overview,
+    refused,
+    spend,
+    webhooks,
+)
 from safelight.dashboard.entry import Entry, SignInNeeded
+from safelight.dashboard.operator import audit, connections, credit, health, queue, storage, workspaces
 from safelight.dashboard.people import People
 from safelight.dashboard.playground import pages as playground
-from safelight.dashboard.site import PREFIX, Site
+from safelight.dashboard.site import PREFIX, Inspect, Site
 from safelight.dashboard.visit import VISIT, Visit, visit_of
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
 
-PAGES = (overview, playground, login, live)
+PAGES = (
+    overview,
+    login,
+    live,
+    jobs,
+    refused,
+    job,
+    keys,
+    open_sessions,
+    webhooks,
+    deliveries,
+    spend,
+    models,
+    gallery_deletion,
+    gallery,
+    workspaces,
+    credit,
+    connections,
+    queue,
+    storage,
+    health,
+    audit,
+    playground,
+)
 """Each has its ``ROUTES``."""
 
 
@@ -34,9 +73,9 @@ ROUTES = (
 )
 
 
-def open_dialect(settings: Settings) -> Dialect:
+def open_dialect(settings: Settings, inspect: Inspect) -> Dialect:
     """The dashboard, as the settings have it. Raises ``ConfigurationError``."""
-    site = Site(settings)
+    site = Site(settings, inspect)
     people = None
     if settings.dashboard_trusted_header is not None and settings.dashboard_people is not None:
         people = People(settings.dashboard_trusted_header, settings.dashboard_people)

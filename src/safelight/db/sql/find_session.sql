@@ -3,7 +3,9 @@
 select asked.place, s.sha256, s.person, s.role, s.workspace_id, s.api_key_id as key_id, coalesce(w.name, '') as workspace,
     coalesce(k.spend_cap_nanos is not null, false) as is_capped, w.retention_max_seconds
 from unnest(%(sha256)s::bytea[], %(idle_seconds)s::integer[]) with ordinality as asked (sha256, idle_seconds, place)
-join dashboard_sessions s on s.sha256 = asked.sha256
+cross join lateral (
+    select * from dashboard_sessions s where s.sha256 = asked.sha256 limit 1 -- each by its key, however many the planner expects
+) s
 left join workspaces w on w.id = s.workspace_id
 left join api_keys k on k.id = s.api_key_id
 where s.expires_at > now()
