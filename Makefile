@@ -7,6 +7,8 @@ export UV_PYTHON := $(BIN)/python
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 # Without it the first start of every process would compile what it imports.
 export UV_COMPILE_BYTECODE := 1
+# Nor is what is ours compiled again by each of the thousands of processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install install-dev demo test mutants real real-comfyui real-ray bench bench-ray lint up pins vendor clean
 

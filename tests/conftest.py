@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.blobs import seaweed
 from tests.support import postgres
 from tests.support.server import Server, open_folder, running
 
+_ROOT = Path(__file__).parents[1]
+
 # How long an example takes says more of the machine than of what is tested.
 if find_spec("hypothesis") is not None:  # the environment of `make real-ray` has none
     from hypothesis import settings
@@ -25,8 +28,31 @@ if find_spec("hypothesis") is not None:  # the environment of `make real-ray` ha
     settings.load_profile("without deadlines")
 
 
+# What a shell starts in the background ignores Ctrl-C, and so would every process that is sent one here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 # A client reads all certificate authorities there are, for 25 ms, and tests make thousands: one reading does for all.
 setattr(httpx_transports, "create_ssl_context", functools.cache(httpx.create_ssl_context))  # noqa: B010
+
+
+_WAITING = ("tests/durability/", "tests/conformance/", "tests/lifecycle/")
+_WAITING_ENDS_AT = 0.8
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers take files in this order (``--no-loadscope-reorder``): those that mostly wait beside those that compute.
+
+    The former are spread over the first part of the run: none of the long ones is left to one worker at the end.
+    """
+    files = dict.fromkeys(item.path for item in items)
+    names = {path: path.relative_to(_ROOT).as_posix() for path in files}
+    waiting = [path for path in files if names[path].startswith(_WAITING)]
+    others = [path for path in files if not names[path].startswith(_WAITING)]
+    places = {path: _WAITING_ENDS_AT * number / len(waiting) for number, path in enumerate(waiting)}
+    places |= {path: number / len(others) for number, path in enumerate(others)}
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,13 @@ import pytest
 
 from safelight import wiring
 from safelight.cli.options import as_environment, notes
-from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.domain.connections import Secret
 from safelight.domain.errors import ConfigurationError
 from safelight.moderation.blocklist import Blocklist
 from safelight.node.certificates import init_provenance, provenance_pair
 from safelight.node.secrets import read_secret
 from safelight.node.settings import EVERY_ADDRESS, Settings, ignored_variables, load_settings, setting_names
+from safelight.node.signing_key_file import ensure_signing_keys
 
 SHIPPED = Path(__file__).parents[2] / "src/safelight/catalog.toml"
 KEY = f"k1:{bytes(range(32)).hex()}"

@@ -8,29 +8,39 @@ from pathlib import Path
 import pytest
 
 import safelight
-from tests.contract.accounts import Account, Accounts, embedded_database
+from tests.contract.accounts import Account, Accounts
+from tests.support.postgres import TestDatabases
 from tests.support.server import Server, open_folder, running
 
 _CATALOGS = (Path(safelight.__file__).with_name("catalog.toml"), Path(__file__).with_name("catalog_end.toml"))
 
 
 @pytest.fixture(scope="session")
-def shop() -> Iterator[Server]:
+def shop_database_url(databases: TestDatabases) -> str:
+    return databases.create()
+
+
+@pytest.fixture(scope="session")
+def shop(shop_database_url: str) -> Iterator[Server]:
     """``safelight up``, ready, for all clients of this worker."""
     with open_folder() as folder:
         catalog = folder / "catalog.toml"
         catalog.write_text("\n".join(path.read_text() for path in _CATALOGS))
-        settings = {"SAFELIGHT_CATALOG": str(catalog), "SAFELIGHT_MCP": "on", "SAFELIGHT_SHUTDOWN": "3s"}
+        settings = {
+            "SAFELIGHT_DATABASE_URL": shop_database_url,
+            "SAFELIGHT_CATALOG": str(catalog),
+            "SAFELIGHT_MCP": "on",
+            "SAFELIGHT_SHUTDOWN": "3s",
+        }
         started = Server(folder / "data", env=settings)
         with running(started):
             yield started.wait_until_ready()
 
 
 @pytest.fixture(scope="session")
-def accounts(shop: Server) -> Iterator[Accounts]:
+def accounts(shop: Server, shop_database_url: str) -> Accounts:
     """Makes workspaces on ``shop``."""
-    with embedded_database(shop) as url:
-        yield Accounts(shop, url)
+    return Accounts(shop, shop_database_url)
 
 
 @pytest.fixture

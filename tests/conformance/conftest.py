@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from safelight.lifecycle import dispatch, turns
 from tests.conformance.front import Front, open_front
 from tests.conformance.vendor import Scenario, Vendor, spellings_of_the_key
 from tests.support.postgres import TestDatabases
 from tests.support.server import open_folder
+
+_HURRY = 10
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -40,6 +43,19 @@ async def vendor(request: pytest.FixtureRequest, databases: TestDatabases) -> As
         await made.open(folder)
         yield made
         await made.close()
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two questions, and before another try, a tenth of the time goes by. The pace has tests of its own.
+
+    Where questions are counted while runs ask theirs, it is the usual one.
+    """
+    if getattr(request.function, "scenario", None) is Scenario.BATCHED:
+        return
+    of_polls, of_turns = dispatch.pause_seconds, turns._pause_seconds
+    monkeypatch.setattr(dispatch, "pause_seconds", lambda asked, count: of_polls(asked, count) / _HURRY)
+    monkeypatch.setattr(turns, "_pause_seconds", lambda failure, asked: of_turns(failure, asked) / _HURRY)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from tests.conformance.scenarios import *  # noqa: F403
 from tests.conformance.vendor import CANARY, Scenario, Seen, Trouble, Vendor
 from tests.providers.hosted import Hosted
 
-pytestmark = pytest.mark.database  # the rows that every backend writes
+pytestmark = pytest.mark.database  # the rows that every backend writes: every scenario is asked here, or of chaos
 
 _WORDS = {
     Trouble.REFUSES: "refused",

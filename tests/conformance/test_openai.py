@@ -7,14 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from safelight.domain.generations import GenerationType
 from tests.conformance.scenarios import *  # noqa: F403
 from tests.conformance.vendor import CANARY, Scenario, Seen, Trouble, Vendor
 from tests.providers.openai.fake import TAG, Call, FakeServer, serve
-
-pytestmark = pytest.mark.database  # the rows that every backend writes
 
 IMAGE, VIDEO = GenerationType.IMAGE, GenerationType.VIDEO
 _IN_THE_ANSWER = "it is in the answer: there is no job to ask about"

@@ -9,7 +9,6 @@ import msgspec
 import psycopg
 
 from safelight.accounts.keys import revoke_key
-from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.scope import OPERATOR
 from tests.support.postgres import on_database
 from tests.support.server import Server
@@ -69,8 +68,3 @@ class Accounts:
                 for table in ("generations", "transfers")
             ]
         return numbers[0][0], numbers[1][0]
-
-
-def embedded_database(server: Server) -> EmbeddedPostgres:
-    """The server's own PostgreSQL, to be joined while the server runs."""
-    return EmbeddedPostgres(server.data_dir)

@@ -8,16 +8,23 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.contract.accounts import Account, Accounts, embedded_database
+from tests.contract.accounts import Account, Accounts
+from tests.support.postgres import TestDatabases
 from tests.support.server import Server, open_folder, running
 
 _CATALOG = Path(__file__).with_name("noop_catalog.toml")
 
 
 @pytest.fixture(scope="session")
-def noop_server() -> Iterator[Server]:
+def noop_database_url(databases: TestDatabases) -> str:
+    return databases.create()
+
+
+@pytest.fixture(scope="session")
+def noop_server(noop_database_url: str) -> Iterator[Server]:
     """``safelight up`` on the catalog of this folder, whose models answer at once, never, or with a failure."""
     settings = {
+        "SAFELIGHT_DATABASE_URL": noop_database_url,
         "SAFELIGHT_CATALOG": str(_CATALOG),
         "SAFELIGHT_SHUTDOWN": "3s",
         "SAFELIGHT_ADDRESS_REFUSALS": "1000000",  # all these tests come from one address
@@ -29,10 +36,9 @@ def noop_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def accounts(noop_server: Server) -> Iterator[Accounts]:
+def accounts(noop_server: Server, noop_database_url: str) -> Accounts:
     """Makes workspaces on ``noop_server``."""
-    with embedded_database(noop_server) as url:
-        yield Accounts(noop_server, url)
+    return Accounts(noop_server, noop_database_url)
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,16 @@ from playwright.sync_api import Browser
 
 from safelight.accounts.sessions import create_link
 from safelight.domain.scope import OPERATOR
-from tests.contract.accounts import Account, Accounts, embedded_database
+from tests.contract.accounts import Account, Accounts
 from tests.dashboard.browsing import Window, open_browser
-from tests.support.postgres import on_database
+from tests.support.postgres import TestDatabases, on_database
 from tests.support.server import Server, open_folder, running
 
-CATALOG = Path(__file__).parents[1] / "cli/client/catalog.toml"
+CATALOGS = (Path(__file__).parents[1] / "cli/client/catalog.toml", Path(__file__).with_name("catalog_end.toml"))
+REFUSED = "unspeakable"
+"""A word that moderation refuses."""
+
 SETTINGS = {
-    "SAFELIGHT_CATALOG": str(CATALOG),
     "SAFELIGHT_SHUTDOWN": "3s",
     "SAFELIGHT_ADDRESS_REFUSALS": "1000000",  # all these tests come from one address
 }
@@ -63,12 +65,23 @@ class Visitor(httpx.Client):
 
 
 @pytest.fixture(scope="session")
-def house() -> Iterator[House]:
+def house(databases: TestDatabases) -> Iterator[House]:
     """``safelight up`` on a catalog whose models answer at once, after a while, never, or with a failure."""
+    url = databases.create()
     with open_folder() as folder:
-        started = Server(folder / "data", env=SETTINGS)
-        with running(started), embedded_database(started.wait_until_ready()) as url:
-            yield House(started, url)
+        catalog, blocklist = folder / "catalog.toml", folder / "blocklist.toml"
+        catalog.write_text("\n".join(path.read_text() for path in CATALOGS))
+        blocklist.write_text(f'[[rules]]\ncategory = "a test"\nterms = ["{REFUSED}"]\n')
+        env = {
+            **SETTINGS,
+            "SAFELIGHT_DATABASE_URL": url,
+            "SAFELIGHT_CATALOG": str(catalog),
+            "SAFELIGHT_MODERATION": "blocklist",
+            "SAFELIGHT_MODERATION_BLOCKLIST": str(blocklist),
+        }
+        started = Server(folder / "data", env=env)
+        with running(started):
+            yield House(started.wait_until_ready(), url)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from tests.support.server import PATIENCE_SECONDS, eventually
 MODELS = (
     Model("job", "video", ("chaos", {"behaviour": "job"})),
     Model("slow", "video", ("chaos", {"behaviour": "job", "job_seconds": 5})),
+    Model("slower", "video", ("chaos", {"behaviour": "job", "job_seconds": 8})),
     Model("endless", "video", ("chaos", {"behaviour": "job", "job_seconds": 600})),
     Model("cancelable", "video", ("chaos", {"behaviour": "job", "job_seconds": 600, "cancels": True})),
     Model("lost", "video", ("chaos-blind", {"behaviour": "lost_answer"})),
@@ -189,7 +190,7 @@ def test_cancel_in_every_state(deploy: Deploy) -> None:
 def test_waiting_and_events_hear_of_another_process(deploy: Deploy) -> None:
     site = deploy(*MODELS)
     api, other = site.serve(), site.serve()
-    generation_id = site.video(api, "slow")
+    generation_id = site.video(api, "slower")  # how far it is is recorded once a second, and told three times at least
 
     def wait() -> str:
         path = f"/v2/videos/generations/{generation_id}?wait=60"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.accounts import Account, Accounts, embedded_database
+from tests.contract.accounts import Account, Accounts
 from tests.money.shop import catalog_text
+from tests.support.postgres import TestDatabases
 from tests.support.server import Server, open_folder, running
 
 
@@ -25,18 +26,22 @@ def settings(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def mcp_server() -> Iterator[Server]:
+def mcp_database_url(databases: TestDatabases) -> str:
+    return databases.create()
+
+
+@pytest.fixture(scope="session")
+def mcp_server(mcp_database_url: str) -> Iterator[Server]:
     with open_folder() as folder:
-        started = Server(folder / "data", env=settings(folder))
+        started = Server(folder / "data", env=settings(folder) | {"SAFELIGHT_DATABASE_URL": mcp_database_url})
         with running(started):
             yield started.wait_until_ready()
 
 
 @pytest.fixture(scope="session")
-def accounts(mcp_server: Server) -> Iterator[Accounts]:
+def accounts(mcp_server: Server, mcp_database_url: str) -> Accounts:
     """Makes workspaces on ``mcp_server``."""
-    with embedded_database(mcp_server) as url:
-        yield Accounts(mcp_server, url)
+    return Accounts(mcp_server, mcp_database_url)
 
 
 @pytest.fixture

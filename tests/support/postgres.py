@@ -26,7 +26,14 @@ from tests.support.server import open_folder
 
 T = TypeVar("T")
 
-_HASTE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_HASTE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",  # a database that is copied is then not written to the log as well
+    "max_wal_senders": "0",
+    "max_connections": "300",
+}
 
 
 class TestDatabases:
@@ -42,7 +49,7 @@ class TestDatabases:
     def create(self) -> str:
         """The URL of a new database: migrated, empty, nobody else's."""
         name = f"safelight_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{secrets.token_hex(4)}"
-        self._run(sql.SQL("create database {} template {}"), name, self._template)
+        self._run(sql.SQL("create database {} template {} strategy file_copy"), name, self._template)
         self._names.append(name)
         return with_database(self._server_url, name)
 
@@ -83,6 +90,8 @@ def databases() -> Iterator[TestDatabases]:
         if not url:
             folder = stack.enter_context(open_folder())
             url = stack.enter_context(EmbeddedPostgres(folder / "server", dies_with_caller=True, settings=_HASTE))
+            yield TestDatabases(url)  # they go with the server
+            return
         made = TestDatabases(url)
         yield made
         made.close()

@@ -394,6 +394,7 @@ async def test_what_is_heard_of_an_attempt_that_was_given_up_changes_nothing(wor
     await world.end()
     await world.rows("update deliveries set attempts = 2, next_attempt_at = now() + interval '1 min'")
     said = {"state": "delivered", "status": 204, "error": None, "delay_seconds": None}
+    said |= {"headers": None, "duration_ms": None, "response": None}
     (id_,) = await world.one("select id from deliveries")
     assert await world.db.run("record_delivery", {"id": id_, "attempts": 1, **said}) == 0
     assert await world.one("select state::text, last_status from deliveries") == ("pending", None)

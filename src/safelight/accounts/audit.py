@@ -27,12 +27,16 @@ class Action(StrEnum):
     WORKSPACE_CREATE = "workspace.create"
     WORKSPACE_LIMIT = "workspace.limit"
     WORKSPACE_ERASE = "workspace.erase"
+    WORKSPACE_LOOK = "workspace.look"
     CREDIT_ADD = "credit.add"
+    BOOKS_CHECK = "books.check"
     KEY_CREATE = "key.create"
+    KEY_CHANGE = "key.change"
     KEY_REVOKE = "key.revoke"
     ENDPOINT_CREATE = "endpoint.create"
     ENDPOINT_ROTATE = "endpoint.rotate"
     ENDPOINT_ENABLE = "endpoint.enable"
+    ENDPOINT_DISABLE = "endpoint.disable"
     ENDPOINT_DELETE = "endpoint.delete"
     DELIVERY_RESEND = "delivery.resend"
     EVENT_TEST = "event.test"
@@ -98,10 +102,13 @@ async def list_actions(
     limit: int = 100,
     person: str | None = None,
     action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[ActionRecord]:
     """What was done in the scope, newest first: ``limit`` lines of it.
 
-    ``before``: the number of the last line that is known. The others leave only what is so.
+    ``before``: the number of the last line that is known. ``since`` is included, ``until`` is not. The others leave
+    only what is so.
     """
-    page = {"before": before, "limit": limit, "person": person, "action": action}
+    page = {"before": before, "limit": limit, "person": person, "action": action, "since": since, "until": until}
     return await db.all("list_actions", {"workspace_id": scope.workspace_id, **page}, ActionRecord)

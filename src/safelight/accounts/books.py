@@ -6,7 +6,7 @@ not what is kept. The whole check looks at everything again, whatever was closed
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import msgspec
@@ -89,15 +89,32 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
         of_usage = sorted({item.workspace for item in self.usage_drift})
         return [
             *self.statement.problems(),
-            *(f"{item.what} of {item.workspace} has drifted" for item in self.drift),
-            *(f"daily usage of {workspace} has drifted" for workspace in of_usage),
+            *(f"{item.what} {_drifted(item.workspace)}" for item in self.drift),
+            *(f"daily usage {_drifted(workspace)}" for workspace in of_usage),
         ]
+
+
+class LastCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What the newest check of the books found, as ``Books.problems`` says it."""
+
+    problems: list[str]
+    checked_at: datetime
+
+    def problems_of(self, workspace: str) -> list[str]:
+        """Those of one workspace, without its name."""
+        end = f" {_drifted(workspace)}"
+        return [each.removesuffix(end) for each in self.problems if each.endswith(end)]
 
 
 class _Close(msgspec.Struct, frozen=True):
     transfer_id: int
     next_transfer_id: int
     is_next_whole: bool
+
+
+async def last_check(operator: OperatorScope, db: Database) -> LastCheck | None:
+    """What the newest check found; None where there was none yet."""
+    return await db.one("find_books_check", {}, LastCheck)
 
 
 async def check_books(operator: OperatorScope, db: Database) -> Books:
@@ -159,3 +176,7 @@ async def _close(connection: Connection, close: _Close | None) -> None:
         await run(connection, "open_books_close", {})
     elif close.is_next_whole:
         await run(connection, "close_books", {"since": close.transfer_id, "up_to": close.next_transfer_id})
+
+
+def _drifted(workspace: str) -> str:
+    return f"of {workspace} has drifted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from datetime import datetime
@@ -9,8 +10,8 @@ from datetime import datetime
 import msgspec
 
 from safelight.accounts.workspaces import no_such_workspace
-from safelight.db.pool import Database
-from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound, RateLimited
+from safelight.db.pool import Database, one, run
+from safelight.domain.errors import IdempotencyConflict, InvalidApiKey, InvalidParameter, NotFound, RateLimited
 from safelight.domain.ids import new_api_key, read_api_key
 from safelight.domain.money import MAX_NANOS
 from safelight.domain.roles import OF_KEYS, Role
@@ -20,6 +21,10 @@ from safelight.domain.text import read_line
 _REMEMBER_SECONDS = 0.9  # revocation must work within a second in every process
 _REMEMBER_KEYS = 10_000
 _TOUCH_SECONDS = 60.0
+_SECONDS_UNTIL_CAPPED = 1.0  # until every process knows that a key has a cap
+
+STATES = ("active", "expired", "revoked")
+ORDERS = ("name", "-name", "created", "-created", "used", "-used", "spent", "-spent")
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +44,15 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at: datetime | None
 
 
+class FoundKey(KeyRecord, frozen=True, kw_only=True):
+    """A key as a search finds it. ``charged_nanos``: all that was charged for it, with a cap or without. ``total``: how
+    many the search finds."""
+
+    charged_nanos: int
+    state: str
+    total: int
+
+
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key just made; ``secret`` is shown once and kept nowhere."""
 
@@ -54,13 +68,17 @@ async def create_key(
     role: Role = Role.GENERATE,
     spend_cap_nanos: int | None = None,
     expires_at: datetime | None = None,
+    idempotency_key: str | None = None,
 ) -> NewKey:
-    """Make a key of the workspace. Raises ``InvalidParameter`` and ``NotFound``."""
+    """Make a key of the workspace. Raises ``InvalidParameter`` and ``NotFound``.
+
+    ``idempotency_key``: of what asks for it, to make no other where it is sent again. Raises ``IdempotencyConflict``
+    then: the secret was shown, and is kept nowhere.
+    """
     read_line(name, "name", most=100)
     if role not in OF_KEYS:
         raise InvalidParameter(f"No key has the role {role}. Use one of: {', '.join(OF_KEYS)}.", param="role")
-    if spend_cap_nanos is not None and not 0 <= spend_cap_nanos <= MAX_NANOS:
-        raise InvalidParameter("A key's spend cap is 0 dollars or more.", param="spend_cap")
+    _check_cap(spend_cap_nanos)
     secret = new_api_key()
     key = read_api_key(secret)
     assert key is not None
@@ -73,9 +91,15 @@ async def create_key(
         "last_four": key.last_four,
         "spend_cap_nanos": spend_cap_nanos,
         "expires_at": expires_at,
+        "idempotency_key": idempotency_key,
     }
     row = await db.one("create_key", params, tuple)
     if row is None:
+        if idempotency_key is not None and (made := await db.one("find_key_made_by", params, tuple)):
+            raise IdempotencyConflict(
+                f"This form was sent before, and made key {made[0]}: no other was made now. Its secret was shown then, "
+                "and is kept nowhere. If you do not have it, revoke that key and make another."
+            )
         raise no_such_workspace(scope.workspace_id)
     return NewKey(id=row[0], secret=secret)
 
@@ -86,10 +110,80 @@ async def list_keys(scope: Scope, db: Database) -> list[KeyRecord]:
     return msgspec.convert(rows, list[KeyRecord])
 
 
+async def search_keys(
+    scope: WorkspaceScope,
+    db: Database,
+    *,
+    text: str | None = None,
+    state: str | None = None,
+    order: str = "-created",
+    limit: int = 100,
+    offset: int = 0,
+) -> list[FoundKey]:
+    """The workspace's keys: those with ``text`` in their name, or as their last four characters, in one of ``STATES``.
+
+    ``order``: one of ``ORDERS``, by the name, the time of making, the last use or what was charged; - is downwards.
+    """
+    page = {"text": text, "state": state, "order": order, "limit": limit, "offset": offset}
+    rows = await db.all("search_keys", {"workspace_id": scope.workspace_id, "id": None, **page}, dict)
+    return msgspec.convert(rows, list[FoundKey])
+
+
+async def get_key(scope: WorkspaceScope, db: Database, key_id: int) -> FoundKey:
+    """One key of the workspace. Raises ``NotFound``."""
+    page = {"text": None, "state": None, "order": "created", "limit": 1, "offset": 0}
+    found = await db.one("search_keys", {"workspace_id": scope.workspace_id, "id": key_id, **page}, dict)
+    if found is None:
+        raise _no_such_key(key_id)
+    return msgspec.convert(found, FoundKey)
+
+
+async def change_key(
+    scope: Scope,
+    db: Database,
+    key_id: int,
+    *,
+    name: str,
+    spend_cap_nanos: int | None,
+    expires_at: datetime | None,
+) -> None:
+    """Give a key another name, cap and expiry. Raises ``InvalidParameter`` and, for a revoked one too, ``NotFound``.
+
+    A cap counts all that the key has spent since it was made, what is held included. For a key that had none this takes
+    a second: until then a process may take it for one without a cap, and not count what it lets in.
+    """
+    read_line(name, "name", most=100)
+    _check_cap(spend_cap_nanos)
+    of_which = {"id": key_id, "workspace_id": scope.workspace_id}
+    change = {"id": key_id, "name": name, "spend_cap_nanos": spend_cap_nanos, "expires_at": expires_at}
+    async with db.connection() as connection, connection.transaction():
+        locked = await one(connection, "lock_key", of_which, tuple)
+        if locked is None:
+            raise _no_such_key(key_id)
+        is_capped_now = locked[0] is None and spend_cap_nanos is not None
+        await run(connection, "change_key", change)
+        if is_capped_now:
+            await run(connection, "recount_key", of_which)
+    if is_capped_now:
+        await asyncio.sleep(_SECONDS_UNTIL_CAPPED)
+        async with db.connection() as connection, connection.transaction():
+            await one(connection, "lock_key", of_which, tuple)
+            await run(connection, "recount_key", of_which)
+
+
 async def revoke_key(scope: Scope, db: Database, key_id: int) -> None:
     """Revoke a key for good. Raises ``NotFound``."""
     if not await db.run("revoke_key", {"id": key_id, "workspace_id": scope.workspace_id}):
-        raise NotFound(f"There is no key {key_id}. 'safelight keys list' shows those that exist.", param="key")
+        raise _no_such_key(key_id)
+
+
+def _check_cap(spend_cap_nanos: int | None) -> None:
+    if spend_cap_nanos is not None and not 0 <= spend_cap_nanos <= MAX_NANOS:
+        raise InvalidParameter("A key's spend cap is 0 dollars or more.", param="spend_cap")
+
+
+def _no_such_key(key_id: int) -> NotFound:
+    return NotFound(f"There is no key {key_id}. 'safelight keys list' shows those that exist.", param="key")
 
 
 class Authenticator:

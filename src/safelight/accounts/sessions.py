@@ -10,13 +10,14 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
+from datetime import datetime
 
 import msgspec
 
 from safelight.db.pool import Database
-from safelight.domain.errors import InvalidApiKey
+from safelight.domain.errors import InvalidApiKey, NotFound
 from safelight.domain.roles import Role
-from safelight.domain.scope import OperatorScope, Principal
+from safelight.domain.scope import OperatorScope, Principal, WorkspaceScope
 
 LONGEST_SECONDS = 7 * 86400
 IDLE_SECONDS = 12 * 3600
@@ -58,6 +59,23 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class OpenSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session as others see it. ``sha256`` names it, and lets nobody in. ``key_id`` None: of who has no key."""
+
+    sha256: bytes
+    person: str
+    role: str
+    key_id: int | None
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    user_agent: str
+
+    def is_of(self, secret: str | None) -> bool:
+        """Whether this is the session that has the secret."""
+        return secret is not None and self.sha256 == _digest(secret)
+
+
 class _Entrant(msgspec.Struct, frozen=True, kw_only=True):
     person: str
     role: Role
@@ -68,13 +86,6 @@ class _Workspace(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: int
     workspace: str
     retention_max_seconds: int | None
-
-
-async def open_for_key(db: Database, principal: Principal, user_agent: str) -> str:
-    """Open a session for the holder of a key; its secret."""
-    person = f"key {principal.key_id} of {principal.workspace}"
-    entrant = _Entrant(person=person, role=principal.role, workspace_id=principal.workspace_id)
-    return await _open(db, entrant, principal.key_id, user_agent)
 
 
 async def create_link(operator: OperatorScope, db: Database, person: str, *, seconds: int = LINK_SECONDS) -> str:
@@ -89,14 +100,6 @@ async def create_link(operator: OperatorScope, db: Database, person: str, *, sec
     }
     await db.run("create_login_link", params)
     return code
-
-
-async def open_by_link(db: Database, code: str, user_agent: str) -> str:
-    """Use a link's code and open a session; its secret. Raises ``InvalidApiKey`` if it was used, or came too late."""
-    entrant = await db.one("use_login_link", {"sha256": _digest(code)}, _Entrant)
-    if entrant is None:
-        raise InvalidApiKey("This link was used already, or its time is over. 'safelight dashboard' makes another.")
-    return await _open(db, entrant, None, user_agent)
 
 
 async def principal_in(operator: OperatorScope, db: Database, name: str | None) -> Principal | None:
@@ -114,12 +117,45 @@ async def principal_in(operator: OperatorScope, db: Database, name: str | None) 
     )
 
 
+async def list_sessions(scope: WorkspaceScope, db: Database, *, operators: bool) -> list[OpenSession]:
+    """Who is in: the workspace's people and, where it is asked for, the operators. Newest first."""
+    params = {"workspace_id": scope.workspace_id, "operators": operators, "idle_seconds": IDLE_SECONDS}
+    return await db.all("list_sessions", params, OpenSession)
+
+
+async def end_session_of(scope: WorkspaceScope, db: Database, name: str, *, operators: bool) -> None:
+    """End one of those that ``list_sessions`` lists, within a second everywhere.
+
+    ``name``: its ``sha256`` in hexadecimal. Raises ``NotFound``.
+    """
+    try:
+        digest = bytes.fromhex(name)
+    except ValueError:
+        digest = b""
+    params = {"sha256": digest, "workspace_id": scope.workspace_id, "operators": operators}
+    if not await db.run("end_session_of", params):
+        raise NotFound("There is no such session, or it has ended already.")
+
+
 class Sessions:
-    """Finds whose session a request belongs to, remembering an answer for less than a second."""
+    """Opens sessions, and finds whose a request belongs to, remembering an answer for less than a second."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, tuple[float, Session]] = OrderedDict()
         self._touched: dict[bytes, float] = {}
+
+    async def open_for_key(self, db: Database, principal: Principal, user_agent: str) -> str:
+        """Open a session for the holder of a key; its secret."""
+        person = f"key {principal.key_id} of {principal.workspace}"
+        entrant = _Entrant(person=person, role=principal.role, workspace_id=principal.workspace_id)
+        return await _open(db, entrant, principal.key_id, user_agent)
+
+    async def open_by_link(self, db: Database, code: str, user_agent: str) -> str:
+        """Use a link's code and open a session; its secret. Raises ``InvalidApiKey`` if it was used or is too old."""
+        entrant = await db.one("use_login_link", {"sha256": _digest(code)}, _Entrant)
+        if entrant is None:
+            raise InvalidApiKey("This link was used already, or its time is over. 'safelight dashboard' makes another.")
+        return await _open(db, entrant, None, user_agent)
 
     async def find(self, db: Database, secret: str) -> Session | None:
         """The session, or None if there is none, or no more."""

@@ -9,7 +9,7 @@ import msgspec
 
 from safelight.accounts.workspaces import get_workspace
 from safelight.db.pool import Database, every, one
-from safelight.domain.errors import InvalidParameter, NotFound
+from safelight.domain.errors import IdempotencyConflict, InvalidParameter, NotFound
 from safelight.domain.events import EventType
 from safelight.domain.scope import Scope, WorkspaceScope
 from safelight.outbound.policy import OutboundPolicy
@@ -17,6 +17,8 @@ from safelight.webhooks.sender import read_webhook_url
 from safelight.webhooks.signing import new_secret
 
 STATES = ("pending", "delivered", "failed")
+MOST_RECENT = 1000
+"""Of so many deliveries of an endpoint, the newest, it is counted what became of them."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,24 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     disabled_reason: str | None
     previous_until: datetime | None
     pending: int
+
+
+class FoundEndpoint(Endpoint, frozen=True, kw_only=True):
+    """One endpoint. ``failed``: what ``redeliver`` repeats, as it failed and was not repeated since.
+    ``secret_sha256``, in hexadecimal, tells one secret from the next."""
+
+    failed: int
+    secret_sha256: str
+
+
+class RecentDeliveries(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the newest ``MOST_RECENT`` deliveries of an endpoint."""
+
+    endpoint_id: int
+    url: str | None
+    delivered: int
+    failed: int
+    last_attempt_at: datetime | None
 
 
 class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +85,18 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def create_endpoint(
-    scope: WorkspaceScope, db: Database, *, url: str | None, policy: OutboundPolicy, event_types: Sequence[str] = ()
+    scope: WorkspaceScope,
+    db: Database,
+    *,
+    url: str | None,
+    policy: OutboundPolicy,
+    event_types: Sequence[str] = (),
+    idempotency_key: str | None = None,
 ) -> NewSecret:
     """Make an endpoint for the given event types, or for all; without ``url``, the one for addresses in requests.
 
-    Raises ``InvalidParameter`` and ``NotFound``.
+    ``idempotency_key``: of what asks for it, to make no other where it is sent again. Raises ``IdempotencyConflict``
+    then, and ``InvalidParameter`` and ``NotFound``.
     """
     unknown = [name for name in event_types if name not in set(EventType)]
     if unknown:
@@ -83,11 +110,19 @@ async def create_endpoint(
         "url": None if url is None else read_webhook_url(url, policy, param="url"),
         "event_types": sorted(set(event_types)) or None,
         "secret": secret,
+        "idempotency_key": idempotency_key,
     }
     row = await db.one("create_endpoint", params, tuple)
     if row is None:
+        if idempotency_key is not None and (made := await db.one("find_endpoint_made_by", params, tuple)):
+            raise IdempotencyConflict(
+                f"This form was sent before, and made endpoint {made[0]}: no other was made now. Its secret was shown "
+                "then. If you do not have it, give that endpoint a new one."
+            )
         raise InvalidParameter(
-            "The workspace has a secret for addresses in requests already. 'safelight webhooks rotate' makes a new one."
+            "The workspace has a secret for addresses in requests already. Rotate it to have a new one "
+            "('safelight webhooks rotate').",
+            param="url",
         )
     return NewSecret(id=row[0], secret=secret)
 
@@ -97,15 +132,42 @@ async def list_endpoints(scope: Scope, db: Database) -> list[Endpoint]:
     return await db.all("list_endpoints", {"workspace_id": scope.workspace_id}, Endpoint)
 
 
-async def rotate_secret(scope: Scope, db: Database, endpoint_id: int, *, keep_seconds: int) -> NewSecret:
-    """Give an endpoint a new secret. The old one signs beside it for ``keep_seconds``. Raises ``NotFound``."""
+async def get_endpoint(scope: Scope, db: Database, endpoint_id: int) -> FoundEndpoint:
+    """One endpoint. Raises ``NotFound``."""
+    found = await db.one("find_endpoint", _named(scope, endpoint_id), FoundEndpoint)
+    if found is None:
+        raise _no_such_endpoint(endpoint_id)
+    return found
+
+
+async def recent_deliveries(
+    scope: WorkspaceScope, db: Database, endpoint_id: int | None = None
+) -> dict[int, RecentDeliveries]:
+    """What became of the newest deliveries of each endpoint of the workspace, or of one, by the endpoint's number."""
+    params = {**_named(scope, endpoint_id), "most": MOST_RECENT}
+    found = await db.all("count_recent_deliveries", params, RecentDeliveries)
+    return {each.endpoint_id: each for each in found}
+
+
+async def rotate_secret(
+    scope: Scope, db: Database, endpoint_id: int, *, keep_seconds: int, seen: str | None = None
+) -> NewSecret:
+    """Give an endpoint a new secret. The old one signs beside it for ``keep_seconds``. Raises ``NotFound``.
+
+    ``seen``: the ``secret_sha256`` that whoever asks has seen. Raises ``IdempotencyConflict`` where that is no more the
+    one, as the same asked twice would give up the secret that receivers still have.
+    """
     if keep_seconds < 0:
         raise InvalidParameter("The old secret cannot be kept for less than no time.", param="keep")
     secret = new_secret()
-    params = {**_named(scope, endpoint_id), "secret": secret, "keep_seconds": keep_seconds}
+    params = {**_named(scope, endpoint_id), "secret": secret, "keep_seconds": keep_seconds, "seen": seen}
     row = await db.one("rotate_endpoint_secret", params, tuple)
     if row is None:
-        raise _no_such_endpoint(endpoint_id)
+        await get_endpoint(scope, db, endpoint_id)
+        raise IdempotencyConflict(
+            "The secret was changed since this form was opened, and is not changed again. The new one was shown then. "
+            "If you do not have it, open the endpoint's page again, and give it another."
+        )
     return NewSecret(id=endpoint_id, secret=secret, previous_until=row[0])
 
 
@@ -113,6 +175,12 @@ async def enable_endpoint(scope: Scope, db: Database, endpoint_id: int) -> None:
     """Send to an endpoint again that was disabled. Raises ``NotFound``."""
     if not await db.run("enable_endpoint", _named(scope, endpoint_id)):
         raise _no_such_endpoint(endpoint_id)
+
+
+async def disable_endpoint(scope: Scope, db: Database, endpoint_id: int, *, reason: str) -> None:
+    """Send nothing more to an endpoint; what waits for it has failed. Raises ``NotFound``."""
+    await get_endpoint(scope, db, endpoint_id)
+    await db.run("disable_endpoint", {"id": endpoint_id, "reason": reason})
 
 
 async def delete_endpoint(scope: Scope, db: Database, endpoint_id: int) -> None:
@@ -146,6 +214,28 @@ async def list_deliveries(
     return await db.all("list_deliveries", params, DeliveryRecord)
 
 
+async def list_endpoint_deliveries(
+    scope: Scope,
+    db: Database,
+    endpoint_id: int,
+    *,
+    state: str | None = None,
+    type_: str | None = None,
+    before: int | None = None,
+    most: int = 50,
+) -> list[DeliveryRecord]:
+    """The log of one endpoint, newest first: ``most`` lines of it. ``before``: the number of the last that is known."""
+    params = {
+        **_named(scope, None),
+        "endpoint_id": endpoint_id,
+        "states": list(STATES) if state is None else [state],
+        "type": type_,
+        "before": before,
+        "most": most,
+    }
+    return await db.all("list_endpoint_deliveries", params, DeliveryRecord)
+
+
 async def redeliver(
     scope: Scope, db: Database, *, delivery_id: int | None = None, endpoint_id: int | None = None
 ) -> list[int]:
@@ -169,7 +259,7 @@ async def redeliver(
     return made
 
 
-def _named(scope: Scope, endpoint_id: int) -> dict[str, int | None]:
+def _named(scope: Scope, endpoint_id: int | None) -> dict[str, int | None]:
     """Parameters of a statement about one endpoint."""
     return {"id": endpoint_id, "workspace_id": scope.workspace_id}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -26,6 +26,17 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     available_nanos: int
     held_nanos: int
     in_flight: int
+
+
+class Account(Workspace, frozen=True, kw_only=True):
+    """A workspace, and what it spent of late."""
+
+    is_being_erased: bool
+    spent_nanos: int
+
+
+SORTS = ("name", "balance", "held", "under_way", "spent", "created")
+"""By what ``list_accounts`` sorts: by name from a to z, by the others the most first."""
 
 
 async def create_workspace(operator: OperatorScope, db: Database, name: str) -> WorkspaceScope | None:
@@ -55,6 +66,14 @@ async def scope_of(operator: OperatorScope, db: Database, name: str | None) -> S
 async def list_workspaces(operator: OperatorScope, db: Database) -> list[Workspace]:
     """Every workspace, by name."""
     return await db.all("list_workspaces", {"workspace_id": operator.workspace_id}, Workspace)
+
+
+async def list_accounts(
+    scope: Scope, db: Database, *, since: date, search: str = "", sort: str = "name", most: int = 200
+) -> list[Account]:
+    """Workspaces whose name has a text, with what they spent since a UTC date; ``most`` of them, sorted."""
+    params = {"since": since, "search": search.replace("\0", ""), "sort": sort, "most": most}
+    return await db.all("list_accounts", {"workspace_id": scope.workspace_id, **params}, Account)
 
 
 async def get_workspace(scope: WorkspaceScope, db: Database) -> Workspace:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import overload
+from collections.abc import Mapping
+from typing import Any, overload
 
 import msgspec
 from starlette.requests import Request
@@ -11,11 +12,13 @@ from starlette.types import Scope
 from safelight.accounts.keys import Authenticator
 from safelight.api.waits import BodyMemory, Waits
 from safelight.domain.errors import Forbidden, InvalidParameter
+from safelight.domain.events import EventType
 from safelight.domain.numbers import number_within
 from safelight.domain.roles import Role
 from safelight.domain.scope import Principal
 from safelight.domain.text import quoted
 from safelight.keeping.services import KeepingServices
+from safelight.lifecycle.events import ToJson
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import RunServices, SubmitServices, ViewServices
 
@@ -31,7 +34,8 @@ _PRINCIPAL = "safelight.principal"
 class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     """One API process. ``public_url``: the address that clients reach it at. ``accel_prefix``: nginx in front sends
     local files from there. ``redirects``: an object store sends its own. ``has_exact_sizes``: a size in
-    pixels has to be one that the catalog lists."""
+    pixels has to be one that the catalog lists. ``event_json``: a generation as events tell it. ``event_examples``: the
+    data of test events."""
 
     submitting: SubmitServices
     running: RunServices
@@ -45,6 +49,8 @@ class ApiState(msgspec.Struct, frozen=True, kw_only=True):
     accel_prefix: str | None = None
     redirects: bool = False
     has_exact_sizes: bool = False
+    event_json: ToJson = msgspec.json.encode
+    event_examples: Mapping[EventType, dict[str, Any]] = {}
 
 
 def api_state(request: Request) -> ApiState:
@@ -66,6 +72,11 @@ async def require_key(request: Request) -> None:
     scope[_PRINCIPAL] = await authenticator.authenticate(header, is_suspect=scope.get(SUSPECT, False))
 
 
+def act_as(request: Request, sender: Principal) -> None:
+    """Whose request it is, where that was found out without an API key."""
+    request.scope[_PRINCIPAL] = sender
+
+
 def require_role(request: Request, needed: Role) -> None:
     """Goes after ``require_key``: the key must be one that may do what needs this role. Raises ``Forbidden``."""
     role = principal(request).role
@@ -77,7 +88,7 @@ def require_role(request: Request, needed: Role) -> None:
 
 
 def principal(request: Request) -> Principal:
-    """Who sent a request that ``require_key`` let through."""
+    """Who sent a request that ``require_key`` let through, or as whom it acts."""
     sender: Principal = request.scope[_PRINCIPAL]
     return sender
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from functools import partial
 from io import BytesIO
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from safelight.api.bodies import MAX_BODY_BYTES, read_aside, receive_body
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.text import cut
+from safelight.media.sniff import FIRST_BYTES, sniff
 
 MAX_PARTS = 64
 _FORM = b"multipart/form-data"
@@ -63,6 +65,15 @@ class Form(msgspec.Struct, frozen=True):
                 digest.update(b"%d:%b" % (len(encoded := fact.encode("utf-8", "surrogatepass")), encoded))
             digest.update(hashlib.sha256(part.data).digest())
         return digest.digest()
+
+
+def data_url_of(file: Part, param: str) -> str:
+    """A picture that came as a file, as the address that holds it. What it is, its first bytes say: clients often do
+    not. Raises ``InvalidParameter``."""
+    mime_type = sniff(file.data[:FIRST_BYTES])
+    if mime_type is None or not mime_type.startswith("image/"):
+        raise InvalidParameter(f"{cut(file.filename or 'The file')} is no PNG, JPEG or WebP image.", param=param)
+    return f"data:{mime_type};base64,{base64.b64encode(file.data).decode()}"
 
 
 def is_form(request: Request) -> bool:

@@ -11,11 +11,11 @@ from cyclopts import Parameter
 
 from safelight.cli.options import AsJson, DataDir
 from safelight.cli.show import print_json, print_table
-from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.signing import SigningKey, format_signing_keys, generate_signing_key
 from safelight.node.data_folder import write_private
 from safelight.node.settings import Settings, load_settings
+from safelight.node.signing_key_file import ensure_signing_keys
 
 _RELOAD = "Running processes take it up at their next start, or on SIGHUP."
 

@@ -25,7 +25,6 @@ from rich.text import Text
 from safelight import __version__
 from safelight.cli import fail, supervisor
 from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Workers, as_environment, load_to_start
-from safelight.cli.signing_key_file import ensure_signing_keys
 from safelight.cli.supervisor import AlreadyExplained, Child
 from safelight.cli.tcp_port import check_port
 from safelight.db.embedded import EmbeddedPostgres
@@ -34,6 +33,7 @@ from safelight.domain.text import printable
 from safelight.node.data_folder import FileLock, explained, prepare
 from safelight.node.operator_files import read_toml
 from safelight.node.settings import Settings
+from safelight.node.signing_key_file import ensure_signing_keys
 
 _PROMPT = "A watercolor painting of a mountain village at dawn"
 _EXAMPLE = {

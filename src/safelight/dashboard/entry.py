@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from safelight.accounts.sessions import principal_in
-from safelight.api.auth import api_state
+from safelight.api.auth import act_as, api_state
 from safelight.api.dialect import Route
 from safelight.dashboard.people import People
 from safelight.dashboard.site import Site
@@ -48,6 +48,8 @@ class Entry:
             raise SignInNeeded
         if not viewer.role.includes(route.role):
             raise Forbidden(f"This needs the role {str(route.role)!r}, and yours is {str(viewer.role)!r}.")
+        if viewer.principal is not None:
+            act_as(request, viewer.principal)
 
     async def _viewer(self, request: Request) -> Viewer | None:
         if self._people is not None:

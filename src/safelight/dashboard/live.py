@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +14,7 @@ from safelight.api.dialect import Route
 from safelight.api.waits import hold
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
-from safelight.domain.errors import SafelightError
+from safelight.domain.errors import ServiceUnavailable
 
 _LOOK_SECONDS = 1.0
 
@@ -35,9 +37,10 @@ async def _nothing() -> AsyncIterator[bytes]:
 async def _moves(visit: Visit, workspace_id: int) -> AsyncIterator[bytes]:
     quiet_seconds = 0.0
     yield server_sent_comment("here")
-    try:
-        async for moved in visit.site.watching.moves(visit.state.viewing, workspace_id, quiet_seconds=_LOOK_SECONDS):
-            if not await visit.is_still_in():
+    moves = visit.site.watching.moves(visit.state.viewing, workspace_id, quiet_seconds=_LOOK_SECONDS)
+    async with aclosing(moves):  # type: ignore[type-var]
+        async for moved in moves:
+            if not await _is_still_in(visit):
                 return
             quiet_seconds = 0.0 if moved else quiet_seconds + _LOOK_SECONDS
             if moved:
@@ -45,8 +48,16 @@ async def _moves(visit: Visit, workspace_id: int) -> AsyncIterator[bytes]:
             elif quiet_seconds >= HEARTBEAT_SECONDS:
                 quiet_seconds = 0.0
                 yield server_sent_comment("still there")
-    except SafelightError:
-        return
+
+
+async def _is_still_in(visit: Visit) -> bool:
+    """Whether the session is there still; while the database is away nobody can say, and nothing is told."""
+    while not visit.state.viewing.changes.is_ending:
+        try:
+            return await visit.is_still_in()
+        except ServiceUnavailable:
+            await asyncio.sleep(_LOOK_SECONDS)
+    return False
 
 
 ROUTES = (Route("GET", f"{PREFIX}/live", stream),)

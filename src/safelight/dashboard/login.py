@@ -7,15 +7,17 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from safelight.accounts.sessions import LONGEST_SECONDS, open_by_link, open_for_key, principal_in
+from safelight.accounts.audit import Action, Actor, record
+from safelight.accounts.sessions import LONGEST_SECONDS, principal_in
 from safelight.api.auth import SUSPECT
 from safelight.api.dialect import Route
 from safelight.dashboard.entry import WORKSPACE, cookie_name
 from safelight.dashboard.reading import read_fields
 from safelight.dashboard.site import PREFIX, Site
-from safelight.dashboard.visit import THEME, THEMES, visit_of
+from safelight.dashboard.visit import THEME, THEMES, Visit, visit_of
 from safelight.domain.errors import InvalidApiKey, InvalidParameter, NotFound, RateLimited
 from safelight.domain.ids import KEY_PREFIX
+from safelight.domain.scope import OPERATOR, WorkspaceScope
 
 _YEAR_SECONDS = 365 * 86400
 
@@ -39,20 +41,33 @@ async def sign_in(request: Request) -> Response:
         status = 401 if isinstance(error, InvalidApiKey) else 429
         said = error.message if secret and not secret.startswith(KEY_PREFIX) else "This is no key that is good here."
         return visit.page("login.html", status=status, next=next_, problem=said)
+    await _put_on_record(visit, session, secret)
     response = go_to(visit.site, next_)
     _set_cookie(response, visit.site, cookie_name(visit.site), session, LONGEST_SECONDS)
     return response
 
 
+async def _put_on_record(visit: Visit, session: str, secret: str) -> None:
+    """That somebody came in. What is on record of a session is its person, and never its secret."""
+    db = visit.state.keeping.db
+    found = await visit.site.sessions.find(db, session)
+    if found is not None:
+        scope = OPERATOR if found.workspace_id is None else WorkspaceScope(found.workspace_id)
+        by = Actor(person=found.person, role=found.role, address=visit.address)
+        way = "key" if secret.startswith(KEY_PREFIX) else "link"
+        await record(scope, db, by, Action.SESSION_BEGIN, found.person, {"way": way})
+
+
 async def _open(request: Request, secret: str) -> str:
-    state, user_agent = visit_of(request).state, request.headers.get("user-agent", "")
+    visit, user_agent = visit_of(request), request.headers.get("user-agent", "")
+    state, sessions = visit.state, visit.site.sessions
     is_suspect = request.scope.get(SUSPECT, False)
     if secret.startswith(KEY_PREFIX):
         principal = await state.authenticator.authenticate(f"Bearer {secret}", is_suspect=is_suspect)
-        return await open_for_key(state.keeping.db, principal, user_agent)
+        return await sessions.open_for_key(state.keeping.db, principal, user_agent)
     if is_suspect:
         raise RateLimited("Too many wrong keys came from this address. Wait a minute, and try again.")
-    return await open_by_link(state.keeping.db, secret, user_agent)
+    return await sessions.open_by_link(state.keeping.db, secret, user_agent)
 
 
 async def sign_out(request: Request) -> Response:
@@ -60,6 +75,7 @@ async def sign_out(request: Request) -> Response:
     visit = visit_of(request)
     if visit.viewer.secret is not None:
         await visit.site.sessions.end(visit.state.keeping.db, visit.viewer.secret)
+        await visit.audit(Action.SESSION_END, visit.viewer.person, scope=OPERATOR if visit.viewer.is_operator else None)
     response = visit.redirect("/login")
     response.delete_cookie(cookie_name(visit.site), secure=visit.site.is_secure, httponly=True, samesite="strict")
     return response
@@ -70,8 +86,10 @@ async def choose_workspace(request: Request) -> Response:
     visit = visit_of(request)
     fields = await read_fields(request)
     name = fields.text("workspace")
-    if await principal_in(visit.operator, visit.state.keeping.db, name) is None:
+    principal = await principal_in(visit.operator, visit.state.keeping.db, name) if name else None
+    if principal is None:
         raise NotFound("There is no such workspace.")
+    await visit.audit(Action.WORKSPACE_LOOK, name, scope=principal.scope)
     response = visit.redirect("")
     _set_cookie(response, visit.site, WORKSPACE, name, _YEAR_SECONDS)
     return response

@@ -31,6 +31,7 @@ async def show(request: Request) -> Response:
     )
     return visit.page(
         "overview.html",
+        block="live",
         workspace=await get_workspace(scope, db),
         spent_nanos=sum(each.cost_nanos for each in costs),
         days=_DAYS,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from safelight.domain.errors import InvalidParameter, RequestTooLarge
-from safelight.domain.numbers import number_within
+from safelight.domain.errors import InvalidParameter, NotFound, RequestTooLarge
+from safelight.domain.numbers import BEYOND, number_within
 from safelight.domain.text import quoted
 
 _MOST_BYTES = 256 * 1024
-_MOST_FIELDS = 200
+_MOST_FIELDS = 250
+_FORM_ID = re.compile(r"[0-9A-Z]{26}", re.ASCII)
 
 
 class Fields:
@@ -33,6 +35,10 @@ class Fields:
 
     def every(self, name: str) -> list[str]:
         return self._values.get(name, [])
+
+    def below(self, prefix: str) -> list[str]:
+        """The names after ``prefix.`` of those that begin so."""
+        return [name.removeprefix(f"{prefix}.") for name in self._values if name.startswith(f"{prefix}.")]
 
     def choice(self, name: str, known: Iterable[str]) -> str | None:
         """One of those that are known, or None where it is not there or empty. Raises ``InvalidParameter``."""
@@ -61,6 +67,15 @@ class Fields:
         except ValueError:
             raise InvalidParameter(f"{name} {quoted(text)} is no date. Write it as 2026-01-31.", param=name) from None
 
+    def form_id(self) -> str:
+        """The form's own id, by which the same form that is sent again is known. Raises ``InvalidParameter``."""
+        text = self.text("form_id")
+        if not _FORM_ID.fullmatch(text):
+            raise InvalidParameter(
+                "This form has no id of its own. Open its page again, and fill it in there.", param="form_id"
+            )
+        return text
+
 
 async def read_fields(request: Request) -> Fields:
     """The fields of a form without files. Raises ``InvalidParameter`` and ``RequestTooLarge``."""
@@ -79,6 +94,25 @@ async def read_fields(request: Request) -> Fields:
 def query_fields(request: Request) -> Fields:
     """The fields of the address."""
     return Fields(request.query_params.multi_items())
+
+
+def number_in_path(request: Request, name: str) -> int:
+    """The number of something in the database. Raises ``NotFound`` for what is none."""
+    number = number_within(request.path_params[name], 1, BEYOND - 1)
+    if number is None:
+        raise NotFound
+    return number
+
+
+def file_kind(request: Request) -> str:
+    """What the path ends with: csv or json."""
+    return request.url.path.rpartition(".")[2]
+
+
+def check_word(fields: Fields, word: str) -> None:
+    """What is done for good is done once its name is typed, in the field ``word``. Raises ``InvalidParameter``."""
+    if fields.text("word").strip() != word.strip():
+        raise InvalidParameter(f"Type {quoted(word)} here, as it is written, if you mean it.", param="word")
 
 
 def days(fields: Fields, *, most: int = 400, usual: int = 30) -> tuple[date, date]:

@@ -10,15 +10,55 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.api.dialect import Dialect, Route
-from safelight.dashboard import live, login, overview
+from safelight.dashboard import (
+    deliveries,
+    gallery,
+    gallery_deletion,
+    job,
+    jobs,
+    keys,
+    live,
+    login,
+    models,
+    open_sessions,
+    overview,
+    refused,
+    spend,
+    webhooks,
+)
 from safelight.dashboard.entry import Entry, SignInNeeded
+from safelight.dashboard.operator import audit, connections, credit, health, queue, storage, workspaces
 from safelight.dashboard.people import People
-from safelight.dashboard.site import PREFIX, Site
+from safelight.dashboard.playground import pages as playground
+from safelight.dashboard.site import PREFIX, Inspect, Site
 from safelight.dashboard.visit import VISIT, Visit, visit_of
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
 
-PAGES = (overview, login, live)
+PAGES = (
+    overview,
+    login,
+    live,
+    jobs,
+    refused,
+    job,
+    keys,
+    open_sessions,
+    webhooks,
+    deliveries,
+    spend,
+    models,
+    gallery_deletion,
+    gallery,
+    workspaces,
+    credit,
+    connections,
+    queue,
+    storage,
+    health,
+    audit,
+    playground,
+)
 """Each has its ``ROUTES``."""
 
 
@@ -33,9 +73,9 @@ ROUTES = (
 )
 
 
-def open_dialect(settings: Settings) -> Dialect:
+def open_dialect(settings: Settings, inspect: Inspect) -> Dialect:
     """The dashboard, as the settings have it. Raises ``ConfigurationError``."""
-    site = Site(settings)
+    site = Site(settings, inspect)
     people = None
     if settings.dashboard_trusted_header is not None and settings.dashboard_people is not None:
         people = People(settings.dashboard_trusted_header, settings.dashboard_people)
@@ -69,4 +109,6 @@ def _error_page(site: Site, scope: Scope, error: SafelightError, status: int, he
     template = "problem.html" if visit.is_partial else "error.html"
     response = visit.piece(template, status=status, error=error, code=status)
     response.headers.update(kept)
+    if visit.is_partial:  # what was there before stays
+        response.headers.update({"hx-retarget": "#trouble", "hx-reswap": "innerHTML"})
     return response

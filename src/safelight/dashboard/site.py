@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, Response
@@ -10,17 +10,27 @@ from starlette.responses import HTMLResponse, Response
 from safelight.accounts.sessions import Sessions
 from safelight.dashboard.assets import Assets
 from safelight.dashboard.templates import make_environment
+from safelight.domain.errors import ConfigurationError
+from safelight.keeping.services import KeepingServices
+from safelight.keeping.verdicts import Verdicts
 from safelight.lifecycle.watching import Watching
+from safelight.node.certificates import ROOT, read
+from safelight.node.checks import Check
 from safelight.node.settings import Settings
 
 PREFIX = "/dashboard"
 
 
+Inspect = Callable[[KeepingServices], Awaitable[list[Check]]]
+"""Tries everything that a running system needs."""
+
+
 class Site:
     """One process's dashboard. ``root``: the path below which this service is reached from outside, empty or ``/x``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, inspect: Inspect) -> None:
         self.settings = settings
+        self.inspect = inspect
         public = urlsplit(settings.base_url)
         self.root = public.path.rstrip("/")
         self.is_secure = public.scheme == "https"
@@ -28,6 +38,7 @@ class Site:
         self.assets = Assets()
         self.sessions = Sessions()
         self.watching = Watching()
+        self.verdicts = Verdicts(lambda: _trusted(settings))
         self._headers = _page_headers(self.origin, settings)
         self._environment = make_environment(self)
 
@@ -43,13 +54,23 @@ class Site:
         return self._environment.get_template(template).render(context)
 
     def render_block(self, template: str, block: str, context: Mapping[str, object]) -> str:
-        """Only a block of a template, as it stands in the whole."""
+        """Only a block of a template, as it stands in the whole. It imports the macros that it uses itself."""
         found = self._environment.get_template(template)
-        return "".join(found.blocks[block](found.new_context(dict(context))))
+        made = found.new_context(dict(context))
+        next(found.root_render_func(made), None)  # as far as what it imports on top, which its blocks use
+        return "".join(found.blocks[block](made))
 
     def html(self, text: str, status: int = 200) -> Response:
         """A page, or a piece of one."""
         return HTMLResponse(text, status_code=status, headers=self._headers)
+
+
+def _trusted(settings: Settings) -> bytes:
+    """The root of the chain that signs here, in PEM; nothing where there is none."""
+    try:
+        return read(settings.provenance_folder / ROOT)
+    except ConfigurationError:
+        return b""
 
 
 def _page_headers(origin: str, settings: Settings) -> dict[str, str]:

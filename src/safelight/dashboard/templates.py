@@ -48,6 +48,7 @@ def make_environment(site: Addresses) -> jinja2.Environment:
         "duration": duration,
         "size": size,
         "count": count,
+        "thousandths": thousandths,
     }
     return environment
 
@@ -95,6 +96,12 @@ def size(size_bytes: int) -> str:
 def count(number: int) -> str:
     """With thin spaces between thousands: they are no part of the number when it is copied with commas or points."""
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def thousandths(number: int) -> str:
+    """Thousandths as a number: ``2.5`` or ``1 200``."""
+    whole, rest = divmod(number, 1000)
+    return count(whole) + (f".{rest:03d}".rstrip("0") if rest else "")
 
 
 def query_of(given: Mapping[str, Any], **changes: Any) -> str:

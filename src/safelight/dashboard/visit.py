@@ -112,6 +112,12 @@ class Visit:
         return self.request.headers.get("hx-request") == "true"
 
     @property
+    def own(self) -> dict[str, str]:
+        """What addresses carry, so that a form changes the workspace that its page showed, whatever they chose in
+        another tab since."""
+        return {"workspace": self.principal.workspace} if self.viewer.is_operator else {}
+
+    @property
     def ways(self) -> list[tuple[str, list[Way]]]:
         """The menu."""
         return ways_for(self.viewer.role)

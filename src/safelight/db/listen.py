@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 
 from safelight.db.pool import statement
 from safelight.db.sessions import answers, cut_off_after, session_arguments
+from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
 
@@ -40,4 +41,6 @@ async def listen(url: str, name: str, hear: Callable[[str | None], None], *, run
                     is_there = await answers(connection, _PATIENCE_SECONDS)
         except psycopg.Error as error:
             log.warning("not listening to the database", statement=name, reason=type(error).__name__)
+        except Exception as error:  # a process that hears nothing more is taken for dead
+            log.error("not listening to the database", statement=name, **without_message(error))
         await asyncio.sleep(_PAUSE_SECONDS)

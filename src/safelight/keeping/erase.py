@@ -23,7 +23,16 @@ _PATIENCE_SECONDS = 30.0
 
 
 async def erase_workspace(services: KeepingServices, name: str) -> int:
-    """Erase a workspace for good; the number of files deleted.
+    """Erase a workspace for good; the number of files deleted. Raises as ``begin_erasure`` does."""
+    workspace_id = await begin_erasure(services, name)
+    await _erase_rest(services, workspace_id)
+    deleted = await sweep(services)
+    log.info("workspace erased", workspace_id=workspace_id, files=deleted)
+    return deleted
+
+
+async def begin_erasure(services: KeepingServices, name: str, *, patience_seconds: float = _PATIENCE_SECONDS) -> int:
+    """Make a workspace gone for everybody; its number. What it had is erased by any worker's sweep from now on.
 
     Its keys stop working first. Raises ``NotFound``, and ``InvalidParameter`` while generations are under way.
     """
@@ -31,17 +40,14 @@ async def erase_workspace(services: KeepingServices, name: str) -> int:
     if row is None:
         raise NotFound(f"There is no workspace {name!r}. 'safelight workspaces list' shows those that exist.")
     workspace_id = row[0]
-    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    give_up_at = time.monotonic() + patience_seconds
     while (await _in_flight(services, workspace_id)) > 0:
         if time.monotonic() > give_up_at:
             raise InvalidParameter("Generations are still under way; its keys are revoked. Try again in a while.")
         await asyncio.sleep(0.5)
     await services.db.one("begin_erasure", {"workspace_id": workspace_id}, tuple)
     killpoint("erase-after-begin")
-    await _erase_rest(services, workspace_id)
-    deleted = await sweep(services)
-    log.info("workspace erased", workspace_id=workspace_id, files=deleted)
-    return deleted
+    return int(workspace_id)
 
 
 async def continue_erasures(services: KeepingServices, *, most_batches: int | None = 20) -> None:

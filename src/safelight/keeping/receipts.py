@@ -31,7 +31,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     jws: str | None
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A file on record, whether it is kept or gone. ``tombstoned_at``: when its deletion began."""
+
     generation_id: str
     index: int
     mime_type: str
@@ -43,10 +45,15 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: datetime | None
 
 
+async def list_files(services: KeepingServices, workspace_id: int, generation_id: str) -> list[FileRecord]:
+    """What is on record of the files of a generation of this workspace; none where it made none, or is another's."""
+    params = {"id": generation_id, "workspace_id": workspace_id}
+    return await services.db.all("find_receipt", params, FileRecord) if is_generation_id(generation_id) else []
+
+
 async def receipt(services: KeepingServices, workspace_id: int, generation_id: str) -> Receipt:
     """The receipt of a generation of this workspace. Raises ``NotFound`` while a file of it is still kept."""
-    params = {"id": generation_id, "workspace_id": workspace_id}
-    rows = await services.db.all("find_receipt", params, _Row) if is_generation_id(generation_id) else []
+    rows = await list_files(services, workspace_id, generation_id)
     if not rows:
         raise NotFound("There is no generation with media and this id in this workspace.")
     files = tuple(_file(row) for row in rows if row.deleted_at is not None)
@@ -58,7 +65,7 @@ async def receipt(services: KeepingServices, workspace_id: int, generation_id: s
     return Receipt(id=generation_id, files=files, jws=jws)
 
 
-def _file(row: _Row) -> DeletedFile:
+def _file(row: FileRecord) -> DeletedFile:
     assert row.deleted_at is not None
     return DeletedFile(
         index=row.index,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import secrets
-from pathlib import Path
 
 import msgspec
 
 from safelight.domain.errors import DownloadExpired, MediaError
 from safelight.domain.object_keys import thumbnail_key
+from safelight.keeping.at_hand import at_hand
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
 from safelight.media.thumbnail import write_thumbnail
@@ -40,18 +39,16 @@ async def thumbnail_of(services: KeepingServices, found: FileToSend) -> FileToSe
 
 
 async def _make(services: KeepingServices, found: FileToSend, key: str) -> None:
-    scratch = services.work_dir / f"thumbnail-{secrets.token_hex(8)}"
-    small = scratch.with_suffix(".webp")
+    small = services.work_dir / f"thumbnail-{secrets.token_hex(8)}.webp"
     try:
-        source = services.store.local_path(found.key) or await _copy(services, found, scratch)
-        await asyncio.get_running_loop().run_in_executor(services.media_threads, write_thumbnail, source, small)
+        async with at_hand(services, found) as source:
+            await asyncio.get_running_loop().run_in_executor(services.media_threads, write_thumbnail, source, small)
         await services.store.put(key, small, mime_type="image/webp", consume=True)
         await _check_kept(services, found, key)
     except (FileNotFoundError, MediaError):
         raise DownloadExpired from None
     finally:
-        for path in (scratch, small):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+        await asyncio.to_thread(small.unlink, missing_ok=True)
 
 
 async def _check_kept(services: KeepingServices, found: FileToSend, key: str) -> None:
@@ -59,11 +56,3 @@ async def _check_kept(services: KeepingServices, found: FileToSend, key: str) ->
     if await services.db.one("find_file", {"id": found.generation_id, "index": found.index}, FileToSend) is None:
         await services.store.delete([key])
         raise DownloadExpired
-
-
-async def _copy(services: KeepingServices, found: FileToSend, target: Path) -> Path:
-    with await asyncio.to_thread(target.open, "wb") as file:
-        async with contextlib.aclosing(services.store.stream(found.key, 0, found.size_bytes)) as chunks:  # type: ignore[type-var]
-            async for chunk in chunks:
-                await asyncio.to_thread(file.write, chunk)
-    return target

@@ -13,9 +13,11 @@ generation), presence (that its process lives, for others to see), runner (the r
 run's files lie), targets and turns (the backend that is asked, and whose turn it is next), polls (asking about jobs, at
 each connection's pace), breaker (a connection that keeps failing, or asks to be left alone), links (addresses of ours
 that a backend is given), hints (a backend tells of a job), fetch (what it made, brought from where it put that) and
-pauses (between tries), changes (who waits hears of it), watching (people look on), views (how a generation stands, for
-its workspace), records and reports (the same and why, for the operator), bills (what backends charge that nobody pays),
-refusals (what was refused, counted), events (what is told, as it is told), notify (who asked to be told is told),
+pauses (between tries), changes (who waits hears of it), watching (people look on), kept (what a workspace can still
+look at), views (how a generation stands, for its workspace), job_views (the same as its people look at it), records and
+reports (the same and why, for the operator), standing and processes (how all of the work stands, and what each process
+tells of itself), bills (what backends charge that nobody pays), refusals (what was refused, counted), events (what is
+told, as it is told), notify (who asked to be told is told), webhook_requests (what that sent, for people to look at),
 followers (who follows misses nothing), and services (what the steps need). What becomes of the files afterwards is
 ``safelight.keeping``.
 """

@@ -21,6 +21,19 @@ class _Record(msgspec.Struct):
     paused_until: float = 0.0
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How one connection stands in one process. ``failures``: in a row.
+
+    ``closed_seconds``: for how long it is left alone because it kept failing, ``paused_seconds``: because it asked for
+    that; 0 if it is not.
+    """
+
+    connection: str
+    failures: int
+    closed_seconds: float
+    paused_seconds: float
+
+
 class Breakers:
     """Counts failures in a row. After five, a connection is not asked for 30 s; then one caller may try it.
 
@@ -46,6 +59,20 @@ class Breakers:
         if record is None:
             return 0.0
         return max(0.0, max(record.closed_again_at, record.paused_until) - time.monotonic())
+
+    def standings(self) -> list[Standing]:
+        """How those stand that failed of late or asked to be left alone, by name."""
+        now = time.monotonic()
+        return [
+            Standing(
+                connection=name,
+                failures=record.failures,
+                closed_seconds=max(0.0, record.closed_again_at - now),
+                paused_seconds=max(0.0, record.paused_until - now),
+            )
+            for name, record in sorted(self._records.items())
+            if record.failures or record.paused_until > now
+        ]
 
     def succeeded(self, connection: str) -> None:
         record = self._records.get(connection)

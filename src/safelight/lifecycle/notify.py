@@ -183,7 +183,7 @@ class WebhookDelivery:
         return await self._sender.send(due.url, due.event_id, body, due.secrets)
 
     async def _record(self, due: _Due, outcome: Outcome) -> None:
-        state, error, delay_seconds = "delivered", None, None
+        state, error, delay_seconds, exchange = "delivered", None, None, outcome.exchange
         if isinstance(outcome, NotTaken):
             error = outcome.error
             if not (isinstance(outcome, _Hopeless) or outcome.is_gone):
@@ -196,6 +196,9 @@ class WebhookDelivery:
             "status": outcome.status,
             "error": error,
             "delay_seconds": delay_seconds,
+            "headers": None if exchange is None else Jsonb(exchange.headers),
+            "duration_ms": None if exchange is None else exchange.duration_ms,
+            "response": None if exchange is None else exchange.response,
         }
         await self._services.db.run("record_delivery", params)
         if isinstance(outcome, Taken):

@@ -39,7 +39,8 @@ _MOST_ROWS = 10_000
 _MOST_REQUESTS = 100
 """Of one workspace, in one write. What is more is counted alone."""
 _LONGEST_BYTES = 500
-_KEEP_DAYS = 30
+KEEP_DAYS = 30
+"""How long a refused request is on record."""
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -186,4 +187,4 @@ class Refusals:
 
 async def expire_refused(db: Database) -> int:
     """Forget a batch of requests whose refusal is old; its size. Their counts stay."""
-    return await db.run("expire_refused_requests", {"days": _KEEP_DAYS})
+    return await db.run("expire_refused_requests", {"days": KEEP_DAYS})

@@ -8,8 +8,10 @@ processes       processes that end with the one that started them
 processors      how many there are for this process
 connections     this process's connections from clients, and which are too many
 arrivals        whether an answer arrived, as far as the network tells
+signing_key_file  the keys of download links: where they are, and making the first
 certificates    where the chain that signs provenance lies, and making one of our own there
 chain           making a certificate chain, and reading one
 secrets         reading a secret that is named, not written
+checks          things tried, and what was found
 killpoints      points at which a test may have the process killed
 """

@@ -77,13 +77,16 @@ class AnswerStream:
         """The whole body."""
         return b"".join([chunk async for chunk in self.chunks()])
 
-    async def read_start(self) -> bytes:
-        """The body's first bytes up to the cap, in whatever coding; the rest is left unread."""
+    async def read_start(self, within_seconds: float) -> bytes:
+        """The body's first bytes up to the cap, in whatever coding: those that come in this time. The rest is left
+        unread, and a body that breaks off is as good as one that ends."""
         start = bytearray()
-        async for chunk in self._response.content.iter_chunked(_CHUNK_BYTES):
-            start += chunk
-            if len(start) >= self._max_bytes:
-                break
+        with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(within_seconds):
+                async for chunk in self._response.content.iter_chunked(_CHUNK_BYTES):
+                    start += chunk
+                    if len(start) >= self._max_bytes:
+                        break
         return bytes(start[: self._max_bytes])
 
 
@@ -144,11 +147,16 @@ class GuardedClient:
         *,
         headers: Mapping[str, str],
         deadline_seconds: float,
-        max_bytes: int = 64 * 1024,
+        max_bytes: int,
+        body_seconds: float,
     ) -> Answer:
-        """The answer to a POST, its body cut at ``max_bytes`` and left as coded. Follows no redirect."""
+        """The answer to a POST. Follows no redirect.
+
+        Of its body, what comes in ``body_seconds`` and is no more than ``max_bytes``, left as coded: however long and
+        slow a body is, the answer counts once its status and headers are there.
+        """
         async with self._exchange("POST", url, body, headers, max_bytes, deadline_seconds, 0) as answer:
-            return Answer(answer.status, answer.headers, await answer.read_start())
+            return Answer(answer.status, answer.headers, await answer.read_start(body_seconds))
 
     async def send(
         self,

@@ -9,29 +9,49 @@ from collections.abc import Sequence
 import msgspec
 
 from safelight.domain.errors import InvalidParameter
-from safelight.outbound.client import GuardedClient
+from safelight.domain.text import first_bytes, printable_lines, without_secrets
+from safelight.outbound.client import NEVER_SENT, GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import Lookup, OutboundRefused
 from safelight.outbound.urls import UrlRefused, parse_reachable
 from safelight.webhooks.signing import signed_headers
 
 TIMEOUT_SECONDS = 15.0
-_MAX_ANSWER_BYTES = 1  # the status says it all
+MOST_ANSWER_BYTES = 2048
+_BODY_SECONDS = 1.0  # the status says it all: the body is only for people to look at
 _GONE = 410
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """What went over the line, for people to look at.
+
+    ``headers`` are those of the request, ``duration_ms`` how long it took until the answer was there or was given up.
+    ``response``: the first ``MOST_ANSWER_BYTES`` of the answer's body, as text that shows, without the endpoint's
+    secrets; None: no answer.
+    """
+
+    headers: dict[str, str]
+    duration_ms: int
+    response: str | None
 
 
 class Taken(msgspec.Struct, frozen=True):
     """The receiver answered with a status from 200 to 299."""
 
     status: int
+    exchange: Exchange | None = None
 
 
 class NotTaken(msgspec.Struct, frozen=True):
-    """The receiver did not take it. ``error`` is one word for the log; ``retry_after`` its header of that name."""
+    """The receiver did not take it. ``error`` is one word for the log; ``retry_after`` its header of that name.
+
+    ``exchange`` None: nothing was sent.
+    """
 
     error: str
     status: int | None = None
     retry_after: str | None = None
+    exchange: Exchange | None = None
 
     @property
     def is_gone(self) -> bool:
@@ -75,17 +95,38 @@ class Sender:
     async def send(self, url: str, event_id: str, body: bytes, secrets: Sequence[str]) -> Outcome:
         """Post one event, signed for this moment."""
         headers = {"content-type": "application/json", **signed_headers(event_id, int(time.time()), body, secrets)}
+        began = time.monotonic()
+
+        def exchange(response: str | None) -> Exchange:
+            return Exchange(headers, round((time.monotonic() - began) * 1000), response)
+
         try:
             answer = await self._client.post(
-                url, body, headers=headers, deadline_seconds=self._timeout_seconds, max_bytes=_MAX_ANSWER_BYTES
+                url,
+                body,
+                headers=headers,
+                deadline_seconds=self._timeout_seconds,
+                max_bytes=MOST_ANSWER_BYTES,
+                body_seconds=_BODY_SECONDS,
             )
         except OutboundRefused as refused:
-            return NotTaken(refused.reason)
+            was_sent = refused.reason not in NEVER_SENT
+            return NotTaken(refused.reason, exchange=exchange(None) if was_sent else None)
+        said = exchange(readable(answer.body, secrets))
         if 200 <= answer.status < 300:
-            return Taken(answer.status)
+            return Taken(answer.status, said)
         error = "redirect" if 300 <= answer.status < 400 else "status"
-        return NotTaken(error, answer.status, answer.headers.get("retry-after"))
+        return NotTaken(error, answer.status, answer.headers.get("retry-after"), said)
 
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()
+
+
+def readable(body: bytes, secrets: Sequence[str]) -> str:
+    """The beginning of a body as text that shows, in no more bytes than it may have had; without the secrets.
+
+    What is no UTF-8 shows as such, and what would command a terminal as an escape.
+    """
+    text = body.decode("utf-8", "replace").replace("\r\n", "\n").expandtabs(4)
+    return first_bytes(printable_lines(without_secrets(text, secrets)), MOST_ANSWER_BYTES)

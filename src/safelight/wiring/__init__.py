@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +20,8 @@ from safelight.accounts.keys import Authenticator
 from safelight.api.app import make_app as make_api
 from safelight.api.auth import ApiState
 from safelight.api.dialect import Dialect
+from safelight.api.getimg import examples, wire
 from safelight.api.getimg import routes as getimg
-from safelight.api.getimg import wire
 from safelight.api.openai import routes as openai
 from safelight.api.waits import Waits
 from safelight.dashboard import routes as dashboard
@@ -45,6 +46,7 @@ from safelight.lifecycle.links import BackendLinks
 from safelight.lifecycle.notify import SLOTS, WebhookDelivery
 from safelight.lifecycle.polls import Polls
 from safelight.lifecycle.presence import Presence
+from safelight.lifecycle.processes import Teller
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
@@ -59,6 +61,7 @@ from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
 from safelight.telemetry.logs import configure_logging
 from safelight.webhooks.sender import Sender
+from safelight.wiring.checks import inspect, local_folders
 from safelight.wiring.opening import check_provenance as check_provenance
 from safelight.wiring.opening import comfyui_snippet as comfyui_snippet
 from safelight.wiring.opening import open_media_store as open_media_store
@@ -208,7 +211,11 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
             stack.push_async_callback(moderator.close)
         refusals = Refusals(keeping.db)
         stack.push_async_callback(refusals.close)
-        limits = _limits(settings)
+        limits, breakers = _limits(settings), Breakers()
+        kind = "api" if answers_soon else "worker"
+        teller = Teller(keeping.db, presence, breakers, kind, local_folders(settings))
+        teller.start()
+        stack.push_async_callback(teller.close)
         yield Parts(
             submitting=SubmitServices(
                 db=keeping.db,
@@ -231,7 +238,7 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
                 enqueue=put_on_queue,
                 provenance=open_signer(settings),
                 tells_prompt=settings.provenance_prompt == "on",
-                breakers=Breakers(),
+                breakers=breakers,
                 polls=Polls(),
                 changes=changes,
                 presence=presence,
@@ -273,6 +280,8 @@ def create_app() -> ASGIApp:
                     accel_prefix=settings.accel_prefix,
                     redirects=settings.download_redirect == "on",
                     has_exact_sizes=settings.openai_sizes == "exact",
+                    event_json=wire.as_its_get_answers,
+                    event_examples=examples.EVENTS,
                 )
             finally:
                 await asyncio.gather(*stopping)
@@ -295,7 +304,7 @@ def load_dialects(settings: Settings) -> tuple[Dialect, ...]:
     """What is spoken here; MCP is imported only where it is on. Raises ``ConfigurationError``."""
     always: tuple[Dialect, ...] = (getimg.DIALECT, openai.DIALECT)
     if settings.dashboard == "on":
-        always = (*always, dashboard.open_dialect(settings))
+        always = (*always, dashboard.open_dialect(settings, partial(inspect, load_catalog, settings)))
     if settings.mcp == "off":
         return always
     if find_spec("mcp") is None:

@@ -11,7 +11,8 @@ import pytest
 from safelight.cli import run
 from safelight.cli.client import connection
 from tests.cli.client.shell import Shell
-from tests.contract.accounts import Accounts, embedded_database
+from tests.contract.accounts import Accounts
+from tests.support.postgres import TestDatabases
 from tests.support.server import Server, open_folder, running
 
 CATALOG = Path(__file__).with_name("catalog.toml")
@@ -23,19 +24,23 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def client_server() -> Iterator[Server]:
+def client_database_url(databases: TestDatabases) -> str:
+    return databases.create()
+
+
+@pytest.fixture(scope="session")
+def client_server(client_database_url: str) -> Iterator[Server]:
     """``safelight up`` on the catalog of this folder."""
     with open_folder() as folder:
-        started = Server(folder / "data", env=SETTINGS)
+        started = Server(folder / "data", env=SETTINGS | {"SAFELIGHT_DATABASE_URL": client_database_url})
         with running(started):
             yield started.wait_until_ready()
 
 
 @pytest.fixture(scope="session")
-def client_accounts(client_server: Server) -> Iterator[Accounts]:
+def client_accounts(client_server: Server, client_database_url: str) -> Accounts:
     """Makes workspaces on ``client_server``."""
-    with embedded_database(client_server) as url:
-        yield Accounts(client_server, url)
+    return Accounts(client_server, client_database_url)
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import itertools
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +20,7 @@ from aiohttp import web
 
 from tests.providers.a1111.faults import FAULTS, ODD, Fault
 from tests.providers.a1111.media import clip, picture
+from tests.support.hosting import hosted
 
 _COMMON = {
     "prompt", "negative_prompt", "styles", "seed", "subseed", "subseed_strength", "seed_resize_from_h",
@@ -438,31 +437,8 @@ class FakeServer:
 @contextmanager
 def serve(fake: FakeServer) -> Iterator[FakeServer]:
     """Run it on a free port, until the end."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-
-    async def start() -> web.AppRunner:
-        runner = web.AppRunner(fake.app())
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        fake.port = runner.addresses[0][1]
-        return runner
-
-    def work() -> None:
-        asyncio.set_event_loop(loop)
-        runner = loop.run_until_complete(start())
-        ready.set()
-        loop.run_forever()
-        with contextlib.suppress(asyncio.CancelledError):
-            loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield fake
-    finally:
-        fake.is_held = False
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+    with hosted(fake.app(), shutdown_seconds=1) as (fake.port,):
+        try:
+            yield fake
+        finally:
+            fake.is_held = False

@@ -6,11 +6,9 @@ the Developer API, what has an access token is Vertex. Its token endpoint judges
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from safelight.providers.noop import mp4, png
 from tests.providers.google.faults import CANARY_MARK, FAULTS, PICTURES
 from tests.providers.google.shapes import GENERATE, INTERACTION, VEO, Refusal, check
+from tests.support.hosting import hosted
 
 KEY = "AIza-canary-77d1-google"
 PROJECT, LOCATION = "studio-1", "europe-west4"
@@ -447,28 +446,5 @@ def public_key() -> bytes:
 @contextmanager
 def serve(fake: FakeGoogle) -> Iterator[FakeGoogle]:
     """The server on a free port of loopback, until the end of the ``with``."""
-    loop, started = asyncio.new_event_loop(), threading.Event()
-    runner = web.AppRunner(fake.app(), shutdown_timeout=1)
-
-    async def start() -> None:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        fake.port = runner.addresses[0][1]
-        started.set()
-
-    def work() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=work, name="fake google", daemon=True)
-    thread.start()
-    assert started.wait(30)
-    try:
+    with hosted(fake.app(), shutdown_seconds=1) as (fake.port,):
         yield fake
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import itertools
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +19,7 @@ from aiohttp import web
 
 from tests.providers.openai.faults import ANSWERS, FAULTS, words_of
 from tests.providers.openai.media import clip, picture
+from tests.support.hosting import hosted
 
 SIZE = re.compile(r"(\d+)x(\d+)")
 TAG = re.compile(r"<sd_cpp_extra_args>(.*?)</sd_cpp_extra_args>")
@@ -342,28 +342,5 @@ class FakeServer:
 @contextmanager
 def serve(fake: FakeServer) -> Iterator[FakeServer]:
     """The server on a free port of loopback, until the end of the ``with``."""
-    loop, started = asyncio.new_event_loop(), threading.Event()
-    runner = web.AppRunner(fake.app(), shutdown_timeout=1)
-
-    async def start() -> None:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        fake.port = runner.addresses[0][1]
-        started.set()
-
-    def work() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=work, name=f"fake {fake.flavor}", daemon=True)
-    thread.start()
-    assert started.wait(30)
-    try:
+    with hosted(fake.app(), shutdown_seconds=1) as (fake.port,):
         yield fake
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from standardwebhooks import Webhook
 
 from safelight.providers.noop import mp4, png
 from tests.providers.replicate.models import DECLINES, DEPLOYMENTS, ENUMS, KEYS, MODELS, VERSION, problem, version_of
+from tests.support.hosting import hosted
 
 KEY = "r8_canary-5d1e-replicate"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -387,29 +387,5 @@ class FakeReplicate:
 @contextmanager
 def serve(fake: FakeReplicate) -> Iterator[FakeReplicate]:
     """The API and its files on free ports of loopback, until the end of the ``with``."""
-    loop, started = asyncio.new_event_loop(), threading.Event()
-    runners = [web.AppRunner(app, shutdown_timeout=0.1) for app in (fake.app(), fake.files_app())]
-
-    async def start() -> None:
-        for runner in runners:
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-        fake.port, fake.files_port = (runner.addresses[0][1] for runner in runners)
-        started.set()
-
-    def work() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(start())
-        loop.run_forever()
-        for runner in runners:
-            loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=work, name="fake replicate", daemon=True)
-    thread.start()
-    assert started.wait(30)
-    try:
+    with hosted(fake.app(), fake.files_app()) as (fake.port, fake.files_port):
         yield fake
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)

@@ -18,12 +18,12 @@ from safelight.api.answer import encode, event_stream, json_response, server_sen
 from safelight.api.auth import api_state, principal
 from safelight.api.bodies import read_aside
 from safelight.api.errors import for_client
-from safelight.api.forms import Part
+from safelight.api.forms import Part, data_url_of
 from safelight.api.openai import wire
 from safelight.api.openai.errors import error_body, naming
 from safelight.api.openai.inline import begun, length_with, placeholder, with_files
 from safelight.api.openai.models import model_for
-from safelight.api.openai.requests import Asked, Body, data_url_of, read_asked
+from safelight.api.openai.requests import Asked, Body, read_asked
 from safelight.api.openai.sizes import chosen
 from safelight.api.submission import Making, begin, failure_response, submission_of, with_rate_headers
 from safelight.api.told import delivers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -19,7 +18,6 @@ from safelight.domain.errors import InvalidParameter
 from safelight.domain.numbers import json_integer
 from safelight.domain.request import MAX_PROMPT_CHARACTERS
 from safelight.domain.text import cut, quoted
-from safelight.media.sniff import FIRST_BYTES, sniff
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -101,15 +99,6 @@ async def read_asked(request: Request) -> Asked:
     if not isinstance(values, dict):
         raise InvalidParameter("The body must be a JSON object, or a form (multipart/form-data).")
     return Asked(values=values, files=[], digest=await body_digest(call, raw), is_form=False)
-
-
-def data_url_of(file: Part, param: str) -> str:
-    """A picture that came as a file, as the address that holds it. What it is, its first bytes say: clients often do
-    not. Raises ``InvalidParameter``."""
-    mime_type = sniff(file.data[:FIRST_BYTES])
-    if mime_type is None or not mime_type.startswith("image/"):
-        raise InvalidParameter(f"{cut(file.filename or 'The file')} is no PNG, JPEG or WebP image.", param=param)
-    return f"data:{mime_type};base64,{base64.b64encode(file.data).decode()}"
 
 
 def _typed(texts: Mapping[str, object], kind: type[msgspec.Struct]) -> dict[str, object]:

@@ -13,11 +13,11 @@ from safelight.api.answer import json_response
 from safelight.api.auth import ApiState, api_state, principal, query_number, query_value
 from safelight.api.bodies import parse_json, read_aside
 from safelight.api.downloads import FileResponse
-from safelight.api.forms import Part
+from safelight.api.forms import Part, data_url_of
 from safelight.api.openai import video_wire as wire
 from safelight.api.openai.errors import naming
 from safelight.api.openai.models import model_for
-from safelight.api.openai.requests import Asked, data_url_of, read_asked
+from safelight.api.openai.requests import Asked, read_asked
 from safelight.api.openai.sizes import chosen
 from safelight.api.submission import accept, accepted_headers, submission_of, with_rate_headers
 from safelight.domain.catalog import Model

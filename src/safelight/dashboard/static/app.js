@@ -47,4 +47,9 @@ addEventListener("pageshow", (event) => {
   if (event.persisted && document.querySelector("[data-once]")) location.reload();
 });
 
+// What went wrong is told until something works again.
+document.addEventListener("htmx:after:request", (event) => {
+  if (event.detail.ctx.response.status < 400) document.getElementById("trouble")?.replaceChildren();
+});
+
 follow(announce);

@@ -5,4 +5,6 @@ where (%(workspace_id)s::bigint is null or a.workspace_id = %(workspace_id)s)
   and a.id < coalesce(%(before)s::bigint, 9223372036854775807)
   and (%(person)s::text is null or a.person = %(person)s)
   and (%(action)s::text is null or a.action = %(action)s)
+  and (%(since)s::timestamptz is null or a.at >= %(since)s)
+  and (%(until)s::timestamptz is null or a.at < %(until)s)
 order by a.id desc limit %(limit)s;

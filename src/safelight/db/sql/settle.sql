@@ -27,7 +27,7 @@ with ended as (
     from ended e where a.workspace_id = e.workspace_id
     returning a.workspace_id
 ), capped_key as (
-    update api_keys k set spent_nanos = k.spent_nanos - (e.held_nanos - e.charged_nanos)
+    update api_keys k set spent_nanos = greatest(k.spent_nanos - (e.held_nanos - e.charged_nanos), 0)
     from ended e join account using (workspace_id) -- the account is locked first, as `submit` does it
     where k.id = e.api_key_id and k.spend_cap_nanos is not null and e.held_nanos > e.charged_nanos
 ), freed as (

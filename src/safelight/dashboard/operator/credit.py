@@ -1,0 +1,75 @@
+"""What a workspace was given: giving more, taking back, and the history as a file."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from safelight.accounts.audit import Action
+from safelight.accounts.credit import add_credit_once, credit_history
+from safelight.api.dialect import Route
+from safelight.dashboard.exports import MOST_ROWS, export
+from safelight.dashboard.operator.workspaces import check_name, one_page, scope_of
+from safelight.dashboard.reading import Fields, read_fields
+from safelight.dashboard.site import PREFIX
+from safelight.dashboard.visit import visit_of
+from safelight.domain.errors import InvalidParameter
+from safelight.domain.money import as_decimal, format_usd, parse_usd
+from safelight.domain.roles import Role
+
+_HERE = f"{PREFIX}/operator/workspaces/{{name}}/credit"
+_COLUMNS = ("id", "created_at", "amount", "reason")
+
+
+async def add(request: Request) -> Response:
+    """Add credit, or take it back where the workspace's name was typed again. One form is one addition."""
+    visit, name = visit_of(request), request.path_params["name"]
+    scope = await scope_of(request)
+    fields = await read_fields(request)
+    try:
+        nanos, reason = _amount(fields, name), fields.text("reason").strip()
+        is_new = await add_credit_once(
+            visit.operator,
+            visit.state.keeping.db,
+            to=scope,
+            amount_nanos=nanos,
+            reason=reason,
+            reference=fields.text("form"),
+        )
+    except InvalidParameter as error:
+        return await one_page(request, problem=error, given=fields)
+    if is_new:
+        await visit.audit(Action.CREDIT_ADD, name, {"amount": format_usd(nanos), "reason": reason}, scope=scope)
+    said = ("credit_taken" if nanos < 0 else "credit_added") if is_new else "credit_once"
+    return visit.redirect(f"/operator/workspaces/{name}", said=said)
+
+
+async def export_history(request: Request) -> Response:
+    """What the workspace was given, newest first, as a file."""
+    visit, kind = visit_of(request), request.url.path.rpartition(".")[2]
+    entries = (await credit_history(await scope_of(request), visit.state.keeping.db))[:MOST_ROWS]
+    rows = [
+        {"id": each.id, "created_at": each.created_at, "amount": as_decimal(each.amount_nanos), "reason": each.reason}
+        for each in entries
+    ]
+    return export(f"credit-{request.path_params['name']}", kind, _COLUMNS, rows)
+
+
+def _amount(fields: Fields, name: str) -> int:
+    """Nano-dollars, negative where they are taken back. Raises ``InvalidParameter``."""
+    way = fields.choice("way", ("add", "take")) or "add"
+    try:
+        nanos = parse_usd(fields.text("amount").strip().removeprefix("$"))
+    except ValueError as error:
+        raise InvalidParameter(f"{error}.", param="amount") from None
+    if way == "add":
+        return nanos
+    check_name(fields.text("take_name"), name, "take_name")
+    return -nanos
+
+
+ROUTES = (
+    Route("POST", _HERE, add, role=Role.OPERATOR),
+    Route("GET", f"{_HERE}.csv", export_history, role=Role.OPERATOR),
+    Route("GET", f"{_HERE}.json", export_history, role=Role.OPERATOR),
+)
