@@ -1,5 +1,5 @@
-"""The page at ``/docs``, in a real browser: readable in light and dark, with nothing from anywhere else, and whole without
-its script, which adds a search and buttons that copy."""
+"""The page at ``/docs``, in a real browser: readable in light and dark, with nothing from anywhere else, and whole
+without its script, which adds a search and buttons that copy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def shows_every_operation(page: Page, account: Account) -> None:
 
 
 def test_it_takes_nothing_from_elsewhere(page: Page, account: Account) -> None:
-    """That it asks nobody else is seen when its window is closed; here, that it says so, and has one script of its own."""
+    """It may ask nobody else, and has one script of its own; what it asked for is looked at as its window closes."""
     answer = httpx.get(f"{account.base_url}/docs")
     policy = dict(part.split(maxsplit=1) for part in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'" and policy["script-src"] == "'self'"
