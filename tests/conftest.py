@@ -37,20 +37,28 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 setattr(httpx_transports, "create_ssl_context", functools.cache(httpx.create_ssl_context))  # noqa: B010
 
 
+_WITH_SERVERS = tuple(
+    f"tests/{name}/"
+    for name in ("cli/client", "clients", "contract", "dashboard", "delivery", "mcp", "money", "openai_dialect")
+)
 _WAITING = ("tests/durability/", "tests/conformance/", "tests/lifecycle/")
 _WAITING_ENDS_AT = 0.8
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers take files in this order (``--no-loadscope-reorder``): those that mostly wait beside those that compute.
+    """Workers take files in this order (``--no-loadscope-reorder``).
 
-    The former are spread over the first part of the run: none of the long ones is left to one worker at the end.
+    First the folders whose tests share servers, one folder after another: a worker is through with it once and for all,
+    and its servers, which take memory and some time of a processor, end with it. Then files that mostly wait beside
+    those that compute. The former come in the first part: none of the long ones is left to one worker at the end.
     """
     files = dict.fromkeys(item.path for item in items)
     names = {path: path.relative_to(_ROOT).as_posix() for path in files}
+    apart = [path for path in files if names[path].startswith(_WITH_SERVERS)]
     waiting = [path for path in files if names[path].startswith(_WAITING)]
-    others = [path for path in files if not names[path].startswith(_WAITING)]
-    places = {path: _WAITING_ENDS_AT * number / len(waiting) for number, path in enumerate(waiting)}
+    others = [path for path in files if not names[path].startswith(_WITH_SERVERS + _WAITING)]
+    places: dict[Path, float] = {path: number - len(apart) for number, path in enumerate(apart)}
+    places |= {path: _WAITING_ENDS_AT * number / len(waiting) for number, path in enumerate(waiting)}
     places |= {path: number / len(others) for number, path in enumerate(others)}
     items.sort(key=lambda item: places[item.path])
 

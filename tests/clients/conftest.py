@@ -15,12 +15,12 @@ from tests.support.server import Server, open_folder, running
 _CATALOGS = (Path(safelight.__file__).with_name("catalog.toml"), Path(__file__).with_name("catalog_end.toml"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop_database_url(databases: TestDatabases) -> str:
     return databases.create()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(shop_database_url: str) -> Iterator[Server]:
     """``safelight up``, ready, for all clients of this worker."""
     with open_folder() as folder:
@@ -37,7 +37,7 @@ def shop(shop_database_url: str) -> Iterator[Server]:
             yield started.wait_until_ready()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def accounts(shop: Server, shop_database_url: str) -> Accounts:
     """Makes workspaces on ``shop``."""
     return Accounts(shop, shop_database_url)

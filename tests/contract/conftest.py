@@ -15,12 +15,12 @@ from tests.support.server import Server, open_folder, running
 _CATALOG = Path(__file__).with_name("noop_catalog.toml")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def noop_database_url(databases: TestDatabases) -> str:
     return databases.create()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def noop_server(noop_database_url: str) -> Iterator[Server]:
     """``safelight up`` on the catalog of this folder, whose models answer at once, never, or with a failure."""
     settings = {
@@ -35,7 +35,7 @@ def noop_server(noop_database_url: str) -> Iterator[Server]:
             yield started.wait_until_ready()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def accounts(noop_server: Server, noop_database_url: str) -> Accounts:
     """Makes workspaces on ``noop_server``."""
     return Accounts(noop_server, noop_database_url)

@@ -68,7 +68,7 @@ def test_every_operation_has_its_own_name_and_words(document: dict[str, Any]) ->
         assert set(operation["tags"]) <= tags
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def prober(accounts: Accounts) -> Account:
     """An account that no limit stops, for thousands of requests."""
     return accounts.create(credit="1000000", image_rpm=1_000_000, video_rpm=1_000_000, concurrency=1_000_000)

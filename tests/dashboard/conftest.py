@@ -64,7 +64,7 @@ class Visitor(httpx.Client):
             assert answer.status_code == 303, answer.text
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(databases: TestDatabases) -> Iterator[House]:
     """``safelight up`` on a catalog whose models answer at once, after a while, never, or with a failure."""
     url = databases.create()

@@ -16,14 +16,14 @@ from tests.support.postgres import TestDatabases
 from tests.support.server import open_folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(databases: TestDatabases) -> Iterator[House]:
     """A running installation on local disk."""
     with open_folder() as folder, open_house(folder, databases.create()) as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def still_house(databases: TestDatabases) -> Iterator[House]:
     """One without a worker: nothing is swept there but by command."""
     with open_folder() as folder, open_house(folder, databases.create(), command="serve") as opened:
@@ -49,7 +49,7 @@ def page() -> Iterator[Page]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def origin() -> Iterator[str]:
     """The address of somebody else's page."""
     with chromium.open_origin() as address:

@@ -25,12 +25,12 @@ def settings(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mcp_database_url(databases: TestDatabases) -> str:
     return databases.create()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mcp_server(mcp_database_url: str) -> Iterator[Server]:
     with open_folder() as folder:
         started = Server(folder / "data", env=settings(folder) | {"SAFELIGHT_DATABASE_URL": mcp_database_url})
@@ -38,7 +38,7 @@ def mcp_server(mcp_database_url: str) -> Iterator[Server]:
             yield started.wait_until_ready()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def accounts(mcp_server: Server, mcp_database_url: str) -> Accounts:
     """Makes workspaces on ``mcp_server``."""
     return Accounts(mcp_server, mcp_database_url)

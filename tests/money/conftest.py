@@ -17,13 +17,13 @@ from tests.support.postgres import TestDatabases
 from tests.support.server import Server, free_port, open_folder, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def database_url(databases: TestDatabases) -> str:
     """One for all tests here: the installation's worker takes whatever work it finds, other tests' as well."""
     return databases.create()
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def db(database_url: str) -> AsyncIterator[Database]:
     made = Database(database_url, pool_size=4)
     await made.open()
@@ -31,12 +31,12 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     await made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(db: Database) -> Shop:
     return Shop(db)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pair(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[tuple[Server, Server]]:
     """Two API processes; a worker runs beside them."""
     folder = tmp_path_factory.mktemp("pair") / "data"
@@ -50,7 +50,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterato
         yield started[0].wait_until_ready(), started[1].wait_until_ready()
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def clients(
     pair: tuple[Server, Server], db: Database
 ) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
@@ -63,7 +63,7 @@ async def clients(
     assert books.balances, books
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(clients: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> httpx.AsyncClient:
     return clients[0]
 

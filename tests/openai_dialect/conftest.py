@@ -21,12 +21,12 @@ from tests.support.tenants import Tenant
 CATALOG = Path(__file__).with_name("catalog.toml")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def database_url(databases: TestDatabases) -> str:
     return databases.create()
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def db(database_url: str) -> AsyncIterator[Database]:
     made = Database(database_url, pool_size=4)
     await made.open()
@@ -36,12 +36,12 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     assert books.balances, books
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(db: Database) -> Shop:
     return Shop(db)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("openai") / "data"
     port = free_port()

@@ -23,12 +23,12 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client_database_url(databases: TestDatabases) -> str:
     return databases.create()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client_server(client_database_url: str) -> Iterator[Server]:
     """``safelight up`` on the catalog of this folder."""
     with open_folder() as folder:
@@ -37,7 +37,7 @@ def client_server(client_database_url: str) -> Iterator[Server]:
             yield started.wait_until_ready()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client_accounts(client_server: Server, client_database_url: str) -> Accounts:
     """Makes workspaces on ``client_server``."""
     return Accounts(client_server, client_database_url)

@@ -15,13 +15,13 @@ from tests.openai_dialect.videos.site import Site, open_site
 from tests.support.postgres import TestDatabases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def database_url(databases: TestDatabases) -> str:
     """One for all tests here: the installation's worker takes whatever work it finds, other tests' as well."""
     return databases.create()
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def db(database_url: str) -> AsyncIterator[Database]:
     made = Database(database_url, pool_size=4)
     await made.open()
@@ -29,18 +29,18 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     await made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(db: Database) -> Shop:
     return Shop(db)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_site(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Site]:
     with open_site(tmp_path_factory.mktemp("videos") / "data", database_url) as site:
         yield site
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package")
 async def site(running_site: Site, db: Database) -> AsyncIterator[Site]:
     """An API process and a worker. At the end of everything the books must balance."""
     yield running_site
