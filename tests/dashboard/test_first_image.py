@@ -22,5 +22,5 @@ def test_the_link_on_the_terminal_leads_to_an_image(browser: Browser) -> None:
         page.get_by_role("heading", name="Jobs").wait_for()
         assert page.locator("tbody tr").count() == 1
         page.locator("tbody th a").click()
-        assert PROMPT in page.get_by_label("Request").inner_text()
+        assert PROMPT in page.get_by_label("Request", exact=True).inner_text()
         window.close()
