@@ -87,7 +87,7 @@ async def give_file(request: Request) -> Response:
 
 async def ask(request: Request) -> Response:
     """The form for a new key."""
-    return _form(visit_of(request), {"role": Role.GENERATE})
+    return _form(visit_of(request), {"name": "", "role": Role.GENERATE, "spend_cap": "", "expires": ""})
 
 
 async def create(request: Request) -> Response:
