@@ -216,7 +216,7 @@ def _shoot(browser: Browser, house: _House, theme: Literal["light", "dark"], pag
     for name, path in {**ways, **pages}.items():
         take(name, f"/dashboard{path}")
     page.goto("/dashboard/gallery")
-    page.locator("a[data-item]").first.click()
+    page.locator("a[data-item]:not([data-plays])").first.click()
     page.locator("dialog[open] img").first.wait_for()
     _save(page, f"lightbox-{theme}")
     _run(page)
