@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from safelight.accounts.credit import add_credit, credit_history
-from safelight.domain.errors import InvalidParameter, NotFound
+from safelight.accounts.books import check_books
+from safelight.accounts.credit import add_credit, add_credit_once, credit_history
+from safelight.domain.errors import IdempotencyConflict, InvalidParameter, NotFound
 from safelight.domain.scope import OPERATOR
 from tests.support.postgres import open_database
 from tests.support.tenants import make_tenant
@@ -38,3 +41,22 @@ async def test_of_a_workspace_that_is_not_there(database_url: str) -> None:
         gone = type(tenant.scope)(workspace_id=2**62)
         with pytest.raises(NotFound):
             await add_credit(OPERATOR, db, to=gone, amount_nanos=1, reason="a test")
+
+
+async def test_what_is_asked_for_twice_is_added_once(database_url: str) -> None:
+    async with open_database(database_url) as db:
+        tenant = await make_tenant(db, usd="0")
+
+        async def ask(amount_nanos: int = 5, reason: str = "a test") -> bool:
+            return await add_credit_once(
+                OPERATOR, db, to=tenant.scope, amount_nanos=amount_nanos, reason=reason, reference=f"form {tenant.id}"
+            )
+
+        with pytest.raises(InvalidParameter, match="below zero"):
+            await ask(-1)
+        assert sorted(await asyncio.gather(*(ask() for _ in range(8)))) == [False] * 7 + [True]
+        for amount_nanos, reason in ((6, "a test"), (5, "another")):
+            with pytest.raises(IdempotencyConflict):
+                await ask(amount_nanos, reason)
+        assert [entry.amount_nanos for entry in await credit_history(tenant.scope, db)] == [5]
+        assert (await check_books(OPERATOR, db)).balances

@@ -130,10 +130,6 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
 }
 
 
-WAYS_IN = {"sessions.open_by_link", "sessions.open_for_key"}
-"""What lets somebody in, who has no scope before."""
-
-
 def public_functions() -> dict[str, Function]:
     """What asks the database in the modules of the package, as ``module.function``."""
     found = {}
@@ -142,7 +138,7 @@ def public_functions() -> dict[str, Function]:
         for name, function in vars(module).items():
             is_own = isinstance(function, types.FunctionType) and function.__module__ == module.__name__
             full_name = f"{info.name}.{name}"
-            if is_own and not name.startswith("_") and asks_the_database(function) and full_name not in WAYS_IN:
+            if is_own and not name.startswith("_") and asks_the_database(function):
                 found[full_name] = function
     return found
 

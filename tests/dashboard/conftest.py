@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ REFUSED = "unspeakable"
 
 SETTINGS = {
     "SAFELIGHT_SHUTDOWN": "3s",
+    "SAFELIGHT_REFERENCES_ALLOW": "127.0.0.1",  # where receivers of webhooks listen
     "SAFELIGHT_ADDRESS_REFUSALS": "1000000",  # all these tests come from one address
 }
 
@@ -46,6 +48,13 @@ class House(Accounts):
         made = self.another_key(account)
         self.run("update api_keys set role = %s where id = %s", role, made.key_id)
         return made
+
+    def wait_until_out(self, visitor: Visitor) -> None:
+        """Until their session is known to have ended, which takes a second at most."""
+        began = time.monotonic()
+        while visitor.get("/dashboard").status_code == 200:
+            assert time.monotonic() - began < 10, "it goes on"
+            time.sleep(0.1)
 
     def run(self, statement: str, *params: Any) -> list[tuple[Any, ...]]:
         """A statement on the server's database."""

@@ -19,7 +19,7 @@ Enter = Callable[..., Visitor]
         ("q=drawn", ["drawn", "scene"]),
         ("q=a+drawn&type=video", ["scene"]),
         ("q=STILL&can=seed", ["still"]),
-        ("can=sound", ["clip"]),
+        ("q=clip&can=sound", ["clip"]),
         ("q=nobody", []),
     ],
 )

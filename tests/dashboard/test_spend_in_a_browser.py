@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.contract.accounts import Account
-from tests.dashboard.browsing import Window, shown_everywhere
+from tests.dashboard.browsing import Window, shown_everywhere, violations
 from tests.dashboard.conftest import House
 from tests.support.histories import Past, put_on_record
 
@@ -58,9 +58,12 @@ def test_the_pages_are_for_everybody(account: Account, house: House, open_window
     page = window.sign_in(account.key)
     page.goto("/dashboard/spend?by=model")
     page.get_by_text("These days are proven").wait_for()
-    page.get_by_text("Both charts as a table").click()
     assert shown_everywhere(page) == []
-    for path in ("/dashboard/spend?last=2026-02-30", "/dashboard/models", "/dashboard/models/clip"):
+    page.get_by_text("Both charts as a table").click()
+    assert violations(page) == []
+    page.goto("/dashboard/spend?last=2026-02-30")
+    assert violations(page) == []
+    for path in ("/dashboard/models", "/dashboard/models/clip"):
         page.goto(path)
         assert shown_everywhere(page) == [], path
 

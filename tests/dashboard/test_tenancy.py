@@ -40,6 +40,8 @@ NOBODYS = Things(id="req-00000000000000000000000000", key=999_999_991, endpoint=
 @pytest.fixture(scope="module")
 def theirs(house: House) -> Things:
     """A workspace with one of everything, marked wherever a text is kept."""
+    for table in ("api_keys", "webhook_endpoints", "deliveries"):  # numbers that nothing else on a page has
+        house.run(f"select setval(pg_get_serial_sequence('{table}', 'id'), greatest(max(id), 700000000)) from {table}")
     account = house.create()
     with account.http() as http:
         made = http.post("/v2/images/generations", json={"model": "still", "prompt": f"an {MARK}"}).json()["id"]
@@ -72,8 +74,9 @@ def stranger(house: House) -> Account:
 
 @pytest.fixture(scope="module")
 def reader(house: House, stranger: Account) -> Iterator[Visitor]:
-    with Visitor(house.base_url, stranger.key) as client:
-        yield client
+    client = Visitor(house.base_url, stranger.key)
+    yield client
+    client.close()
 
 
 def plain(text: str, things: Things) -> str:
@@ -98,7 +101,7 @@ def test_a_thing_of_another_workspace_is_as_one_that_never_was(
         answers.append((answer.status_code, plain(answer.text, things)))
     assert answers[0] == answers[1]
     assert [house.run(each) for each in kept] == before
-    if "{name}" not in route.path and "/models/" not in route.path:
+    if re.search(r"\{(id|key|endpoint|delivery)\}", route.path):
         assert answers[0][0] in (400, 404), answers[0]
 
 

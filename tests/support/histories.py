@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 
+from safelight.db.pool import statement
 from safelight.domain.ids import new_generation_id
 
 _BEGIN = """
@@ -70,7 +71,10 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def put_on_record(url: str, workspace_id: int, history: Iterable[Past]) -> None:
-    """Each of them. The triggers count them as they count what ends now."""
+    """Each of them. The triggers count them as they count what ends now.
+
+    Nothing ends on a day whose books are closed: those are open again.
+    """
     with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as connection:
         for each in history:
             facts = {
@@ -86,3 +90,4 @@ def put_on_record(url: str, workspace_id: int, history: Iterable[Past]) -> None:
             connection.execute(_BEGIN, facts)
             if each.state != "queued":
                 connection.execute(_END, facts)
+        connection.execute(statement("reopen_books").encode())

@@ -33,10 +33,10 @@ from safelight.dashboard.exports import MOST_ROWS, export
 from safelight.dashboard.reading import days, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.spend_query import (
-    FIELDS,
     GROUPINGS,
     Question,
     answer,
+    given_fields,
     jobs_address,
     lines,
     presets,
@@ -67,8 +67,7 @@ async def show(request: Request) -> Response:
         question = await read_question(visit, query_fields(request))
         figures = await _figures(visit, question)
     except InvalidParameter as error:
-        given = {name: request.query_params.get(name) for name in FIELDS}
-        return visit.page("spend.html", status=400, problem=error, given=given, **around)
+        return visit.page("spend.html", status=400, problem=error, given=given_fields(request), **around)
     return visit.page("spend.html", problem=None, given=question.query, **around, **figures)
 
 

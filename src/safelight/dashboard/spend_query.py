@@ -7,6 +7,7 @@ from typing import Literal, cast
 from urllib.parse import urlencode
 
 import msgspec
+from starlette.requests import Request
 
 from safelight.accounts.keys import list_keys
 from safelight.accounts.spend import NO_KEY, By, Part, Spend, SpendRow, find_spend
@@ -21,7 +22,7 @@ from safelight.domain.text import quoted
 Grouping = Literal["day", "model", "key", "type", "end_user"]
 
 GROUPINGS: dict[str, str] = {"day": "Day", "model": "Model", "key": "Key", "type": "Type", "end_user": "End user"}
-FIELDS = ("first", "last", "by", "model", "type", "key", "end_user", "workspace")
+_FIELDS = ("first", "last", "by", "model", "type", "key", "end_user", "workspace")
 _COMPLETED, _FAILED = ("completed",), ("failed", "canceled")
 
 
@@ -84,6 +85,17 @@ async def read_question(visit: Visit, fields: Fields) -> Question:
     by = cast(Grouping, fields.choice("by", GROUPINGS) or "day")
     workspace = fields.text("workspace") or None
     return Question(first=first, last=last, by=by, part=part, keys=keys, workspace=workspace)
+
+
+def given_fields(request: Request) -> dict[str, str | None]:
+    """What an address that cannot be read asks for, to be shown in the form, but for dates that are none."""
+    given = {name: request.query_params.get(name) for name in _FIELDS}
+    for name in ("first", "last"):
+        try:
+            given[name] = str(date.fromisoformat(given[name] or ""))
+        except ValueError:
+            given[name] = None
+    return given
 
 
 async def answer(visit: Visit, question: Question, *, most: int) -> Spend:

@@ -6,7 +6,7 @@ at_hand     a file where it can be read as one
 verdicts    where a file comes from, and whether it has changed
 files       files that may be sent, and those looked up a moment ago
 expire      mark what is due, delete it, see that it is gone, record it
-kept        what is kept, for the operator, and what should be gone
+inventory   what is kept, for the operator, and what should be gone
 receipts    what was deleted and when, signed
 orphans     files without a row, rows without a file
 erase       a workspace's media, prompts, keys and name

@@ -16,7 +16,7 @@ from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.errors import ConfigurationError, SafelightError
 from safelight.domain.roles import Role
-from safelight.keeping.kept import GRACE_SECONDS, MOST_COUNTED, count_files, list_overdue_files
+from safelight.keeping.inventory import GRACE_SECONDS, MOST_COUNTED, count_files, list_overdue_files
 from safelight.lifecycle.processes import Room, list_processes
 from safelight.node.certificates import CHAIN, read
 from safelight.node.chain import certificate_expiry
