@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 # Nor is what is ours compiled again by each of the thousands of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-dev demo test mutants real real-comfyui real-ray bench bench-ray lint up pins vendor clean
+.PHONY: install install-dev demo shots test mutants real real-comfyui real-ray bench bench-ray lint up pins vendor clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,11 @@ install-dev: $(VENV)/.installed-dev
 
 demo: install-dev
 	$(BIN)/python -m bench.demo
+
+# Pictures of every page of the dashboard, below build/shots/; those of the README are written anew.
+shots: install-dev
+	$(BIN)/python tests/install_system_packages.py
+	$(BIN)/python -m bench.shots
 
 up: install
 	$(BIN)/safelight up

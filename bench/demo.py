@@ -47,6 +47,8 @@ def main() -> int:
         print(f"The demo failed: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     print(f"\nDone in {time.monotonic() - begin:.0f} s. The server is stopped; look into {_short(DEMO)}/.")
+    print("\nThe same in a browser: 'make up' starts a server that stays, and prints a link that lets you in at its")
+    print("dashboard, once: http://127.0.0.1:8484/dashboard. 'safelight dashboard' prints another.")
     return 0
 
 

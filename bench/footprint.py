@@ -1,6 +1,6 @@
 """``safelight up`` as a whole: how soon it is ready, and what memory it takes at rest and at work.
 
-And how soon a command that only calls a server is there.
+And how soon a command that only calls a server is there, and the first image of somebody with a browser.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.request import Request, urlopen
 
+from bench.first_image import first_image_seconds
 from bench.processes import Memory, Watch, memory, tree
 from bench.report import Report, at_most
 from bench.servers import COMMAND, BenchError, Server, folder, safelight
@@ -41,6 +42,9 @@ _VIDEO: dict[str, object] = {
 async def run(report: Report) -> None:
     report.say("a command's start")
     report.add("safelight generate --help", _start_seconds("generate", "--help"), "s", reach=at_most(0.25))
+    report.say("from 'safelight up' on a terminal to an image in a browser")
+    with folder() as base:
+        report.add("first image in a browser", await asyncio.to_thread(first_image_seconds, base / "data"), "s")
     with folder() as base:
         data = base / "data"
         report.say("first start, on an empty data folder")
@@ -60,6 +64,11 @@ async def run(report: Report) -> None:
                 _add(report, f"peak during a {name}", watch.highest)
             await asyncio.sleep(_SETTLE_SECONDS)
             _add(report, "soon after, renderers still there", memory(tree(server.pid)))
+        report.say("without the dashboard")
+        with safelight("up", data, {"SAFELIGHT_DASHBOARD": "off"}) as server:
+            report.add("ready, later start, no dashboard", server.ready_seconds, "s")
+            await asyncio.sleep(_SETTLE_SECONDS)
+            _add(report, "at rest, no dashboard", memory(tree(server.pid)))
         report.say("with MCP")
         with safelight("up", data, {"SAFELIGHT_MCP": "on"}) as server:
             await asyncio.sleep(_SETTLE_SECONDS)

@@ -83,3 +83,8 @@ def dialect_at(scope: Scope) -> Dialect:
     path: str = f"{scope['path']}/"
     found: Dialect = next(dialect for dialect in scope["state"][DIALECTS] if path.startswith(dialect.prefix))
     return found
+
+
+def has_dialect(scope: Scope, name: str) -> bool:
+    """Whether a dialect of this name is spoken here."""
+    return any(each.name == name for each in scope["state"][DIALECTS])

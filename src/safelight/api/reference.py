@@ -1,4 +1,7 @@
-"""A dialect described: an OpenAPI document for machines, and a page for people that needs nothing from elsewhere."""
+"""A dialect described: an OpenAPI document for machines, and a page for people that needs nothing from elsewhere.
+
+The page is read whole without its script, which adds a search and buttons that copy.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from safelight.api.auth import api_state
-from safelight.api.dialect import Handler, Route
+from safelight.api.dialect import Handler, Route, has_dialect
 from safelight.api.schemas import Document
 
 _CODE = re.compile(r"`([^`]+)`")
@@ -24,42 +28,63 @@ _ICON = (
     "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
     "<circle cx='4' cy='4' r='3' fill='%23a8231b'/></svg>"
 )
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+_SCRIPT = resources.files("safelight.api").joinpath("reference.js").read_bytes()
+
+
+_SEARCH = (
+    '<div class="search" hidden><label for="search">Search <kbd>/</kbd></label>'
+    '<input id="search" type="search" autocomplete="off" spellcheck="false" aria-describedby="found">'
+    '<p id="found" role="status"></p></div>'
+)
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """What the page is made of: an OpenAPI document, and what the examples on the page say.
 
     ``values`` are those of fields, by ``field`` or by ``struct.field``; ``bodies`` are whole request bodies, by struct.
+    ``playable`` are the operations that a person can try in the playground, by their ids.
     """
 
     document: Document
     values: Mapping[str, Any]
     bodies: Mapping[str, Mapping[str, Any]]
+    playable: frozenset[str] = frozenset()
 
 
 def reference_routes(describe: Callable[[str], Description], *, document: str, page: str) -> tuple[Route, ...]:
-    """Routes for anybody to read: the document at one path, the page at the other.
+    """Routes for anybody to read: the document at one path, the page at the other, and the page's script below it.
 
     ``describe`` is told the address that clients reach the API at.
     """
+    script = f"{page}/reference.js"
 
     @functools.cache
     def made_document(public_url: str) -> bytes:
         return msgspec.json.encode(describe(public_url).document)
 
     @functools.cache
-    def made_page(public_url: str) -> str:
-        return html_page(describe(public_url), document_path=document)
+    def made_page(public_url: str, has_playground: bool) -> str:
+        described = describe(public_url)
+        if not has_playground:
+            described = msgspec.structs.replace(described, playable=frozenset())
+        return html_page(described, document_path=document, script_path=script)
 
     async def get_document(request: Request) -> Response:
         return Response(made_document(api_state(request).public_url), media_type="application/json")
 
     async def get_page(request: Request) -> Response:
-        page = made_page(api_state(request).public_url)
+        page = made_page(api_state(request).public_url, has_dialect(request.scope, "dashboard"))
         return HTMLResponse(page, headers={"content-security-policy": _POLICY})
 
-    handlers = {document: get_document, page: get_page}
+    async def get_script(_: Request) -> Response:
+        headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
+        return Response(_SCRIPT, media_type="text/javascript", headers=headers)
+
+    handlers = {document: get_document, page: get_page, script: get_script}
     gets = [Route("GET", path, handler, needs_key=False) for path, handler in handlers.items()]
     heads = [Route("HEAD", path, _without_body(handler), needs_key=False) for path, handler in handlers.items()]
     return (*gets, *heads)
@@ -76,19 +101,21 @@ def _without_body(handler: Handler) -> Handler:
     return answer
 
 
-def html_page(description: Description, *, document_path: str) -> str:
-    """The reference as one HTML page without scripts."""
+def html_page(description: Description, *, document_path: str, script_path: str) -> str:
+    """The reference as one HTML page. Its links are relative: the service may be below a path of its operator's."""
     spec = description.document
     style = resources.files("safelight.api").joinpath("reference.css").read_text()
     info = spec["info"]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Safelight API</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="{html.escape(_ICON)}"><style>{style}</style></head><body>'
-        f"<nav><h1>Safelight</h1><p>API reference, {info['version']}</p>{_contents(spec)}</nav>"
+        f'<link rel="icon" href="{html.escape(_ICON)}"><style>{style}</style>'
+        f'<script src="{script_path.lstrip("/")}" defer></script></head><body>'
+        f'<nav aria-label="Reference"><h1>Safelight</h1><p>API reference, {info["version"]}</p>{_SEARCH}'
+        f"{_contents(spec)}</nav>"
         f'<main><section class="intro"><p>{_text(info["description"])}</p>'
         "<p>Send your key with every request, as <code>Authorization: Bearer sk_…</code>. "
-        f'The same for machines: <a href="{document_path}">{document_path.lstrip("/")}</a>.</p></section>'
+        f'The same for machines: <a href="{document_path.lstrip("/")}">{document_path.lstrip("/")}</a>.</p></section>'
         f"{''.join(_section(description, tag) for tag in spec['tags'])}</main></body></html>"
     )
 
@@ -141,7 +168,7 @@ def _article(spec: Description, method: str, path: str, operation: Document) -> 
         ]
         words.append(f"<h4>Body</h4>{_fields(spec, fields)}")
     words.append(_errors(operation))
-    examples = [f"<h4>Request</h4><pre><code>{html.escape(_curl(spec, method, path, operation))}</code></pre>"]
+    examples = [f"<h4>Request</h4>{_to_copy(_curl(spec, method, path, operation))}{_playground(spec, operation)}"]
     examples += [
         _answer(spec, status, answer) for status, answer in operation["responses"].items() if status.startswith("2")
     ]
@@ -154,8 +181,8 @@ def _article(spec: Description, method: str, path: str, operation: Document) -> 
 def _fields(spec: Description, fields: list[tuple[str, Document, str, bool]]) -> str:
     return "<dl>{}</dl>".format(
         "".join(
-            f"<dt><code>{html.escape(name)}</code> <span>{html.escape(_kind(spec, schema))}</span>"
-            f"{' <em>required</em>' if required else ''}</dt><dd>{_text(text)}</dd>"
+            f"<div><dt><code>{html.escape(name)}</code> <span>{html.escape(_kind(spec, schema))}</span>"
+            f"{' <em>required</em>' if required else ''}</dt><dd>{_text(text)}</dd></div>"
             for name, schema, text, required in fields
         )
     )
@@ -166,7 +193,8 @@ def _errors(operation: Document) -> str:
     if not failures:
         return ""
     lines = "".join(
-        f"<dt><code>{status}</code></dt><dd>{_text(answer['description'])}</dd>" for status, answer in failures.items()
+        f"<div><dt><code>{status}</code></dt><dd>{_text(answer['description'])}</dd></div>"
+        for status, answer in failures.items()
     )
     return f"<details><summary>Errors: {', '.join(failures)}</summary><dl>{lines}</dl></details>"
 
@@ -185,8 +213,8 @@ def _curl(spec: Description, method: str, path: str, operation: Document) -> str
         parts.append("-o file")
     if operation["security"]:
         parts.append('-H "Authorization: Bearer $SAFELIGHT_KEY"')
-    if body := _body(operation):
-        sent = json.dumps(spec.bodies[body["$ref"].rpartition("/")[2]], indent=2)
+    if example := _example_body(spec, operation):
+        sent = json.dumps(example, indent=2)
         parts.append(f"--json '{sent}'")
     return " \\\n  ".join(parts)
 
@@ -198,7 +226,27 @@ def _answer(spec: Description, status: str, answer: Document) -> str:
         return headline
     schema = content["schema"]
     bodies = [json.dumps(_example(spec, item), indent=2, ensure_ascii=False) for item in schema.get("oneOf", [schema])]
-    return headline + "".join(f"<pre><code>{html.escape(body)}</code></pre>" for body in bodies)
+    return headline + "".join(_to_copy(body) for body in bodies)
+
+
+def _to_copy(text: str) -> str:
+    """An example: it can be scrolled with the keyboard, and the script adds a button that copies it."""
+    return f'<div class="example"><pre tabindex="0"><code>{html.escape(text)}</code></pre></div>'
+
+
+def _playground(spec: Description, operation: Document) -> str:
+    """A link to the example as a form that is filled in, where there is one."""
+    if operation["operationId"] not in spec.playable:
+        return ""
+    sent = _example_body(spec, operation)
+    address = html.escape(f"dashboard/playground?{urlencode({name: sent[name] for name in ('model', 'prompt')})}")
+    return f'<p><a class="play" href="{address}">Open in playground</a></p>'
+
+
+def _example_body(spec: Description, operation: Document) -> Mapping[str, Any]:
+    """What an operation's example sends; nothing if it takes no body."""
+    body = _body(operation)
+    return spec.bodies[body["$ref"].rpartition("/")[2]] if body else {}
 
 
 def _is_file(operation: Document) -> bool:

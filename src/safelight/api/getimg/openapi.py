@@ -60,12 +60,13 @@ _CONDITIONAL = {
     "412": {"description": "It is not the version you asked for."},
     "416": {"description": "There are no such bytes in it."},
 }
+_PLAYABLE = frozenset({"createImage", "createVideo"})
 _STREAM: Document = {"description": "The events.", "content": {"text/event-stream": {}}}
 
 
 def describe(public_url: str) -> Description:
     """The document, and the examples that go with it."""
-    return Description(document=document(public_url), values=VALUES, bodies=BODIES)
+    return Description(document=document(public_url), values=VALUES, bodies=BODIES, playable=_PLAYABLE)
 
 
 @functools.cache
