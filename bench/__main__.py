@@ -16,6 +16,7 @@ from bench import (
     api,
     chaos,
     crowd,
+    dashboard,
     download,
     durability,
     footprint,
@@ -47,6 +48,7 @@ BENCHES: dict[str, Bench] = {
     "overhead": overhead.run,
     "chaos": chaos.run,
     "underway": underway.run,
+    "dashboard": dashboard.run,
 }
 
 app = App(name="bench", help="Measure Safelight on this machine. docs/benchmarks.md says what and against what.")

@@ -226,7 +226,7 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
         (200,)
     ]
     lines = house.run(
-        "select count(*) from audit_log a where a.action = 'media.delete' and a.workspace_id = %s and a.target = any(%s)",
+        "select count(*) from audit_log where action = 'media.delete' and workspace_id = %s and target = any(%s)",
         workspace_id(house, account),
         ids[:200],
     )

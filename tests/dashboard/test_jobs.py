@@ -77,6 +77,8 @@ FILTERS = {
     "state=failed": {"failed"},
     "state=canceled": set(),
     "state=under_way": {"endless-clip"},
+    "state=failed&state=canceled": {"failed"},
+    "state=failed,completed&type=image": {"still", "other", "openai", "failed"},
     "type=video": {"clip", "endless-clip"},
     "type=image&state=failed": {"failed"},
     "model=still": {"still", "other"},
@@ -84,7 +86,7 @@ FILTERS = {
     "way_in=openai": {"openai"},
     "way_in=mcp": set(),
     "key=none": set(),
-    "time=ended": {"still", "other", "openai", "failed", "clip", "endless-clip"},
+    "dates=ended": {"still", "other", "openai", "failed", "clip", "endless-clip"},
     f"first={TODAY - timedelta(days=1)}&last={TODAY + timedelta(days=1)}": {
         "still",
         "other",
@@ -95,7 +97,7 @@ FILTERS = {
     },
     f"last={TODAY - timedelta(days=2)}": set(),
     f"first={TODAY + timedelta(days=2)}": set(),
-    f"time=ended&first={TODAY - timedelta(days=1)}&last={TODAY + timedelta(days=1)}": {
+    f"dates=ended&first={TODAY - timedelta(days=1)}&last={TODAY + timedelta(days=1)}": {
         "still",
         "other",
         "openai",
@@ -141,8 +143,9 @@ def test_a_line_tells_what_it_cost_or_holds_and_why_it_failed(made: Made, visito
         ("key=999999999", "There is no key &#39;999999999&#39; in this workspace."),
         ("key=x", "There is no key &#39;x&#39; in this workspace."),
         ("before=yesterday", "before is not an id."),
-        ("state=failed&state=queued", "state is given twice."),
-        ("time=never", "time &#39;never&#39; is not one of"),
+        ("state=failed,lost", "state &#39;lost&#39; is not one of"),
+        ("type=image&type=video", "type is given twice."),
+        ("dates=never", "dates &#39;never&#39; is not one of"),
     ],
 )
 def test_what_cannot_be_is_told_on_the_page(made: Made, visitor: Enter, query: str, said: str) -> None:
@@ -244,6 +247,8 @@ def test_refused_requests_are_counted_and_told(house: House, visitor: Enter) -> 
     assert house.traces(account) == (2, 5), "credit, two holds, two ends"
     other = visitor(house.create().key).get("/dashboard/jobs/refused").text
     assert '<strong id="total">0</strong>' in other
+    led = reader.get(f"/dashboard/jobs?state=refused&reason=quota_exceeded&key={account.key_id}")
+    assert led.headers["location"] == f"/dashboard/jobs/refused?reason=quota_exceeded&key={account.key_id}"
     for wrong in ("reason=mood", "before=x", "first=2020-01-01&last=2026-01-01", "key=1"):
         assert reader.get(f"/dashboard/jobs/refused?{wrong}").status_code == 400
 

@@ -193,10 +193,10 @@ async def test_after_a_look_that_failed_the_next_one_tells(
     with asked(studio, monkeypatch, failing):
         async with ear(studio, watching, workspace_id) as one:
             failing += [failure] * 3
+            await one.until(lambda: not failing)
             name = ids(1)[0]
             await put(studio, workspace_id, [name])
             await one.until(lambda: name in one.new)
-    assert not failing
 
 
 async def test_who_reads_late_is_told_how_it_stands_and_not_how_it_came_to_that(

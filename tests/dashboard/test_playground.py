@@ -162,6 +162,7 @@ WRONG = [
     ("still", {"retention_seconds": "1"}, "retention_seconds", 400),
     ("still", {"retention_seconds": "99999999"}, "retention_seconds", 400),
     ("still", {"option.steps": '"' + "x" * 17000 + '"'}, "option.steps", 400),
+    ("still", {"option.steps": "a\0b"}, "option.steps", 400),
     ("clip", {"duration": "3"}, "duration", 400),
     ("clip", {"duration": "three"}, "duration", 400),
     ("still", {"model": "none"}, "model", 400),
@@ -186,6 +187,16 @@ def test_what_is_wrong_is_said_at_its_field(
     assert answer.status_code == status
     assert problem_at(answer, field), answer.text
     assert (made_of(house, account.workspace), held_of(house, account.workspace)) == (0, 0)
+
+
+def test_of_models_side_by_side_none_is_ordered_while_a_field_is_wrong(
+    house: House, account: Account, bench: Callable[..., Bench]
+) -> None:
+    form = bench("?model=still").fill(prompt="a boat", resolution="4K", quoted="", **{"with": ["wide"]})
+    answer = form.run()
+    assert answer.status_code == 400
+    assert problem_at(answer, "resolution")
+    assert made_of(house, account.workspace) == 0
 
 
 def test_limits_are_told_as_the_api_does(house: House, visitor: Enter) -> None:

@@ -90,6 +90,11 @@ def read_through(name: str, node: dict[str, Any]) -> Iterator[str]:
         yield from read_through(name, child)
 
 
+def indexes(node: dict[str, Any]) -> set[str]:
+    own = {node["Index Name"]} if "Index Name" in node else set()
+    return own.union(*map(indexes, node.get("Plans", ())))
+
+
 @pytest.mark.parametrize("name", [name for name in STATEMENTS if not name.startswith("listen_")])
 def test_it_reads_no_table_through(kept: psycopg.Connection[Any], name: str) -> None:
     found = list(read_through(name, plan_of(kept, statement(name))))
@@ -98,13 +103,17 @@ def test_it_reads_no_table_through(kept: psycopg.Connection[Any], name: str) -> 
 
 @pytest.mark.parametrize("name", ["list_generations", "list_generation_details", "list_jobs", "list_moved"])
 def test_a_list_walks_along_the_index_of_its_type_and_state(kept: psycopg.Connection[Any], name: str) -> None:
-    def indexes(node: dict[str, Any]) -> set[str]:
-        own = {node["Index Name"]} if "Index Name" in node else set()
-        return own.union(*map(indexes, node.get("Plans", ())))
-
     used = indexes(plan_of(kept, statement(name)))
     looked_up = {"generations_pkey"} if name in ("list_jobs", "list_moved") else {"generations_pkey", "media_pkey"}
     assert used == {"generations_by_status", *looked_up}, "no walk down all of a workspace's"
+
+
+@pytest.mark.parametrize(("name", "others"), [("list_kept", {"generations_pkey", "media_pkey"}), ("count_kept", set())])
+def test_what_can_be_looked_at_is_read_from_an_index_of_its_own(
+    kept: psycopg.Connection[Any], name: str, others: set[str]
+) -> None:
+    used = indexes(plan_of(kept, statement(name)))
+    assert used == {"generations_kept", *others}, "no walk over what is gone"
 
 
 def test_a_page_of_a_days_files_is_read_in_order_and_no_more(kept: psycopg.Connection[Any]) -> None:

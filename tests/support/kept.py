@@ -20,9 +20,9 @@ from safelight.domain.object_keys import media_key, thumbnail_key
 _NO_RUN = UUID(int=0)
 
 _GENERATIONS = """
-insert into generations (id, workspace_id, api_key_id, type, model, request, body_sha256, billable_unit, unit_price_nanos,
-    quantity, held_nanos, charged_nanos, charged_thousandths, state, deadline, retention_seconds, created_at, finished_at,
-    deletes_at, way_in)
+insert into generations (id, workspace_id, api_key_id, type, model, request, body_sha256, billable_unit,
+    unit_price_nanos, quantity, held_nanos, charged_nanos, charged_thousandths, state, deadline, retention_seconds,
+    created_at, finished_at, deletes_at, way_in)
 select n.id, %(workspace_id)s, %(api_key_id)s, n.type::generation_type, n.model,
     jsonb_build_object('prompt', 'a hill, number ' || n.place, 'aspect_ratio', '1:1', 'resolution', '1K',
         'width', 64, 'height', 64),
@@ -32,10 +32,11 @@ from unnest(%(ids)s::text[], %(at)s::timestamptz[], %(types)s::text[], %(models)
     with ordinality as n (id, at, type, model, place)
 """
 _MEDIA = """
-insert into media (generation_id, index, key, mime_type, size_bytes, sha256, width, height, duration_seconds, deletes_at)
-select n.id, 0, n.key, case when n.type = 'video' then 'video/mp4' else 'image/png' end, 4096, sha256(n.id::bytea), 64, 64,
-    case when n.type = 'video' then 5 end, now() + %(keep)s
-from unnest(%(ids)s::text[], %(types)s::text[], %(keys)s::text[]) as n (id, type, key)
+insert into media
+    (generation_id, index, key, mime_type, size_bytes, sha256, width, height, duration_seconds, deletes_at)
+select n.id, 0, n.key, case when g.type = 'video' then 'video/mp4' else 'image/png' end, 4096, sha256(n.id::bytea),
+    64, 64, case when g.type = 'video' then 5 end, g.deletes_at
+from unnest(%(ids)s::text[], %(keys)s::text[]) as n (id, key) join generations g on g.id = n.id
 """
 
 
@@ -77,7 +78,7 @@ def put_on_record(
 
 
 def draw_thumbnails(media: Path, ids: Iterable[str], *, kinds: int = 24, side: int = 512) -> None:
-    """Put a thumbnail beside where each one's file would be: WebP pictures of soft clouds, a few of which serve for all.
+    """Put a thumbnail beside where each one's file would be: pictures of soft clouds, a few of which serve for all.
 
     ``media``: the store's folder.
     """
@@ -85,7 +86,7 @@ def draw_thumbnails(media: Path, ids: Iterable[str], *, kinds: int = 24, side: i
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [folder / f"{number}.webp" for number in range(kinds)]
     for number, path in enumerate(drawn):
-        noise = numpy.random.default_rng(number).integers(0, 255, (12, 12, 3), dtype=numpy.uint8)
+        noise = numpy.random.default_rng(number).integers(60, 220, (5, 5, 3), dtype=numpy.uint8)
         Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC).save(path, "WEBP", quality=80)
     for generation_id in ids:
         target = media / thumbnail_key(key_of(generation_id))

@@ -59,18 +59,23 @@ async def show(request: Request) -> Response:
     asked = read_asked(request)
     viewing, workspace_id = visit.state.viewing, visit.principal.workspace_id
     page = await page_of(viewing, workspace_id, asked)
-    shown = {"asked": asked, "page": page, "signer": viewing.signer, "now": datetime.now(UTC)}
     if visit.is_partial:
-        return visit.page("gallery.html", block="pages", **shown)
+        return visit.page(
+            "gallery.html", block="pages", asked=asked, page=page, signer=viewing.signer, now=datetime.now(UTC)
+        )
     keys, days = await asyncio.gather(
         list_keys(visit.scope, visit.state.keeping.db), count_kept(viewing, workspace_id, asked.which)
     )
+    models = {*visit.state.submitting.catalog.models, *filter(None, [asked.which.model])}
     return visit.page(
         "gallery.html",
-        **shown,
+        asked=asked,
+        page=page,
+        signer=viewing.signer,
+        now=datetime.now(UTC),
         months=_months(asked, days),
         total=sum(count for _, count in days),
-        models=[(each, each) for each in sorted({*visit.state.submitting.catalog.models, asked.which.model} - {None})],
+        models=[(each, each) for each in sorted(models)],
         keys=[(each.id, each.name or f"{each.prefix}…{each.last_four}") for each in keys],
     )
 

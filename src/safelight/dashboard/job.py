@@ -84,7 +84,6 @@ async def _context(visit: Visit, found: GenerationDetail) -> dict[str, Any]:
         "ways": snippets_of(visit.state.public_url, found.view.type, fields_of(found), pictures_of(found)),
         "ways_in": WAYS_IN,
         "checked_at_once_bytes": CHECKED_AT_ONCE_BYTES,
-        "same": _same(visit),
     }
 
 
@@ -99,7 +98,7 @@ async def check_provenance(request: Request) -> Response:
         verdict = await visit.site.verdicts.find(visit.state.keeping, visit.principal.workspace_id, id_, index)
     except DownloadExpired:
         verdict = None
-    return visit.page("job_provenance.html", block="verdict", id=id_, index=index, verdict=verdict, same=_same(visit))
+    return visit.page("job_provenance.html", block="verdict", id=id_, index=index, verdict=verdict)
 
 
 async def give_receipt(request: Request) -> Response:
@@ -127,7 +126,7 @@ async def cancel_job(request: Request) -> Response:
     found = await detail(state.viewing, workspace_id, id_)
     became, _ = await cancel(state.running, state.viewing, workspace_id, id_, found.view.type)
     await visit.audit(Action.GENERATION_CANCEL, id_, {"became": str(became)})
-    return visit.redirect(f"/jobs/{id_}", _same(visit), said=_SAID[became])
+    return visit.redirect(f"/jobs/{id_}", visit.own, said=_SAID[became])
 
 
 async def delete_job_media(request: Request) -> Response:
@@ -139,7 +138,7 @@ async def delete_job_media(request: Request) -> Response:
     files = await list_files(keeping, workspace_id, id_)
     is_gone = all(each.deleted_at is not None for each in files)
     said = "media_deleted" if is_gone else "media_being_deleted"
-    return visit.redirect(f"/jobs/{id_}", _same(visit), said=said)
+    return visit.redirect(f"/jobs/{id_}", visit.own, said=said)
 
 
 async def _workspace_of(visit: Visit, id_: str) -> str | None:
@@ -148,11 +147,6 @@ async def _workspace_of(visit: Visit, id_: str) -> str | None:
         return None
     record: GenerationRecord = await find_record(visit.state.keeping.db, id_)
     return record.workspace
-
-
-def _same(visit: Visit) -> dict[str, str]:
-    """The query that keeps an operator in the workspace that they look at."""
-    return {"workspace": visit.principal.workspace} if visit.viewer.is_operator else {}
 
 
 ROUTES = (

@@ -28,11 +28,12 @@ WAYS_IN = {"dashboard": "dashboard", "v2": "API (/v2)", "openai": "OpenAI's API 
 """The ways in that a request can take, as they are on record and as they are called."""
 
 NO_KEY = "none"
+REFUSED = "refused"
 _STATES: dict[str, tuple[State, ...]] = {
     "under_way": (State.QUEUED, State.RUNNING, State.UNKNOWN),
     **{str(state): (state,) for state in State},
 }
-_FIELDS = ("state", "type", "model", "key", "way_in", "end_user", "first", "last", "time")
+_FIELDS = ("type", "model", "key", "way_in", "end_user", "first", "last", "dates")
 _A_PAGE = 50
 _MOST_WALKS = 100
 _COLUMNS = (
@@ -66,11 +67,19 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def show(request: Request) -> Response:
-    """The list; where the address asks for what cannot be, the same page says what is wrong with it."""
+    """The list; where the address asks for what cannot be, the same page says what is wrong with it.
+
+    Those that were refused are a list of their own.
+    """
     visit = visit_of(request)
     fields = query_fields(request)
+    words = state_words(fields)
+    if words == [REFUSED]:
+        return visit.redirect(
+            "/jobs/refused", {name: each for name, each in request.query_params.items() if name != "state"}
+        )
     names = await key_names(visit)
-    shown = given(request, _FIELDS)
+    shown = {**given(visit, _FIELDS), "state": ",".join(words)}
     try:
         asked = _read(fields, names)
         page = await list_jobs(visit.principal.scope, visit.state.keeping.db, asked.which, before=asked.before)
@@ -86,9 +95,9 @@ async def show(request: Request) -> Response:
         page=page,
         problem=problem,
         given=shown,
-        is_filtered=any(shown[name] for name in _FIELDS),
+        is_filtered=any(shown[name] for name in ("state", *_FIELDS)),
         address=visit.link("/jobs"),
-        states=[("", "All"), *((each, each.replace("_", " ")) for each in _STATES)],
+        states=_state_choices(shown["state"]),
         ways_in=WAYS_IN,
         models=list(visit.state.submitting.catalog.models),
         names=names,
@@ -131,14 +140,27 @@ def file_kind(request: Request) -> str:
     return kind
 
 
-def given(request: Request, names: tuple[str, ...]) -> dict[str, str]:
-    """The filters of the address as they came, and the workspace that it names; empty where they are not there."""
-    return {name: request.query_params.get(name, "") for name in (*names, "workspace")}
+def given(visit: Visit, names: tuple[str, ...]) -> dict[str, str]:
+    """The filters of the address as they came, empty where they are not there; and the workspace, for an operator."""
+    return {name: visit.request.query_params.get(name, "") for name in names} | visit.own
+
+
+def state_words(fields: Fields) -> list[str]:
+    """The states that are asked for: one or several, each given by itself or with a comma between."""
+    return [word for text in fields.every("state") for word in text.split(",") if word]
+
+
+def _state_choices(chosen: str) -> list[tuple[str, str]]:
+    """The choices of the form; several at once are one of them where they are asked for."""
+    words = ["", *_STATES, *([chosen] if "," in chosen else [])]
+    return [(word, word.replace("_", " ").replace(",", " or ") or "All") for word in words]
 
 
 def _read(fields: Fields, names: Mapping[int, str]) -> Asked:
     type_ = fields.choice("type", list(GenerationType))
-    state = fields.choice("state", _STATES)
+    words = state_words(fields)
+    if unknown := [word for word in words if word not in _STATES]:
+        raise InvalidParameter(f"state {quoted(unknown[0])} is not one of {', '.join(_STATES)}.", param="state")
     first, last = fields.day("first"), fields.day("last")
     if first is not None and last is not None and last < first:
         raise InvalidParameter("The last date is before the first.", param="last")
@@ -147,14 +169,14 @@ def _read(fields: Fields, names: Mapping[int, str]) -> Asked:
         raise InvalidParameter("before is not an id. Use the id of the last job you have.", param="before")
     which = JobFilter(
         types=(GenerationType(type_),) if type_ else tuple(GenerationType),
-        states=_STATES[state] if state else tuple(State),
+        states=tuple(dict.fromkeys(state for word in words for state in _STATES[word])) or tuple(State),
         model=fields.text("model").strip() or None,
         key_id=read_key(fields, names),
         way_in=fields.choice("way_in", WAYS_IN),
         end_user=fields.text("end_user").strip() or None,
         since=None if first is None else midnight(first),
         until=None if last is None else midnight(last, after=True),
-        by_end=fields.choice("time", ["asked", "ended"]) == "ended",
+        by_end=fields.choice("dates", ["asked", "ended"]) == "ended",
     )
     return Asked(which=which, before=before, keys=dict(names))
 

@@ -41,7 +41,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
 async def show(request: Request) -> Response:
     """The list; where the address asks for what cannot be, the same page says what is wrong with it."""
     visit, fields, names = visit_of(request), query_fields(request), await key_names(visit_of(request))
-    shown = given(request, _FIELDS)
+    shown = given(visit, _FIELDS)
     context: dict[str, Any] = {"problem": None}
     status = 200
     try:

@@ -54,7 +54,7 @@ class Site:
         return self._environment.get_template(template).render(context)
 
     def render_block(self, template: str, block: str, context: Mapping[str, object]) -> str:
-        """Only a block of a template, as it stands in the whole. It imports the macros that it uses itself."""
+        """Only a block of a template, as it stands in the whole."""
         found = self._environment.get_template(template)
         made = found.new_context(dict(context))
         next(found.root_render_func(made), None)  # as far as what it imports on top, which its blocks use

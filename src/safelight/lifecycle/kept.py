@@ -1,4 +1,4 @@
-"""What a workspace can still look at: completed, its media kept and not past its time. Paged by ids, which are times."""
+"""What a workspace can still look at: completed, its media kept and not past its time. Its ids are its times."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _FIRST_DAY = date(1970, 1, 1)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A generation with its first file. ``is_stored`` False: delivered once, and then deleted. ``way_in`` None: not known.
+    """A generation with its first file.
 
-    ``prompt`` is None where it was erased a moment ago.
+    ``is_stored`` False: delivered once, and then deleted. ``way_in`` None: not known. ``prompt`` None: erased a moment
+    ago.
     """
 
     id: str

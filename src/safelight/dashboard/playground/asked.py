@@ -198,7 +198,7 @@ def request_of(
         sound=asked.sound or None,
         seed=_number("seed", asked.seed, _MOST_SEED),
         negative_prompt=asked.negative_prompt or None,
-        provider_options={name: _value(text) for name, text in asked.options.items() if text} or None,
+        provider_options={name: _option(name, text) for name, text in asked.options.items() if text} or None,
         images=images,
         references=references,
         retention_seconds=_number("retention_seconds", asked.retention_seconds, 2**31),
@@ -245,6 +245,12 @@ def _number(name: str, text: str, most: int) -> int | None:
     if number is None:
         raise InvalidParameter(f"{name} {quoted(text)} is not a whole number from 0 to {most}.", param=name)
     return number
+
+
+def _option(name: str, text: str) -> Any:
+    if "\0" in text:
+        raise InvalidParameter(f"{name} has a NUL character. Remove it.", param=f"provider_options.{name}")
+    return _value(text)
 
 
 def _value(text: str) -> Any:

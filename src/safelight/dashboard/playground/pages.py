@@ -115,6 +115,8 @@ async def run(request: Request) -> Response:
     try:
         _check(visit, asked)
         lines = lines_of(visit, asked, is_sent=True)
+        if wrong := next((line.error for line in lines if line.error is not None), None):
+            raise wrong
         if _is_another_price(asked, lines):
             return await _page(visit, asked, status=409, said=[_price_is_another(lines)])
         chosen = list(asked.pictures)
@@ -144,8 +146,7 @@ _LOST_FILES = ["A page that is made anew does not keep files: choose them again 
 
 def _is_another_price(asked: Asked, lines: Sequence[Line]) -> bool:
     """Whether it costs something else than the page said that it does."""
-    prices = [line.price_nanos for line in lines]
-    return bool(asked.quoted) and None not in prices and asked.quoted != str(sum(price or 0 for price in prices))
+    return bool(asked.quoted) and asked.quoted != str(sum(line.price_nanos or 0 for line in lines))
 
 
 def _price_is_another(lines: Sequence[Line]) -> str:

@@ -47,6 +47,11 @@ addEventListener("pageshow", (event) => {
   if (event.persisted && document.querySelector("[data-once]")) location.reload();
 });
 
+// What somebody opened stays open when its piece of the page comes anew.
+htmx.registerExtension("stays-open", {
+  htmx_before_morph_attr: (element, { attrName, newValue }) => !(element.matches("details") && attrName === "open" && newValue === null),
+});
+
 // What went wrong is told until something works again.
 document.addEventListener("htmx:after:request", (event) => {
   if (event.detail.ctx.response.status < 400) document.getElementById("trouble")?.replaceChildren();

@@ -88,7 +88,7 @@ const looked = new IntersectionObserver((entries) => {
   for (const link of document.querySelectorAll("#dates [aria-current]")) link.removeAttribute("aria-current");
   document.querySelector(`#dates a[data-day="${current.dataset.day}"]`)?.setAttribute("aria-current", "date");
   if (!isFirst && !history.state?.lightbox) history.replaceState(history.state, "", current.dataset.at);
-}, { rootMargin: "-20% 0px -79% 0px" });
+}, { rootMargin: "-50% 0px -49% 0px" });
 
 /** See to what has come: new pages, and the link to those behind them. */
 function watch() {

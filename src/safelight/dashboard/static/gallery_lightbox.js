@@ -76,10 +76,17 @@ export function openLightbox(pages, announce) {
   dialog.addEventListener("close", () => {
     part.replaceChildren();
     if (history.state?.lightbox) history.back();
-    (linkOf(id) ?? (opener?.isConnected ? opener : null))?.focus();
+    else goBack();
   });
 
+  /** To the tile of what was looked at last. */
+  function goBack() {
+    (linkOf(id) ?? (opener?.isConnected ? opener : null))?.focus();
+  }
+
   addEventListener("popstate", () => {
+    // A way back through the history takes the focus away, after this.
+    if (!history.state?.lightbox) setTimeout(goBack);
     if (history.state?.lightbox) open(location.href);
     else if (dialog.open) dialog.close();
   });

@@ -17,7 +17,10 @@ export function selection(pages, announce) {
     const there = new Set();
     for (const box of boxes()) {
       there.add(box.value);
-      box.checked = chosen.has(box.value);
+      const isChosen = chosen.has(box.value);
+      if (box.checked !== isChosen) box.checked = isChosen;
+      const tile = box.closest(".shot");
+      if (tile.classList.contains("chosen") !== isChosen) tile.classList.toggle("chosen", isChosen);
     }
     elsewhere.replaceChildren(...[...chosen].filter((id) => !there.has(id)).map((id) => {
       const field = document.createElement("input");

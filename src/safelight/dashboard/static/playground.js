@@ -154,7 +154,9 @@ document.addEventListener("htmx:before:request", (event) => {
   htmx.trigger(form(), "htmx:abort");
 });
 document.addEventListener("htmx:finally:request", (event) => {
-  if (event.detail.ctx.sourceElement.id === "do-run") isRunning = false;
+  if (event.detail.ctx.sourceElement.id !== "do-run") return;
+  isRunning = false;
+  document.getElementById("runs")?.scrollIntoView({ block: "nearest" });
 });
 document.addEventListener("htmx:after:swap", () => {
   if (!form()) return;
