@@ -177,8 +177,8 @@ class Sessions:
     async def end(self, db: Database, secret: str) -> None:
         """End it, here at once and elsewhere within a second."""
         digest = _digest(secret)
-        self._known.pop(digest, None)
         await db.run("end_session", {"sha256": digest})
+        self._known.pop(digest, None)
 
     async def _touch(self, db: Database, digest: bytes, now: float) -> None:
         if now - self._touched.get(digest, -_TOUCH_SECONDS) < _TOUCH_SECONDS:

@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action
 from safelight.api.auth import api_state
 from safelight.api.dialect import Route
 from safelight.api.errors import STATUS_OF_KIND
@@ -126,19 +127,25 @@ async def run(request: Request) -> Response:
     by_id = {id(each): found for each, found in zip(chosen, gathered, strict=True)}
     placed = await place(request, asked.run, lines, by_id)
     made = [each.generation_id for each in placed if each.generation_id is not None]
+    await _put_on_record(visit, placed)
     first = placed[0].error or next((each.error for each in placed if each.error), None)
     if not made and first is not None:
         return await _refused(visit, asked, first, placed[1:])
-    query = urlencode([("run", each) for each in made])
     if first is None and not visit.is_partial:
-        headers = {"location": visit.site.at(f"{_PATH}?{query}"), "cache-control": "no-store"}
-        return Response(status_code=303, headers=headers)
+        return _led_to(visit, made)
     if first is None:
         asked = msgspec.structs.replace(asked, run=new_ulid())
     refused = [each for each in placed if each.error is not None]
     response = await _page(visit, asked, cards=await cards_of(visit, made), placed=refused)
-    response.headers["hx-replace-url"] = visit.site.at(f"{_PATH}?{query}")
+    response.headers["hx-replace-url"] = _address(visit, made)
     return response
+
+
+async def _put_on_record(visit: Visit, placed: Sequence[Placed]) -> None:
+    """Who ordered these; what is ordered once more was on record before."""
+    for each in placed:
+        if each.generation_id is not None and not each.is_replay:
+            await visit.audit(Action.GENERATION_CREATE, each.generation_id, {"model": each.model})
 
 
 _LOST_FILES = ["A page that is made anew does not keep files: choose them again before you run it."]
@@ -234,12 +241,21 @@ async def cancel_run(request: Request) -> Response:
     found = await detail(state.viewing, visit.principal.workspace_id, id_)
     if found.view.type is not GenerationType.VIDEO:
         raise InvalidParameter("An image cannot be canceled: it is there within seconds.", param="id")
-    await cancel(state.running, state.viewing, visit.principal.workspace_id, id_, GenerationType.VIDEO)
+    became, _ = await cancel(state.running, state.viewing, visit.principal.workspace_id, id_, GenerationType.VIDEO)
+    await visit.audit(Action.GENERATION_CANCEL, id_, {"became": str(became)})
     if visit.is_partial:
         return visit.piece("_run.html", card=await card_of(visit, id_), runs=urlencode([("run", id_)]))
     others = [each for each in fields.every("run") if is_generation_id(each)] or [id_]
-    location = visit.site.at(f"{_PATH}?{urlencode([('run', each) for each in others])}")
-    return Response(status_code=303, headers={"location": location, "cache-control": "no-store"})
+    return _led_to(visit, others)
+
+
+def _address(visit: Visit, runs: Sequence[str]) -> str:
+    """Where these runs are shown, in the workspace that they are in."""
+    return visit.link("/playground") + "?" + urlencode([*visit.own.items(), *(("run", each) for each in runs)])
+
+
+def _led_to(visit: Visit, runs: Sequence[str]) -> Response:
+    return Response(status_code=303, headers={"location": _address(visit, runs), "cache-control": "no-store"})
 
 
 ROUTES = (

@@ -1,5 +1,5 @@
 -- Who is in at the dashboard: a workspace's people, and the operators where it is asked for. Newest first.
-select s.sha256, s.person, s.role, s.api_key_id as key_id, s.created_at, s.last_seen_at, s.expires_at, s.user_agent
+select s.sha256, s.person, coalesce(k.role, s.role) as role, s.api_key_id as key_id, s.created_at, s.last_seen_at, s.expires_at, s.user_agent
 from dashboard_sessions s left join api_keys k on k.id = s.api_key_id
 where (s.workspace_id = %(workspace_id)s or (%(operators)s and s.workspace_id is null))
   and s.expires_at > now()
