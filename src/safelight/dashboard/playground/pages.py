@@ -126,13 +126,15 @@ async def run(request: Request) -> Response:
         return await _refused(visit, asked, error)
     by_id = {id(each): found for each, found in zip(chosen, gathered, strict=True)}
     placed = await place(request, asked.run, lines, by_id)
+    for each in placed:
+        if each.is_new and each.generation_id is not None:
+            await visit.audit(Action.GENERATION_CREATE, each.generation_id, {"model": each.model})
     made = [each.generation_id for each in placed if each.generation_id is not None]
-    await _put_on_record(visit, placed)
     first = placed[0].error or next((each.error for each in placed if each.error), None)
     if not made and first is not None:
         return await _refused(visit, asked, first, placed[1:])
     if first is None and not visit.is_partial:
-        return _led_to(visit, made)
+        return Response(status_code=303, headers={"location": _address(visit, made), "cache-control": "no-store"})
     if first is None:
         asked = msgspec.structs.replace(asked, run=new_ulid())
     refused = [each for each in placed if each.error is not None]
@@ -141,11 +143,9 @@ async def run(request: Request) -> Response:
     return response
 
 
-async def _put_on_record(visit: Visit, placed: Sequence[Placed]) -> None:
-    """Who ordered these; what is ordered once more was on record before."""
-    for each in placed:
-        if each.generation_id is not None and not each.is_replay:
-            await visit.audit(Action.GENERATION_CREATE, each.generation_id, {"model": each.model})
+def _address(visit: Visit, runs: Sequence[str]) -> str:
+    """The address of the form with its runs beside it."""
+    return visit.site.at(f"{_PATH}?{urlencode([*(('run', each) for each in runs), *visit.own.items()])}")
 
 
 _LOST_FILES = ["A page that is made anew does not keep files: choose them again before you run it."]
@@ -246,16 +246,7 @@ async def cancel_run(request: Request) -> Response:
     if visit.is_partial:
         return visit.piece("_run.html", card=await card_of(visit, id_), runs=urlencode([("run", id_)]))
     others = [each for each in fields.every("run") if is_generation_id(each)] or [id_]
-    return _led_to(visit, others)
-
-
-def _address(visit: Visit, runs: Sequence[str]) -> str:
-    """Where these runs are shown, in the workspace that they are in."""
-    return visit.link("/playground") + "?" + urlencode([*visit.own.items(), *(("run", each) for each in runs)])
-
-
-def _led_to(visit: Visit, runs: Sequence[str]) -> Response:
-    return Response(status_code=303, headers={"location": _address(visit, runs), "cache-control": "no-store"})
+    return Response(status_code=303, headers={"location": _address(visit, others), "cache-control": "no-store"})
 
 
 ROUTES = (
