@@ -20,8 +20,8 @@ from safelight.domain.connections import Connection
 from safelight.domain.money import as_decimal
 from safelight.domain.roles import Role
 from safelight.lifecycle.processes import ConnectionStanding, Process, list_processes
+from safelight.lifecycle.queue_views import list_words
 from safelight.lifecycle.records import connections_under_way
-from safelight.lifecycle.standing import list_words
 
 _HERE = f"{PREFIX}/operator/connections"
 _SPANS = {"hour": 3600, "day": 86400}

@@ -12,7 +12,7 @@ from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.roles import Role
 from safelight.lifecycle.processes import list_processes
-from safelight.lifecycle.standing import Work, count_by_minute, count_under_way, list_under_way, list_waiting
+from safelight.lifecycle.queue_views import Work, count_by_minute, count_under_way, list_under_way, list_waiting
 
 _HERE = f"{PREFIX}/operator/queue"
 _SHOWN = ("queued", "running", "unknown", "stuck")

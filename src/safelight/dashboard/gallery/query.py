@@ -10,7 +10,7 @@ from safelight.dashboard.templates import query_of
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType
 from safelight.domain.ids import is_generation_id
-from safelight.lifecycle.kept import BEYOND, Kept, KeptFilter, behind, list_kept
+from safelight.lifecycle.media_views import BEYOND, Kept, KeptFilter, behind, list_kept
 from safelight.lifecycle.services import ViewServices
 
 PAGE = 60

@@ -1,9 +1,9 @@
 // The gallery moves within a window of pages: those near it are there, those far are empty and keep their place. Without
 // this, each page has its links.
-import { announce } from "./app.js";
-import { openLightbox } from "./gallery_lightbox.js";
-import { previews } from "./gallery_preview.js";
-import { selection } from "./gallery_selection.js";
+import { announce } from "../app.js";
+import { openLightbox } from "./lightbox.js";
+import { previews } from "./preview.js";
+import { selection } from "./selection.js";
 
 const MOST = 200; // pages of one window: what is beyond is another one, by the same link
 const AT_TOP = 200; // pixels

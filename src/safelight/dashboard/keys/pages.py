@@ -67,7 +67,7 @@ async def show(request: Request) -> Response:
     if not keys and page > 1:
         raise NotFound("There are fewer pages than that.")
     return visit.page(
-        "keys.html",
+        "keys/keys.html",
         keys=keys,
         total=total,
         given=given,
@@ -116,7 +116,7 @@ async def create(request: Request) -> Response:
     }
     await visit.audit(Action.KEY_CREATE, made.id, detail)
     key = await get_key(visit.principal.scope, visit.state.keeping.db, made.id)
-    return visit.page("key_made.html", key=key, secret=made.secret)
+    return visit.page("keys/key_made.html", key=key, secret=made.secret)
 
 
 async def show_one(request: Request) -> Response:
@@ -183,7 +183,7 @@ async def _key_of(visit: Visit, request: Request) -> FoundKey:
 
 def _form(visit: Visit, typed: Mapping[str, str], problem: InvalidParameter | None = None) -> Response:
     return visit.page(
-        "key_new.html",
+        "keys/key_new.html",
         status=400 if problem else 200,
         typed=typed,
         problem=problem,
@@ -200,7 +200,7 @@ def _one(
     cap = "" if key.spend_cap_nanos is None else format_usd(key.spend_cap_nanos)
     known = {"name": key.name, "spend_cap": cap, "expires": last_day.isoformat() if last_day else ""}
     return visit.page(
-        "key.html",
+        "keys/key.html",
         status=400 if problem else 200,
         key=key,
         typed=known if typed is None else typed,

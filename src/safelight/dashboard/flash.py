@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SAID = {
+MESSAGES = {
     "books_all_checked": "All of the books were checked.",
     "books_too_long": "The check takes longer than a page may. Run 'safelight books --all', which takes its time.",
     "credit_added": "The credit is added.",

@@ -15,14 +15,14 @@ from safelight.accounts.keys import list_keys
 from safelight.api.answer import encode
 from safelight.api.dialect import Route
 from safelight.dashboard.exports import MOST_ROWS, export
-from safelight.dashboard.gallery_pages import Asked, page_of, read_asked
+from safelight.dashboard.gallery.query import Asked, page_of, read_asked
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.errors import NotFound
 from safelight.domain.generations import State
 from safelight.domain.money import NANOS_PER_USD, as_decimal
 from safelight.keeping.receipts import Receipt, receipt
-from safelight.lifecycle.kept import BEYOND, Kept, behind, count_kept, first_id_of, list_kept
+from safelight.lifecycle.media_views import BEYOND, Kept, behind, count_kept, first_id_of, list_kept
 from safelight.lifecycle.views import detail
 
 _COLUMNS = (
@@ -61,14 +61,14 @@ async def show(request: Request) -> Response:
     page = await page_of(viewing, workspace_id, asked)
     if visit.is_partial:
         return visit.page(
-            "gallery.html", block="pages", asked=asked, page=page, signer=viewing.signer, now=datetime.now(UTC)
+            "gallery/gallery.html", block="pages", asked=asked, page=page, signer=viewing.signer, now=datetime.now(UTC)
         )
     keys, days = await asyncio.gather(
         list_keys(visit.scope, visit.state.keeping.db), count_kept(viewing, workspace_id, asked.which)
     )
     models = {*visit.state.submitting.catalog.models, *filter(None, [asked.which.model])}
     return visit.page(
-        "gallery.html",
+        "gallery/gallery.html",
         asked=asked,
         page=page,
         signer=viewing.signer,
@@ -93,7 +93,7 @@ async def show_one(request: Request) -> Response:
     is_kept = found.view.deletes_at > now
     previous, following = await _neighbours(visit, asked, generation_id)
     return visit.page(
-        "gallery_item.html",
+        "gallery/item.html",
         block="item",
         found=found,
         view=found.view,

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from safelight.accounts.usage import RefusedRequest, list_refusals, list_refused
 from safelight.api.dialect import Route
 from safelight.dashboard.exports import MOST_ROWS, export
-from safelight.dashboard.jobs import WAYS_IN, file_kind, given, key_name, key_names, read_key
+from safelight.dashboard.jobs.pages import WAYS_IN, file_kind, given, key_name, key_names, read_key
 from safelight.dashboard.reading import Fields, days, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
@@ -49,7 +49,7 @@ async def show(request: Request) -> Response:
     except InvalidParameter as error:
         context["problem"], status = error, 400
     return visit.page(
-        "refused.html",
+        "jobs/refused.html",
         status=status,
         given=shown,
         is_filtered=any(shown[name] for name in _FIELDS),

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from safelight.accounts.audit import Action
 from safelight.api.dialect import Route
-from safelight.dashboard.gallery import receipt_of
-from safelight.dashboard.gallery_pages import read_asked
+from safelight.dashboard.gallery.pages import receipt_of
+from safelight.dashboard.gallery.query import read_asked
 from safelight.dashboard.reading import Fields, read_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
@@ -31,7 +31,7 @@ async def ask(request: Request) -> Response:
     ids = _ids(await read_fields(request))
     found = await _kept(visit, ids)
     return visit.page(
-        "gallery_delete.html",
+        "gallery/delete.html",
         block="part",
         asked=asked,
         found=found,
@@ -56,7 +56,7 @@ async def delete(request: Request) -> Response:
         await visit.audit(Action.MEDIA_DELETE, each)
     receipts = await asyncio.gather(*(receipt_of(visit, each) for each in found))
     return visit.page(
-        "gallery_deleted.html",
+        "gallery/deleted.html",
         block="part",
         asked=asked,
         deleted=list(zip(found, receipts, strict=True)),

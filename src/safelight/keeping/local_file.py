@@ -13,7 +13,7 @@ from safelight.keeping.services import KeepingServices
 
 
 @contextlib.asynccontextmanager
-async def at_hand(services: KeepingServices, found: FileToSend) -> AsyncIterator[Path]:
+async def local_file(services: KeepingServices, found: FileToSend) -> AsyncIterator[Path]:
     """The file's path while inside. Raises ``FileNotFoundError`` where the store has it no more."""
     local = services.store.local_path(found.key)
     if local is not None:

@@ -22,7 +22,7 @@ async def show(request: Request) -> Response:
     """Sessions that are open, the one seen last first."""
     visit = visit_of(request)
     sessions = await list_sessions(visit.principal.scope, visit.state.keeping.db, operators=visit.viewer.is_operator)
-    return visit.page("sessions.html", sessions=sessions, secret=visit.viewer.secret)
+    return visit.page("keys/sessions.html", sessions=sessions, secret=visit.viewer.secret)
 
 
 async def give_file(request: Request) -> Response:

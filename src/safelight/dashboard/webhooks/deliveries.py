@@ -13,11 +13,11 @@ from safelight.dashboard.exports import MOST_ROWS, export
 from safelight.dashboard.reading import file_kind, number_in_path, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import visit_of
-from safelight.dashboard.webhooks import endpoint_of
+from safelight.dashboard.webhooks.pages import endpoint_of
 from safelight.domain.errors import Forbidden
 from safelight.domain.events import EventType
 from safelight.domain.roles import Role
-from safelight.lifecycle.webhook_requests import DeliveryView, view_delivery
+from safelight.lifecycle.delivery_views import DeliveryView, view_delivery
 
 _COLUMNS = (
     "id",
@@ -57,7 +57,7 @@ async def show(request: Request) -> Response:
     """One delivery: what was sent, what was answered, and when it is tried again."""
     visit = visit_of(request)
     found = await _delivery_of(request)
-    return visit.page("delivery.html", delivery=found, reason=REASONS.get(found.error or ""))
+    return visit.page("webhooks/delivery.html", delivery=found, reason=REASONS.get(found.error or ""))
 
 
 async def resend(request: Request) -> Response:

@@ -45,7 +45,7 @@ async def show(request: Request) -> Response:
     visit = visit_of(request)
     endpoints, recent = await _endpoints(visit)
     return visit.page(
-        "webhooks.html",
+        "webhooks/endpoints.html",
         endpoints=endpoints,
         recent=recent,
         most_recent=accounts.MOST_RECENT,
@@ -91,7 +91,7 @@ async def create(request: Request) -> Response:
     await visit.audit(Action.ENDPOINT_CREATE, made.id, {"url": url or None, "events": event_types})
     endpoint = await accounts.get_endpoint(visit.scope, visit.state.keeping.db, made.id)
     return visit.page(
-        "webhook_secret.html", endpoint=endpoint, secret=made.secret, is_new=True, name=shown_name(endpoint)
+        "webhooks/secret.html", endpoint=endpoint, secret=made.secret, is_new=True, name=shown_name(endpoint)
     )
 
 
@@ -116,7 +116,7 @@ async def rotate(request: Request) -> Response:
     )
     await visit.audit(Action.ENDPOINT_ROTATE, endpoint.id, {"keep_hours": int(kept)})
     return visit.page(
-        "webhook_secret.html",
+        "webhooks/secret.html",
         endpoint=await endpoint_of(request),
         secret=made.secret,
         is_new=False,
@@ -213,7 +213,7 @@ async def _one(
         accounts.recent_deliveries(scope, db, endpoint.id),
     )
     return visit.page(
-        "webhook.html",
+        "webhooks/endpoint.html",
         status=400 if problem else 200,
         endpoint=endpoint,
         name=shown_name(endpoint),
@@ -235,7 +235,7 @@ def _form(
     visit: Visit, typed: Mapping[str, str], chosen: list[str], problem: InvalidParameter | None = None
 ) -> Response:
     return visit.page(
-        "webhook_new.html",
+        "webhooks/endpoint_new.html",
         status=400 if problem else 200,
         typed=typed,
         chosen=chosen,

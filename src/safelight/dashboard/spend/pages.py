@@ -28,11 +28,11 @@ from safelight.accounts.spend import (
     prove_spend,
 )
 from safelight.api.dialect import Route
-from safelight.dashboard.charts import stack
 from safelight.dashboard.exports import MOST_ROWS, export
 from safelight.dashboard.reading import days, query_fields
 from safelight.dashboard.site import PREFIX
-from safelight.dashboard.spend_query import (
+from safelight.dashboard.spend.charts import stack
+from safelight.dashboard.spend.query import (
     GROUPINGS,
     Question,
     answer,
@@ -67,8 +67,8 @@ async def show(request: Request) -> Response:
         question = await read_question(visit, query_fields(request))
         figures = await _figures(visit, question)
     except InvalidParameter as error:
-        return visit.page("spend.html", status=400, problem=error, given=given_fields(request), **around)
-    return visit.page("spend.html", problem=None, given=question.query, **around, **figures)
+        return visit.page("spend/spend.html", status=400, problem=error, given=given_fields(request), **around)
+    return visit.page("spend/spend.html", problem=None, given=question.query, **around, **figures)
 
 
 async def _figures(visit: Visit, question: Question) -> dict[str, Any]:
@@ -130,7 +130,7 @@ async def prove(request: Request) -> Response:
     except ServiceUnavailable:
         proof = None  # more is on record than can be read while somebody waits
     now = datetime.now(UTC)
-    return visit.page("spend_proof.html", block="proof", proof=proof, first=first, last=last, now=now)
+    return visit.page("spend/proof.html", block="proof", proof=proof, first=first, last=last, now=now)
 
 
 async def check(request: Request) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from safelight.accounts.workspaces import get_workspace
-from safelight.dashboard.playground.asked import FORMATS, MOST_OTHERS, Asked, Chosen, fields_sent, fitted, request_of
+from safelight.dashboard.playground.form import FORMATS, MOST_OTHERS, Asked, Chosen, fields_sent, fitted, request_of
 from safelight.dashboard.playground.pictures import (
     Shown,
     link_of_kept,

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from safelight.accounts.audit import Action
 from safelight.api.answer import encode
 from safelight.api.dialect import Route
-from safelight.dashboard.jobs import WAYS_IN
+from safelight.dashboard.jobs.pages import WAYS_IN
+from safelight.dashboard.jobs.timeline import timeline
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.snippets import fields_of, pictures_of, snippets_of
-from safelight.dashboard.timeline import timeline
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.errors import DownloadExpired, NotFound
 from safelight.domain.numbers import number_within
@@ -47,7 +47,7 @@ async def show(request: Request) -> Response:
         if workspace is None or workspace == visit.principal.workspace:
             raise
         return visit.redirect(f"/jobs/{id_}", {"workspace": workspace})
-    return visit.page("job.html", block="job", **await _context(visit, found))
+    return visit.page("jobs/job.html", block="job", **await _context(visit, found))
 
 
 async def _context(visit: Visit, found: GenerationDetail) -> dict[str, Any]:
@@ -98,7 +98,7 @@ async def check_provenance(request: Request) -> Response:
         verdict = await visit.site.verdicts.find(visit.state.keeping, visit.principal.workspace_id, id_, index)
     except DownloadExpired:
         verdict = None
-    return visit.page("job_provenance.html", block="verdict", id=id_, index=index, verdict=verdict)
+    return visit.page("jobs/provenance.html", block="verdict", id=id_, index=index, verdict=verdict)
 
 
 async def give_receipt(request: Request) -> Response:

@@ -88,7 +88,7 @@ async def show(request: Request) -> Response:
         asked = Asked(which=JobFilter(), before=None, keys=names)
         page, problem, status = JobPage(jobs=(), older=None), error, 400
     return visit.page(
-        "jobs.html",
+        "jobs/jobs.html",
         block="list",
         status=status,
         asked=asked,
