@@ -29,7 +29,7 @@ from safelight.dashboard.menu import MENU
 _ROOT = Path(__file__).parent.parent
 SHOTS = _ROOT / "build/shots"
 PICTURES = _ROOT / "docs/pictures"
-_CHOSEN = ("playground-run-light", "gallery-dark", "spend-light")
+_CHOSEN = ("playground-run-light", "gallery-dark", "job-image-light")
 _THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _WIDE, _NARROW = ViewportSize(width=1280, height=800), ViewportSize(width=320, height=700)
 _NARROW_TOO = ("overview", "playground", "gallery")
@@ -233,6 +233,7 @@ def _run(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill(_PROMPTS[0][1])
     page.get_by_label("Prompt", exact=True).press("Control+Enter")
     page.locator(".run img").first.wait_for()
+    page.get_by_label("Prompt", exact=True).blur()
 
 
 def _save(page: Page, name: str) -> None:

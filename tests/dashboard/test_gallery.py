@@ -117,6 +117,7 @@ def test_filters_are_in_the_address_and_stay_there(house: House, visitor: Enter)
     assert on is not None
     given = parse_qs(urlsplit(on).query)
     assert {name: value[0] for name, value in given.items() if name != "after"} == {
+        "workspace": account.workspace,
         "type": "image",
         "model": "still",
         "order": "oldest",

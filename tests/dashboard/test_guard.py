@@ -25,6 +25,7 @@ OTHER_SITES = {
     "a subdomain": {"sec-fetch-site": "same-site", "origin": "http://evil.127.0.0.1"},
     "an old browser elsewhere": {"origin": "https://evil.example"},
     "a page without an origin": {"origin": "null"},
+    "an origin that is none": {"origin": "http://["},
     "nobody says": {},
 }
 

@@ -17,12 +17,16 @@ from safelight.dashboard.templates import machine_time
 MOST_ROWS = 10_000
 """A file has no more rows than that; who wants all asks for fewer days."""
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def export(name: str, kind: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
     """The rows as a file ``name.csv`` or ``name.json``. ``kind``: csv or json. Amounts are decimals, times ISO 8601."""
-    headers = {"content-disposition": f'attachment; filename="{name}.{kind}"', "cache-control": "no-store"}
+    headers = {
+        "content-disposition": f'attachment; filename="{name}.{kind}"',
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+    }
     if kind == "json":
         items = [{column: row[column] for column in columns} for row in rows]
         return Response(encode(items), media_type="application/json", headers=headers)

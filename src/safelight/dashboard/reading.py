@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from safelight.domain.errors import InvalidParameter, NotFound, RequestTooLarge
 from safelight.domain.numbers import BEYOND, number_within
-from safelight.domain.text import quoted
+from safelight.domain.text import cut, quoted
 
 _MOST_BYTES = 256 * 1024
 _MOST_FIELDS = 250
@@ -92,8 +92,12 @@ async def read_fields(request: Request) -> Fields:
 
 
 def query_fields(request: Request) -> Fields:
-    """The fields of the address."""
-    return Fields(request.query_params.multi_items())
+    """The fields of the address. Raises ``InvalidParameter`` for a zero byte, which no text of the database has."""
+    pairs = request.query_params.multi_items()
+    for name, value in pairs:
+        if "\0" in value:
+            raise InvalidParameter(f"{cut(name)} has a zero byte. Leave it out.", param=cut(name))
+    return Fields(pairs)
 
 
 def number_in_path(request: Request, name: str) -> int:

@@ -86,15 +86,24 @@ def open_dialect(settings: Settings, inspect: Inspect) -> Dialect:
     )
 
 
+def _page_at(site: Site, visit: Visit) -> str:
+    """The page that somebody looks at, with its query: of a piece, the page around it."""
+    request = visit.request
+    if visit.is_partial:
+        around = request.headers.get("hx-current-url", "").partition("://")[2].partition("/")[2]
+        return f"/{around.partition('#')[0]}".removeprefix(site.root)
+    if request.method != "GET":
+        return PREFIX
+    return f"{request.url.path}?{request.url.query}".removesuffix("?")
+
+
 def _error_page(site: Site, scope: Scope, error: SafelightError, status: int, headers: Mapping[str, str]) -> Response:
     """The page for an error; who is to sign in is led there, and back again."""
     request = Request(scope)
     visit: Visit = scope.get(VISIT) or Visit(site, request, None)
     kept = {name: value for name, value in headers.items() if name in ("retry-after", "allow", "connection")}
     if isinstance(error, SignInNeeded):
-        query = f"?{request.url.query}" if request.url.query else ""
-        here = f"{request.url.path}{query}" if request.method == "GET" else PREFIX
-        login_page = site.at(f"{PREFIX}/login?next={quote(here, safe='')}")
+        login_page = site.at(f"{PREFIX}/login?next={quote(_page_at(site, visit), safe='')}")
         if visit.is_partial:
             return Response(status_code=401, headers={"hx-redirect": login_page})
         if "text/event-stream" in request.headers.get("accept", ""):

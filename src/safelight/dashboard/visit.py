@@ -113,9 +113,9 @@ class Visit:
 
     @property
     def own(self) -> dict[str, str]:
-        """What addresses carry, so that a form changes the workspace that its page showed, whatever they chose in
-        another tab since."""
-        return {"workspace": self.principal.workspace} if self.viewer.is_operator else {}
+        """What addresses carry, so that a form changes the workspace that its page showed, whatever they chose, or
+        signed in to, in another tab since."""
+        return {"workspace": self.principal.workspace}
 
     @property
     def menu(self) -> list[tuple[str, list[Item]]]:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from safelight.dashboard.reading import Fields, query_fields
 from safelight.dashboard.templates import query_of
+from safelight.dashboard.visit import visit_of
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType
 from safelight.domain.ids import is_generation_id
@@ -110,7 +111,7 @@ def read_asked(request: Request) -> Asked:
         after=after,
         before=before,
         last=_id(fields, "last"),
-        workspace=fields.text("workspace") or None,
+        workspace=visit_of(request).own.get("workspace"),
         is_all_selected=fields.choice("selected", ["all"]) is not None,
     )
 

@@ -27,11 +27,12 @@ _DIGEST_CHARACTERS = 16
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one order: its generation's id, or what it was refused with."""
+    """What became of one order: its generation's id, or what it was refused with. ``is_new``: no repeat of an order."""
 
     model: str
     generation_id: str | None = None
     error: SafelightError | None = None
+    is_new: bool = False
 
 
 async def place(request: HttpRequest, run: str, lines: Sequence[Line], gathered: dict[int, Gathered]) -> list[Placed]:
@@ -48,7 +49,7 @@ async def place(request: HttpRequest, run: str, lines: Sequence[Line], gathered:
             placed.append(Placed(model=line.model.id, error=error))
             continue
         start(api_state(request).runner, accepted, is_unseen=lambda: False)
-        placed.append(Placed(model=line.model.id, generation_id=accepted.id))
+        placed.append(Placed(model=line.model.id, generation_id=accepted.id, is_new=not accepted.is_replay))
     return placed
 
 

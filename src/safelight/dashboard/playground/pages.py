@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action
 from safelight.api.auth import api_state
 from safelight.api.dialect import Route
 from safelight.api.errors import STATUS_OF_KIND
@@ -127,20 +128,26 @@ async def run(request: Request) -> Response:
         return await _refused(visit, asked, error)
     by_id = {id(each): found for each, found in zip(chosen, gathered, strict=True)}
     placed = await place(request, asked.run, lines, by_id)
+    for each in placed:
+        if each.is_new and each.generation_id is not None:
+            await visit.audit(Action.GENERATION_CREATE, each.generation_id, {"model": each.model})
     made = [each.generation_id for each in placed if each.generation_id is not None]
     first = placed[0].error or next((each.error for each in placed if each.error), None)
     if not made and first is not None:
         return await _refused(visit, asked, first, placed[1:])
-    query = urlencode([("run", each) for each in made])
     if first is None and not visit.is_partial:
-        headers = {"location": visit.site.at(f"{_PATH}?{query}"), "cache-control": "no-store"}
-        return Response(status_code=303, headers=headers)
+        return Response(status_code=303, headers={"location": _address(visit, made), "cache-control": "no-store"})
     if first is None:
         asked = msgspec.structs.replace(asked, run=new_ulid())
     refused = [each for each in placed if each.error is not None]
     response = await _page(visit, asked, cards=await cards_of(visit, made), placed=refused)
-    response.headers["hx-replace-url"] = visit.site.at(f"{_PATH}?{query}")
+    response.headers["hx-replace-url"] = _address(visit, made)
     return response
+
+
+def _address(visit: Visit, runs: Sequence[str]) -> str:
+    """The address of the form with its runs beside it."""
+    return visit.site.at(f"{_PATH}?{urlencode([*(('run', each) for each in runs), *visit.own.items()])}")
 
 
 _LOST_FILES = ["A page that is made anew does not keep files: choose them again before you run it."]
@@ -239,12 +246,12 @@ async def cancel_run(request: Request) -> Response:
     found = await detail(state.viewing, visit.principal.workspace_id, id_)
     if found.view.type is not GenerationType.VIDEO:
         raise InvalidParameter("An image cannot be canceled: it is there within seconds.", param="id")
-    await cancel(state.running, state.viewing, visit.principal.workspace_id, id_, GenerationType.VIDEO)
+    became, _ = await cancel(state.running, state.viewing, visit.principal.workspace_id, id_, GenerationType.VIDEO)
+    await visit.audit(Action.GENERATION_CANCEL, id_, {"became": str(became)})
     if visit.is_partial:
         return visit.piece("playground/_run.html", card=await card_of(visit, id_), runs=urlencode([("run", id_)]))
     others = [each for each in fields.every("run") if is_generation_id(each)] or [id_]
-    location = visit.site.at(f"{_PATH}?{urlencode([('run', each) for each in others])}")
-    return Response(status_code=303, headers={"location": location, "cache-control": "no-store"})
+    return Response(status_code=303, headers={"location": _address(visit, others), "cache-control": "no-store"})
 
 
 ROUTES = (
