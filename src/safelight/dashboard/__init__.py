@@ -7,6 +7,7 @@ entry       who may come in, by session or by a proxy's word; no request of anot
 people      whom a proxy in front may name
 visit       one request: who sent it, the workspace they look at, the pages they are shown
 reading     what forms and addresses carry
+filters     what several lists are narrowed by
 exports     lists as files
 site        what all pages share; what a browser may load for them
 templates   templates, and how values are written in them

@@ -9,7 +9,6 @@ MESSAGES = {
     "credit_once": "This was added before: the form was sent twice, and counted once.",
     "credit_taken": "The credit is taken back.",
     "limits_changed": "The limits are changed. They hold from the next request on.",
-    "signed_in": "You are signed in.",
     "job_canceled": "The job was canceled. Nothing was charged.",
     "job_cancel_requested": "The backend is being asked to stop. The price stays held until its end is known.",
     "job_cancel_too_late": "It was too late to cancel: the job had ended.",

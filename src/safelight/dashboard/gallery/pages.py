@@ -11,10 +11,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from safelight.accounts.keys import list_keys
-from safelight.api.answer import encode
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
+from safelight.dashboard.filters import WAYS_IN, key_names
 from safelight.dashboard.gallery.query import Asked, page_of, read_asked
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
@@ -63,9 +62,7 @@ async def show(request: Request) -> Response:
         return visit.page(
             "gallery/gallery.html", block="pages", asked=asked, page=page, signer=viewing.signer, now=datetime.now(UTC)
         )
-    keys, days = await asyncio.gather(
-        list_keys(visit.scope, visit.state.keeping.db), count_kept(viewing, workspace_id, asked.which)
-    )
+    keys, days = await asyncio.gather(key_names(visit), count_kept(viewing, workspace_id, asked.which))
     models = {*visit.state.submitting.catalog.models, *filter(None, [asked.which.model])}
     return visit.page(
         "gallery/gallery.html",
@@ -76,7 +73,8 @@ async def show(request: Request) -> Response:
         months=_months(asked, days),
         total=sum(count for _, count in days),
         models=[(each, each) for each in sorted(models)],
-        keys=[(each.id, each.name or f"{each.prefix}…{each.last_four}") for each in keys],
+        keys=list(keys.items()),
+        ways_in=list(WAYS_IN.items()),
     )
 
 
@@ -115,19 +113,11 @@ async def receipt_of(visit: Visit, generation_id: str) -> Receipt | None:
         return None
 
 
-async def download_receipt(request: Request) -> Response:
-    """The signed statement of a deletion, as a file."""
-    visit, generation_id = visit_of(request), request.path_params["id"]
-    found = await receipt(visit.state.keeping, visit.principal.workspace_id, generation_id)
-    headers = {"content-disposition": f'attachment; filename="receipt-{generation_id}.json"'}
-    return Response(encode(found), media_type="application/json", headers={**headers, "cache-control": "no-store"})
-
-
 async def export_list(request: Request) -> Response:
     """The list as a file, from where the address says on."""
     visit, asked = visit_of(request), read_asked(request)
     rows = [_row(kept) async for kept in _all(visit, asked)]
-    return export("gallery", request.url.path.rpartition(".")[2], _COLUMNS, rows)
+    return export(request, "gallery", _COLUMNS, rows)
 
 
 def _months(asked: Asked, days: list[tuple[date, int]]) -> list[Month]:
@@ -193,8 +183,6 @@ def _row(kept: Kept) -> dict[str, object]:
 
 ROUTES = (
     Route("GET", f"{PREFIX}/gallery", show),
-    Route("GET", f"{PREFIX}/gallery.csv", export_list),
-    Route("GET", f"{PREFIX}/gallery.json", export_list),
+    *routes_of_files("/gallery", export_list),
     Route("GET", f"{PREFIX}/gallery/{{id}}", show_one),
-    Route("GET", f"{PREFIX}/gallery/{{id}}/receipt", download_receipt),
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import msgspec
 from starlette.requests import Request
 
-from safelight.dashboard.reading import Fields, query_fields
+from safelight.dashboard.filters import WAYS_IN
+from safelight.dashboard.reading import Fields, query_fields, span
 from safelight.dashboard.templates import query_of
 from safelight.dashboard.visit import visit_of
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType
 from safelight.domain.ids import is_generation_id
+from safelight.domain.numbers import BEYOND as NUMBERS_END
 from safelight.lifecycle.media_views import BEYOND, Kept, KeptFilter, behind, list_kept
 from safelight.lifecycle.services import ViewServices
 
@@ -19,9 +21,7 @@ _MOST_ON_A_PAGE = 240
 """Of a page that is asked for again, up to where it ended: what came since is on it too."""
 
 ORDERS = ("newest", "oldest")
-WAYS_IN = ("dashboard", "v2", "openai", "mcp")
 _LEAST, _GREATEST = f"req-{'0' * 26}", f"req-7{'Z' * 25}"
-_MOST_NUMBER = 2**63 - 1
 _MOST_CHARACTERS = 200
 
 
@@ -90,14 +90,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 def read_asked(request: Request) -> Asked:
     """What the address asks for. Raises ``InvalidParameter``."""
     fields = query_fields(request)
-    first, last = fields.day("from"), fields.day("to")
-    if first and last and last < first:
-        raise InvalidParameter("The date 'to' is before the date 'from'.", param="to")
+    first, last = span(fields, "from", "to")
     type_ = fields.choice("type", list(GenerationType))
     which = KeptFilter(
         type=GenerationType(type_) if type_ else None,
         model=fields.text("model")[:_MOST_CHARACTERS].replace("\0", "") or None,
-        api_key_id=fields.number("key", 1, _MOST_NUMBER),
+        api_key_id=fields.number("key", 1, NUMBERS_END - 1),
         way_in=fields.choice("way_in", WAYS_IN),
         first=first,
         last=last,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from safelight.accounts.audit import Action
 from safelight.api.answer import encode
 from safelight.api.dialect import Route
-from safelight.dashboard.jobs.pages import WAYS_IN
+from safelight.dashboard.filters import WAYS_IN
 from safelight.dashboard.jobs.timeline import timeline
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.snippets import fields_of, pictures_of, snippets_of

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from safelight.accounts.keys import list_keys
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
-from safelight.dashboard.reading import Fields, query_fields
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
+from safelight.dashboard.filters import WAYS_IN, given, key_name, key_names, read_key
+from safelight.dashboard.reading import Fields, moments, query_fields
 from safelight.dashboard.site import PREFIX
-from safelight.dashboard.visit import Visit, visit_of
-from safelight.domain.errors import InvalidParameter, NotFound
+from safelight.dashboard.visit import visit_of
+from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.ids import is_generation_id
 from safelight.domain.money import as_decimal
-from safelight.domain.numbers import number_within
 from safelight.domain.text import quoted
 from safelight.lifecycle.job_views import Job, JobFilter, JobPage, list_jobs
 
-WAYS_IN = {"dashboard": "dashboard", "v2": "API (/v2)", "openai": "OpenAI's API (/v1)", "mcp": "MCP"}
-"""The ways in that a request can take, as they are on record and as they are called."""
-
-NO_KEY = "none"
 REFUSED = "refused"
 _STATES: dict[str, tuple[State, ...]] = {
     "under_way": (State.QUEUED, State.RUNNING, State.UNKNOWN),
@@ -107,7 +101,6 @@ async def show(request: Request) -> Response:
 async def give_file(request: Request) -> Response:
     """The list as a file, with the filters of the page. Raises ``InvalidParameter``."""
     visit = visit_of(request)
-    kind = file_kind(request)
     asked = _read(query_fields(request), await key_names(visit))
     found: list[Job] = []
     before: str | None = None
@@ -118,7 +111,7 @@ async def give_file(request: Request) -> Response:
         found += page.jobs
         before = page.older
         if before is None or len(found) >= MOST_ROWS:
-            return export(f"jobs-{visit.principal.workspace}", kind, _COLUMNS, (_row(asked, each) for each in found))
+            return export(request, f"jobs-{visit.principal.workspace}", _COLUMNS, (_row(asked, each) for each in found))
     raise InvalidParameter("These are too many jobs to look through for one file. Ask for fewer days.", param="first")
 
 
@@ -130,19 +123,6 @@ def _row(asked: Asked, job: Job) -> dict[str, Any]:
         "held": as_decimal(job.held_nanos),
         "cost": None if job.charged_nanos is None else as_decimal(job.charged_nanos),
     }
-
-
-def file_kind(request: Request) -> str:
-    """Of the file that the address names: csv or json. Raises ``NotFound``."""
-    kind: str = request.path_params["kind"]
-    if kind not in ("csv", "json"):
-        raise NotFound("There is no such file. Its page links to those that there are.")
-    return kind
-
-
-def given(visit: Visit, names: tuple[str, ...]) -> dict[str, str]:
-    """The filters of the address as they came, empty where they are not there; and the workspace, for an operator."""
-    return {name: visit.request.query_params.get(name, "") for name in names} | visit.own
 
 
 def state_words(fields: Fields) -> list[str]:
@@ -161,9 +141,7 @@ def _read(fields: Fields, names: Mapping[int, str]) -> Asked:
     words = state_words(fields)
     if unknown := [word for word in words if word not in _STATES]:
         raise InvalidParameter(f"state {quoted(unknown[0])} is not one of {', '.join(_STATES)}.", param="state")
-    first, last = fields.day("first"), fields.day("last")
-    if first is not None and last is not None and last < first:
-        raise InvalidParameter("The last date is before the first.", param="last")
+    since, until = moments(fields)
     before = fields.text("before") or None
     if before is not None and not is_generation_id(before):
         raise InvalidParameter("before is not an id. Use the id of the last job you have.", param="before")
@@ -174,46 +152,14 @@ def _read(fields: Fields, names: Mapping[int, str]) -> Asked:
         key_id=read_key(fields, names),
         way_in=fields.choice("way_in", WAYS_IN),
         end_user=fields.text("end_user").strip() or None,
-        since=None if first is None else midnight(first),
-        until=None if last is None else midnight(last, after=True),
+        since=since,
+        until=until,
         by_end=fields.choice("dates", ["asked", "ended"]) == "ended",
     )
     return Asked(which=which, before=before, keys=dict(names))
 
 
-def read_key(fields: Fields, names: Mapping[int, str]) -> int | None:
-    """The number of the key that is asked for; 0 for none, None where all are. Raises ``InvalidParameter``."""
-    text = fields.text("key").strip()
-    if not text:
-        return None
-    if text == NO_KEY:
-        return 0
-    number = number_within(text, 1, 2**63 - 1)
-    if number is None or number not in names:
-        raise InvalidParameter(f"There is no key {quoted(text)} in this workspace.", param="key")
-    return number
-
-
-def midnight(day: date, *, after: bool = False) -> datetime:
-    """The first moment of a UTC date, or of the one ``after`` it. Raises ``InvalidParameter``."""
-    try:
-        return datetime.combine(day + timedelta(days=1) if after else day, time(), UTC)
-    except OverflowError:
-        raise InvalidParameter("There is no such date.", param="last") from None
-
-
-def key_name(names: Mapping[int, str], key_id: int | None) -> str:
-    """What pages call a key of these names; None: there was none."""
-    return "without a key" if key_id is None else names.get(key_id, f"key {key_id}")
-
-
-async def key_names(visit: Visit) -> dict[int, str]:
-    """The names of the workspace's keys, by number."""
-    keys = await list_keys(visit.principal.scope, visit.state.keeping.db)
-    return {each.id: f"{each.name} ({each.id})" for each in keys}
-
-
 ROUTES = (
     Route("GET", f"{PREFIX}/jobs", show),
-    Route("GET", f"{PREFIX}/jobs/jobs.{{kind}}", give_file),
+    *routes_of_files("/jobs", give_file),
 )

@@ -10,15 +10,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.spend import NO_KEY
 from safelight.accounts.usage import RefusedRequest, list_refusals, list_refused
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
-from safelight.dashboard.jobs.pages import WAYS_IN, file_kind, given, key_name, key_names, read_key
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
+from safelight.dashboard.filters import WAYS_IN, given, key_name, key_names, read_key
 from safelight.dashboard.reading import Fields, days, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType
+from safelight.domain.numbers import BEYOND
 from safelight.lifecycle.refusals import COUNTED, KEEP_DAYS
 
 _REASONS = [each.code for each in COUNTED]
@@ -85,7 +87,7 @@ async def _counts(visit: Visit, asked: _Asked) -> Counter[str] | None:
     counts: Counter[str] = Counter()
     for each in await list_refusals(visit.scope, visit.state.keeping.db, asked.first, asked.last):
         wanted = ((asked.type_, each.type), (asked.model, each.model), (asked.reason, each.reason))
-        if all(want in (None, has) for want, has in wanted) and asked.key_id in (None, each.api_key_id):
+        if all(want in (None, has) for want, has in wanted) and asked.key_id in (None, each.api_key_id or NO_KEY):
             counts[each.reason] += each.count
     return counts
 
@@ -103,7 +105,7 @@ async def give_file(request: Request) -> Response:
         }
         for each in rows
     )
-    return export(f"refused-{visit.principal.workspace}", file_kind(request), _COLUMNS, lines)
+    return export(request, f"refused-{visit.principal.workspace}", _COLUMNS, lines)
 
 
 def _read(fields: Fields, names: dict[int, str]) -> _Asked:
@@ -111,7 +113,7 @@ def _read(fields: Fields, names: dict[int, str]) -> _Asked:
     return _Asked(
         first=first,
         last=last,
-        before=fields.number("before", 1, 2**63 - 1),
+        before=fields.number("before", 1, BEYOND - 1),
         type_=fields.choice("type", list(GenerationType)),
         model=fields.text("model").strip() or None,
         key_id=read_key(fields, names),
@@ -138,5 +140,5 @@ async def _rows(visit: Visit, asked: _Asked, limit: int) -> list[RefusedRequest]
 
 ROUTES = (
     Route("GET", f"{PREFIX}/jobs/refused", show),
-    Route("GET", f"{PREFIX}/jobs/refused.{{kind}}", give_file),
+    *routes_of_files("/jobs/refused", give_file),
 )

@@ -21,11 +21,10 @@ from safelight.accounts.keys import (
     search_keys,
 )
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
 from safelight.dashboard.reading import (
     Fields,
     check_word,
-    file_kind,
     number_in_path,
     query_fields,
     read_fields,
@@ -82,7 +81,7 @@ async def give_file(request: Request) -> Response:
     """The keys that are asked for, as a file; no secret is in it, as none is kept."""
     visit = visit_of(request)
     keys = await _search(visit, _given(query_fields(request)), limit=MOST_ROWS, offset=0)
-    return export(f"keys-{visit.principal.workspace}", file_kind(request), _COLUMNS, map(_line, keys))
+    return export(request, f"keys-{visit.principal.workspace}", _COLUMNS, map(_line, keys))
 
 
 async def ask(request: Request) -> Response:
@@ -266,8 +265,7 @@ def _line(key: FoundKey) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", f"{PREFIX}/keys", show, role=Role.ADMIN),
-    Route("GET", f"{PREFIX}/keys.csv", give_file, role=Role.ADMIN),
-    Route("GET", f"{PREFIX}/keys.json", give_file, role=Role.ADMIN),
+    *routes_of_files("/keys", give_file, Role.ADMIN),
     Route("GET", f"{PREFIX}/keys/new", ask, role=Role.ADMIN),
     Route("POST", f"{PREFIX}/keys/new", create, role=Role.ADMIN),
     Route("GET", f"{PREFIX}/keys/{{key}}", show_one, role=Role.ADMIN),

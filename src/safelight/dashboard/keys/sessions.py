@@ -9,8 +9,8 @@ from starlette.responses import Response
 from safelight.accounts.audit import Action
 from safelight.accounts.sessions import end_session_of, list_sessions
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import export
-from safelight.dashboard.reading import file_kind, read_fields
+from safelight.dashboard.exports import export, routes_of_files
+from safelight.dashboard.reading import read_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import visit_of
 from safelight.domain.roles import Role
@@ -30,7 +30,7 @@ async def give_file(request: Request) -> Response:
     visit = visit_of(request)
     sessions = await list_sessions(visit.principal.scope, visit.state.keeping.db, operators=visit.viewer.is_operator)
     rows = map(msgspec.structs.asdict, sessions)
-    return export(f"sessions-{visit.principal.workspace}", file_kind(request), _COLUMNS, rows)
+    return export(request, f"sessions-{visit.principal.workspace}", _COLUMNS, rows)
 
 
 async def end(request: Request) -> Response:
@@ -44,7 +44,6 @@ async def end(request: Request) -> Response:
 
 ROUTES = (
     Route("GET", f"{PREFIX}/keys/sessions", show, role=Role.ADMIN),
-    Route("GET", f"{PREFIX}/keys/sessions.csv", give_file, role=Role.ADMIN),
-    Route("GET", f"{PREFIX}/keys/sessions.json", give_file, role=Role.ADMIN),
+    *routes_of_files("/keys/sessions", give_file, Role.ADMIN),
     Route("POST", f"{PREFIX}/keys/sessions/end", end, role=Role.ADMIN),
 )

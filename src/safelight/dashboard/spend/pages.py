@@ -6,8 +6,9 @@ Every figure is a sum that the database made over all that is on record, and lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +19,6 @@ from starlette.responses import Response
 from safelight.accounts.audit import Action
 from safelight.accounts.books import check_and_record_books, last_check
 from safelight.accounts.credit import credit_history
-from safelight.accounts.keys import list_keys
 from safelight.accounts.spend import (
     FEWEST_DAYS_WITH_COSTS,
     PACE_DAYS,
@@ -28,7 +28,8 @@ from safelight.accounts.spend import (
     prove_spend,
 )
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
+from safelight.dashboard.filters import key_names
 from safelight.dashboard.reading import days, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.spend.charts import stack
@@ -46,7 +47,7 @@ from safelight.dashboard.spend.query import (
 )
 from safelight.dashboard.templates import usd
 from safelight.dashboard.visit import Visit, visit_of
-from safelight.domain.errors import InvalidParameter, NotFound, ServiceUnavailable
+from safelight.domain.errors import InvalidParameter, ServiceUnavailable
 from safelight.domain.money import as_decimal
 from safelight.domain.roles import Role
 from safelight.domain.scope import OPERATOR
@@ -106,7 +107,7 @@ async def _around(visit: Visit) -> dict[str, Any]:
         "groupings": GROUPINGS,
         "presets": presets(today),
         "models": list(visit.state.submitting.catalog.models),
-        "keys": await list_keys(scope, db),
+        "keys": await key_names(visit),
         "standing": standing,
         "holds": [
             ("queued", standing.queued, standing.queued_nanos),
@@ -149,19 +150,16 @@ async def check(request: Request) -> Response:
     return visit.redirect("/spend", said="books_checked")
 
 
-async def give_file(request: Request) -> Response:
+Table = tuple[Sequence[str], list[dict[str, Any]]]
+
+
+async def _give_file(make: Callable[[Visit, Question], Awaitable[Table]], request: Request) -> Response:
     """One of the page's tables as a file."""
     visit = visit_of(request)
-    name, _, kind = request.path_params["name"].partition(".")
-    make = _FILES.get(name)
-    if make is None or kind not in ("csv", "json"):
-        raise NotFound("There is no such file. The page of what was spent leads to those that there are.")
     question = await read_question(visit, query_fields(request))
     columns, rows = await make(visit, question)
-    return export(f"{name}-{visit.principal.workspace}-{question.first}-{question.last}", kind, columns, rows)
-
-
-Table = tuple[Sequence[str], list[dict[str, Any]]]
+    name = request.url.path.rpartition("/")[2].partition(".")[0]
+    return export(request, f"{name}-{visit.principal.workspace}-{question.first}-{question.last}", columns, rows)
 
 
 async def _spend_file(visit: Visit, question: Question) -> Table:
@@ -194,7 +192,12 @@ async def _refused_file(visit: Visit, question: Question) -> Table:
     return ("reason", "count"), [msgspec.structs.asdict(each) for each in found]
 
 
-_FILES = {"spend": _spend_file, "days": _days_file, "credit": _credit_file, "refused": _refused_file}
+_TABLES = {
+    "/spend": _spend_file,
+    "/spend/days": _days_file,
+    "/spend/credit": _credit_file,
+    "/spend/refused": _refused_file,
+}
 
 
 def _sums(row: SpendRow) -> dict[str, Any]:
@@ -211,5 +214,5 @@ ROUTES = (
     Route("GET", f"{PREFIX}/spend", show),
     Route("GET", f"{PREFIX}/spend/proof", prove),
     Route("POST", f"{PREFIX}/spend/check", check, role=Role.OPERATOR),
-    Route("GET", f"{PREFIX}/spend/{{name}}", give_file),
+    *(route for path, make in _TABLES.items() for route in routes_of_files(path, partial(_give_file, make))),
 )

@@ -9,14 +9,13 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.requests import Request
 
-from safelight.accounts.keys import list_keys
 from safelight.accounts.spend import NO_KEY, By, Part, Spend, SpendRow, find_spend
+from safelight.dashboard.filters import key_name, key_names, read_key
 from safelight.dashboard.reading import Fields, days
 from safelight.dashboard.templates import count, query_of
 from safelight.dashboard.visit import Visit
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.generations import GenerationType
-from safelight.domain.numbers import number_within
 from safelight.domain.text import quoted
 
 Grouping = Literal["day", "model", "key", "type", "end_user"]
@@ -53,7 +52,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     def call(self, name: str) -> str:
         """What the page calls a model, key, type or end user."""
         if self.names_by == "key":
-            return f"{self.keys.get(int(name), 'key')} ({name})" if name else "without a key"
+            return key_name(self.keys, int(name or NO_KEY))
         return name or "without an end user"
 
 
@@ -74,12 +73,12 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 async def read_question(visit: Visit, fields: Fields) -> Question:
     """Read the address strictly. Raises ``InvalidParameter``."""
     first, last = days(fields)
-    keys = {each.id: each.name for each in await list_keys(visit.principal.scope, visit.state.keeping.db)}
+    keys = await key_names(visit)
     type_ = fields.choice("type", list(GenerationType))
     part = Part(
         model=fields.text("model") or None,
         type=GenerationType(type_) if type_ else None,
-        key=_key(fields.text("key"), keys),
+        key=read_key(fields, keys),
         end_user=fields.text("end_user") or None,
     )
     by = cast(Grouping, fields.choice("by", GROUPINGS) or "day")
@@ -175,12 +174,3 @@ def _line(visit: Visit, name: str, sums: SpendRow, *, narrower: str | None, only
 def _filters(part: Part) -> dict[str, str | None]:
     key = None if part.key is None else str(part.key or "none")
     return {"model": part.model, "type": part.type, "key": key, "end_user": part.end_user}
-
-
-def _key(text: str, known: dict[int, str]) -> int | None:
-    if not text or text == "none":
-        return NO_KEY if text else None
-    number = number_within(text, 1, 2**63 - 1)
-    if number not in known:
-        raise InvalidParameter(f"There is no key {quoted(text)} in this workspace.", param="key")
-    return number

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from safelight.accounts import webhooks as accounts
 from safelight.accounts.audit import Action
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
-from safelight.dashboard.reading import file_kind, number_in_path, query_fields
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
+from safelight.dashboard.reading import number_in_path, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import visit_of
 from safelight.dashboard.webhooks.pages import endpoint_of
@@ -83,7 +83,7 @@ async def give_file(request: Request) -> Response:
         most=MOST_ROWS,
     )
     name = f"deliveries-{visit.principal.workspace}-{endpoint.id}"
-    return export(name, file_kind(request), _COLUMNS, map(msgspec.structs.asdict, rows))
+    return export(request, name, _COLUMNS, map(msgspec.structs.asdict, rows))
 
 
 async def _delivery_of(request: Request) -> DeliveryView:
@@ -95,6 +95,5 @@ async def _delivery_of(request: Request) -> DeliveryView:
 ROUTES = (
     Route("GET", f"{PREFIX}/webhooks/deliveries/{{delivery}}", show, role=Role.ADMIN),
     Route("POST", f"{PREFIX}/webhooks/deliveries/{{delivery}}/resend", resend, role=Role.ADMIN),
-    Route("GET", f"{PREFIX}/webhooks/{{endpoint}}/deliveries.csv", give_file, role=Role.ADMIN),
-    Route("GET", f"{PREFIX}/webhooks/{{endpoint}}/deliveries.json", give_file, role=Role.ADMIN),
+    *routes_of_files("/webhooks/{endpoint}/deliveries", give_file, Role.ADMIN),
 )

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from safelight.accounts import webhooks as accounts
 from safelight.accounts.audit import Action
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import export
-from safelight.dashboard.reading import check_word, file_kind, number_in_path, query_fields, read_fields
+from safelight.dashboard.exports import export, routes_of_files
+from safelight.dashboard.reading import check_word, number_in_path, query_fields, read_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.errors import InvalidParameter
@@ -59,7 +59,7 @@ async def give_file(request: Request) -> Response:
     visit = visit_of(request)
     endpoints, recent = await _endpoints(visit)
     rows = [_line(each, recent[each.id]) for each in endpoints]
-    return export(f"webhooks-{visit.principal.workspace}", file_kind(request), _COLUMNS, rows)
+    return export(request, f"webhooks-{visit.principal.workspace}", _COLUMNS, rows)
 
 
 async def ask(request: Request) -> Response:
@@ -257,8 +257,7 @@ def _line(endpoint: accounts.Endpoint, recent: accounts.RecentDeliveries) -> dic
 
 ROUTES = (
     Route("GET", f"{PREFIX}/webhooks", show, role=Role.ADMIN),
-    Route("GET", f"{PREFIX}/webhooks.csv", give_file, role=Role.ADMIN),
-    Route("GET", f"{PREFIX}/webhooks.json", give_file, role=Role.ADMIN),
+    *routes_of_files("/webhooks", give_file, Role.ADMIN),
     Route("GET", f"{PREFIX}/webhooks/new", ask, role=Role.ADMIN),
     Route("POST", f"{PREFIX}/webhooks/new", create, role=Role.ADMIN),
     Route("POST", f"{PREFIX}/webhooks/test", send_test, role=Role.ADMIN),
