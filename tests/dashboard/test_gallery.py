@@ -117,6 +117,7 @@ def test_filters_are_in_the_address_and_stay_there(house: House, visitor: Enter)
     assert on is not None
     given = parse_qs(urlsplit(on).query)
     assert {name: value[0] for name, value in given.items() if name != "after"} == {
+        "workspace": account.workspace,
         "type": "image",
         "model": "still",
         "order": "oldest",
@@ -190,8 +191,8 @@ def test_anothers_are_not_there(house: House, visitor: Enter) -> None:
     (own,) = put(house, mine, [NOW])
     reader = visitor(mine.key)
     never = "req-01ARZ3NDEKTSV4RRFFQ69G5FAV"
-    for path in ("", "/receipt"):
-        answers = [reader.get(f"/dashboard/gallery/{each}{path}") for each in (theirs, never)]
+    for path in ("gallery/{}", "jobs/{}/receipt.json"):
+        answers = [reader.get(f"/dashboard/{path.format(each)}") for each in (theirs, never)]
         assert [each.status_code for each in answers] == [404, 404]
         assert answers[0].text.replace(theirs, "") == answers[1].text.replace(never, "")
     asked = reader.post("/dashboard/gallery/delete", data={"id": [own, theirs, never]})
@@ -231,7 +232,7 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
         ids[:200],
     )
     assert lines == [(200,)]
-    receipt = reader.get(f"/dashboard/gallery/{ids[0]}/receipt")
+    receipt = reader.get(f"/dashboard/jobs/{ids[0]}/receipt.json")
     assert receipt.headers["content-disposition"] == f'attachment; filename="receipt-{ids[0]}.json"'
     assert receipt.json()["id"] == ids[0]
     assert receipt.json()["files"][0]["mime_type"] == "image/png"

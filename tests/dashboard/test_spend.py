@@ -62,8 +62,8 @@ def make_something(house: House) -> Account:
     return account
 
 
-def rows(visitor: Visitor, query: str = "", name: str = "spend") -> list[dict[str, str]]:
-    answer = visitor.get(f"/dashboard/spend/{name}.csv?{query}")
+def rows(visitor: Visitor, query: str = "", name: str = "") -> list[dict[str, str]]:
+    answer = visitor.get(f"/dashboard/spend{name}.csv?{query}")
     assert answer.status_code == 200, answer.text
     return list(csv.DictReader(io.StringIO(answer.text)))
 
@@ -173,7 +173,7 @@ def test_borders_of_days_are_midnights_in_utc(house: House, visitor: Enter) -> N
         day = str(today - timedelta(days=days))
         (row,) = rows(reader, f"first={day}&last={day}")
         assert (row["day"], row["completed"]) == (day, str(completed))
-    by_day = rows(reader, f"first={today - timedelta(days=3)}&last={today}", name="days")
+    by_day = rows(reader, f"first={today - timedelta(days=3)}&last={today}", name="/days")
     assert [row["completed"] for row in by_day] == ["1", "3", "1", "0"]
     assert [row["cost of still"] for row in by_day] == ["0.05", "0.15", "0.05", "0"]
 
@@ -215,7 +215,7 @@ def test_what_cannot_be_asked_for_is_said_on_the_page(house: House, visitor: Ent
     assert answer.status_code == 400
     assert says in alert(answer.text)
     assert '<h2 id="balance">' in answer.text, "the rest of the page is there"
-    assert reader.get(f"/dashboard/spend/spend.csv?{query}").status_code == 400
+    assert reader.get(f"/dashboard/spend.csv?{query}").status_code == 400
 
 
 def test_400_days_are_shown(house: House, visitor: Enter) -> None:
@@ -278,9 +278,9 @@ def test_files_of_what_else_is_on_the_page(house: House, visitor: Enter) -> None
         account.key_id,
     )
     reader = visitor(account.key)
-    (credit,) = rows(reader, name="credit")
+    (credit,) = rows(reader, name="/credit")
     assert (credit["amount"], credit["reason"]) == ("12.5", "for a test")
-    assert rows(reader, name="refused") == [{"reason": "rate_limit", "count": "4"}]
+    assert rows(reader, name="/refused") == [{"reason": "rate_limit", "count": "4"}]
     told: Any = reader.get("/dashboard/spend/refused.json").json()
     assert told == [{"reason": "rate_limit", "count": 4}]
     for name in ("spend.xml", "spend", "other.csv", "..csv"):
