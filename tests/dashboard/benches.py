@@ -36,7 +36,8 @@ class Bench:
     def show(self) -> httpx.Response:
         """The form anew, as a script asks for it after each change."""
         pairs = [(name, str(value)) for name, value in self.pairs()]
-        answer = self.visitor.post(self._way("hx-post", f"{PATH}/form"), content=httpx.QueryParams(pairs).__str__(), headers=_FORM)
+        content = str(httpx.QueryParams(pairs))
+        answer = self.visitor.post(self._way("hx-post", f"{PATH}/form"), content=content, headers=_FORM)
         if answer.status_code == 200:
             self.fields = fields_in(answer)
         self.answer = answer
