@@ -113,10 +113,31 @@ def file_kind(request: Request) -> str:
     return request.url.path.rpartition(".")[2]
 
 
-def check_word(fields: Fields, word: str) -> None:
-    """What is done for good is done once its name is typed, in the field ``word``. Raises ``InvalidParameter``."""
-    if fields.text("word").strip() != word.strip():
-        raise InvalidParameter(f"Type {quoted(word)} here, as it is written, if you mean it.", param="word")
+def check_word(fields: Fields, word: str, name: str = "word") -> None:
+    """What is done for good is done once its name is typed, in the field ``name``. Raises ``InvalidParameter``."""
+    if fields.text(name).strip() != word.strip():
+        raise InvalidParameter(f"Type {quoted(word)} here, as it is written, if you mean it.", param=name)
+
+
+def span(fields: Fields, first: str = "first", last: str = "last") -> tuple[date | None, date | None]:
+    """The UTC dates in these two fields, None where one is not given. Raises ``InvalidParameter`` out of order."""
+    begin, end = fields.day(first), fields.day(last)
+    if begin is not None and end is not None and end < begin:
+        raise InvalidParameter(f"The last date is before the first: {end} is before {begin}.", param=last)
+    return begin, end
+
+
+def moments(fields: Fields) -> tuple[datetime | None, datetime | None]:
+    """When the dates of ``span`` begin, and when they are over. Raises ``InvalidParameter``."""
+    first, last = span(fields)
+    try:
+        return _midnight(first), _midnight(None if last is None else last + timedelta(days=1))
+    except OverflowError:
+        raise InvalidParameter("No date comes after this one. Give an earlier one.", param="last") from None
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def days(fields: Fields, *, most: int = 400, usual: int = 30) -> tuple[date, date]:

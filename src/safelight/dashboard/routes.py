@@ -10,28 +10,22 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.api.dialect import Dialect, Route
-from safelight.dashboard import (
-    deliveries,
-    gallery,
-    gallery_deletion,
-    job,
-    jobs,
-    keys,
-    live,
-    login,
-    models,
-    open_sessions,
-    overview,
-    refused,
-    spend,
-    webhooks,
-)
+from safelight.dashboard import live, login, models, overview
 from safelight.dashboard.entry import Entry, SignInNeeded
+from safelight.dashboard.gallery import deletion
+from safelight.dashboard.gallery import pages as gallery
+from safelight.dashboard.jobs import job, refused
+from safelight.dashboard.jobs import pages as jobs
+from safelight.dashboard.keys import pages as keys
+from safelight.dashboard.keys import sessions
 from safelight.dashboard.operator import audit, connections, credit, health, queue, storage, workspaces
 from safelight.dashboard.people import People
 from safelight.dashboard.playground import pages as playground
 from safelight.dashboard.site import PREFIX, Inspect, Site
+from safelight.dashboard.spend import pages as spend
 from safelight.dashboard.visit import VISIT, Visit, visit_of
+from safelight.dashboard.webhooks import deliveries
+from safelight.dashboard.webhooks import pages as webhooks
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
 
@@ -39,17 +33,18 @@ PAGES = (
     overview,
     login,
     live,
+    playground,
+    deletion,
+    gallery,
     jobs,
     refused,
     job,
-    keys,
-    open_sessions,
-    webhooks,
-    deliveries,
     spend,
     models,
-    gallery_deletion,
-    gallery,
+    keys,
+    sessions,
+    webhooks,
+    deliveries,
     workspaces,
     credit,
     connections,
@@ -57,7 +52,6 @@ PAGES = (
     storage,
     health,
     audit,
-    playground,
 )
 """Each has its ``ROUTES``."""
 
