@@ -159,7 +159,7 @@ def test_the_lightbox_tells_what_is_known_and_where_more_is(open_window: Open, s
     expect(box).to_contain_text("deleted in 6 d 23 h")
     hrefs = box.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     assert f"/dashboard/jobs/{newest}" in hrefs
-    assert f"/dashboard/playground?from={newest}" in hrefs
+    assert f"/dashboard/playground?from={newest}&workspace={shelf.account.workspace}" in hrefs
     # The browser's own way back closes it, and the way forth opens it again.
     page.go_back()
     box.wait_for(state="hidden")
