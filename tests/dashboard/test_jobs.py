@@ -7,7 +7,7 @@ import html
 import io
 import random
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +21,10 @@ from safelight.domain.scope import WorkspaceScope
 from safelight.lifecycle import job_views
 from safelight.lifecycle.job_views import Job, JobFilter, list_jobs
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
+from tests.dashboard.conftest import Enter, House
 from tests.lifecycle.studio import Studio, open_studio
 from tests.support.server import eventually, open_folder
 
-Enter = Callable[..., Visitor]
 ROW = re.compile(r'<tr id="(req-[0-9A-Z]{26})"')
 
 
