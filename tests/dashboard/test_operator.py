@@ -137,6 +137,7 @@ def test_a_workspace_is_erased_where_its_name_is_typed_again(house: House, opera
     eventually(lambda: not house.run(left), "the upkeep erases what it had")
     assert money_of(house, account.workspace) == [], "nobody has this name"
     assert operator.post("/dashboard/operator/health/books").headers["location"].endswith("said=books_all_checked")
+    assert house.run("select count(*) from audit_log where action = 'books.check' and workspace_id is null") != [(0,)]
     assert "they balance" in operator.get("/dashboard/operator/health").text
 
 
