@@ -24,10 +24,12 @@ def asked_for(path: str) -> Request:
 
 def csv_of(value: object) -> str:
     answer = export(asked_for("/dashboard/a.csv"), "a", ("a",), [{"a": value}])
-    return list(csv.reader(io.StringIO(bytes(answer.body).decode())))[1][0]
+    return list(csv.reader(io.StringIO(bytes(answer.body).decode(), newline="")))[1][0]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff201"]
+)
 def test_no_text_is_a_formula(text: str) -> None:
     assert csv_of(text) == f"'{text}"
 
@@ -37,6 +39,7 @@ def test_values_are_as_programs_read_them() -> None:
     answer = export(asked_for("/dashboard/a.json"), "a", ("name", "none"), [ROW])
     assert json.loads(bytes(answer.body)) == [{"name": "a", "none": None}]
     assert answer.headers["content-disposition"] == 'attachment; filename="a.json"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_list_is_a_file_of_each_kind_beside_its_page() -> None:

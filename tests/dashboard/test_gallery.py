@@ -241,6 +241,21 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
     assert sorted(TILE.findall(reader.get("/dashboard/gallery").text)) == sorted(ids[200:])
 
 
+def test_what_was_deleted_is_on_record_though_another_file_could_not_be(house: House, visitor: Enter) -> None:
+    account = house.create()
+    ids = put(house, account, [NOW - timedelta(days=7 * number + 400) for number in range(3)])
+    ((key,),) = house.run("select key from media where generation_id = %s", ids[0])
+    in_its_way = (house.server.data_dir / "media" / key).parent
+    in_its_way.parent.mkdir(parents=True, exist_ok=True)
+    in_its_way.symlink_to(in_its_way)
+    done = visitor(account.key).post("/dashboard/gallery/delete/confirmed", data={"id": ids})
+    in_its_way.unlink()
+    assert done.status_code == 503
+    lines = house.run("select target from audit_log where action = 'media.delete' and target = any(%s)", ids)
+    gone = house.run("select generation_id from media where generation_id = any(%s) and deleted_at is not null", ids)
+    assert sorted(lines) == sorted(gone) == sorted((each,) for each in ids[1:])
+
+
 def test_who_may_only_read_is_shown_no_way_to_delete(house: House, visitor: Enter) -> None:
     account = house.create()
     (kept,) = put(house, account, [NOW])

@@ -10,7 +10,7 @@ import pytest
 
 from safelight.domain.errors import ConfigurationError
 from safelight.node.settings import load_settings
-from safelight.wiring import load_dialects
+from safelight.wiring import load_dialects, proxies_of
 from tests.dashboard.conftest import SETTINGS
 from tests.support.server import Server, open_folder, running
 
@@ -121,6 +121,11 @@ def test_a_file_that_is_wrong_is_said_at_the_start(
     monkeypatch.setenv("SAFELIGHT_DASHBOARD_PEOPLE", str(path))
     with pytest.raises(ConfigurationError, match=said):
         load_dialects(load_settings())
+
+
+def test_a_proxy_is_known_also_where_a_server_listens_on_ipv6_and_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFELIGHT_PROXIES", "10.0.0.1/8, fd00::7")
+    assert proxies_of(load_settings()) == ["10.0.0.0/8", "::ffff:10.0.0.0/104", "fd00::7/128"]
 
 
 def test_the_header_alone_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 import re
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -119,6 +120,38 @@ def test_every_figure_leads_to_its_rows(house: House, visitor: Enter) -> None:
     (link,) = [each for each in narrower if "model=still&" in each]
     only = rows(reader, urlsplit(link).query.replace("by=day", "by=model"))
     assert [row["model"] for row in only] == ["still"]
+
+
+def test_the_rows_behind_a_figure_add_up_to_it(house: House, visitor: Enter) -> None:
+    """What ended on the days of the page, whenever it was asked for; without a key; captured in part; for end users."""
+    account = house.create()
+    number, midnight = workspace_id(house, account), datetime.combine(datetime.now(UTC).date(), time(), UTC)
+    rng, tick = random.Random(20261130), timedelta(microseconds=1)
+    history = [
+        Past(
+            at=midnight - timedelta(days=rng.randrange(3)) - rng.choice([tick, timedelta(0), timedelta(hours=5)]),
+            model=model,
+            type=type_,
+            key_id=rng.choice([None, account.key_id]),
+            end_user=rng.choice([None, "a" * 64]),
+            state=rng.choice(["completed", "completed", "failed", "canceled"]),
+            quantity=quantity,
+            before=timedelta(seconds=rng.choice([1, 3600, 86400 * 2])),
+            delivered=rng.choice([1000 * quantity, 1500]) if quantity > 1 else 1000,
+        )
+        for _ in range(60)
+        for model, type_, quantity in [rng.choice([("still", "image", 1), ("clip", "video", 5)])]
+    ]
+    put_on_record(house.database_url, number, history)
+    reader, figures = visitor(account.key), 0
+    for query in ("by=day", "by=model", "by=key", "by=type", "by=end_user", "by=model&type=video", "by=day&key=none"):
+        page = reader.get(f"/dashboard/spend?{query}").text
+        for link, figure in re.findall(r'<td class="number"><a href="/dashboard/jobs([?][^"]+)">([^<]+)</a>', page):
+            found = reader.get(f"/dashboard/jobs/jobs.json{unescape(link)}").json(parse_float=Decimal)
+            cost = sum(Decimal(each["cost"] or 0) for each in found)
+            assert figure == (usd(int(cost.scaleb(9))) if figure.startswith("$") else str(len(found))), (query, link)
+            figures += 1
+    assert figures > 40
 
 
 def test_borders_of_days_are_midnights_in_utc(house: House, visitor: Enter) -> None:

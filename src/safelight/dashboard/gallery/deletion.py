@@ -50,10 +50,11 @@ async def delete(request: Request) -> Response:
     async def delete_one(generation_id: str) -> None:
         async with places:
             await delete_media(keeping, workspace_id, generation_id)
+            await visit.audit(Action.MEDIA_DELETE, generation_id)
 
-    await asyncio.gather(*map(delete_one, found))
-    for each in found:
-        await visit.audit(Action.MEDIA_DELETE, each)
+    ends = await asyncio.gather(*map(delete_one, found), return_exceptions=True)
+    if trouble := next((end for end in ends if end is not None), None):
+        raise trouble  # those that were deleted are on record all the same
     receipts = await asyncio.gather(*(receipt_of(visit, each) for each in found))
     return visit.page(
         "gallery/deleted.html",

@@ -175,7 +175,8 @@ async def resend_failed(request: Request) -> Response:
     """Deliver once more all that failed at an endpoint."""
     visit, endpoint = visit_of(request), await endpoint_of(request)
     made = await accounts.redeliver(visit.scope, visit.state.keeping.db, endpoint_id=endpoint.id)
-    await visit.audit(Action.DELIVERY_RESEND, f"endpoint {endpoint.id}", {"count": len(made)})
+    if made:
+        await visit.audit(Action.DELIVERY_RESEND, f"endpoint {endpoint.id}", {"count": len(made)})
     return visit.redirect(f"/webhooks/{endpoint.id}", visit.own, said="resent_failed" if made else "nothing_resent")
 
 

@@ -66,6 +66,7 @@ const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting, boundingClientRect } of entries) {
     if (isIntersecting) {
       nearby.add(target);
+      countDown(target);
       bringBack(target);
     } else {
       nearby.delete(target);
@@ -149,13 +150,16 @@ function left(seconds) {
   return `${Math.floor(seconds)} s`;
 }
 
-setInterval(() => {
-  for (const time of document.querySelectorAll("time[data-deletes]")) {
-    if (!time.checkVisibility({ contentVisibilityAuto: true })) continue;
+/** Tell anew when what is near will be deleted. Nothing is asked of the layout between the writes. */
+function countDown(section) {
+  for (const time of section.querySelectorAll("time[data-deletes]")) {
     const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
-    time.textContent = seconds > 0 ? `deleted in ${left(seconds)}` : "deleted";
+    const text = seconds > 0 ? `deleted in ${left(seconds)}` : "deleted";
+    if (time.textContent !== text) time.textContent = text;
   }
-}, 60_000);
+}
+
+setInterval(() => nearby.forEach(countDown), 60_000);
 
 document.addEventListener("htmx:after:swap", watch);
 // Ways back within this page are the lightbox's.
