@@ -138,7 +138,7 @@ def test_a_line_tells_what_it_cost_or_holds_and_why_it_failed(made: Made, visito
         ("way_in=fax", "way_in &#39;fax&#39; is not one of"),
         ("first=yesterday", "Write it as 2026-01-31."),
         ("first=2026-02-01&last=2026-01-01", "The last date is before the first."),
-        ("last=9999-12-31", "There is no such date."),
+        ("last=9999-12-31", "No date comes after this one."),
         ("key=999999999", "There is no key &#39;999999999&#39; in this workspace."),
         ("key=x", "There is no key &#39;x&#39; in this workspace."),
         ("before=yesterday", "before is not an id."),

@@ -125,7 +125,7 @@ def test_every_figure_leads_to_its_rows(house: House, visitor: Enter) -> None:
 def test_the_rows_behind_a_figure_add_up_to_it(house: House, visitor: Enter) -> None:
     """What ended on the days of the page, whenever it was asked for; without a key; captured in part; for end users."""
     account = house.create()
-    number, midnight = workspace_id(house, account), datetime.combine(datetime.now(UTC).date(), time(), UTC)
+    number, midnight = house.workspace_id(account), datetime.combine(datetime.now(UTC).date(), time(), UTC)
     rng, tick = random.Random(20261130), timedelta(microseconds=1)
     history = [
         Past(
