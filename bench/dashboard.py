@@ -27,7 +27,7 @@ from safelight.dashboard.routes import ROUTES
 from safelight.domain.scope import OPERATOR
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from tests.dashboard.browsing import Window, open_browser
-from tests.support.kept import draw_thumbnails, put_on_record
+from tests.support.media_in_bulk import draw_thumbnails, put_on_record
 from tests.support.postgres import on_database
 from tests.support.tenants import Tenant
 

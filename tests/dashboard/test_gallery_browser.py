@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.contract.accounts import Account
 from tests.dashboard.browsing import Window, shown_everywhere
 from tests.dashboard.conftest import House
-from tests.support.kept import draw_thumbnails, put_on_record
+from tests.support.media_in_bulk import draw_thumbnails, put_on_record
 
 Open = Callable[..., Window]
 

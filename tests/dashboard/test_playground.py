@@ -24,9 +24,8 @@ from tests.dashboard.benches import (
     runs_in,
     tree_of,
 )
-from tests.dashboard.conftest import REFUSED, House, Visitor
+from tests.dashboard.conftest import REFUSED, Enter, House
 
-Enter = Callable[..., Visitor]
 ROOM = {"image_rpm": 1000, "video_rpm": 1000, "concurrency": 200}
 
 
