@@ -153,7 +153,7 @@ setInterval(() => {
   for (const time of document.querySelectorAll("time[data-deletes]")) {
     if (!time.checkVisibility({ contentVisibilityAuto: true })) continue;
     const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
-    time.textContent = seconds > 0 ? `deleted in ${left(seconds)}` : "deleted";
+    time.textContent = seconds > 0 ? `${left(seconds)} left` : "deleted";
   }
 }, 60_000);
 
