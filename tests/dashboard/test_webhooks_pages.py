@@ -272,7 +272,7 @@ def test_the_log_goes_back_by_cursor(house: House, admin: Visitor) -> None:
     address = f"/dashboard/webhooks/{endpoint}?state=failed&type=balance.low"
     while True:
         page = admin.get(address).text
-        seen += re.findall(r'href="/dashboard/webhooks/deliveries/(\d+)"', page)
+        seen += re.findall(r'href="/dashboard/webhooks/deliveries/(\d+)[?"]', page)
         older = re.search(r'rel="next" href="([^"]+)"', page)
         if older is None:
             break

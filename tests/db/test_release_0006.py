@@ -27,7 +27,6 @@ FROZEN = Path(__file__).parent / "release_0006"
 STEPS = (
     "0007_people",
     "0007_keys",
-    "0007_forms",
     "0007_endpoints",
     "0007_deliveries",
     "0007_generations",

@@ -15,9 +15,9 @@ from starlette.requests import Request as HttpRequest
 
 from safelight.api.auth import api_state
 from safelight.api.submission import accept, submission_of
-from safelight.dashboard.playground.asked import request_of
+from safelight.dashboard.playground.form import request_of
+from safelight.dashboard.playground.form_view import Line
 from safelight.dashboard.playground.pictures import Gathered
-from safelight.dashboard.playground.sheet import Line
 from safelight.domain.errors import IdempotencyConflict, SafelightError
 from safelight.domain.request import ImageInput, Request, StoredReference
 from safelight.lifecycle.accept import Accepted

@@ -16,11 +16,11 @@ from safelight.api.auth import api_state
 from safelight.api.dialect import Route
 from safelight.api.errors import STATUS_OF_KIND
 from safelight.api.forms import Form, is_form, read_form
-from safelight.dashboard.playground.asked import ROLES, Asked, Chosen, asked_of, read_asked
 from safelight.dashboard.playground.cards import Card, card_of, cards_of
+from safelight.dashboard.playground.form import ROLES, Asked, Chosen, asked_of, read_asked
+from safelight.dashboard.playground.form_view import Line, Sheet, lines_of, problems_of, sheet_of
 from safelight.dashboard.playground.ordering import Placed, place
 from safelight.dashboard.playground.pictures import gather, still_kept
-from safelight.dashboard.playground.sheet import Line, Sheet, lines_of, problems_of, sheet_of
 from safelight.dashboard.reading import Fields, query_fields, read_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.templates import usd
@@ -103,7 +103,9 @@ async def update(request: Request) -> Response:
     shown = fields.text("shown").split()
     has_picker = model is not None and any(role not in shown for role in model.references)
     sheet = await sheet_of(visit, asked, has_picker=has_picker)
-    return visit.page("playground.html", block="ask", status=200, **_context(sheet, cards=[], placed=[], said=[]))
+    return visit.page(
+        "playground/playground.html", block="ask", status=200, **_context(sheet, cards=[], placed=[], said=[])
+    )
 
 
 async def run(request: Request) -> Response:
@@ -158,7 +160,7 @@ def _is_another_price(asked: Asked, lines: Sequence[Line]) -> bool:
 
 def _price_is_another(lines: Sequence[Line]) -> str:
     total = usd(sum(line.price_nanos or 0 for line in lines))
-    return f"It costs {total}, which is not what was shown before. Nothing was ordered now: run it again if that is right."
+    return f"It costs {total}, which is not what was shown before. Nothing was ordered: run it again if that is right."
 
 
 def _check(visit: Visit, asked: Asked) -> None:
@@ -210,7 +212,10 @@ async def _page(
     sheet = await sheet_of(visit, _with_run(asked), error=error)
     context: dict[str, Any] = _context(sheet, cards=cards, placed=placed, said=said)
     return visit.page(
-        "playground.html", block="playground" if visit.request.method == "POST" else None, status=status, **context
+        "playground/playground.html",
+        block="playground" if visit.request.method == "POST" else None,
+        status=status,
+        **context,
     )
 
 
@@ -230,7 +235,7 @@ async def show_run(request: Request) -> Response:
     """One run, as it stands."""
     visit = visit_of(request)
     card = await card_of(visit, request.path_params["id"])
-    return visit.piece("_run.html", card=card, runs=urlencode([("run", card.view.id)]))
+    return visit.piece("playground/_run.html", card=card, runs=urlencode([("run", card.view.id)]))
 
 
 async def cancel_run(request: Request) -> Response:
@@ -244,7 +249,7 @@ async def cancel_run(request: Request) -> Response:
     became, _ = await cancel(state.running, state.viewing, visit.principal.workspace_id, id_, GenerationType.VIDEO)
     await visit.audit(Action.GENERATION_CANCEL, id_, {"became": str(became)})
     if visit.is_partial:
-        return visit.piece("_run.html", card=await card_of(visit, id_), runs=urlencode([("run", id_)]))
+        return visit.piece("playground/_run.html", card=await card_of(visit, id_), runs=urlencode([("run", id_)]))
     others = [each for each in fields.every("run") if is_generation_id(each)] or [id_]
     return Response(status_code=303, headers={"location": _address(visit, others), "cache-control": "no-store"})
 

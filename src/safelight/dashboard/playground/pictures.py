@@ -16,7 +16,7 @@ from safelight.api.auth import ApiState, api_state, principal
 from safelight.api.bodies import read_aside
 from safelight.api.forms import Part, data_url_of
 from safelight.api.waits import hold
-from safelight.dashboard.playground.asked import Chosen
+from safelight.dashboard.playground.form import Chosen
 from safelight.dashboard.snippets import Picture
 from safelight.domain.errors import DownloadExpired, InvalidParameter, NotFound
 from safelight.domain.generations import GenerationType, State
