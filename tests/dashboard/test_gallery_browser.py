@@ -174,7 +174,7 @@ def test_the_lightbox_tells_what_is_known_and_where_more_is(open_window: Open, s
     page.locator("[data-item]").first.click()
     box = page.locator("#lightbox")
     expect(box).to_contain_text("a hill, number 1")
-    expect(box).to_contain_text("deleted in 6 d 23 h")
+    expect(box).to_contain_text("6 d 23 h left")
     hrefs = box.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     assert f"/dashboard/jobs/{newest}" in hrefs
     assert f"/dashboard/playground?from={newest}&workspace={shelf.account.workspace}" in hrefs
@@ -202,7 +202,7 @@ def test_selecting_and_deleting_by_the_keyboard_alone(open_window: Open, house: 
     expect(page.locator("#selected")).to_have_text("4 selected")
     page.locator("#delete-selected").focus()
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Delete the media of 4 generations?").wait_for()
+    page.get_by_role("heading", name="Delete the media of 4 jobs?").wait_for()
     assert page.evaluate("document.activeElement.textContent") == "Keep them"
     page.keyboard.press("Escape")
     page.locator("#deletion").wait_for(state="hidden")
@@ -232,7 +232,7 @@ def test_a_selection_outlives_the_pages_it_was_made_on(open_window: Open, shelf:
         scroll_on(page)
     expect(page.locator("#selected")).to_have_text("60 selected")
     page.locator("#delete-selected").click()
-    page.get_by_role("heading", name="Delete the media of 60 generations?").wait_for()
+    page.get_by_role("heading", name="Delete the media of 60 jobs?").wait_for()
     page.get_by_role("link", name="Keep them").click()
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_function("id => document.querySelector(`[data-id='${id}'] input:checked`)", arg=shelf.ids[0])
@@ -257,7 +257,7 @@ def test_without_scripts_it_is_all_there(open_window: Open, house: House) -> Non
     page.get_by_role("link", name="Select all of this page").click()
     page.locator("[data-id] input").first.uncheck()  # the oldest
     page.get_by_role("button", name="Delete the selected").click()
-    page.get_by_role("heading", name="Delete the media of 59 generations?").wait_for()
+    page.get_by_role("heading", name="Delete the media of 59 jobs?").wait_for()
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_role("heading", name="59 deleted").wait_for()
     page.get_by_role("link", name="Back to the gallery").click()
@@ -321,7 +321,7 @@ def test_each_page_is_for_everybody(open_window: Open, house: House) -> None:
     page.locator("#lightbox [data-item-id]").wait_for()
     assert shown_everywhere(page) == []
     page.get_by_role("button", name="Delete…").click()
-    page.get_by_role("heading", name="Delete the media of 1 generation?").wait_for()
+    page.get_by_role("heading", name="Delete the media of 1 job?").wait_for()
     assert shown_everywhere(page) == []
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_role("heading", name="1 deleted").wait_for()
