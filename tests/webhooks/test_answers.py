@@ -139,6 +139,7 @@ async def test_what_was_never_sent_has_no_exchange() -> None:
         (f"cut: {SECRET[:20]}".encode(), "cut: ***"),
         ("\N{RIGHT-TO-LEFT OVERRIDE}evil".encode(), "\\u202eevil"),
     ],
+    ids=["control characters", "no UTF-8", "a secret", "half a secret", "turned round"],
 )
 def test_it_shows_and_tells_no_secret(body: bytes, text: str) -> None:
     assert readable(body, [SECRET]) == text
