@@ -189,7 +189,7 @@ def test_anothers_are_not_there(house: House, visitor: Enter) -> None:
         assert [each.status_code for each in answers] == [404, 404]
         assert answers[0].text.replace(theirs, "") == answers[1].text.replace(never, "")
     asked = reader.post("/dashboard/gallery/delete", data={"id": [own, theirs, never]})
-    assert "Delete the media of 1 generation?" in asked.text
+    assert "Delete the media of 1 job?" in asked.text
     done = reader.post("/dashboard/gallery/delete/confirmed", data={"id": [own, theirs, never]})
     assert "1 deleted" in done.text
     assert "2 were not there" in done.text
@@ -209,7 +209,7 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
     nothing = reader.post("/dashboard/gallery/delete", data={"other": "x"})
     assert "Nothing is selected" in nothing.text
     asked = reader.post("/dashboard/gallery/delete", data={"id": ids[:200]})
-    assert "Delete the media of 200 generations?" in asked.text
+    assert "Delete the media of 200 jobs?" in asked.text
     assert "cannot be undone" in asked.text
     assert house.run("select count(*) from media where deleted_at is not null and generation_id = any(%s)", ids) == [
         (0,)

@@ -112,7 +112,8 @@ def test_bad_input_names_its_field_and_keeps_the_rest(
     assert said in answer.text
     assert not SECRET.findall(answer.text)
     if at_fault not in ("form_id", "role"):
-        assert re.search(rf'name="{at_fault}"[^>]*aria-invalid="true"', answer.text)
+        assert re.search(rf'name="{at_fault}"[^>]*aria-invalid="true"[^>]*autofocus', answer.text)
+        assert answer.text.count(said) == 1, "beside the field, and nowhere else"
     if at_fault != "name":
         assert 'value="kept"' in answer.text
     assert actions(house, account) == []

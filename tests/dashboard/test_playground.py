@@ -318,6 +318,8 @@ def test_what_is_anothers_is_not_there(house: House, visitor: Enter, bench: Call
         answer = mine.fill(**{name: [value]}).run()
         assert answer.status_code == 400
         assert id_ not in element(answer, "runs")
+        for shown in (answer, mine.show()):
+            assert f"/{id_}/" not in shown.text, "no link to the picture is signed for another"
     shown = mine.visitor.get(f"{PATH}?model=still&use={id_}")
     assert f'value="{id_}"' not in shown.text
 

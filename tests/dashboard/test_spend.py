@@ -259,7 +259,7 @@ def test_the_verdict_of_the_books(house: House, visitor: Enter) -> None:
         ("operator", {"balances": True})
     ]
     page = reader.get("/dashboard/spend").text
-    assert "the ledger, the daily usage and the generations agree" in page
+    assert "the ledger, the daily usage and the jobs agree" in page
 
 
 def test_files_of_what_else_is_on_the_page(house: House, visitor: Enter) -> None:

@@ -154,7 +154,7 @@ function left(seconds) {
 function countDown(section) {
   for (const time of section.querySelectorAll("time[data-deletes]")) {
     const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
-    const text = seconds > 0 ? `deleted in ${left(seconds)}` : "deleted";
+    const text = seconds > 0 ? `${left(seconds)} left` : "deleted";
     if (time.textContent !== text) time.textContent = text;
   }
 }
