@@ -27,7 +27,7 @@ from safelight.dashboard.routes import ROUTES
 from safelight.domain.scope import OPERATOR
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from tests.dashboard.browsing import Window, open_browser
-from tests.support.kept import draw_thumbnails, put_on_record
+from tests.support.media_in_bulk import draw_thumbnails, put_on_record
 from tests.support.postgres import on_database
 from tests.support.tenants import Tenant
 
@@ -124,7 +124,7 @@ def _ask(report: Report, server: Server, code: str, shelves: list[Shelf]) -> Non
 def _paths() -> list[str]:
     """Every page: what is asked for with GET, and is neither a file, a stream nor the way in."""
     paths = dict.fromkeys(route.path for route in ROUTES if route.method == "GET" and route.needs_key)
-    return [path for path in paths if path not in _NO_PAGES and not path.endswith((".csv", ".json", "{kind}"))]
+    return [path for path in paths if path not in _NO_PAGES and not path.endswith((".csv", ".json", "receipt.{kind}"))]
 
 
 def _place(path: str, shelf: Shelf) -> str:

@@ -41,6 +41,7 @@ _EXPRESSIONS: Mapping[str, str] = {
     "run_token": "lpad(:number::text, 32, '0')::uuid",
     "workspace_id": ":workspace_id::bigint",
     "api_key_id": ":api_key_id::bigint",
+    "is_capped": "false",
     "type": ":type::text",
     "model": ":model::text",
     "request": ":request::jsonb",

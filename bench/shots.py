@@ -24,12 +24,12 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from bench.servers import COMMAND, BenchError, folder, safelight
-from safelight.dashboard.ways import WAYS
+from safelight.dashboard.menu import MENU
 
 _ROOT = Path(__file__).parent.parent
 SHOTS = _ROOT / "build/shots"
 PICTURES = _ROOT / "docs/pictures"
-_CHOSEN = ("playground-run-light", "gallery-dark", "spend-light")
+_CHOSEN = ("playground-run-light", "gallery-dark", "job-image-light")
 _THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _WIDE, _NARROW = ViewportSize(width=1280, height=800), ViewportSize(width=320, height=700)
 _NARROW_TOO = ("overview", "playground", "gallery")
@@ -212,8 +212,8 @@ def _shoot(browser: Browser, house: _House, theme: Literal["light", "dark"], pag
     take("docs", "/docs")
     page.goto(house.say("dashboard"))
     page.get_by_role("heading", name="Overview").wait_for()
-    ways = {way.path.strip("/").replace("/", "-") or "overview": way.path for _, each in WAYS for way in each}
-    for name, path in {**ways, **pages}.items():
+    menu = {item.path.strip("/").replace("/", "-") or "overview": item.path for _, each in MENU for item in each}
+    for name, path in {**menu, **pages}.items():
         take(name, f"/dashboard{path}")
     page.goto("/dashboard/gallery")
     page.locator("a[data-item]:not([data-plays])").first.click()
@@ -223,7 +223,7 @@ def _shoot(browser: Browser, house: _House, theme: Literal["light", "dark"], pag
     _save(page, f"playground-run-{theme}")
     page.set_viewport_size(_NARROW)
     for name in _NARROW_TOO:
-        take(f"{name}-320", f"/dashboard{ways[name]}")
+        take(f"{name}-320", f"/dashboard{menu[name]}")
     context.close()
 
 
@@ -233,6 +233,7 @@ def _run(page: Page) -> None:
     page.get_by_label("Prompt", exact=True).fill(_PROMPTS[0][1])
     page.get_by_label("Prompt", exact=True).press("Control+Enter")
     page.locator(".run img").first.wait_for()
+    page.get_by_label("Prompt", exact=True).blur()
 
 
 def _save(page: Page, name: str) -> None:

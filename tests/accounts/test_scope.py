@@ -74,6 +74,9 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "books.check_and_record_all_books": [lambda its: {}],
     "costs.daily_costs": [lambda its: {"start": NOW - timedelta(days=1), "end": NOW + timedelta(days=1)}],
     "credit.add_credit": [lambda its: {"to": its.scope, "amount_nanos": 1, "reason": "more"}],
+    "credit.add_credit_once": [
+        lambda its: {"to": its.scope, "amount_nanos": 1, "reason": "more", "reference": its.name},
+    ],
     "credit.credit_history": [lambda its: {}],
     "keys.change_key": [
         lambda its: {"key_id": its.key_id, "name": "changed", "spend_cap_nanos": None, "expires_at": None},
@@ -123,6 +126,10 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "webhooks.rotate_secret": [lambda its: {"endpoint_id": its.endpoint_id, "keep_seconds": 60}],
     "workspaces.create_workspace": [lambda its: {"name": f"new-{its.name}"}],
     "workspaces.get_workspace": [lambda its: {}],
+    "workspaces.list_accounts": [
+        lambda its: {"since": NOW.date()},
+        lambda its: {"since": NOW.date(), "search": its.name},
+    ],
     "workspaces.list_workspaces": [lambda its: {}],
     "workspaces.scope_of": [lambda its: {"name": its.name}, lambda its: {"name": None}],
     "workspaces.set_limits": [lambda its: {"of": its.scope, "image_rpm": 5}],

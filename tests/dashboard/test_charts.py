@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.dashboard.charts import stack
+from safelight.dashboard.spend.charts import stack
 
 
 @given(

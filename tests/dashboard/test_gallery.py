@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,23 +14,17 @@ import pytest
 
 from safelight.domain.ids import first_id_at
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
-from tests.support.kept import put_on_record
-
-Enter = Callable[..., Visitor]
+from tests.dashboard.conftest import Enter, House, Visitor
+from tests.support.media_in_bulk import put_on_record
 
 TILE = re.compile(r'data-id="(req-\w{26})"')
 NEXT = re.compile(r'rel="next" href="([^"]+)"')
 PREVIOUS = re.compile(r'rel="prev" href="([^"]+)"')
 
 
-def workspace_id(house: House, account: Account) -> int:
-    return int(house.run("select id from workspaces where name = %s", account.workspace)[0][0])
-
-
 def put(house: House, account: Account, times: list[datetime], **options: object) -> list[str]:
     with psycopg.connect(house.database_url) as connection:
-        return put_on_record(connection, workspace_id(house, account), times, **options)  # type: ignore[arg-type]
+        return put_on_record(connection, house.workspace_id(account), times, **options)  # type: ignore[arg-type]
 
 
 def link_in(text: str, pattern: re.Pattern[str]) -> str | None:
@@ -117,6 +110,7 @@ def test_filters_are_in_the_address_and_stay_there(house: House, visitor: Enter)
     assert on is not None
     given = parse_qs(urlsplit(on).query)
     assert {name: value[0] for name, value in given.items() if name != "after"} == {
+        "workspace": account.workspace,
         "type": "image",
         "model": "still",
         "order": "oldest",
@@ -190,12 +184,12 @@ def test_anothers_are_not_there(house: House, visitor: Enter) -> None:
     (own,) = put(house, mine, [NOW])
     reader = visitor(mine.key)
     never = "req-01ARZ3NDEKTSV4RRFFQ69G5FAV"
-    for path in ("", "/receipt"):
-        answers = [reader.get(f"/dashboard/gallery/{each}{path}") for each in (theirs, never)]
+    for path in ("gallery/{}", "jobs/{}/receipt.json"):
+        answers = [reader.get(f"/dashboard/{path.format(each)}") for each in (theirs, never)]
         assert [each.status_code for each in answers] == [404, 404]
         assert answers[0].text.replace(theirs, "") == answers[1].text.replace(never, "")
     asked = reader.post("/dashboard/gallery/delete", data={"id": [own, theirs, never]})
-    assert "Delete the media of 1 generation?" in asked.text
+    assert "Delete the media of 1 job?" in asked.text
     done = reader.post("/dashboard/gallery/delete/confirmed", data={"id": [own, theirs, never]})
     assert "1 deleted" in done.text
     assert "2 were not there" in done.text
@@ -215,7 +209,7 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
     nothing = reader.post("/dashboard/gallery/delete", data={"other": "x"})
     assert "Nothing is selected" in nothing.text
     asked = reader.post("/dashboard/gallery/delete", data={"id": ids[:200]})
-    assert "Delete the media of 200 generations?" in asked.text
+    assert "Delete the media of 200 jobs?" in asked.text
     assert "cannot be undone" in asked.text
     assert house.run("select count(*) from media where deleted_at is not null and generation_id = any(%s)", ids) == [
         (0,)
@@ -227,11 +221,11 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
     ]
     lines = house.run(
         "select count(*) from audit_log where action = 'media.delete' and workspace_id = %s and target = any(%s)",
-        workspace_id(house, account),
+        house.workspace_id(account),
         ids[:200],
     )
     assert lines == [(200,)]
-    receipt = reader.get(f"/dashboard/gallery/{ids[0]}/receipt")
+    receipt = reader.get(f"/dashboard/jobs/{ids[0]}/receipt.json")
     assert receipt.headers["content-disposition"] == f'attachment; filename="receipt-{ids[0]}.json"'
     assert receipt.json()["id"] == ids[0]
     assert receipt.json()["files"][0]["mime_type"] == "image/png"
@@ -245,6 +239,21 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
     assert "0 deleted" in again.text
     assert "2 were not there" in again.text
     assert sorted(TILE.findall(reader.get("/dashboard/gallery").text)) == sorted(ids[200:])
+
+
+def test_what_was_deleted_is_on_record_though_another_file_could_not_be(house: House, visitor: Enter) -> None:
+    account = house.create()
+    ids = put(house, account, [NOW - timedelta(days=7 * number + 400) for number in range(3)])
+    ((key,),) = house.run("select key from media where generation_id = %s", ids[0])
+    in_its_way = (house.server.data_dir / "media" / key).parent
+    in_its_way.parent.mkdir(parents=True, exist_ok=True)
+    in_its_way.symlink_to(in_its_way)
+    done = visitor(account.key).post("/dashboard/gallery/delete/confirmed", data={"id": ids})
+    in_its_way.unlink()
+    assert done.status_code == 503
+    lines = house.run("select target from audit_log where action = 'media.delete' and target = any(%s)", ids)
+    gone = house.run("select generation_id from media where generation_id = any(%s) and deleted_at is not null", ids)
+    assert sorted(lines) == sorted(gone) == sorted((each,) for each in ids[1:])
 
 
 def test_who_may_only_read_is_shown_no_way_to_delete(house: House, visitor: Enter) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.contract.accounts import Account
 from tests.dashboard.browsing import Window, shown_everywhere
 from tests.dashboard.conftest import House
-from tests.support.kept import draw_thumbnails, put_on_record
+from tests.support.media_in_bulk import draw_thumbnails, put_on_record
 
 Open = Callable[..., Window]
 
@@ -152,7 +152,7 @@ def test_the_lightbox_by_the_keyboard_alone(open_window: Open, shelf: Shelf) -> 
         if key:
             page.keyboard.press(key)
         box.locator(f"[data-item-id='{shelf.ids[place]}']").wait_for()
-        assert page.url.endswith(f"/dashboard/gallery/{shelf.ids[place]}")
+        assert f"/dashboard/gallery/{shelf.ids[place]}" in page.url
     last = page.locator("[data-id]").last.get_attribute("data-id")
     assert last is not None
     page.keyboard.press("End")
@@ -174,10 +174,10 @@ def test_the_lightbox_tells_what_is_known_and_where_more_is(open_window: Open, s
     page.locator("[data-item]").first.click()
     box = page.locator("#lightbox")
     expect(box).to_contain_text("a hill, number 1")
-    expect(box).to_contain_text("deleted in 6 d 23 h")
+    expect(box).to_contain_text("6 d 23 h left")
     hrefs = box.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     assert f"/dashboard/jobs/{newest}" in hrefs
-    assert f"/dashboard/playground?from={newest}" in hrefs
+    assert f"/dashboard/playground?from={newest}&workspace={shelf.account.workspace}" in hrefs
     # The browser's own way back closes it, and the way forth opens it again.
     page.go_back()
     box.wait_for(state="hidden")
@@ -186,7 +186,7 @@ def test_the_lightbox_tells_what_is_known_and_where_more_is(open_window: Open, s
     page.reload()
     page.get_by_role("heading", name="Image by still").wait_for()
     page.get_by_role("link", name="Older").click()
-    page.wait_for_url(f"**/{shelf.ids[1]}")
+    page.wait_for_url(f"**/{shelf.ids[1]}**")
 
 
 def test_selecting_and_deleting_by_the_keyboard_alone(open_window: Open, house: House) -> None:
@@ -202,7 +202,7 @@ def test_selecting_and_deleting_by_the_keyboard_alone(open_window: Open, house: 
     expect(page.locator("#selected")).to_have_text("4 selected")
     page.locator("#delete-selected").focus()
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Delete the media of 4 generations?").wait_for()
+    page.get_by_role("heading", name="Delete the media of 4 jobs?").wait_for()
     assert page.evaluate("document.activeElement.textContent") == "Keep them"
     page.keyboard.press("Escape")
     page.locator("#deletion").wait_for(state="hidden")
@@ -232,7 +232,7 @@ def test_a_selection_outlives_the_pages_it_was_made_on(open_window: Open, shelf:
         scroll_on(page)
     expect(page.locator("#selected")).to_have_text("60 selected")
     page.locator("#delete-selected").click()
-    page.get_by_role("heading", name="Delete the media of 60 generations?").wait_for()
+    page.get_by_role("heading", name="Delete the media of 60 jobs?").wait_for()
     page.get_by_role("link", name="Keep them").click()
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_function("id => document.querySelector(`[data-id='${id}'] input:checked`)", arg=shelf.ids[0])
@@ -247,7 +247,7 @@ def test_without_scripts_it_is_all_there(open_window: Open, house: House) -> Non
     assert page.locator("[data-id]").first.get_attribute("data-id") == shelf.ids[60]
     page.locator("[data-item]").first.click()
     page.get_by_role("link", name="Older").click()
-    page.wait_for_url(f"**/{shelf.ids[61]}")
+    page.wait_for_url(f"**/{shelf.ids[61]}**")
     page.get_by_role("main").get_by_role("link", name="Gallery").click()
     page.locator("summary", has_text="Filters").click()
     page.get_by_label("Type").select_option("image")
@@ -257,7 +257,7 @@ def test_without_scripts_it_is_all_there(open_window: Open, house: House) -> Non
     page.get_by_role("link", name="Select all of this page").click()
     page.locator("[data-id] input").first.uncheck()  # the oldest
     page.get_by_role("button", name="Delete the selected").click()
-    page.get_by_role("heading", name="Delete the media of 59 generations?").wait_for()
+    page.get_by_role("heading", name="Delete the media of 59 jobs?").wait_for()
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_role("heading", name="59 deleted").wait_for()
     page.get_by_role("link", name="Back to the gallery").click()
@@ -321,7 +321,7 @@ def test_each_page_is_for_everybody(open_window: Open, house: House) -> None:
     page.locator("#lightbox [data-item-id]").wait_for()
     assert shown_everywhere(page) == []
     page.get_by_role("button", name="Delete…").click()
-    page.get_by_role("heading", name="Delete the media of 1 generation?").wait_for()
+    page.get_by_role("heading", name="Delete the media of 1 job?").wait_for()
     assert shown_everywhere(page) == []
     page.get_by_role("button", name="Delete for good").click()
     page.get_by_role("heading", name="1 deleted").wait_for()

@@ -25,6 +25,7 @@ OTHER_SITES = {
     "a subdomain": {"sec-fetch-site": "same-site", "origin": "http://evil.127.0.0.1"},
     "an old browser elsewhere": {"origin": "https://evil.example"},
     "a page without an origin": {"origin": "null"},
+    "an origin that is none": {"origin": "http://["},
     "nobody says": {},
 }
 
@@ -106,6 +107,23 @@ def test_nobody_is_let_in_unknown(route: Route, visitor: Callable[..., Visitor],
         answer = unknown.request(route.method, filled(route), headers=headers)
         assert answer.status_code == 303 and "/dashboard/login" in answer.headers["location"]
         assert answer.content == b""
+
+
+@pytest.mark.parametrize("query", ["workspace=a%00", "model=%00", "end_user=%00", "q=%00", "workspace=%ff"])
+def test_what_no_text_can_have_is_refused(query: str, people: dict[Role, Visitor]) -> None:
+    for page in ("jobs", "spend", "keys", "gallery", "operator/workspaces"):
+        answer = people[Role.OPERATOR].get(f"/dashboard/{page}?{query}")
+        assert answer.status_code in ((404,) if "workspace" in query else (200, 400)), page
+    operator = people[Role.OPERATOR]
+    assert operator.post("/dashboard/workspace", data={"workspace": "a\0"}).status_code == 404
+    assert (
+        operator.get("/dashboard", headers={"cookie": f'{_cookie(operator)}; safelight-workspace="\\000"'}).status_code
+        == 200
+    )
+
+
+def _cookie(visitor: Visitor) -> str:
+    return "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
 
 
 @pytest.mark.parametrize("route", [each for each in READS if each.path not in STREAMS], ids=told)

@@ -7,7 +7,7 @@ import html
 import io
 import random
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +21,10 @@ from safelight.domain.scope import WorkspaceScope
 from safelight.lifecycle import job_views
 from safelight.lifecycle.job_views import Job, JobFilter, list_jobs
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
+from tests.dashboard.conftest import Enter, House
 from tests.lifecycle.studio import Studio, open_studio
 from tests.support.server import eventually, open_folder
 
-Enter = Callable[..., Visitor]
 ROW = re.compile(r'<tr id="(req-[0-9A-Z]{26})"')
 
 
@@ -139,7 +138,7 @@ def test_a_line_tells_what_it_cost_or_holds_and_why_it_failed(made: Made, visito
         ("way_in=fax", "way_in &#39;fax&#39; is not one of"),
         ("first=yesterday", "Write it as 2026-01-31."),
         ("first=2026-02-01&last=2026-01-01", "The last date is before the first."),
-        ("last=9999-12-31", "There is no such date."),
+        ("last=9999-12-31", "No date comes after this one."),
         ("key=999999999", "There is no key &#39;999999999&#39; in this workspace."),
         ("key=x", "There is no key &#39;x&#39; in this workspace."),
         ("before=yesterday", "before is not an id."),
@@ -193,16 +192,16 @@ def plant(house: House, account: Account, names: list[str]) -> None:
 def test_files_have_the_filters_of_the_page(house: House, made: Made, visitor: Enter) -> None:
     reader = visitor(made.account.key)
     house.run("update api_keys set name = '=1+1' where id = %s", made.other_key.key_id)
-    file = reader.get("/dashboard/jobs/jobs.csv?model=still")
+    file = reader.get("/dashboard/jobs.csv?model=still")
     assert file.headers["content-disposition"].startswith('attachment; filename="jobs-')
     lines = {line["id"]: line for line in csv.DictReader(io.StringIO(file.text))}
     assert set(lines) == {made.ids["still"], made.ids["other"]}
     assert lines[made.ids["other"]]["key"].startswith("'=1+1"), "a spreadsheet computes nothing"
     assert (lines[made.ids["still"]]["cost"], lines[made.ids["still"]]["way_in"]) == ("0.05", "v2")
-    items = reader.get("/dashboard/jobs/jobs.json?state=under_way").json()
+    items = reader.get("/dashboard/jobs.json?state=under_way").json()
     assert [(each["id"], each["held"], each["cost"]) for each in items] == [(made.ids["endless-clip"], 0.2, None)]
-    assert reader.get("/dashboard/jobs/jobs.csv?state=lost").status_code == 400
-    assert reader.get("/dashboard/jobs/jobs.xls").status_code == 404
+    assert reader.get("/dashboard/jobs.csv?state=lost").status_code == 400
+    assert reader.get("/dashboard/jobs.xls").status_code == 404
 
 
 def test_an_operator_looks_at_one_workspace_at_a_time(house: House, made: Made, visitor: Enter) -> None:
@@ -211,6 +210,25 @@ def test_an_operator_looks_at_one_workspace_at_a_time(house: House, made: Made, 
     assert ROW.findall(page.text) == [made.ids["failed"]]
     assert f"/dashboard/jobs/{made.ids['failed']}?workspace={made.account.workspace}" in page.text
     assert not ROW.findall(operator.get("/dashboard/jobs", params={"workspace": house.create().workspace}).text)
+
+
+def test_what_a_person_was_refused_is_without_a_key(house: House, visitor: Enter) -> None:
+    account = house.create()
+    house.run(
+        "insert into refused_requests (workspace_id, way_in, type, model, reason, message, count) "
+        "select id, 'dashboard', 'image', 'still', 'quota_exceeded', 'no', 2 from workspaces where name = %s",
+        account.workspace,
+    )
+    house.run(
+        "insert into daily_refusals (workspace_id, date, type, model, reason, count) select id, "
+        "(now() at time zone 'UTC')::date, 'image', 'still', 'quota_exceeded', 2 from workspaces where name = %s",
+        account.workspace,
+    )
+    reader = visitor(account.key)
+    for key, found in (("none", 2), (account.key_id, 0)):
+        assert f'<strong id="total">{found}</strong>' in reader.get(f"/dashboard/jobs/refused?key={key}").text
+        lines = reader.get(f"/dashboard/jobs/refused.json?key={key}").json()
+        assert sum(each["count"] for each in lines) == found
 
 
 def test_refused_requests_are_counted_and_told(house: House, visitor: Enter) -> None:

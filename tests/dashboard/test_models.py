@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
 
 import pytest
 
-from tests.dashboard.conftest import House, Visitor
-
-Enter = Callable[..., Visitor]
+from tests.dashboard.conftest import Enter, House
 
 
 @pytest.mark.parametrize(
@@ -26,9 +23,9 @@ Enter = Callable[..., Visitor]
 def test_search_and_filters_are_in_the_address(house: House, visitor: Enter, query: str, expected: list[str]) -> None:
     reader = visitor(house.create().key)
     page = reader.get(f"/dashboard/models?{query}").text
-    listed = list(csv.DictReader(io.StringIO(reader.get(f"/dashboard/models?{query}&as=csv").text)))
+    listed = list(csv.DictReader(io.StringIO(reader.get(f"/dashboard/models.csv?{query}").text)))
     assert [row["id"] for row in listed] == expected
-    assert [row["id"] for row in reader.get(f"/dashboard/models?{query}&as=json").json()] == expected
+    assert [row["id"] for row in reader.get(f"/dashboard/models.json?{query}").json()] == expected
     for name in expected:
         assert f'href="/dashboard/models/{name}"' in page
         assert f'href="/dashboard/playground?model={name}"' in page
@@ -53,7 +50,7 @@ def test_one_model_has_everything_and_its_spend(house: House, visitor: Enter) ->
 def test_what_is_not_there_is_not_found(house: House, visitor: Enter) -> None:
     reader = visitor(house.create().key)
     assert reader.get("/dashboard/models/nobody").status_code == 404
-    for query in ("type=sound", "can=fly", "as=xml"):
+    for query in ("type=sound", "can=fly"):
         assert reader.get(f"/dashboard/models?{query}").status_code == 400
 
 

@@ -53,7 +53,7 @@ def test_a_workspace_from_its_beginning_to_its_end_by_keyboard(house: House, ope
     page.keyboard.press("Enter")
     page.get_by_text("The credit is taken back.").wait_for()
     assert page.get_by_text("$10.25", exact=True).is_visible()
-    fill("Generations at once", "4")
+    fill("Jobs at once", "4")
     page.keyboard.press("Enter")
     page.get_by_text("The limits are changed.").wait_for()
     tab_to(page, "Erase this workspace")

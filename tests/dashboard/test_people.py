@@ -10,7 +10,7 @@ import pytest
 
 from safelight.domain.errors import ConfigurationError
 from safelight.node.settings import load_settings
-from safelight.wiring import load_dialects
+from safelight.wiring import load_dialects, proxies_of
 from tests.dashboard.conftest import SETTINGS
 from tests.support.server import Server, open_folder, running
 
@@ -22,6 +22,11 @@ role = "operator"
 [[people]]
 name = "ben@example.com"
 role = "generate"
+workspace = "default"
+
+[[people]]
+name = "zoë@example.com"
+role = "admin"
 workspace = "default"
 
 [[people]]
@@ -52,7 +57,7 @@ def server() -> Iterator[Server]:
 def get(server: Server, *names: str, path: str = "/dashboard", sender: str = "127.0.0.1") -> httpx.Response:
     """What a sender at this address gets who gives these names."""
     with httpx.Client(transport=httpx.HTTPTransport(local_address=sender)) as client:
-        return client.get(f"{server.base_url}{path}", headers=[(HEADER, name) for name in names])
+        return client.get(f"{server.base_url}{path}", headers=[(HEADER, name.encode()) for name in names])
 
 
 def test_each_may_do_what_the_file_says(server: Server) -> None:
@@ -63,6 +68,16 @@ def test_each_may_do_what_the_file_says(server: Server) -> None:
     everybody_else = get(server, "eve@example.com")
     assert everybody_else.status_code == 200 and "Playground" not in everybody_else.text
     assert "set-cookie" not in as_operator.headers
+
+
+def test_names_are_utf_8(server: Server) -> None:
+    assert "Keys" in get(server, "zoë@example.com").text
+    assert "Keys" not in get(server, "zoé@example.com").text
+
+
+def test_who_has_a_workspace_sees_no_other(server: Server) -> None:
+    assert get(server, "ben@example.com", path="/dashboard?workspace=default").status_code == 200
+    assert get(server, "ben@example.com", path="/dashboard?workspace=another").status_code == 404
 
 
 def test_nobody_else_is_believed(server: Server) -> None:
@@ -106,6 +121,11 @@ def test_a_file_that_is_wrong_is_said_at_the_start(
     monkeypatch.setenv("SAFELIGHT_DASHBOARD_PEOPLE", str(path))
     with pytest.raises(ConfigurationError, match=said):
         load_dialects(load_settings())
+
+
+def test_a_proxy_is_known_also_where_a_server_listens_on_ipv6_and_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFELIGHT_PROXIES", "10.0.0.1/8, fd00::7")
+    assert proxies_of(load_settings()) == ["10.0.0.0/8", "::ffff:10.0.0.0/104", "fd00::7/128"]
 
 
 def test_the_header_alone_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,9 +24,8 @@ from tests.dashboard.benches import (
     runs_in,
     tree_of,
 )
-from tests.dashboard.conftest import REFUSED, House, Visitor
+from tests.dashboard.conftest import REFUSED, Enter, House
 
-Enter = Callable[..., Visitor]
 ROOM = {"image_rpm": 1000, "video_rpm": 1000, "concurrency": 200}
 
 
@@ -319,6 +318,8 @@ def test_what_is_anothers_is_not_there(house: House, visitor: Enter, bench: Call
         answer = mine.fill(**{name: [value]}).run()
         assert answer.status_code == 400
         assert id_ not in element(answer, "runs")
+        for shown in (answer, mine.show()):
+            assert f"/{id_}/" not in shown.text, "no link to the picture is signed for another"
     shown = mine.visitor.get(f"{PATH}?model=still&use={id_}")
     assert f'value="{id_}"' not in shown.text
 
@@ -380,3 +381,47 @@ def test_an_operator_orders_for_the_workspace_they_look_at(house: House, account
     form.visitor.post("/dashboard/workspace", data={"workspace": account.workspace})
     ended(house, *runs_in(form.run()))
     assert made_of(house, account.workspace) == 1
+
+
+def test_what_is_ordered_is_paid_by_the_workspace_that_the_page_shows(house: House, visitor: Enter) -> None:
+    """Another tab may look at another workspace since, or be somebody else's."""
+    shown, other = house.create(), house.create()
+    operator = visitor(house.code())
+    form = Bench(operator, f"?workspace={shown.workspace}&model=endless-clip").fill(prompt="a boat")
+    operator.cookies.set("safelight-workspace", other.workspace)
+    answer = form.run()
+    assert answer.status_code == 303
+    assert (made_of(house, shown.workspace), made_of(house, other.workspace)) == (1, 0)
+    (id_,) = runs_in(answer)
+    page = operator.get(answer.headers["location"])
+    (cancel,) = [
+        each.attributes["action"]
+        for each in tree_of(page).by_id(f"run-{id_}").all("form")
+        if each.attributes["action"].partition("?")[0].endswith("/cancel")
+    ]
+    assert operator.post(cancel, data={"run": [id_]}).status_code == 303
+    assert ended(house, id_)[id_] == ("canceled", 0)
+    form = Bench(visitor(shown.key), "?model=still").fill(prompt="a boat")
+    form.visitor = visitor(other.key)
+    assert form.run().status_code == 404
+    assert made_of(house, other.workspace) == 0
+
+
+def test_each_order_and_each_cancellation_leaves_one_line(
+    house: House, account: Account, bench: Callable[..., Bench]
+) -> None:
+    form = bench("?model=endless-clip").fill(prompt="a boat", **{"with": ["slow-clip"]})
+    form.show()
+    ids = runs_in(form.run())
+    assert runs_in(form.run()) == ids
+    form.fill(duration="none").run()
+    for id_ in ids:
+        assert form.visitor.post(f"{PATH}/runs/{id_}/cancel", data={"run": ids}).status_code == 303
+    lines = house.run(
+        "select action, target, detail->>'model' from audit_log where target = any(%s) and workspace_id ="
+        " (select id from workspaces where name = %s) order by id",
+        ids,
+        account.workspace,
+    )
+    ordered = [("generation.create", id_, model) for id_, model in zip(ids, ["endless-clip", "slow-clip"], strict=True)]
+    assert lines == [*ordered, *(("generation.cancel", id_, None) for id_ in ids)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from html import unescape
@@ -19,12 +19,10 @@ from safelight.dashboard.templates import usd
 from safelight.domain.money import as_decimal
 from safelight.domain.scope import OPERATOR
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
+from tests.dashboard.conftest import Enter, House, Visitor
 from tests.support.histories import Past, put_on_record
 from tests.support.postgres import on_database
 from tests.support.server import eventually
-
-Enter = Callable[..., Visitor]
 
 # What the words of a grouping are of a generation.
 NAMES = {
@@ -34,10 +32,6 @@ NAMES = {
     "type": "type::text",
     "end_user": "coalesce(end_user, '')",
 }
-
-
-def workspace_id(house: House, account: Account) -> int:
-    return int(house.run("select id from workspaces where name = %s", account.workspace)[0][0])
 
 
 def make_something(house: House) -> Account:
@@ -55,14 +49,14 @@ def make_something(house: House) -> Account:
     ):
         with key.http() as client:
             client.post(path, json=body)
-    number = workspace_id(house, account)
+    number = house.workspace_id(account)
     count = "select count(*) from generations where workspace_id = %s and finished_at is null"
     eventually(lambda: house.run(count, number) == [(0,)], "all of it ended")
     return account
 
 
-def rows(visitor: Visitor, query: str = "", name: str = "spend") -> list[dict[str, str]]:
-    answer = visitor.get(f"/dashboard/spend/{name}.csv?{query}")
+def rows(visitor: Visitor, query: str = "", name: str = "") -> list[dict[str, str]]:
+    answer = visitor.get(f"/dashboard/spend{name}.csv?{query}")
     assert answer.status_code == 200, answer.text
     return list(csv.DictReader(io.StringIO(answer.text)))
 
@@ -76,7 +70,7 @@ def alert(page: str) -> str:
 
 def test_each_grouping_is_what_the_generations_say(house: House, visitor: Enter) -> None:
     account = make_something(house)
-    number = workspace_id(house, account)
+    number = house.workspace_id(account)
     reader = visitor(account.key)
     keys = {f"{name} ({key})": str(key) for key, name in house.run("select id, name from api_keys")}
     words = {**keys, "without an end user": ""}
@@ -128,19 +122,51 @@ def test_every_figure_leads_to_its_rows(house: House, visitor: Enter) -> None:
     assert [row["model"] for row in only] == ["still"]
 
 
+def test_the_rows_behind_a_figure_add_up_to_it(house: House, visitor: Enter) -> None:
+    """What ended on the days of the page, whenever it was asked for; without a key; captured in part; for end users."""
+    account = house.create()
+    number, midnight = house.workspace_id(account), datetime.combine(datetime.now(UTC).date(), time(), UTC)
+    rng, tick = random.Random(20261130), timedelta(microseconds=1)
+    history = [
+        Past(
+            at=midnight - timedelta(days=rng.randrange(3)) - rng.choice([tick, timedelta(0), timedelta(hours=5)]),
+            model=model,
+            type=type_,
+            key_id=rng.choice([None, account.key_id]),
+            end_user=rng.choice([None, "a" * 64]),
+            state=rng.choice(["completed", "completed", "failed", "canceled"]),
+            quantity=quantity,
+            before=timedelta(seconds=rng.choice([1, 3600, 86400 * 2])),
+            delivered=rng.choice([1000 * quantity, 1500]) if quantity > 1 else 1000,
+        )
+        for _ in range(60)
+        for model, type_, quantity in [rng.choice([("still", "image", 1), ("clip", "video", 5)])]
+    ]
+    put_on_record(house.database_url, number, history)
+    reader, figures = visitor(account.key), 0
+    for query in ("by=day", "by=model", "by=key", "by=type", "by=end_user", "by=model&type=video", "by=day&key=none"):
+        page = reader.get(f"/dashboard/spend?{query}").text
+        for link, figure in re.findall(r'<td class="number"><a href="/dashboard/jobs([?][^"]+)">([^<]+)</a>', page):
+            found = reader.get(f"/dashboard/jobs/jobs.json{unescape(link)}").json(parse_float=Decimal)
+            cost = sum(Decimal(each["cost"] or 0) for each in found)
+            assert figure == (usd(int(cost.scaleb(9))) if figure.startswith("$") else str(len(found))), (query, link)
+            figures += 1
+    assert figures > 40
+
+
 def test_borders_of_days_are_midnights_in_utc(house: House, visitor: Enter) -> None:
     account = house.create()
     today = datetime.now(UTC).date()
     midnight = datetime.combine(today - timedelta(days=2), time(), UTC)
     tick = timedelta(microseconds=1)
     history = [Past(at=midnight - tick), Past(at=midnight), Past(at=midnight), Past(at=midnight + timedelta(1) - tick)]
-    put_on_record(house.database_url, workspace_id(house, account), [*history, Past(at=midnight + timedelta(1))])
+    put_on_record(house.database_url, house.workspace_id(account), [*history, Past(at=midnight + timedelta(1))])
     reader = visitor(account.key)
     for days, completed in ((3, 1), (2, 3), (1, 1)):
         day = str(today - timedelta(days=days))
         (row,) = rows(reader, f"first={day}&last={day}")
         assert (row["day"], row["completed"]) == (day, str(completed))
-    by_day = rows(reader, f"first={today - timedelta(days=3)}&last={today}", name="days")
+    by_day = rows(reader, f"first={today - timedelta(days=3)}&last={today}", name="/days")
     assert [row["completed"] for row in by_day] == ["1", "3", "1", "0"]
     assert [row["cost of still"] for row in by_day] == ["0.05", "0.15", "0.05", "0"]
 
@@ -182,7 +208,7 @@ def test_what_cannot_be_asked_for_is_said_on_the_page(house: House, visitor: Ent
     assert answer.status_code == 400
     assert says in alert(answer.text)
     assert '<h2 id="balance">' in answer.text, "the rest of the page is there"
-    assert reader.get(f"/dashboard/spend/spend.csv?{query}").status_code == 400
+    assert reader.get(f"/dashboard/spend.csv?{query}").status_code == 400
 
 
 def test_400_days_are_shown(house: House, visitor: Enter) -> None:
@@ -200,7 +226,7 @@ def test_the_proof_of_the_page(house: House, visitor: Enter) -> None:
     assert len(set(re.findall(r"<dd>([^<]+)</dd>", piece))) == 1
     assert "<h1>Proof</h1>" in reader.get("/dashboard/spend/proof").text
     change = "update daily_usage set cost_nanos = cost_nanos + %s where workspace_id = %s and model = 'still'"
-    number = workspace_id(house, account)
+    number = house.workspace_id(account)
     house.run(change, 1, number)
     try:
         assert "These days do not agree" in reader.get("/dashboard/spend/proof").text
@@ -233,7 +259,7 @@ def test_the_verdict_of_the_books(house: House, visitor: Enter) -> None:
         ("operator", {"balances": True})
     ]
     page = reader.get("/dashboard/spend").text
-    assert "the ledger, the daily usage and the generations agree" in page
+    assert "the ledger, the daily usage and the jobs agree" in page
 
 
 def test_files_of_what_else_is_on_the_page(house: House, visitor: Enter) -> None:
@@ -241,13 +267,13 @@ def test_files_of_what_else_is_on_the_page(house: House, visitor: Enter) -> None
     house.run(
         "insert into daily_refusals (workspace_id, date, type, model, api_key_id, reason, count)"
         " values (%s, (now() at time zone 'UTC')::date, 'image', 'still', %s, 'rate_limit', 4)",
-        workspace_id(house, account),
+        house.workspace_id(account),
         account.key_id,
     )
     reader = visitor(account.key)
-    (credit,) = rows(reader, name="credit")
+    (credit,) = rows(reader, name="/credit")
     assert (credit["amount"], credit["reason"]) == ("12.5", "for a test")
-    assert rows(reader, name="refused") == [{"reason": "rate_limit", "count": "4"}]
+    assert rows(reader, name="/refused") == [{"reason": "rate_limit", "count": "4"}]
     told: Any = reader.get("/dashboard/spend/refused.json").json()
     assert told == [{"reason": "rate_limit", "count": 4}]
     for name in ("spend.xml", "spend", "other.csv", "..csv"):

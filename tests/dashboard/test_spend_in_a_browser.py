@@ -76,7 +76,7 @@ def test_an_operator_sees_more_and_checks_the_books(account: Account, house: Hou
     page.goto(f"/dashboard/spend?workspace={account.workspace}")
     page.get_by_role("button", name="Check the books now").click()
     page.get_by_text("The books were checked").wait_for()
-    page.get_by_text("the daily usage and the generations agree").wait_for()
+    page.get_by_text("the daily usage and the jobs agree").wait_for()
 
 
 def test_a_chart_says_what_its_table_says(account: Account, open_window: Open) -> None:

@@ -30,7 +30,7 @@ class Things(msgspec.Struct):
     delivery: int
 
     def fill(self, route: Route, kind: str = "csv") -> str:
-        values = {**msgspec.structs.asdict(self), "kind": kind, "index": 0, "name": "spend.csv"}
+        values = {**msgspec.structs.asdict(self), "kind": kind, "index": 0}
         return re.sub(r"\{(\w+)\}", lambda match: str(values[match[1]]), route.path)
 
 

@@ -24,7 +24,14 @@ from tests.support.server import eventually
 pytestmark = pytest.mark.database
 
 FROZEN = Path(__file__).parent / "release_0006"
-STEPS = ("0007_people", "0007_keys", "0007_generations")
+STEPS = (
+    "0007_people",
+    "0007_keys",
+    "0007_endpoints",
+    "0007_deliveries",
+    "0007_generations",
+    "0007_operator",
+)
 PRICE_NANOS = 100_000_000
 SETTLED = {
     "state": "completed",
@@ -216,6 +223,8 @@ def test_the_migration_gives_way_to_who_submits_and_may_be_run_again(before: str
         under_way.execute("update api_keys set name = name")  # as a submission comes to its key
         under_way.commit()
         migration.result(60)
+    files = {path.stem for path in (MIGRATIONS / "versions").glob("0007_*.sql")}
+    assert files == {*STEPS, "0007_generations_indexes"}
     with psycopg.connect(before) as again:
         for name in STEPS:
             again.execute((MIGRATIONS / "versions" / f"{name}.sql").read_text())

@@ -99,9 +99,19 @@ def started(account: Account, folder: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(account, folder),
+        env=environment(account, folder) | {"PYTHONFAULTHANDLER": "1"},
         cwd=folder,
     )
+
+
+def all_it_says(process: subprocess.Popen[str], given: str) -> tuple[str, str]:
+    """Its stdout and stderr until it ends. One that does not end tells where each of its threads stands."""
+    try:
+        return process.communicate(given, timeout=120)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        out, err = process.communicate()
+        pytest.fail(f"It does not end.\n{out}\n{err}")
 
 
 _PING = {"jsonrpc": "2.0", "id": 1, "method": "initialize"} | {
@@ -111,7 +121,7 @@ _PING = {"jsonrpc": "2.0", "id": 1, "method": "initialize"} | {
 
 async def test_it_ends_when_its_input_does_and_says_nothing_else_on_stdout(account: Account, tmp_path: Path) -> None:
     process = started(account, tmp_path)
-    out, err = process.communicate(json.dumps(_PING) + "\n", timeout=60)
+    out, err = all_it_says(process, json.dumps(_PING) + "\n")
     assert process.returncode == 0, err
     [answer] = [json.loads(line) for line in out.splitlines()]
     assert answer["result"]["serverInfo"]["name"] == "safelight"

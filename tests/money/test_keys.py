@@ -12,10 +12,13 @@ import httpx
 import pytest
 
 from safelight.accounts.keys import change_key, list_keys, revoke_key
-from safelight.domain.errors import NotFound
+from safelight.domain.errors import NotFound, QuotaExceeded
+from safelight.domain.generations import GenerationType
 from safelight.domain.ids import new_api_key
 from safelight.domain.money import format_usd, parse_usd
 from safelight.domain.scope import OPERATOR
+from safelight.lifecycle.submit import submit
+from tests.money.several import House, asked
 from tests.money.shop import IMAGE, VIDEO, Shop
 from tests.support.server import Server
 from tests.support.tenants import Tenant
@@ -225,6 +228,21 @@ async def test_what_slips_in_before_all_know_of_a_cap_is_counted_and_settles(cli
         id_ = answers[0].json()["id"]
         assert (await clients[1].delete(f"{VIDEOS}/{id_}", headers=customer.headers)).is_success
     await shop.settled(customer)
+
+
+async def test_a_request_that_was_long_on_its_way_meets_a_later_cap(house: House) -> None:
+    """Its key had none when it was looked up: its body, or what its references are fetched from, took its time."""
+    customer, sender = await house.sender()
+    assert not sender.is_capped
+    await change(house.shop, customer, "0.59")
+    services = house.parts.submitting
+    await submit(services, asked(sender))
+    await submit(services, asked(sender, type_=GenerationType.VIDEO))
+    for type_ in GenerationType:
+        with pytest.raises(QuotaExceeded):
+            await submit(services, asked(sender, type_=type_))
+    (key,) = await list_keys(customer.scope, house.shop.db)
+    assert format_usd(key.spent_nanos) == "0.55"
 
 
 async def test_a_cap_may_be_raised_lowered_and_lifted(clients: Clients, shop: Shop) -> None:

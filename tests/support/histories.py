@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import psycopg
 
 from safelight.db.pool import statement
-from safelight.domain.ids import new_generation_id
+from safelight.domain.ids import new_ulid
 
 _BEGIN = """
 with made as (
     insert into generations (id, workspace_id, api_key_id, type, model, body_sha256, billable_unit, unit_price_nanos,
         quantity, held_nanos, state, deadline, retention_seconds, created_at, end_user)
     values (%(id)s, %(workspace)s, %(key_id)s, %(type)s, %(model)s, sha256(%(id)s::bytea), %(unit)s, %(price)s,
-        %(quantity)s, %(held)s, 'queued', %(at)s, 604800, %(at)s, %(end_user)s)
+        %(quantity)s, %(held)s, 'queued', %(at)s, 604800, %(asked_at)s, %(end_user)s)
 ), held as (
     insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos, created_at)
-    values (%(workspace)s, 'hold', %(id)s, -%(held)s, %(held)s, %(at)s)
+    values (%(workspace)s, 'hold', %(id)s, -%(held)s, %(held)s, %(asked_at)s)
 )
 update accounts set available_nanos = available_nanos - %(held)s, held_nanos = held_nanos + %(held)s,
     in_flight = in_flight + 1
@@ -45,7 +45,10 @@ where workspace_id = %(workspace)s
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """A generation that ended ``at`` a moment, or one that is queued since. ``delivered``: in thousandths of a unit."""
+    """A generation that ended ``at`` a moment, or one that is queued since. It was asked for so long before.
+
+    ``delivered``: in thousandths of a unit.
+    """
 
     at: datetime
     model: str = "still"
@@ -56,6 +59,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     price_nanos: int = 50_000_000
     quantity: int = 1
     delivered: int = 1000
+    before: timedelta = timedelta(0)
 
     @property
     def held_nanos(self) -> int:
@@ -77,9 +81,11 @@ def put_on_record(url: str, workspace_id: int, history: Iterable[Past]) -> None:
     """
     with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as connection:
         for each in history:
+            asked_at = each.at - each.before
             facts = {
                 **msgspec.structs.asdict(each),
-                "id": new_generation_id(),
+                "id": f"req-{new_ulid(int(asked_at.timestamp() * 1000))}",
+                "asked_at": asked_at,
                 "workspace": workspace_id,
                 "unit": "image" if each.type == "image" else "video_second",
                 "price": each.price_nanos,

@@ -354,6 +354,22 @@ async def test_a_deleted_endpoint_takes_its_deliveries_along(world: World, recei
         await delete_endpoint(OPERATOR, world.db, endpoint.id)
 
 
+async def test_what_failed_is_sent_again_once_by_two_who_ask_at_once(world: World, receiver: Receiver) -> None:
+    endpoint = await world.endpoint(receiver.url)
+    for _ in range(3):
+        await world.complete()
+    await world.rows("update deliveries set state = 'failed', ended_at = now(), last_error = 'timeout' returning id")
+    db = world.parts.db
+    waiting = "select count(*) from pg_locks where not granted and pid <> pg_backend_pid()"
+    async with db.connection() as other, other.transaction():
+        await other.execute("select from webhook_endpoints for update")
+        both = [asyncio.create_task(redeliver(OPERATOR, db, endpoint_id=endpoint.id)) for _ in range(2)]
+        async with asyncio.timeout(20):
+            while (await (await other.execute(waiting)).fetchone())[0] < 2:
+                await asyncio.sleep(0.02)
+    assert sorted([len(await each) for each in both]) == [0, 3]
+
+
 async def test_the_log_is_kept_for_a_month(world: World, receiver: Receiver) -> None:
     await world.endpoint(receiver.url, "generation.failed")
     await world.end(count=2)

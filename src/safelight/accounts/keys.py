@@ -150,18 +150,19 @@ async def change_key(
     """Give a key another name, cap and expiry. Raises ``InvalidParameter`` and, for a revoked one too, ``NotFound``.
 
     A cap counts all that the key has spent since it was made, what is held included. For a key that had none this takes
-    a second: until then a process may take it for one without a cap, and not count what it lets in.
+    a second: a submission that began before may not see the cap, and is counted in the end.
     """
     read_line(name, "name", most=100)
     _check_cap(spend_cap_nanos)
     of_which = {"id": key_id, "workspace_id": scope.workspace_id}
     change = {"id": key_id, "name": name, "spend_cap_nanos": spend_cap_nanos, "expires_at": expires_at}
     async with db.connection() as connection, connection.transaction():
-        locked = await one(connection, "lock_key", of_which, tuple)
-        if locked is None:
+        changed = None
+        if await one(connection, "lock_key", of_which, tuple) is not None:
+            changed = await one(connection, "change_key", change, tuple)
+        if changed is None:
             raise _no_such_key(key_id)
-        is_capped_now = locked[0] is None and spend_cap_nanos is not None
-        await run(connection, "change_key", change)
+        is_capped_now = spend_cap_nanos is not None and not changed[0]
         if is_capped_now:
             await run(connection, "recount_key", of_which)
     if is_capped_now:

@@ -14,6 +14,7 @@ from datetime import datetime
 
 import msgspec
 
+from safelight.accounts.workspaces import is_workspace_name
 from safelight.db.pool import Database
 from safelight.domain.errors import InvalidApiKey, NotFound
 from safelight.domain.roles import Role
@@ -104,7 +105,8 @@ async def create_link(operator: OperatorScope, db: Database, person: str, *, sec
 
 async def principal_in(operator: OperatorScope, db: Database, name: str | None) -> Principal | None:
     """As whom an operator acts in the workspace of that name or, without one, in the oldest. None: there is none."""
-    found = await db.one("workspace_principal", {"name": name}, _Workspace)
+    is_name = name is None or is_workspace_name(name)
+    found = await db.one("workspace_principal", {"name": name}, _Workspace) if is_name else None
     if found is None:
         return None
     return Principal(
@@ -177,8 +179,8 @@ class Sessions:
     async def end(self, db: Database, secret: str) -> None:
         """End it, here at once and elsewhere within a second."""
         digest = _digest(secret)
-        self._known.pop(digest, None)
         await db.run("end_session", {"sha256": digest})
+        self._known.pop(digest, None)
 
     async def _touch(self, db: Database, digest: bytes, now: float) -> None:
         if now - self._touched.get(digest, -_TOUCH_SECONDS) < _TOUCH_SECONDS:

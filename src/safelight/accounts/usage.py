@@ -106,8 +106,8 @@ async def list_refused(
 ) -> list[RefusedRequest]:
     """Requests that were refused from ``first`` to ``last``, both included, newest first: ``limit`` of them.
 
-    They go back 30 days. ``before``: the id of the last one that is known. The others leave only what is so. Raises
-    ``InvalidParameter``.
+    They go back 30 days. ``before``: the id of the last one that is known. The others leave only what is so;
+    ``api_key_id`` 0: what was asked for without a key. Raises ``InvalidParameter``.
     """
     filters = {"type": type_, "model": model, "api_key_id": api_key_id, "way_in": way_in, "reason": reason}
     page = {"before": before, "limit": limit}

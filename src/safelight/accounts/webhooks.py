@@ -248,7 +248,9 @@ async def redeliver(
         if delivery_id is not None:
             rows = await every(connection, "redeliver", {**scoped, "id": delivery_id}, tuple)
         else:
-            rows = await every(connection, "redeliver_failed", {**scoped, "endpoint_id": endpoint_id}, tuple)
+            of_which = {**scoped, "endpoint_id": endpoint_id}
+            await one(connection, "lock_endpoint", of_which, tuple)  # whoever asks for the same finds it done
+            rows = await every(connection, "redeliver_failed", of_which, tuple)
         made = [row[0] for row in rows]
         await one(connection, "wake_deliveries", {}, tuple)
     if delivery_id is not None and not made:

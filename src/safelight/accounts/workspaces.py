@@ -39,9 +39,14 @@ SORTS = ("name", "balance", "held", "under_way", "spent", "created")
 """By what ``list_accounts`` sorts: by name from a to z, by the others the most first."""
 
 
+def is_workspace_name(text: str) -> bool:
+    """Whether a workspace may have that name."""
+    return _NAME.fullmatch(text) is not None
+
+
 async def create_workspace(operator: OperatorScope, db: Database, name: str) -> WorkspaceScope | None:
     """Make a workspace with a zero balance; its scope. None if it is there already. Raises ``InvalidParameter``."""
-    if _NAME.fullmatch(name) is None:
+    if not is_workspace_name(name):
         raise InvalidParameter(
             f"{name!r} is not a workspace name. Use up to 63 lower-case letters, digits and '-'.",
             param="name",
@@ -52,7 +57,7 @@ async def create_workspace(operator: OperatorScope, db: Database, name: str) -> 
 
 async def workspace_scope(operator: OperatorScope, db: Database, name: str) -> WorkspaceScope:
     """The scope of the workspace of that name. Raises ``NotFound``."""
-    found = await db.one("find_workspace", {"name": name}, tuple) if _NAME.fullmatch(name) else None
+    found = await db.one("find_workspace", {"name": name}, tuple) if is_workspace_name(name) else None
     if found is None:
         raise no_such_workspace(name)
     return WorkspaceScope(found[0])

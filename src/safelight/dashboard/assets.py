@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Iterable
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -20,8 +21,7 @@ class Assets:
     """The files of ``static/``. They are read once, and small."""
 
     def __init__(self) -> None:
-        folder = resources.files("safelight.dashboard").joinpath("static")
-        self._files = dict(sorted(_files_in(folder, "")))
+        self._files = dict(sorted(files_in("static", _TYPES)))
         digest = hashlib.sha256()
         for name, content in self._files.items():
             digest.update(f"{name}\n{len(content)}\n".encode() + content)
@@ -45,11 +45,16 @@ class Assets:
         return Response(content, media_type=kind, headers=headers)
 
 
-def _files_in(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+def files_in(folder: str, endings: Iterable[str]) -> list[tuple[str, bytes]]:
+    """The names, below a folder of this package, and the contents of what ends so."""
+    return _files_in(resources.files("safelight.dashboard").joinpath(folder), "", tuple(endings))
+
+
+def _files_in(folder: Traversable, prefix: str, endings: tuple[str, ...]) -> list[tuple[str, bytes]]:
     found = []
     for entry in folder.iterdir():
         if entry.is_dir():
-            found += _files_in(entry, f"{prefix}{entry.name}/")
-        elif any(entry.name.endswith(ending) for ending in _TYPES):
+            found += _files_in(entry, f"{prefix}{entry.name}/", endings)
+        elif entry.name.endswith(endings):
             found.append((f"{prefix}{entry.name}", entry.read_bytes()))
     return found

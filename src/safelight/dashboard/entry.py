@@ -5,8 +5,6 @@ API keys count only where one signs in: no page reads ``Authorization``, and no 
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from starlette.requests import Request
 
 from safelight.accounts.sessions import principal_in
@@ -16,7 +14,6 @@ from safelight.dashboard.people import People
 from safelight.dashboard.site import Site
 from safelight.dashboard.visit import VISIT, Viewer, Visit
 from safelight.domain.errors import Forbidden, InvalidApiKey, NotFound
-from safelight.domain.roles import Role
 from safelight.domain.scope import OPERATOR, Principal
 
 WORKSPACE = "safelight-workspace"
@@ -69,11 +66,12 @@ class Entry:
         person = people.find(request.headers)
         if person is None:
             return None
-        if person.role is Role.OPERATOR:
+        if person.workspace is None:
             return Viewer(person.name, person.role, await _chosen(request))
         principal = await principal_in(OPERATOR, api_state(request).keeping.db, person.workspace)
         if principal is None:
             raise Forbidden(f"{person.name} is to see the workspace {person.workspace!r}, and there is none.")
+        _refuse_other_workspaces(request, principal)
         return Viewer(person.name, person.role, person.act_as(principal))
 
 
@@ -92,7 +90,7 @@ async def _chosen(request: Request) -> Principal | None:
 def _refuse_other_workspaces(request: Request, principal: Principal) -> None:
     named = request.query_params.get("workspace")
     if named and named != principal.workspace:
-        raise NotFound("There is no such workspace.")
+        raise NotFound("This address is of another workspace than you are in. Go to the overview, or sign in to it.")
 
 
 def refuse_other_sites(request: Request, public_origin: str) -> None:
@@ -105,7 +103,8 @@ def refuse_other_sites(request: Request, public_origin: str) -> None:
         is_ours = site in ("same-origin", "none")
     else:
         origin = request.headers.get("origin")
-        is_ours = origin is not None and (origin == public_origin or urlsplit(origin).netloc == request.headers["host"])
+        asked = request.headers.get("host")
+        is_ours = origin is not None and (origin == public_origin or origin.partition("://")[2] == asked)
     if not is_ours:
         raise Forbidden("This request comes from another site. Use the page of the dashboard itself.")
 

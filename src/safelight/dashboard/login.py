@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,9 +23,10 @@ _YEAR_SECONDS = 365 * 86400
 
 
 async def show(request: Request) -> Response:
-    """The page on which one signs in; whoever is in is led on."""
+    """The page on which one signs in, also as somebody else: the code of a link comes behind ``#``, where only the
+    page sees it. Whom a proxy names is led on."""
     visit = visit_of(request)
-    if visit.is_known:
+    if visit.is_known and visit.viewer.secret is None:
         return visit.redirect("")
     return visit.page("login.html", next=request.query_params.get("next", ""), problem=None)
 
@@ -39,8 +40,11 @@ async def sign_in(request: Request) -> Response:
         session = await _open(request, secret)
     except (InvalidApiKey, RateLimited) as error:
         status = 401 if isinstance(error, InvalidApiKey) else 429
-        said = error.message if secret and not secret.startswith(KEY_PREFIX) else "This is no key that is good here."
+        is_key = isinstance(error, InvalidApiKey) and (not secret or secret.startswith(KEY_PREFIX))
+        said = "This is no key that is good here." if is_key else error.message
         return visit.page("login.html", status=status, next=next_, problem=said)
+    if visit.is_known and visit.viewer.secret is not None:  # its cookie goes, and nothing else could end it
+        await visit.site.sessions.end(visit.state.keeping.db, visit.viewer.secret)
     await _put_on_record(visit, session, secret)
     response = go_to(visit.site, next_)
     _set_cookie(response, visit.site, cookie_name(visit.site), session, LONGEST_SECONDS)
@@ -109,9 +113,9 @@ async def choose_theme(request: Request) -> Response:
 
 def go_to(site: Site, path: str) -> Response:
     """Go on to a page of the dashboard's, by its path and query; to the first where the path is none of them."""
-    parts = urlsplit(path)
-    is_ours = not parts.scheme and not parts.netloc and f"{parts.path}/".startswith(f"{PREFIX}/")
-    is_plain = path.isprintable() and "\\" not in path and ".." not in parts.path
+    place = path.partition("?")[0]
+    is_ours = f"{place}/".startswith(f"{PREFIX}/")  # as it stands: browsers read ``///dashboard`` as a host
+    is_plain = path.isprintable() and "\\" not in path and ".." not in unquote(place)
     location = path if is_ours and is_plain else PREFIX
     headers = {"location": site.at(quote(location, safe="/?&=%+:,-._~!*'();@$")), "cache-control": "no-store"}
     return Response(status_code=303, headers=headers)

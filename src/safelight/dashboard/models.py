@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from safelight.accounts.spend import Part, find_spend
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import export
+from safelight.dashboard.exports import export, routes_of_files
 from safelight.dashboard.reading import query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
@@ -30,6 +30,20 @@ ABILITIES = {
 UNITS = {"image": "an image", "video_second": "a second of video"}
 _SPEND_DAYS = 30
 _MOST_SEARCHED = 200
+_COLUMNS = (
+    "id",
+    "name",
+    "type",
+    "aliases",
+    "aspect_ratios",
+    "resolutions",
+    "durations",
+    "references",
+    "sound",
+    "unit",
+    "lowest_price",
+    "highest_price",
+)
 
 
 class Behind(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,24 +55,23 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def show(request: Request) -> Response:
-    """The models that the address asks for, in the catalog's order; also as a file."""
+    """The models that the address asks for, in the catalog's order."""
     visit = visit_of(request)
-    fields = query_fields(request)
-    q, type_ = fields.text("q").strip()[:_MOST_SEARCHED], fields.choice("type", list(GenerationType))
-    can = fields.choice("can", ABILITIES)
-    kind = fields.choice("as", ("csv", "json"))
-    catalog = visit.state.submitting.catalog
-    found = [model for model in catalog.models.values() if _is_asked_for(model, q, type_, can)]
-    if kind:
-        return export("models", kind, tuple(_row(next(iter(catalog.models.values())))), map(_row, found))
+    asked = _read(request)
     return visit.page(
         "models.html",
-        given={"q": q, "type": type_, "can": can},
-        found=found,
-        count_of_all=len(catalog.models),
+        given=asked,
+        found=_search(visit, asked),
+        count_of_all=len(visit.state.submitting.catalog.models),
         abilities=ABILITIES,
         units=UNITS,
     )
+
+
+async def give_file(request: Request) -> Response:
+    """The same as a file."""
+    rows = [_row(model) for model in _search(visit_of(request), _read(request))]
+    return export(request, "models", _COLUMNS, rows)
 
 
 async def show_one(request: Request) -> Response:
@@ -85,13 +98,28 @@ async def show_one(request: Request) -> Response:
     )
 
 
-def _is_asked_for(model: Model, q: str, type_: str | None, can: str | None) -> bool:
-    names = " ".join((model.id, model.name, *model.aliases)).lower()
-    return (
-        all(word in names for word in q.lower().split())
-        and (type_ is None or model.type == type_)
-        and (can is None or _can(model, can))
-    )
+def _read(request: Request) -> dict[str, str | None]:
+    """What the address asks for. Raises ``InvalidParameter``."""
+    fields = query_fields(request)
+    return {
+        "q": fields.text("q").strip()[:_MOST_SEARCHED],
+        "type": fields.choice("type", list(GenerationType)),
+        "can": fields.choice("can", ABILITIES),
+    }
+
+
+def _search(visit: Visit, asked: Mapping[str, str | None]) -> list[Model]:
+    words = (asked["q"] or "").lower().split()
+
+    def is_asked_for(model: Model) -> bool:
+        names = " ".join((model.id, model.name, *model.aliases)).lower()
+        return (
+            all(word in names for word in words)
+            and asked["type"] in (None, model.type)
+            and (asked["can"] is None or _can(model, asked["can"]))
+        )
+
+    return [model for model in visit.state.submitting.catalog.models.values() if is_asked_for(model)]
 
 
 def _can(model: Model, ability: str) -> bool:
@@ -139,5 +167,6 @@ def _words(words: Iterable[str]) -> str:
 
 ROUTES = (
     Route("GET", f"{PREFIX}/models", show),
+    *routes_of_files("/models", give_file),
     Route("GET", f"{PREFIX}/models/{{id}}", show_one),
 )

@@ -31,6 +31,14 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     people: list[Person]
 
 
+def _as_sent(value: str) -> str:
+    """A header's value, which is read as Latin-1, as UTF-8 where it is that: proxies send names in it."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
 class People:
     """Those of the file, by name. ``header``: the request header in which the proxy names them."""
 
@@ -51,7 +59,7 @@ class People:
 
     def find(self, headers: Mapping[str, str]) -> Person | None:
         """Whom the request's header names, if they may come in."""
-        name = headers.get(self._header, "").strip()
+        name = _as_sent(headers.get(self._header, "")).strip()
         if not name:
             return None
         found = self._people.get(name)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from safelight.domain.errors import InvalidParameter, NotFound, RequestTooLarge
 from safelight.domain.numbers import BEYOND, number_within
-from safelight.domain.text import quoted
+from safelight.domain.text import cut, quoted
 
 _MOST_BYTES = 256 * 1024
 _MOST_FIELDS = 250
@@ -92,8 +92,12 @@ async def read_fields(request: Request) -> Fields:
 
 
 def query_fields(request: Request) -> Fields:
-    """The fields of the address."""
-    return Fields(request.query_params.multi_items())
+    """The fields of the address. Raises ``InvalidParameter`` for a zero byte, which no text of the database has."""
+    pairs = request.query_params.multi_items()
+    for name, value in pairs:
+        if "\0" in value:
+            raise InvalidParameter(f"{cut(name)} has a zero byte. Leave it out.", param=cut(name))
+    return Fields(pairs)
 
 
 def number_in_path(request: Request, name: str) -> int:
@@ -109,10 +113,31 @@ def file_kind(request: Request) -> str:
     return request.url.path.rpartition(".")[2]
 
 
-def check_word(fields: Fields, word: str) -> None:
-    """What is done for good is done once its name is typed, in the field ``word``. Raises ``InvalidParameter``."""
-    if fields.text("word").strip() != word.strip():
-        raise InvalidParameter(f"Type {quoted(word)} here, as it is written, if you mean it.", param="word")
+def check_word(fields: Fields, word: str, name: str = "word") -> None:
+    """What is done for good is done once its name is typed, in the field ``name``. Raises ``InvalidParameter``."""
+    if fields.text(name).strip() != word.strip():
+        raise InvalidParameter(f"Type {quoted(word)} here, as it is written, if you mean it.", param=name)
+
+
+def span(fields: Fields, first: str = "first", last: str = "last") -> tuple[date | None, date | None]:
+    """The UTC dates in these two fields, None where one is not given. Raises ``InvalidParameter`` out of order."""
+    begin, end = fields.day(first), fields.day(last)
+    if begin is not None and end is not None and end < begin:
+        raise InvalidParameter("The last date is before the first.", param=last)
+    return begin, end
+
+
+def moments(fields: Fields) -> tuple[datetime | None, datetime | None]:
+    """When the dates of ``span`` begin, and when they are over. Raises ``InvalidParameter``."""
+    first, last = span(fields)
+    try:
+        return _midnight(first), _midnight(None if last is None else last + timedelta(days=1))
+    except OverflowError:
+        raise InvalidParameter("No date comes after this one. Give an earlier one.", param="last") from None
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def days(fields: Fields, *, most: int = 400, usual: int = 30) -> tuple[date, date]:

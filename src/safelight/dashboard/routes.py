@@ -10,28 +10,22 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from safelight.api.dialect import Dialect, Route
-from safelight.dashboard import (
-    deliveries,
-    gallery,
-    gallery_deletion,
-    job,
-    jobs,
-    keys,
-    live,
-    login,
-    models,
-    open_sessions,
-    overview,
-    refused,
-    spend,
-    webhooks,
-)
+from safelight.dashboard import live, login, models, overview
 from safelight.dashboard.entry import Entry, SignInNeeded
+from safelight.dashboard.gallery import deletion
+from safelight.dashboard.gallery import pages as gallery
+from safelight.dashboard.jobs import job, refused
+from safelight.dashboard.jobs import pages as jobs
+from safelight.dashboard.keys import pages as keys
+from safelight.dashboard.keys import sessions
 from safelight.dashboard.operator import audit, connections, credit, health, queue, storage, workspaces
 from safelight.dashboard.people import People
 from safelight.dashboard.playground import pages as playground
 from safelight.dashboard.site import PREFIX, Inspect, Site
+from safelight.dashboard.spend import pages as spend
 from safelight.dashboard.visit import VISIT, Visit, visit_of
+from safelight.dashboard.webhooks import deliveries
+from safelight.dashboard.webhooks import pages as webhooks
 from safelight.domain.errors import SafelightError
 from safelight.node.settings import Settings
 
@@ -39,17 +33,18 @@ PAGES = (
     overview,
     login,
     live,
+    playground,
+    deletion,
+    gallery,
     jobs,
     refused,
     job,
-    keys,
-    open_sessions,
-    webhooks,
-    deliveries,
     spend,
     models,
-    gallery_deletion,
-    gallery,
+    keys,
+    sessions,
+    webhooks,
+    deliveries,
     workspaces,
     credit,
     connections,
@@ -57,7 +52,6 @@ PAGES = (
     storage,
     health,
     audit,
-    playground,
 )
 """Each has its ``ROUTES``."""
 
@@ -92,15 +86,24 @@ def open_dialect(settings: Settings, inspect: Inspect) -> Dialect:
     )
 
 
+def _page_at(site: Site, visit: Visit) -> str:
+    """The page that somebody looks at, with its query: of a piece, the page around it."""
+    request = visit.request
+    if visit.is_partial:
+        around = request.headers.get("hx-current-url", "").partition("://")[2].partition("/")[2]
+        return f"/{around.partition('#')[0]}".removeprefix(site.root)
+    if request.method != "GET":
+        return PREFIX
+    return f"{request.url.path}?{request.url.query}".removesuffix("?")
+
+
 def _error_page(site: Site, scope: Scope, error: SafelightError, status: int, headers: Mapping[str, str]) -> Response:
     """The page for an error; who is to sign in is led there, and back again."""
     request = Request(scope)
     visit: Visit = scope.get(VISIT) or Visit(site, request, None)
     kept = {name: value for name, value in headers.items() if name in ("retry-after", "allow", "connection")}
     if isinstance(error, SignInNeeded):
-        query = f"?{request.url.query}" if request.url.query else ""
-        here = f"{request.url.path}{query}" if request.method == "GET" else PREFIX
-        login_page = site.at(f"{PREFIX}/login?next={quote(here, safe='')}")
+        login_page = site.at(f"{PREFIX}/login?next={quote(_page_at(site, visit), safe='')}")
         if visit.is_partial:
             return Response(status_code=401, headers={"hx-redirect": login_page})
         if "text/event-stream" in request.headers.get("accept", ""):

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import jinja2
 
+from safelight.dashboard.assets import files_in
 from safelight.domain.generations import State
 from safelight.domain.money import format_usd
 
@@ -33,7 +34,8 @@ class Addresses(Protocol):
 def make_environment(site: Addresses) -> jinja2.Environment:
     """Templates in which all text is escaped, and a name that is not given is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("safelight.dashboard"),
+        # Read at once: all are of one release, whatever is installed meanwhile.
+        loader=jinja2.DictLoader({name: text.decode() for name, text in files_in("templates", [".html"])}),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from safelight.accounts.audit import Action, Actor, record
 from safelight.api.auth import ApiState, api_state
-from safelight.dashboard.said import SAID
+from safelight.dashboard.flash import MESSAGES
+from safelight.dashboard.menu import Item, menu_for
 from safelight.dashboard.site import PREFIX, Site
-from safelight.dashboard.ways import Way, ways_for
 from safelight.domain.errors import Forbidden, NotFound
 from safelight.domain.roles import Role
 from safelight.domain.scope import OPERATOR, OperatorScope, Principal, Scope
@@ -113,14 +113,14 @@ class Visit:
 
     @property
     def own(self) -> dict[str, str]:
-        """What addresses carry, so that a form changes the workspace that its page showed, whatever they chose in
-        another tab since."""
-        return {"workspace": self.principal.workspace} if self.viewer.is_operator else {}
+        """What addresses carry, so that a form changes the workspace that its page showed, whatever they chose, or
+        signed in to, in another tab since."""
+        return {"workspace": self.principal.workspace}
 
     @property
-    def ways(self) -> list[tuple[str, list[Way]]]:
-        """The menu."""
-        return ways_for(self.viewer.role)
+    def menu(self) -> list[tuple[str, list[Item]]]:
+        """The menu: its items by their headings."""
+        return menu_for(self.viewer.role)
 
     def page(self, template: str, *, block: str | None = None, status: int = 200, **context: object) -> Response:
         """A page made from a template; of one that htmx asks for only ``block``, if one is named."""
@@ -134,7 +134,7 @@ class Visit:
         return self.site.html(self.site.render(template, {**self._context(), **context}), status)
 
     def redirect(self, path: str, query: Mapping[str, str] | None = None, *, said: str | None = None) -> Response:
-        """Go on to a page below ``/dashboard`` with GET. ``said``: what it is to say, by its name in ``said.py``."""
+        """Go on to a page below ``/dashboard`` with GET. ``said``: what it is to say, by its name in ``flash.py``."""
         given = {**(query or {}), **({"said": said} if said else {})}
         location = self.site.at(f"{PREFIX}{path}") + (f"?{urlencode(given)}" if given else "")
         return Response(status_code=303, headers={"location": location, "cache-control": "no-store"})
@@ -153,7 +153,7 @@ class Visit:
             "path": request.url.path,
             "here": f"{request.url.path}{query}",
             "theme": theme if theme in THEMES else "auto",
-            "said": SAID.get(request.query_params.get("said", "")),
+            "said": MESSAGES.get(request.query_params.get("said", "")),
         }
 
 

@@ -2,7 +2,7 @@
 
 download    check a link, find its file; or find one by its workspace and id
 thumbnails  small pictures, made when first asked for
-at_hand     a file where it can be read as one
+local_file  a file where it can be read as one
 verdicts    where a file comes from, and whether it has changed
 files       files that may be sent, and those looked up a moment ago
 expire      mark what is due, delete it, see that it is gone, record it

@@ -10,8 +10,8 @@ import msgspec
 
 from safelight.domain.errors import DownloadExpired, MediaError
 from safelight.domain.object_keys import thumbnail_key
-from safelight.keeping.at_hand import at_hand
 from safelight.keeping.files import FileToSend
+from safelight.keeping.local_file import local_file
 from safelight.keeping.services import KeepingServices
 from safelight.media.thumbnail import write_thumbnail
 
@@ -41,7 +41,7 @@ async def thumbnail_of(services: KeepingServices, found: FileToSend) -> FileToSe
 async def _make(services: KeepingServices, found: FileToSend, key: str) -> None:
     small = services.work_dir / f"thumbnail-{secrets.token_hex(8)}.webp"
     try:
-        async with at_hand(services, found) as source:
+        async with local_file(services, found) as source:
             await asyncio.get_running_loop().run_in_executor(services.media_threads, write_thumbnail, source, small)
         await services.store.put(key, small, mime_type="image/webp", consume=True)
         await _check_kept(services, found, key)

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from safelight.domain.errors import DownloadExpired
-from safelight.keeping.at_hand import at_hand
 from safelight.keeping.download import file_of
+from safelight.keeping.local_file import local_file
 from safelight.keeping.services import KeepingServices
 from safelight.media.provenance import ProvenanceReport, verify
 
@@ -57,7 +57,7 @@ class Verdicts:
         found = await file_of(services, workspace_id, generation_id, index)
         loop = asyncio.get_running_loop()
         try:
-            async with _AT_ONCE, at_hand(services, found) as path:
+            async with _AT_ONCE, local_file(services, found) as path:
                 sha256 = await loop.run_in_executor(services.media_threads, _digest, path)
                 report = self._known.get(sha256)
                 if report is None:

@@ -34,12 +34,13 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
     """What the statement ``submit`` is given.
 
     An image is run by the process that accepts it: it is born claimed (``run_token``), the intent for its first
-    binding on record.
+    binding on record. ``is_capped``: its hold is counted against its key's spend cap.
     """
 
     id: str
     workspace_id: int
     api_key_id: int | None
+    is_capped: bool
     type: GenerationType
     model: str
     request: Jsonb
@@ -125,7 +126,7 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
     give_up_at = time.monotonic() + _LOST_ANSWER_SECONDS
     for _ in range(_TRIES):
         try:
-            window = await _insert(services, new, is_capped=ready[0].is_capped)
+            window = await _insert(services, new)
         except NotConnected:
             raise
         except ServiceUnavailable:
@@ -136,6 +137,7 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
             killpoint("submit-after-commit")
             return _accepted(new, ready, window.as_rate_window())
         await _explain_refusal(services, new)
+        new = [msgspec.structs.replace(each, is_capped=True) for each in new]  # its key may have got a cap meanwhile
     raise ServiceUnavailable  # the account changed each time between the refusal and the question why
 
 
@@ -163,6 +165,7 @@ def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
         id=ready.id,
         workspace_id=ready.workspace_id,
         api_key_id=ready.api_key_id,
+        is_capped=ready.is_capped,
         type=ready.type,
         model=ready.model,
         request=Jsonb(ready.spec),
@@ -220,10 +223,10 @@ def _claim(new: NewGeneration, ready: Ready) -> Claim | None:
     )
 
 
-async def _insert(services: SubmitServices, new: Sequence[NewGeneration], *, is_capped: bool) -> Window | None:
+async def _insert(services: SubmitServices, new: Sequence[NewGeneration]) -> Window | None:
     """The window after the last of them; None where not all of them found room, and none is on record."""
     async with services.db.connection() as connection:
-        if len(new) == 1 and new[0].type is GenerationType.IMAGE and not is_capped:
+        if len(new) == 1 and new[0].type is GenerationType.IMAGE and not new[0].is_capped:
             killpoint("submit-before-commit")
             return await one(connection, "submit", new[0], Window)  # one statement: its own transaction
         window = None
@@ -232,7 +235,7 @@ async def _insert(services: SubmitServices, new: Sequence[NewGeneration], *, is_
                 window = await one(connection, "submit", each, Window)
                 if window is None:
                     raise Rollback
-                if is_capped:
+                if each.is_capped:
                     await _spend_from_key(connection, each)
                 if each.type is GenerationType.VIDEO:
                     await services.enqueue(connection, each.id, each.model)

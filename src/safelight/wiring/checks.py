@@ -89,7 +89,8 @@ def _outbound(settings: Settings) -> str:
 
 
 def _proxies(settings: Settings) -> str:
-    return ", ".join(proxies_of(settings)) or "none"
+    proxies_of(settings)
+    return settings.proxies or "none"
 
 
 def clock(database_seconds: float) -> str:

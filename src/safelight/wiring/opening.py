@@ -89,16 +89,22 @@ def comfyui_snippet(
 
 
 def proxies_of(settings: Settings) -> list[str]:
-    """The networks of the proxies in front. Raises ``ConfigurationError``."""
-    named = [each.strip() for each in (settings.proxies or "").split(",") if each.strip()]
-    for each in named:
+    """The networks of the proxies in front. Raises ``ConfigurationError``.
+
+    Those of IPv4 also as a server that listens on ``::`` sees them (RFC 4291, section 2.5.5.2).
+    """
+    networks = []
+    for each in filter(None, map(str.strip, (settings.proxies or "").split(","))):
         try:
-            ip_network(each, strict=False)
+            network = ip_network(each, strict=False)
         except ValueError:
             raise ConfigurationError(
                 f"SAFELIGHT_PROXIES: {each!r} is no address or network. Write 10.0.0.7 or 10.0.0.0/24."
             ) from None
-    return named
+        networks.append(str(network))
+        if network.version == 4:
+            networks.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return networks
 
 
 def outbound_policy(settings: Settings) -> OutboundPolicy:

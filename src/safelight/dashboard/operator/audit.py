@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,14 +11,15 @@ from starlette.responses import Response
 from safelight.accounts.audit import Action, ActionRecord, list_actions
 from safelight.accounts.workspaces import scope_of
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
-from safelight.dashboard.reading import Fields, query_fields
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
+from safelight.dashboard.reading import Fields, file_kind, moments, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.numbers import BEYOND
 from safelight.domain.roles import Role
 
-_HERE = f"{PREFIX}/operator/audit"
+_PATH = "/operator/audit"
+_HERE = f"{PREFIX}{_PATH}"
 _PAGE = 50
 _COLUMNS = ("id", "at", "person", "role", "workspace", "action", "target", "detail", "address")
 
@@ -40,17 +40,17 @@ async def show(request: Request) -> Response:
     )
 
 
-async def export_all(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """What the filters leave, newest first, as a file."""
-    visit, kind = visit_of(request), request.url.path.rpartition(".")[2]
+    visit = visit_of(request)
     found = await _actions(visit, query_fields(request), before=None, most=MOST_ROWS)
-    rows = [{**msgspec.structs.asdict(each), "detail": _cell(each, kind)} for each in found]
-    return export("audit", kind, _COLUMNS, rows)
+    rows = [{**msgspec.structs.asdict(each), "detail": _cell(each, file_kind(request))} for each in found]
+    return export(request, "audit", _COLUMNS, rows)
 
 
 async def _actions(visit: Visit, fields: Fields, *, before: int | None, most: int) -> list[ActionRecord]:
     db, of = visit.state.keeping.db, fields.text("of").strip()
-    first, last = fields.day("first"), fields.day("last")
+    since, until = moments(fields)
     return await list_actions(
         await scope_of(visit.operator, db, of or None),
         db,
@@ -58,8 +58,8 @@ async def _actions(visit: Visit, fields: Fields, *, before: int | None, most: in
         limit=most,
         person=fields.text("person").strip().replace("\0", "") or None,
         action=fields.choice("action", Action),
-        since=None if first is None else datetime(first.year, first.month, first.day, tzinfo=UTC),
-        until=None if last is None else datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1),
+        since=since,
+        until=until,
     )
 
 
@@ -77,6 +77,5 @@ def _cell(row: ActionRecord, kind: str) -> object:
 
 ROUTES = (
     Route("GET", _HERE, show, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.csv", export_all, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.json", export_all, role=Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from safelight.accounts.margins import Margin, list_margins
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
 from safelight.dashboard.reading import days, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
@@ -20,10 +20,11 @@ from safelight.domain.connections import Connection
 from safelight.domain.money import as_decimal
 from safelight.domain.roles import Role
 from safelight.lifecycle.processes import ConnectionStanding, Process, list_processes
+from safelight.lifecycle.queue_views import list_words
 from safelight.lifecycle.records import connections_under_way
-from safelight.lifecycle.standing import list_words
 
-_HERE = f"{PREFIX}/operator/connections"
+_PATH = "/operator/connections"
+_HERE = f"{PREFIX}{_PATH}"
 _SPANS = {"hour": 3600, "day": 86400}
 _COLUMNS = (
     "date",
@@ -111,14 +112,14 @@ async def show(request: Request) -> Response:
     )
 
 
-async def export_margins(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """What was charged beside what it cost, by date, model and connection, as a file."""
-    visit, kind = visit_of(request), request.url.path.rpartition(".")[2]
+    visit = visit_of(request)
     first, last = days(query_fields(request))
     found = await list_margins(visit.operator, visit.state.keeping.db, first, last)
     one = query_fields(request).text("connection")
     rows = [_margin_row(each) for each in found.margins if one in ("", each.connection)][:MOST_ROWS]
-    return export(f"connections-{first}-{last}", kind, _COLUMNS, rows)
+    return export(request, f"connections-{first}-{last}", _COLUMNS, rows)
 
 
 async def _backends(visit: Visit, processes: list[Process], margins: list[Margin]) -> list[Backend]:
@@ -156,6 +157,5 @@ def _margin_row(row: Margin) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", _HERE, show, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.csv", export_margins, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.json", export_margins, role=Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

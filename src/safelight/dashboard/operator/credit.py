@@ -8,16 +8,17 @@ from starlette.responses import Response
 from safelight.accounts.audit import Action
 from safelight.accounts.credit import add_credit_once, credit_history
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
-from safelight.dashboard.operator.workspaces import check_name, one_page, scope_of
-from safelight.dashboard.reading import Fields, read_fields
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
+from safelight.dashboard.operator.workspaces import one_page, scope_of
+from safelight.dashboard.reading import Fields, check_word, read_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import visit_of
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.money import as_decimal, format_usd, parse_usd
 from safelight.domain.roles import Role
 
-_HERE = f"{PREFIX}/operator/workspaces/{{name}}/credit"
+_PATH = "/operator/workspaces/{name}/credit"
+_HERE = f"{PREFIX}{_PATH}"
 _COLUMNS = ("id", "created_at", "amount", "reason")
 
 
@@ -34,7 +35,7 @@ async def add(request: Request) -> Response:
             to=scope,
             amount_nanos=nanos,
             reason=reason,
-            reference=fields.text("form"),
+            reference=fields.form_id(),
         )
     except InvalidParameter as error:
         return await one_page(request, problem=error, given=fields)
@@ -44,15 +45,15 @@ async def add(request: Request) -> Response:
     return visit.redirect(f"/operator/workspaces/{name}", said=said)
 
 
-async def export_history(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """What the workspace was given, newest first, as a file."""
-    visit, kind = visit_of(request), request.url.path.rpartition(".")[2]
+    visit = visit_of(request)
     entries = (await credit_history(await scope_of(request), visit.state.keeping.db))[:MOST_ROWS]
     rows = [
         {"id": each.id, "created_at": each.created_at, "amount": as_decimal(each.amount_nanos), "reason": each.reason}
         for each in entries
     ]
-    return export(f"credit-{request.path_params['name']}", kind, _COLUMNS, rows)
+    return export(request, f"credit-{request.path_params['name']}", _COLUMNS, rows)
 
 
 def _amount(fields: Fields, name: str) -> int:
@@ -64,12 +65,11 @@ def _amount(fields: Fields, name: str) -> int:
         raise InvalidParameter(f"{error}.", param="amount") from None
     if way == "add":
         return nanos
-    check_name(fields.text("take_name"), name, "take_name")
+    check_word(fields, name, "take_name")
     return -nanos
 
 
 ROUTES = (
     Route("POST", _HERE, add, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.csv", export_history, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.json", export_history, role=Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

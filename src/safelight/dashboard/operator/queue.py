@@ -6,15 +6,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
 from safelight.dashboard.reading import Fields, query_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.roles import Role
 from safelight.lifecycle.processes import list_processes
-from safelight.lifecycle.standing import Work, count_by_minute, count_under_way, list_under_way, list_waiting
+from safelight.lifecycle.queue_views import Work, count_by_minute, count_under_way, list_under_way, list_waiting
 
-_HERE = f"{PREFIX}/operator/queue"
+_PATH = "/operator/queue"
+_HERE = f"{PREFIX}{_PATH}"
 _SHOWN = ("queued", "running", "unknown", "stuck")
 _MOST_SHOWN = 100
 _COLUMNS = (
@@ -73,14 +74,14 @@ async def show(request: Request) -> Response:
     )
 
 
-async def export_all(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """What is under way, as a file."""
-    visit, kind = visit_of(request), request.url.path.rpartition(".")[2]
+    visit = visit_of(request)
     rows = [
         {column: getattr(each, column) for column in _COLUMNS}
         for each in await _work(visit, query_fields(request), most=MOST_ROWS)
     ]
-    return export("under-way", kind, _COLUMNS, rows)
+    return export(request, "under-way", _COLUMNS, rows)
 
 
 async def _work(visit: Visit, fields: Fields, *, most: int) -> list[Work]:
@@ -97,6 +98,5 @@ async def _work(visit: Visit, fields: Fields, *, most: int) -> list[Work]:
 
 ROUTES = (
     Route("GET", _HERE, show, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.csv", export_all, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.json", export_all, role=Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.errors import ConfigurationError, SafelightError
@@ -23,7 +23,8 @@ from safelight.node.chain import certificate_expiry
 from safelight.node.settings import Settings
 from safelight.node.signing_key_file import read_signing_keys
 
-_HERE = f"{PREFIX}/operator/storage"
+_PATH = "/operator/storage"
+_HERE = f"{PREFIX}{_PATH}"
 _DUES = (
     ("due", "due now"),
     ("marked", "being deleted"),
@@ -73,11 +74,11 @@ async def probe(request: Request) -> Response:
     return await _page(visit, tried=("good", f"The media store wrote, read and deleted a file in {seconds:.2f} s."))
 
 
-async def export_overdue(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """Files that should be gone, as a file."""
-    visit, kind = visit_of(request), request.url.path.rpartition(".")[2]
+    visit = visit_of(request)
     found = await list_overdue_files(visit.operator, visit.state.keeping.db, most=MOST_ROWS)
-    return export("overdue-files", kind, _COLUMNS, [msgspec.structs.asdict(each) for each in found])
+    return export(request, "overdue-files", _COLUMNS, [msgspec.structs.asdict(each) for each in found])
 
 
 async def _page(visit: Visit, *, tried: tuple[str, str] | None = None) -> Response:
@@ -148,6 +149,5 @@ def _keys(settings: Settings) -> list[Signing]:
 ROUTES = (
     Route("GET", _HERE, show, role=Role.OPERATOR),
     Route("POST", _HERE, probe, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.csv", export_overdue, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.json", export_overdue, role=Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

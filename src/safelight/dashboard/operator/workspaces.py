@@ -19,8 +19,8 @@ from safelight.accounts.workspaces import (
     workspace_scope,
 )
 from safelight.api.dialect import Route
-from safelight.dashboard.exports import MOST_ROWS, export
-from safelight.dashboard.reading import Fields, query_fields, read_fields
+from safelight.dashboard.exports import MOST_ROWS, export, routes_of_files
+from safelight.dashboard.reading import Fields, check_word, query_fields, read_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.visit import Visit, visit_of
 from safelight.domain.errors import InvalidParameter, NotFound
@@ -31,7 +31,8 @@ from safelight.domain.scope import WorkspaceScope
 from safelight.domain.text import quoted
 from safelight.keeping.erase import begin_erasure
 
-_HERE = f"{PREFIX}/operator/workspaces"
+_PATH = "/operator/workspaces"
+_HERE = f"{PREFIX}{_PATH}"
 _DAYS = 30
 _MOST_SHOWN = 200
 _MOST_ENTRIES = 50
@@ -55,11 +56,11 @@ async def show_all(request: Request) -> Response:
     return await _list_page(visit_of(request))
 
 
-async def export_all(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """The same as a file."""
-    visit, kind = visit_of(request), request.url.path.rpartition(".")[2]
+    visit = visit_of(request)
     rows = [_row(each) for each in await _accounts(visit, query_fields(request), most=MOST_ROWS)]
-    return export("workspaces", kind, _COLUMNS, rows)
+    return export(request, "workspaces", _COLUMNS, rows)
 
 
 async def create(request: Request) -> Response:
@@ -101,7 +102,7 @@ async def erase(request: Request) -> Response:
     visit, name = visit_of(request), request.path_params["name"]
     scope = await scope_of(request)
     try:
-        check_name((await read_fields(request)).text("erase_name"), name, "erase_name")
+        check_word(await read_fields(request), name, "erase_name")
         await begin_erasure(visit.state.keeping, name, patience_seconds=_PATIENCE_SECONDS)
     except InvalidParameter as error:
         return await one_page(request, problem=error)
@@ -113,12 +114,6 @@ async def scope_of(request: Request) -> WorkspaceScope:
     """The scope of the workspace that the address names. Raises ``NotFound``."""
     visit = visit_of(request)
     return await workspace_scope(visit.operator, visit.state.keeping.db, request.path_params["name"])
-
-
-def check_name(typed: str, name: str, param: str) -> None:
-    """Whether somebody means this workspace, and no other. Raises ``InvalidParameter``."""
-    if typed.strip() != name:
-        raise InvalidParameter(f"This is not {quoted(name)}. Type the name of the workspace to go on.", param=param)
 
 
 async def one_page(
@@ -142,7 +137,7 @@ async def one_page(
         settings={limit: getattr(limits, limit) for limit in _LIMITS},
         problem=problem,
         given=given,
-        form=given.text("form") if given and given.text("form") else new_ulid(),
+        form_id=(given and given.text("form_id")) or new_ulid(),
     )
 
 
@@ -189,8 +184,7 @@ def _row(account: Account) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", _HERE, show_all, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.csv", export_all, role=Role.OPERATOR),
-    Route("GET", f"{_HERE}.json", export_all, role=Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
     Route("POST", _HERE, create, role=Role.OPERATOR),
     Route("GET", f"{_HERE}/{{name}}", show_one, role=Role.OPERATOR),
     Route("POST", f"{_HERE}/{{name}}/limits", change_limits, role=Role.OPERATOR),

@@ -15,9 +15,9 @@ from starlette.requests import Request as HttpRequest
 
 from safelight.api.auth import api_state
 from safelight.api.submission import accept, submission_of
-from safelight.dashboard.playground.asked import request_of
+from safelight.dashboard.playground.form import request_of
+from safelight.dashboard.playground.form_view import Line
 from safelight.dashboard.playground.pictures import Gathered
-from safelight.dashboard.playground.sheet import Line
 from safelight.domain.errors import IdempotencyConflict, SafelightError
 from safelight.domain.request import ImageInput, Request, StoredReference
 from safelight.lifecycle.accept import Accepted
@@ -27,11 +27,12 @@ _DIGEST_CHARACTERS = 16
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one order: its generation's id, or what it was refused with."""
+    """What became of one order: its generation's id, or what it was refused with. ``is_new``: no repeat of an order."""
 
     model: str
     generation_id: str | None = None
     error: SafelightError | None = None
+    is_new: bool = False
 
 
 async def place(request: HttpRequest, run: str, lines: Sequence[Line], gathered: dict[int, Gathered]) -> list[Placed]:
@@ -48,7 +49,7 @@ async def place(request: HttpRequest, run: str, lines: Sequence[Line], gathered:
             placed.append(Placed(model=line.model.id, error=error))
             continue
         start(api_state(request).runner, accepted, is_unseen=lambda: False)
-        placed.append(Placed(model=line.model.id, generation_id=accepted.id))
+        placed.append(Placed(model=line.model.id, generation_id=accepted.id, is_new=not accepted.is_replay))
     return placed
 
 

@@ -11,15 +11,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action
 from safelight.api.auth import api_state
 from safelight.api.dialect import Route
 from safelight.api.errors import STATUS_OF_KIND
 from safelight.api.forms import Form, is_form, read_form
-from safelight.dashboard.playground.asked import ROLES, Asked, Chosen, asked_of, read_asked
 from safelight.dashboard.playground.cards import Card, card_of, cards_of
+from safelight.dashboard.playground.form import ROLES, Asked, Chosen, asked_of, read_asked
+from safelight.dashboard.playground.form_view import Line, Sheet, lines_of, problems_of, sheet_of
 from safelight.dashboard.playground.ordering import Placed, place
 from safelight.dashboard.playground.pictures import gather, still_kept
-from safelight.dashboard.playground.sheet import Line, Sheet, lines_of, problems_of, sheet_of
 from safelight.dashboard.reading import Fields, query_fields, read_fields
 from safelight.dashboard.site import PREFIX
 from safelight.dashboard.templates import usd
@@ -102,7 +103,9 @@ async def update(request: Request) -> Response:
     shown = fields.text("shown").split()
     has_picker = model is not None and any(role not in shown for role in model.references)
     sheet = await sheet_of(visit, asked, has_picker=has_picker)
-    return visit.page("playground.html", block="ask", status=200, **_context(sheet, cards=[], placed=[], said=[]))
+    return visit.page(
+        "playground/playground.html", block="ask", status=200, **_context(sheet, cards=[], placed=[], said=[])
+    )
 
 
 async def run(request: Request) -> Response:
@@ -125,20 +128,26 @@ async def run(request: Request) -> Response:
         return await _refused(visit, asked, error)
     by_id = {id(each): found for each, found in zip(chosen, gathered, strict=True)}
     placed = await place(request, asked.run, lines, by_id)
+    for each in placed:
+        if each.is_new and each.generation_id is not None:
+            await visit.audit(Action.GENERATION_CREATE, each.generation_id, {"model": each.model})
     made = [each.generation_id for each in placed if each.generation_id is not None]
     first = placed[0].error or next((each.error for each in placed if each.error), None)
     if not made and first is not None:
         return await _refused(visit, asked, first, placed[1:])
-    query = urlencode([("run", each) for each in made])
     if first is None and not visit.is_partial:
-        headers = {"location": visit.site.at(f"{_PATH}?{query}"), "cache-control": "no-store"}
-        return Response(status_code=303, headers=headers)
+        return Response(status_code=303, headers={"location": _address(visit, made), "cache-control": "no-store"})
     if first is None:
         asked = msgspec.structs.replace(asked, run=new_ulid())
     refused = [each for each in placed if each.error is not None]
     response = await _page(visit, asked, cards=await cards_of(visit, made), placed=refused)
-    response.headers["hx-replace-url"] = visit.site.at(f"{_PATH}?{query}")
+    response.headers["hx-replace-url"] = _address(visit, made)
     return response
+
+
+def _address(visit: Visit, runs: Sequence[str]) -> str:
+    """The address of the form with its runs beside it."""
+    return visit.site.at(f"{_PATH}?{urlencode([*(('run', each) for each in runs), *visit.own.items()])}")
 
 
 _LOST_FILES = ["A page that is made anew does not keep files: choose them again before you run it."]
@@ -151,7 +160,7 @@ def _is_another_price(asked: Asked, lines: Sequence[Line]) -> bool:
 
 def _price_is_another(lines: Sequence[Line]) -> str:
     total = usd(sum(line.price_nanos or 0 for line in lines))
-    return f"It costs {total}, which is not what was shown before. Nothing was ordered: run it again if that is right."
+    return f"It costs {total}, which is not what was shown before. Nothing is ordered now: run it again if you want it."
 
 
 def _check(visit: Visit, asked: Asked) -> None:
@@ -203,7 +212,10 @@ async def _page(
     sheet = await sheet_of(visit, _with_run(asked), error=error)
     context: dict[str, Any] = _context(sheet, cards=cards, placed=placed, said=said)
     return visit.page(
-        "playground.html", block="playground" if visit.request.method == "POST" else None, status=status, **context
+        "playground/playground.html",
+        block="playground" if visit.request.method == "POST" else None,
+        status=status,
+        **context,
     )
 
 
@@ -223,7 +235,7 @@ async def show_run(request: Request) -> Response:
     """One run, as it stands."""
     visit = visit_of(request)
     card = await card_of(visit, request.path_params["id"])
-    return visit.piece("_run.html", card=card, runs=urlencode([("run", card.view.id)]))
+    return visit.piece("playground/_run.html", card=card, runs=urlencode([("run", card.view.id)]))
 
 
 async def cancel_run(request: Request) -> Response:
@@ -234,12 +246,12 @@ async def cancel_run(request: Request) -> Response:
     found = await detail(state.viewing, visit.principal.workspace_id, id_)
     if found.view.type is not GenerationType.VIDEO:
         raise InvalidParameter("An image cannot be canceled: it is there within seconds.", param="id")
-    await cancel(state.running, state.viewing, visit.principal.workspace_id, id_, GenerationType.VIDEO)
+    became, _ = await cancel(state.running, state.viewing, visit.principal.workspace_id, id_, GenerationType.VIDEO)
+    await visit.audit(Action.GENERATION_CANCEL, id_, {"became": str(became)})
     if visit.is_partial:
-        return visit.piece("_run.html", card=await card_of(visit, id_), runs=urlencode([("run", id_)]))
+        return visit.piece("playground/_run.html", card=await card_of(visit, id_), runs=urlencode([("run", id_)]))
     others = [each for each in fields.every("run") if is_generation_id(each)] or [id_]
-    location = visit.site.at(f"{_PATH}?{urlencode([('run', each) for each in others])}")
-    return Response(status_code=303, headers={"location": location, "cache-control": "no-store"})
+    return Response(status_code=303, headers={"location": _address(visit, others), "cache-control": "no-store"})
 
 
 ROUTES = (

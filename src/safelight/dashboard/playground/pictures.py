@@ -16,7 +16,7 @@ from safelight.api.auth import ApiState, api_state, principal
 from safelight.api.bodies import read_aside
 from safelight.api.forms import Part, data_url_of
 from safelight.api.waits import hold
-from safelight.dashboard.playground.asked import Chosen
+from safelight.dashboard.playground.form import Chosen
 from safelight.dashboard.snippets import Picture
 from safelight.domain.errors import DownloadExpired, InvalidParameter, NotFound
 from safelight.domain.generations import GenerationType, State
@@ -162,7 +162,10 @@ async def thumbnail_of_pick(state: ApiState, workspace_id: int, generation_id: s
 
 
 def link_of_kept(state: ApiState, kept: tuple[str, int]) -> str:
-    """The address of a reference of an earlier request, for as long as a page is looked at."""
+    """The address of a reference that is ``still_kept``, for as long as a page is looked at.
+
+    Whoever has it gets the picture: it is made for no other workspace's.
+    """
     return BackendLinks(state.viewing.signer).reference(*kept)
 
 

@@ -1,6 +1,6 @@
--- Whose sessions these are. One whose time is over, or that was idle for long, is not found, nor one whose key is revoked or
+-- Whose sessions these are, with the role that their key has now. One whose time is over, or that was idle for long, is not found, nor one whose key is revoked or
 -- expired or whose workspace is erased.
-select asked.place, s.sha256, s.person, s.role, s.workspace_id, s.api_key_id as key_id, coalesce(w.name, '') as workspace,
+select asked.place, s.sha256, s.person, coalesce(k.role, s.role) as role, s.workspace_id, s.api_key_id as key_id, coalesce(w.name, '') as workspace,
     coalesce(k.spend_cap_nanos is not null, false) as is_capped, w.retention_max_seconds
 from unnest(%(sha256)s::bytea[], %(idle_seconds)s::integer[]) with ordinality as asked (sha256, idle_seconds, place)
 cross join lateral (

@@ -10,7 +10,7 @@ cross join lateral (
       and r.at < (%(last)s::date + 1)::timestamp at time zone 'UTC'
       and (%(type)s::text is null or r.type::text = %(type)s)
       and (%(model)s::text is null or r.model = %(model)s)
-      and (%(api_key_id)s::bigint is null or r.api_key_id = %(api_key_id)s)
+      and (%(api_key_id)s::bigint is null or coalesce(r.api_key_id, 0) = %(api_key_id)s)
       and (%(way_in)s::text is null or r.way_in = %(way_in)s)
       and (%(reason)s::text is null or r.reason = %(reason)s)
     order by r.id desc limit %(limit)s

@@ -1,5 +1,6 @@
 -- Accept a generation: take a place in its rate window and among those under way, hold its price, write its rows.
--- No row comes back if the account does not allow it; `refusal` then says why.
+-- No row comes back if the account does not allow it, as `limits` then says, or if its key has a spend cap that the caller
+-- does not know of.
 with account as (
     update accounts a set
         available_nanos = a.available_nanos - %(held_nanos)s,
@@ -21,6 +22,8 @@ with account as (
             else greatest(a.video_window_start, date_trunc('minute', now())) end
     from workspaces w
     where a.workspace_id = %(workspace_id)s and w.id = a.workspace_id
+      and (%(is_capped)s or not exists (
+          select from api_keys k where k.id = %(api_key_id)s and k.spend_cap_nanos is not null))
       and a.available_nanos >= %(held_nanos)s
       and a.in_flight < coalesce(w.concurrency, %(default_concurrency)s)
       and case when %(type)s = 'image'

@@ -12,7 +12,6 @@ down_revision = "0006"
 _ADDED = (
     "0007_people.sql",
     "0007_keys.sql",
-    "0007_forms.sql",
     "0007_endpoints.sql",
     "0007_deliveries.sql",
     "0007_generations.sql",

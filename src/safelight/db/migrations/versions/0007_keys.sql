@@ -8,6 +8,11 @@ set local lock_timeout = '2 s';
 alter table api_keys
     add column if not exists role text not null default 'generate' check (role in ('read', 'generate', 'admin'));
 
+-- The key that the sender gave for making it: the same form, sent again, makes no other.
+alter table api_keys add column if not exists idempotency_key text check (length(idempotency_key) <= 64);
+create unique index if not exists api_keys_once on api_keys (workspace_id, idempotency_key)
+    where idempotency_key is not null;
+
 -- The key that was pasted; null: they came in another way. Their session ends with it.
 alter table dashboard_sessions add column if not exists api_key_id bigint references api_keys;
 create index if not exists dashboard_sessions_by_key on dashboard_sessions (api_key_id);
