@@ -77,7 +77,7 @@ def test_it_tells_what_was_asked_for_and_what_it_cost(made: Made, visitor: Enter
     text = text_of(page.text)
     for told in (
         PROMPT,
-        "Not wanted no rain",
+        "Negative prompt no rain",
         "Size 1:1, 1K (64 × 64)",
         "Seed 7",
         "steps 3",

@@ -46,7 +46,7 @@ def give(operator: Visitor, name: str, amount: str, **changes: str) -> httpx.Res
 
 
 def problem_in(answer: httpx.Response) -> str:
-    found = re.search(r'class="notice bad" role="alert">([^<]+)<', answer.text)
+    found = re.search(r'class="(?:notice bad" role="alert|problem" id="[\w-]+)">([^<]+)<', answer.text)
     assert found, answer.text
     return found[1]
 
@@ -67,12 +67,12 @@ def test_a_form_that_is_sent_twice_adds_once(house: House, operator: Visitor) ->
     form = re.search(r'name="form_id" value="(\w{26})"', page)
     assert form
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: give(operator, name, "0.123456789", form=form[1]), range(6)))
+        answers = list(pool.map(lambda _: give(operator, name, "0.123456789", form_id=form[1]), range(6)))
     assert {answer.status_code for answer in answers} == {303}
     said = sorted(answer.headers["location"].partition("said=")[2] for answer in answers)
     assert said == ["credit_added", *["credit_once"] * 5]
     assert money_of(house, name) == [(123_456_789, "a test")]
-    assert give(operator, name, "7", form=form[1]).status_code == 409, "something else under the same form"
+    assert give(operator, name, "7", form_id=form[1]).status_code == 409, "something else under the same form"
     assert give(operator, name, "0.123456789").status_code == 303, "another form is another addition"
     assert [amount for amount, _ in money_of(house, name)] == [123_456_789, 123_456_789]
 
@@ -99,7 +99,7 @@ def test_credit_is_taken_back_where_the_name_is_typed_again(house: House, operat
     assert money_of(house, name) == [(10**10, "for a test"), (-3 * 10**9, "a mistake")]
     assert "$7.00" in operator.get(f"{WORKSPACES}/{name}").text
     assert give(operator, name, "1", reason="").status_code == 400, "it says what it is for"
-    assert give(operator, name, "1", form="").status_code == 400, "a form has its name"
+    assert give(operator, name, "1", form_id="").status_code == 400, "a form has its name"
 
 
 def test_limits_that_are_left_empty_are_the_settings(house: House, operator: Visitor) -> None:
