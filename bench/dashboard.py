@@ -7,6 +7,7 @@ import os
 import re
 import statistics
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
 from itertools import islice
@@ -14,20 +15,19 @@ from pathlib import Path
 
 import httpx
 import msgspec
-import psutil
 import psycopg
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
-from bench.processes import pss_mib
 from bench.report import Report, at_most
 from bench.servers import BenchError, Server, folder, postgres, safelight
+from bench.tab import Held, Tab, renderer_mib
 from bench.tenants import settings, tenants
 from safelight.accounts.sessions import create_link
 from safelight.dashboard.routes import ROUTES
 from safelight.domain.scope import OPERATOR
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from tests.dashboard.browsing import Window, open_browser
-from tests.support.kept import draw_thumbnails, put_on_record
+from tests.support.media_in_bulk import draw_thumbnails, put_on_record
 from tests.support.postgres import on_database
 from tests.support.tenants import Tenant
 
@@ -35,31 +35,26 @@ _MANY, _FEW = 100_000, 100
 _PLAIN = 10_000
 _DAYS = 60
 _PAGES = 44
+_PAGE_PIXELS = 3700
 _WHEEL_PIXELS = 1200
 _REQUESTS = 20
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 240.0
 _NAMED = re.compile(r"{\w+}")
 _NO_PAGES = ("/dashboard/live", "/dashboard/login")
-_LONG_TASKS = """
-window.longTasks = [];
-new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((each) => each.duration)))
-  .observe({ type: "longtask", buffered: true });
-"""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """What a browser took for a page: milliseconds, MiB.
 
-    ``renderer``: the memory of its process, with decoded pictures that it keeps until somebody needs the memory;
-    ``held``: without those.
+    ``longest_task``: by the clock, with whatever else the machine did meanwhile; ``busiest_task``: the most processor
+    time that one took. ``empty``: the renderer of a page with nothing on it, in the same browser.
     """
 
     first_paint: float
     longest_task: float
-    heap: float
-    nodes: float
-    renderer: float
-    held: float
+    busiest_task: float
+    held: Held
+    empty: float
 
 
 class Shelf(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +76,8 @@ async def run(report: Report) -> None:
             code = on_database(database.url, lambda db: create_link(OPERATOR, db, "a bench"))
             _ask(report, server, code, shelves)
             signer = LinkSigner(parse_signing_keys(keys), server.base_url)
-            plain = _plain_grid(signer, database.url, shelves[-1].ids[:_PLAIN])
+            plain = base / "plain.html"
+            plain.write_text(_plain_grid(signer, database.url, shelves[-1].ids[:_PLAIN]))
             await asyncio.to_thread(_browse, report, server, shelves, plain)
 
 
@@ -156,118 +152,86 @@ def _median_ms(client: httpx.Client, path: str, shelf: Shelf) -> float:
     return statistics.median(taken) * 1000
 
 
-def _browse(report: Report, server: Server, shelves: list[Shelf], plain: str) -> None:
+def _browse(report: Report, server: Server, shelves: list[Shelf], plain: Path) -> None:
     few, many = shelves
     pages = 8 if report.brief else _PAGES
+    report.say("a plain grid")
+    beside = _scrolled_plain(plain, pages)
+    report.say(f"{pages} pages of the gallery")
+    small = _scrolled(server, few, 2)
+    large = _scrolled(server, many, pages)
+    _add(report, f"gallery of {len(few.ids):,}", small, beside)
+    _add(report, f"gallery of {len(many.ids):,}, {pages} pages scrolled", large, beside)
     with open_browser() as browser:
-        report.say("a plain grid")
-        beside = _scrolled_plain(browser, server, plain, pages)
-        report.say(f"{pages} pages of the gallery")
-        small = _scrolled(browser, server, few, 2)
-        large = _scrolled(browser, server, many, pages)
-        _add(report, f"gallery of {len(few.ids):,}", small, beside)
-        _add(report, f"gallery of {len(many.ids):,}, {pages} pages scrolled", large, beside)
         clicks, taken = _to_the_oldest(browser, server, many)
     report.add("the oldest: clicks", clicks, "", reach=at_most(2))
     report.add("the oldest: until it is there", taken, "ms")
 
 
 def _add(report: Report, name: str, ours: Shown, plain: Shown) -> None:
+    own, others = ours.held, plain.held
     report.add(f"{name}: first paint", ours.first_paint, "ms", peer=plain.first_paint, reach=at_most(1000))
     report.add(f"{name}: longest task", ours.longest_task, "ms", peer=plain.longest_task or None, reach=at_most(50))
-    report.add(f"{name}: memory of the renderer", ours.held, "MiB", peer=plain.held, reach=at_most(150))
-    report.add(f"{name}: the same with decoded pictures", ours.renderer, "MiB", peer=plain.renderer)
-    report.add(f"{name}: heap of scripts", ours.heap, "MiB", peer=plain.heap)
-    report.add(f"{name}: nodes", ours.nodes, "", peer=plain.nodes)
-
-
-def _window(browser: Browser, server: Server) -> Window:
-    window = Window(browser, server.base_url, viewport={"width": 1280, "height": 800})
-    window.context.add_init_script(_LONG_TASKS)
-    return window
-
-
-def _signed_in(browser: Browser, server: Server, shelf: Shelf) -> Window:
-    window = _window(browser, server)
-    answer = window.context.request.post(
-        "/dashboard/login",
-        form={"secret": shelf.tenant.key},
-        headers={"sec-fetch-site": "same-origin"},
-        max_redirects=0,
+    report.add(
+        f"{name}: most processor time of a task", ours.busiest_task, "ms", peer=plain.busiest_task, reach=at_most(50)
     )
-    if answer.status != 303:
-        raise BenchError("The key does not let anybody in.")
-    return window
+    report.add(f"{name}: memory of the renderer", own.held, "MiB", peer=others.held, reach=at_most(150))
+    more, theirs = own.held - ours.empty, others.held - plain.empty
+    report.add(f"{name}: more than an empty page's", more, "MiB", peer=theirs)
+    report.add(f"{name}: with decoded pictures and garbage", own.renderer, "MiB", peer=others.renderer)
+    report.add(f"{name}: heap of scripts", own.heap, "MiB", peer=others.heap)
+    report.add(f"{name}: nodes", own.nodes, "", peer=others.nodes)
 
 
-def _scrolled(browser: Browser, server: Server, shelf: Shelf, pages: int) -> Shown:
-    window = _signed_in(browser, server, shelf)
-    page = window.open("/dashboard/gallery")
-    shown = _measured(page, lambda: page.locator("#pages > .page").count() >= pages)
-    window.close()
-    return shown
+def _scrolled(server: Server, shelf: Shelf, pages: int) -> Shown:
+    cookies = _cookies(server, shelf)
+    there = f"document.querySelectorAll('#pages > .page').length >= {pages}"
+    return _measured(f"{server.base_url}/dashboard/gallery", there, cookies)
 
 
-def _scrolled_plain(browser: Browser, server: Server, plain: str, pages: int) -> Shown:
+def _scrolled_plain(plain: Path, pages: int) -> Shown:
     """As far down a plain grid as so many pages of the gallery are long."""
-    window = _window(browser, server)
-    window.context.route("**/plain", lambda route: route.fulfill(body=plain, content_type="text/html; charset=utf-8"))
-    page = window.open("/plain")
-    rows_pixels = pages * 3700
-    shown = _measured(page, lambda: page.evaluate("scrollY") >= min(rows_pixels, page.evaluate(_END)))
-    window.close()
-    return shown
+    end = "document.documentElement.scrollHeight - innerHeight - 10"
+    return _measured(plain.as_uri(), f"scrollY >= Math.min({pages * _PAGE_PIXELS}, {end})")
 
 
-_END = "document.documentElement.scrollHeight - innerHeight - 10"
+def _measured(url: str, is_far_enough: str, cookies: Sequence[tuple[str, str]] = ()) -> Shown:
+    """Scroll with the wheel until it is enough, in a browser of its own: once one of its pages was told that memory is
+    short, a browser keeps fewer pictures. Tasks before that, such as the first layout, count for the load."""
+    with open_browser() as browser:
+        nothing = Tab(browser, "data:text/html,.")
+        empty = renderer_mib()
+        nothing.close()
+        tab = Tab(browser, url, cookies)
+        first_paint = tab.value("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        tab.value("window.longTasks.length = 0")
+        tab.start_trace()
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        while not tab.value(is_far_enough):
+            if time.monotonic() > give_up_at:
+                raise BenchError("Scrolling led nowhere.")
+            tab.scroll(_WHEEL_PIXELS)
+            time.sleep(0.03)
+        time.sleep(0.5)
+        busiest = tab.busiest_task_ms()
+        longest = tab.value("Math.max(0, ...window.longTasks)")
+        return Shown(first_paint=first_paint, longest_task=longest, busiest_task=busiest, held=tab.held(), empty=empty)
 
 
-def _measured(page: Page, is_far_enough: object) -> Shown:
-    """Scroll with the wheel until it is enough; tasks before that, such as the first layout, count for the load."""
-    assert callable(is_far_enough)
-    page.wait_for_load_state("load")
-    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length > 0")
-    first_paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    page.evaluate("window.longTasks.length = 0")
-    page.mouse.move(600, 500)
-    give_up_at = time.monotonic() + _PATIENCE_SECONDS
-    while not is_far_enough():
-        if time.monotonic() > give_up_at:
-            raise BenchError("Scrolling led nowhere.")
-        page.mouse.wheel(0, _WHEEL_PIXELS)
-        page.wait_for_timeout(30)
-    page.wait_for_timeout(500)
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
-    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
-    with_pictures = _renderer_mib()
-    session.send("Memory.simulatePressureNotification", {"level": "critical"})
-    page.wait_for_timeout(1000)
-    return Shown(
-        first_paint=first_paint,
-        longest_task=max(page.evaluate("window.longTasks"), default=0.0),
-        heap=metrics["JSHeapUsedSize"] / 2**20,
-        nodes=metrics["Nodes"],
-        renderer=with_pictures,
-        held=_renderer_mib(),
-    )
-
-
-def _renderer_mib() -> float:
-    """The memory of the page's process: the largest of its kind."""
-    found = [0.0]
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if any(part == "--type=renderer" for part in process.cmdline()):
-                found.append(pss_mib(process))
-        except psutil.Error:
-            continue
-    return max(found)
+def _cookies(server: Server, shelf: Shelf) -> list[tuple[str, str]]:
+    """Of somebody who has signed in."""
+    headers = {"sec-fetch-site": "same-origin"}
+    answer = httpx.post(f"{server.base_url}/dashboard/login", data={"secret": shelf.tenant.key}, headers=headers)
+    if answer.status_code != 303:
+        raise BenchError("The key does not let anybody in.")
+    return [(cookie.name, cookie.value or "") for cookie in answer.cookies.jar]
 
 
 def _to_the_oldest(browser: Browser, server: Server, shelf: Shelf) -> tuple[int, float]:
     """Clicks from the first page to the oldest of all, and milliseconds from the last of them until it can be seen."""
-    window = _signed_in(browser, server, shelf)
+    window = Window(browser, server.base_url, viewport={"width": 1280, "height": 800})
+    cookies = [{"name": name, "value": value, "url": server.base_url} for name, value in _cookies(server, shelf)]
+    window.context.add_cookies(cookies)  # type: ignore[arg-type]
     page = window.open("/dashboard/gallery")
     began = time.perf_counter()
     page.get_by_role("link", name="Oldest").click()

@@ -60,3 +60,18 @@ async def test_what_is_asked_for_twice_is_added_once(database_url: str) -> None:
                 await ask(amount_nanos, reason)
         assert [entry.amount_nanos for entry in await credit_history(tenant.scope, db)] == [5]
         assert (await check_books(OPERATOR, db)).balances
+
+
+async def test_what_is_taken_back_twice_is_taken_once(database_url: str) -> None:
+    """The second time it is not there any more: that is no refusal of what was done."""
+    async with open_database(database_url) as db:
+        tenant = await make_tenant(db, usd="5")
+        more = {"to": tenant.scope, "amount_nanos": -4 * 10**9, "reason": "a test", "reference": f"back {tenant.id}"}
+        assert sorted(await asyncio.gather(*(add_credit_once(OPERATOR, db, **more) for _ in range(3)))) == [
+            False,
+            False,
+            True,
+        ]
+        with pytest.raises(IdempotencyConflict):
+            await add_credit_once(OPERATOR, db, **{**more, "amount_nanos": -5 * 10**9})
+        assert (await check_books(OPERATOR, db)).balances

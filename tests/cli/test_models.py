@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -408,7 +409,7 @@ def read(text: str) -> Any:
 
 
 def test_it_is_read_as_it_stands_and_has_the_models_that_ship(tmp_path: Path) -> None:
-    shipped = (Path(wiring.__file__).parent / "catalog.toml").read_text()
+    shipped = resources.files("safelight").joinpath("catalog.toml").read_text()
     assert read(written(tmp_path)) == read(shipped)
 
 

@@ -247,7 +247,7 @@ def test_what_nobody_foresaw_is_one_line_too(
     def broken(*arguments: object) -> None:
         raise KeyError(f"a secret {secrets.token_hex(4)}")
 
-    monkeypatch.setattr(wiring, "load_catalog", broken)
+    monkeypatch.setattr(wiring, "open_media_store", broken)
     assert run(["doctor"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("safelight: This is a fault of Safelight's own: KeyError at checks.py:")

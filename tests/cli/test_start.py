@@ -111,11 +111,15 @@ def test_serve_in_a_pod_takes_a_free_port_and_says_where_it_listens(server_folde
         assert process.wait(PATIENCE_SECONDS) == 0
 
 
-def test_the_front_door_leads_to_the_reference(server: Server) -> None:
+def test_the_front_door_leads_to_the_dashboard_and_the_reference(server: Server) -> None:
+    browser = {"accept": "text/html"}
     for method in ("GET", "HEAD"):
-        answer = httpx.request(method, f"{server.base_url}/")
-        assert (answer.status_code, answer.headers["location"], answer.content) == (307, "docs", b"")
-        assert httpx.request(method, f"{server.base_url}/", follow_redirects=True).status_code == 200
+        answer = httpx.request(method, f"{server.base_url}/", headers=browser)
+        assert (answer.status_code, answer.headers["location"], answer.content) == (307, "dashboard", b"")
+        followed = httpx.request(method, f"{server.base_url}/", headers=browser, follow_redirects=True)
+        assert followed.status_code == 200
+        assert httpx.request(method, f"{server.base_url}/").status_code == 200
+    assert httpx.get(f"{server.base_url}/").json()["reference"] == f"{server.base_url}/docs"
     for path in ("/docs", "/openapi.json"):
         whole, head = httpx.get(f"{server.base_url}{path}"), httpx.head(f"{server.base_url}{path}")
         assert (head.status_code, head.content) == (200, b"")
@@ -129,13 +133,16 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
-def test_a_new_key_is_shown_to_a_person_and_kept_from_logs(
+def test_a_new_key_and_a_way_in_are_shown_to_a_person_and_kept_from_logs(
     stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = stream()
     monkeypatch.setattr(sys, "stdout", out)
-    up._print_summary(Settings(data_dir=Path("/var/lib/safelight")), "sk_secret", True)
+    link = "http://127.0.0.1:8484/dashboard/enter#once"
+    up._print_summary(Settings(data_dir=Path("/var/lib/safelight")), "sk_secret", True, link)
     assert ("sk_secret" in out.getvalue()) == out.isatty()
+    assert (link in out.getvalue()) == out.isatty()
+    assert "/dashboard" in out.getvalue()
     assert "/var/lib/safelight/api-key" in out.getvalue()
 
 

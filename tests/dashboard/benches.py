@@ -36,7 +36,8 @@ class Bench:
     def show(self) -> httpx.Response:
         """The form anew, as a script asks for it after each change."""
         pairs = [(name, str(value)) for name, value in self.pairs()]
-        answer = self.visitor.post(f"{PATH}/form", content=httpx.QueryParams(pairs).__str__(), headers=_FORM)
+        content = str(httpx.QueryParams(pairs))
+        answer = self.visitor.post(self._way("hx-post", f"{PATH}/form"), content=content, headers=_FORM)
         if answer.status_code == 200:
             self.fields = fields_in(answer)
         self.answer = answer
@@ -46,8 +47,11 @@ class Bench:
         """Order it."""
         parts: list[tuple[str, Any]] = [(name, (None, str(value))) for name, value in self.pairs()]
         parts += [(role, (f"picture-{place}.png", data, "image/png")) for place, (role, data) in enumerate(self.files)]
-        action = tree_of(self.answer).by_id("ask").attributes["action"] if self.answer.status_code == 200 else PATH
-        return self.visitor.post(action, files=[*parts, ("do", (None, "run"))])
+        return self.visitor.post(self._way("action", PATH), files=[*parts, ("do", (None, "run"))])
+
+    def _way(self, name: str, otherwise: str) -> str:
+        """The address that the form of the last answer names."""
+        return tree_of(self.answer).by_id("ask").attributes[name] if self.answer.status_code == 200 else otherwise
 
     def pairs(self) -> list[tuple[str, Any]]:
         found = []

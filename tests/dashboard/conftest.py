@@ -16,6 +16,7 @@ from safelight.accounts.sessions import create_link
 from safelight.domain.scope import OPERATOR
 from tests.contract.accounts import Account, Accounts
 from tests.dashboard.browsing import Window, open_browser
+from tests.dashboard.receiving import Receiver, open_receiver
 from tests.support.postgres import TestDatabases, on_database
 from tests.support.server import Server, open_folder, running
 
@@ -49,6 +50,9 @@ class House(Accounts):
         self.run("update api_keys set role = %s where id = %s", role, made.key_id)
         return made
 
+    def workspace_id(self, account: Account) -> int:
+        return int(self.run("select id from workspaces where name = %s", account.workspace)[0][0])
+
     def wait_until_out(self, visitor: Visitor) -> None:
         """Until their session is known to have ended, which takes a second at most."""
         began = time.monotonic()
@@ -71,6 +75,10 @@ class Visitor(httpx.Client):
         if secret is not None:
             answer = self.post("/dashboard/login", data={"secret": secret})
             assert answer.status_code == 303, answer.text
+
+
+Enter = Callable[..., Visitor]
+"""Signs in by a key or a link's code: the fixture ``visitor``."""
 
 
 @pytest.fixture(scope="package")
@@ -126,3 +134,10 @@ def visitor(house: House) -> Iterator[Callable[..., Visitor]]:
     yield enter
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Webhooks come here."""
+    with open_receiver() as opened:
+        yield opened

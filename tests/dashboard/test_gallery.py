@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,23 +14,17 @@ import pytest
 
 from safelight.domain.ids import first_id_at
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
-from tests.support.kept import put_on_record
-
-Enter = Callable[..., Visitor]
+from tests.dashboard.conftest import Enter, House, Visitor
+from tests.support.media_in_bulk import put_on_record
 
 TILE = re.compile(r'data-id="(req-\w{26})"')
 NEXT = re.compile(r'rel="next" href="([^"]+)"')
 PREVIOUS = re.compile(r'rel="prev" href="([^"]+)"')
 
 
-def workspace_id(house: House, account: Account) -> int:
-    return int(house.run("select id from workspaces where name = %s", account.workspace)[0][0])
-
-
 def put(house: House, account: Account, times: list[datetime], **options: object) -> list[str]:
     with psycopg.connect(house.database_url) as connection:
-        return put_on_record(connection, workspace_id(house, account), times, **options)  # type: ignore[arg-type]
+        return put_on_record(connection, house.workspace_id(account), times, **options)  # type: ignore[arg-type]
 
 
 def link_in(text: str, pattern: re.Pattern[str]) -> str | None:
@@ -228,7 +221,7 @@ def test_deleting_says_how_many_leaves_receipts_and_lines(house: House, visitor:
     ]
     lines = house.run(
         "select count(*) from audit_log where action = 'media.delete' and workspace_id = %s and target = any(%s)",
-        workspace_id(house, account),
+        house.workspace_id(account),
         ids[:200],
     )
     assert lines == [(200,)]

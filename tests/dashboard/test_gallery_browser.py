@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.contract.accounts import Account
 from tests.dashboard.browsing import Window, shown_everywhere
 from tests.dashboard.conftest import House
-from tests.support.kept import draw_thumbnails, put_on_record
+from tests.support.media_in_bulk import draw_thumbnails, put_on_record
 
 Open = Callable[..., Window]
 
@@ -79,8 +79,13 @@ def scroll_on(page: Page) -> None:
 def test_scrolling_goes_on_and_keeps_little(open_window: Open, shelf: Shelf) -> None:
     page = enter(open_window(), shelf.account)
     keep_few(page)
+    page.evaluate(
+        "window.seen = []; document.addEventListener('htmx:before:process', e => seen.push(e.target.className))"
+    )
     while len(pages_there(page)) < 9:
         scroll_on(page)
+    # Where htmx looks for its attributes, each attribute becomes a node: twice as many as a page has.
+    assert set(page.evaluate("window.seen")) == {"row"}
     there = pages_there(page)
     assert sum(there) <= 6
     assert not there[0]
@@ -111,6 +116,19 @@ def test_the_address_comes_back_to_the_same_place(open_window: Open, shelf: Shel
     assert page.locator("[data-id]").first.get_attribute("data-id") == shelf.ids[60]
 
 
+def test_what_is_near_counts_down(open_window: Open, shelf: Shelf) -> None:
+    window = open_window()
+    window.context.clock.install()
+    page = enter(window, shelf.account)
+    page.locator("#dates a[aria-current=date]").wait_for(state="attached")
+    times = page.locator("time[data-deletes]")
+    before = times.all_text_contents()
+    page.clock.fast_forward("02:00:00")
+    page.wait_for_function("was => document.querySelector('time[data-deletes]').textContent !== was", arg=before[0])
+    after = times.all_text_contents()
+    assert all(new.startswith("deleted in 6 d 2") and new != old for old, new in zip(before, after[:60], strict=False))
+
+
 def test_the_oldest_in_two_clicks_and_a_day_in_two(open_window: Open, shelf: Shelf) -> None:
     page = enter(open_window(viewport={"width": 320, "height": 800}), shelf.account)
     page.get_by_role("button", name="Dates").click()
@@ -134,7 +152,7 @@ def test_the_lightbox_by_the_keyboard_alone(open_window: Open, shelf: Shelf) -> 
         if key:
             page.keyboard.press(key)
         box.locator(f"[data-item-id='{shelf.ids[place]}']").wait_for()
-        assert page.url.endswith(f"/dashboard/gallery/{shelf.ids[place]}")
+        assert f"/dashboard/gallery/{shelf.ids[place]}" in page.url
     last = page.locator("[data-id]").last.get_attribute("data-id")
     assert last is not None
     page.keyboard.press("End")
@@ -159,7 +177,7 @@ def test_the_lightbox_tells_what_is_known_and_where_more_is(open_window: Open, s
     expect(box).to_contain_text("6 d 23 h left")
     hrefs = box.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     assert f"/dashboard/jobs/{newest}" in hrefs
-    assert f"/dashboard/playground?from={newest}" in hrefs
+    assert f"/dashboard/playground?from={newest}&workspace={shelf.account.workspace}" in hrefs
     # The browser's own way back closes it, and the way forth opens it again.
     page.go_back()
     box.wait_for(state="hidden")
@@ -168,7 +186,7 @@ def test_the_lightbox_tells_what_is_known_and_where_more_is(open_window: Open, s
     page.reload()
     page.get_by_role("heading", name="Image by still").wait_for()
     page.get_by_role("link", name="Older").click()
-    page.wait_for_url(f"**/{shelf.ids[1]}")
+    page.wait_for_url(f"**/{shelf.ids[1]}**")
 
 
 def test_selecting_and_deleting_by_the_keyboard_alone(open_window: Open, house: House) -> None:
@@ -229,7 +247,7 @@ def test_without_scripts_it_is_all_there(open_window: Open, house: House) -> Non
     assert page.locator("[data-id]").first.get_attribute("data-id") == shelf.ids[60]
     page.locator("[data-item]").first.click()
     page.get_by_role("link", name="Older").click()
-    page.wait_for_url(f"**/{shelf.ids[61]}")
+    page.wait_for_url(f"**/{shelf.ids[61]}**")
     page.get_by_role("main").get_by_role("link", name="Gallery").click()
     page.locator("summary", has_text="Filters").click()
     page.get_by_label("Type").select_option("image")

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from html import unescape
 from pathlib import Path
@@ -16,11 +15,10 @@ import pytest
 from PIL import Image
 
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
+from tests.dashboard.conftest import Enter, House
 from tests.dashboard.test_jobs import video
 from tests.support.server import eventually
 
-Enter = Callable[..., Visitor]
 NEVER_WAS = "req-00000000000000000000000000"
 _drawn = io.BytesIO()
 Image.new("RGB", (64, 64), "teal").save(_drawn, "PNG")

@@ -7,7 +7,7 @@ import html
 import io
 import random
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +21,10 @@ from safelight.domain.scope import WorkspaceScope
 from safelight.lifecycle import job_views
 from safelight.lifecycle.job_views import Job, JobFilter, list_jobs
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
+from tests.dashboard.conftest import Enter, House
 from tests.lifecycle.studio import Studio, open_studio
 from tests.support.server import eventually, open_folder
 
-Enter = Callable[..., Visitor]
 ROW = re.compile(r'<tr id="(req-[0-9A-Z]{26})"')
 
 
@@ -139,7 +138,7 @@ def test_a_line_tells_what_it_cost_or_holds_and_why_it_failed(made: Made, visito
         ("way_in=fax", "way_in &#39;fax&#39; is not one of"),
         ("first=yesterday", "Write it as 2026-01-31."),
         ("first=2026-02-01&last=2026-01-01", "The last date is before the first."),
-        ("last=9999-12-31", "There is no such date."),
+        ("last=9999-12-31", "No date comes after this one."),
         ("key=999999999", "There is no key &#39;999999999&#39; in this workspace."),
         ("key=x", "There is no key &#39;x&#39; in this workspace."),
         ("before=yesterday", "before is not an id."),

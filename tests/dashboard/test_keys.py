@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -13,9 +12,8 @@ import pytest
 
 from safelight.domain.ids import new_ulid
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
+from tests.dashboard.conftest import Enter, House, Visitor
 
-Enter = Callable[..., Visitor]
 SECRET = re.compile(r"sk_[0-9A-Za-z]{49}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -15,16 +15,10 @@ from playwright.sync_api import Error, Page
 from tests.contract.accounts import Account
 from tests.dashboard.browsing import Window, shown_everywhere
 from tests.dashboard.conftest import House
-from tests.dashboard.receiving import Receiver, open_receiver
+from tests.dashboard.receiving import Receiver
 from tests.support.server import eventually
 
 OpenWindow = Callable[..., Window]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with open_receiver() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
 
 import pytest
 
-from tests.dashboard.conftest import House, Visitor
-
-Enter = Callable[..., Visitor]
+from tests.dashboard.conftest import Enter, House
 
 
 @pytest.mark.parametrize(

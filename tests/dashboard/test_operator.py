@@ -93,7 +93,7 @@ def test_credit_is_taken_back_where_the_name_is_typed_again(house: House, operat
     name = house.create(credit="10").workspace
     for typed in ("", "default", name.upper()):
         answer = give(operator, name, "3", way="take", take_name=typed)
-        assert answer.status_code == 400 and "Type the name" in problem_in(answer)
+        assert answer.status_code == 400 and "as it is written" in problem_in(answer)
     assert give(operator, name, "10.000000001", way="take", take_name=name).status_code == 400
     assert give(operator, name, "3", way="take", take_name=name, reason="a mistake").status_code == 303
     assert money_of(house, name) == [(10**10, "for a test"), (-3 * 10**9, "a mistake")]
@@ -137,6 +137,7 @@ def test_a_workspace_is_erased_where_its_name_is_typed_again(house: House, opera
     eventually(lambda: not house.run(left), "the upkeep erases what it had")
     assert money_of(house, account.workspace) == [], "nobody has this name"
     assert operator.post("/dashboard/operator/health/books").headers["location"].endswith("said=books_all_checked")
+    assert house.run("select count(*) from audit_log where action = 'books.check' and workspace_id is null") != [(0,)]
     assert "they balance" in operator.get("/dashboard/operator/health").text
 
 

@@ -24,9 +24,8 @@ from tests.dashboard.benches import (
     runs_in,
     tree_of,
 )
-from tests.dashboard.conftest import REFUSED, House, Visitor
+from tests.dashboard.conftest import REFUSED, Enter, House
 
-Enter = Callable[..., Visitor]
 ROOM = {"image_rpm": 1000, "video_rpm": 1000, "concurrency": 200}
 
 
@@ -319,6 +318,8 @@ def test_what_is_anothers_is_not_there(house: House, visitor: Enter, bench: Call
         answer = mine.fill(**{name: [value]}).run()
         assert answer.status_code == 400
         assert id_ not in element(answer, "runs")
+        for shown in (answer, mine.show()):
+            assert f"/{id_}/" not in shown.text, "no link to the picture is signed for another"
     shown = mine.visitor.get(f"{PATH}?model=still&use={id_}")
     assert f'value="{id_}"' not in shown.text
 

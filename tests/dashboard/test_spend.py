@@ -6,7 +6,6 @@ import csv
 import io
 import random
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from html import unescape
@@ -20,12 +19,10 @@ from safelight.dashboard.templates import usd
 from safelight.domain.money import as_decimal
 from safelight.domain.scope import OPERATOR
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
+from tests.dashboard.conftest import Enter, House, Visitor
 from tests.support.histories import Past, put_on_record
 from tests.support.postgres import on_database
 from tests.support.server import eventually
-
-Enter = Callable[..., Visitor]
 
 # What the words of a grouping are of a generation.
 NAMES = {
@@ -35,10 +32,6 @@ NAMES = {
     "type": "type::text",
     "end_user": "coalesce(end_user, '')",
 }
-
-
-def workspace_id(house: House, account: Account) -> int:
-    return int(house.run("select id from workspaces where name = %s", account.workspace)[0][0])
 
 
 def make_something(house: House) -> Account:
@@ -56,7 +49,7 @@ def make_something(house: House) -> Account:
     ):
         with key.http() as client:
             client.post(path, json=body)
-    number = workspace_id(house, account)
+    number = house.workspace_id(account)
     count = "select count(*) from generations where workspace_id = %s and finished_at is null"
     eventually(lambda: house.run(count, number) == [(0,)], "all of it ended")
     return account
@@ -77,7 +70,7 @@ def alert(page: str) -> str:
 
 def test_each_grouping_is_what_the_generations_say(house: House, visitor: Enter) -> None:
     account = make_something(house)
-    number = workspace_id(house, account)
+    number = house.workspace_id(account)
     reader = visitor(account.key)
     keys = {f"{name} ({key})": str(key) for key, name in house.run("select id, name from api_keys")}
     words = {**keys, "without an end user": ""}
@@ -132,7 +125,7 @@ def test_every_figure_leads_to_its_rows(house: House, visitor: Enter) -> None:
 def test_the_rows_behind_a_figure_add_up_to_it(house: House, visitor: Enter) -> None:
     """What ended on the days of the page, whenever it was asked for; without a key; captured in part; for end users."""
     account = house.create()
-    number, midnight = workspace_id(house, account), datetime.combine(datetime.now(UTC).date(), time(), UTC)
+    number, midnight = house.workspace_id(account), datetime.combine(datetime.now(UTC).date(), time(), UTC)
     rng, tick = random.Random(20261130), timedelta(microseconds=1)
     history = [
         Past(
@@ -167,7 +160,7 @@ def test_borders_of_days_are_midnights_in_utc(house: House, visitor: Enter) -> N
     midnight = datetime.combine(today - timedelta(days=2), time(), UTC)
     tick = timedelta(microseconds=1)
     history = [Past(at=midnight - tick), Past(at=midnight), Past(at=midnight), Past(at=midnight + timedelta(1) - tick)]
-    put_on_record(house.database_url, workspace_id(house, account), [*history, Past(at=midnight + timedelta(1))])
+    put_on_record(house.database_url, house.workspace_id(account), [*history, Past(at=midnight + timedelta(1))])
     reader = visitor(account.key)
     for days, completed in ((3, 1), (2, 3), (1, 1)):
         day = str(today - timedelta(days=days))
@@ -233,7 +226,7 @@ def test_the_proof_of_the_page(house: House, visitor: Enter) -> None:
     assert len(set(re.findall(r"<dd>([^<]+)</dd>", piece))) == 1
     assert "<h1>Proof</h1>" in reader.get("/dashboard/spend/proof").text
     change = "update daily_usage set cost_nanos = cost_nanos + %s where workspace_id = %s and model = 'still'"
-    number = workspace_id(house, account)
+    number = house.workspace_id(account)
     house.run(change, 1, number)
     try:
         assert "These days do not agree" in reader.get("/dashboard/spend/proof").text
@@ -274,7 +267,7 @@ def test_files_of_what_else_is_on_the_page(house: House, visitor: Enter) -> None
     house.run(
         "insert into daily_refusals (workspace_id, date, type, model, api_key_id, reason, count)"
         " values (%s, (now() at time zone 'UTC')::date, 'image', 'still', %s, 'rate_limit', 4)",
-        workspace_id(house, account),
+        house.workspace_id(account),
         account.key_id,
     )
     reader = visitor(account.key)

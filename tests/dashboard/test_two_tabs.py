@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html import unescape
 
 import pytest
 
 from safelight.domain.ids import new_ulid
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
-
-Enter = Callable[..., Visitor]
+from tests.dashboard.conftest import Enter, House, Visitor
 
 OF_NO_WORKSPACE = ("/dashboard/login", "/dashboard/logout", "/dashboard/theme", "/dashboard/workspace")
 """And what is below ``/dashboard/operator`` has the name in its path."""

@@ -11,9 +11,7 @@ import pytest
 
 from safelight.dashboard.login import go_to
 from tests.dashboard.browsing import Window, shown_everywhere
-from tests.dashboard.conftest import House, Visitor
-
-Enter = Callable[..., Visitor]
+from tests.dashboard.conftest import Enter, House, Visitor
 
 
 def test_by_a_key(house: House, open_window: Callable[..., Window]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -12,18 +11,11 @@ import pytest
 from safelight.domain.events import EventType
 from safelight.domain.ids import new_ulid
 from tests.contract.accounts import Account
-from tests.dashboard.conftest import House, Visitor
-from tests.dashboard.receiving import Receiver, open_receiver
+from tests.dashboard.conftest import Enter, House, Visitor
+from tests.dashboard.receiving import Receiver
 from tests.support.server import eventually
 
-Enter = Callable[..., Visitor]
 SECRET = re.compile(r"whsec_[0-9A-Za-z+/=]{44}")
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with open_receiver() as opened:
-        yield opened
 
 
 @pytest.fixture

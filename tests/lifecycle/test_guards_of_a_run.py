@@ -316,5 +316,8 @@ def test_every_statement_of_a_runner_is_tried() -> None:
         "list_overdue",
         "request_cancel",
         "absent_runners",
+        "count_under_way",
+        "list_processes",
+        "list_under_way",
     }  # they give, take, look
     assert written_by_runners == {f"{name}.sql" for name in {*WRITES, *others}}

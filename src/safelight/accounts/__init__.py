@@ -8,7 +8,6 @@ balance     what is left
 costs       what was spent, by day
 spend       what was spent, on what, whether that is proven, and how long the rest will do
 usage       what was used and what was refused, by day, model, key and end user
-audit       what people did
 margins     what it cost, beside what was charged, and what was lost
 books       the proof that all of it adds up
 audit       what people did

@@ -54,8 +54,11 @@ async def add_credit_once(
     asked = _Asked(workspace_id=to.workspace_id, amount_nanos=amount_nanos, reason=reason)
     try:
         await _add(db, asked, reference)
-    except UniqueViolation:
-        if await db.one("find_credit", {"reference": reference}, _Asked) != asked:
+    except (UniqueViolation, InvalidParameter):  # also where what was taken back once is not there a second time
+        added = await db.one("find_credit", {"reference": reference}, _Asked)
+        if added is None:
+            raise
+        if added != asked:
             raise IdempotencyConflict("This form was sent before with something else in it. Open it anew.") from None
         return False
     return True

@@ -123,7 +123,7 @@ def span(fields: Fields, first: str = "first", last: str = "last") -> tuple[date
     """The UTC dates in these two fields, None where one is not given. Raises ``InvalidParameter`` out of order."""
     begin, end = fields.day(first), fields.day(last)
     if begin is not None and end is not None and end < begin:
-        raise InvalidParameter(f"The last date is before the first: {end} is before {begin}.", param=last)
+        raise InvalidParameter("The last date is before the first.", param=last)
     return begin, end
 
 

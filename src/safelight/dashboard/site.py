@@ -20,7 +20,6 @@ from safelight.node.settings import Settings
 
 PREFIX = "/dashboard"
 
-
 Inspect = Callable[[KeepingServices], Awaitable[list[Check]]]
 """Tries everything that a running system needs."""
 

@@ -113,7 +113,7 @@ async def receipt_of(visit: Visit, generation_id: str) -> Receipt | None:
         return None
 
 
-async def export_list(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """The list as a file, from where the address says on."""
     visit, asked = visit_of(request), read_asked(request)
     rows = [_row(kept) async for kept in _all(visit, asked)]
@@ -183,6 +183,6 @@ def _row(kept: Kept) -> dict[str, object]:
 
 ROUTES = (
     Route("GET", f"{PREFIX}/gallery", show),
-    *routes_of_files("/gallery", export_list),
+    *routes_of_files("/gallery", give_file),
     Route("GET", f"{PREFIX}/gallery/{{id}}", show_one),
 )

@@ -40,7 +40,7 @@ async def show(request: Request) -> Response:
     )
 
 
-async def export_all(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """What the filters leave, newest first, as a file."""
     visit = visit_of(request)
     found = await _actions(visit, query_fields(request), before=None, most=MOST_ROWS)
@@ -77,5 +77,5 @@ def _cell(row: ActionRecord, kind: str) -> object:
 
 ROUTES = (
     Route("GET", _HERE, show, role=Role.OPERATOR),
-    *routes_of_files(_PATH, export_all, Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

@@ -112,7 +112,7 @@ async def show(request: Request) -> Response:
     )
 
 
-async def export_margins(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """What was charged beside what it cost, by date, model and connection, as a file."""
     visit = visit_of(request)
     first, last = days(query_fields(request))
@@ -157,5 +157,5 @@ def _margin_row(row: Margin) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", _HERE, show, role=Role.OPERATOR),
-    *routes_of_files(_PATH, export_margins, Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

@@ -45,7 +45,7 @@ async def add(request: Request) -> Response:
     return visit.redirect(f"/operator/workspaces/{name}", said=said)
 
 
-async def export_history(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """What the workspace was given, newest first, as a file."""
     visit = visit_of(request)
     entries = (await credit_history(await scope_of(request), visit.state.keeping.db))[:MOST_ROWS]
@@ -71,5 +71,5 @@ def _amount(fields: Fields, name: str) -> int:
 
 ROUTES = (
     Route("POST", _HERE, add, role=Role.OPERATOR),
-    *routes_of_files(_PATH, export_history, Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight.accounts.audit import Action
 from safelight.accounts.books import check_and_record_all_books, last_check
 from safelight.api.dialect import Route
 from safelight.dashboard.site import PREFIX
@@ -33,9 +34,10 @@ async def check_books(request: Request) -> Response:
     """Check all of the books now, also what was verified and closed before."""
     visit = visit_of(request)
     try:
-        await check_and_record_all_books(visit.operator, visit.state.keeping.db)
+        books = await check_and_record_all_books(visit.operator, visit.state.keeping.db)
     except ServiceUnavailable:
         return visit.redirect("/operator/health", said="books_too_long")
+    await visit.audit(Action.BOOKS_CHECK, "all", {"balances": books.balances}, scope=visit.operator)
     return visit.redirect("/operator/health", said="books_all_checked")
 
 

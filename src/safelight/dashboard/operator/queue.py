@@ -74,7 +74,7 @@ async def show(request: Request) -> Response:
     )
 
 
-async def export_all(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """What is under way, as a file."""
     visit = visit_of(request)
     rows = [
@@ -98,5 +98,5 @@ async def _work(visit: Visit, fields: Fields, *, most: int) -> list[Work]:
 
 ROUTES = (
     Route("GET", _HERE, show, role=Role.OPERATOR),
-    *routes_of_files(_PATH, export_all, Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

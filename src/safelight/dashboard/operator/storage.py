@@ -74,7 +74,7 @@ async def probe(request: Request) -> Response:
     return await _page(visit, tried=("good", f"The media store wrote, read and deleted a file in {seconds:.2f} s."))
 
 
-async def export_overdue(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """Files that should be gone, as a file."""
     visit = visit_of(request)
     found = await list_overdue_files(visit.operator, visit.state.keeping.db, most=MOST_ROWS)
@@ -149,5 +149,5 @@ def _keys(settings: Settings) -> list[Signing]:
 ROUTES = (
     Route("GET", _HERE, show, role=Role.OPERATOR),
     Route("POST", _HERE, probe, role=Role.OPERATOR),
-    *routes_of_files(_PATH, export_overdue, Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
 )

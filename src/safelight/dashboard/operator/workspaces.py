@@ -56,7 +56,7 @@ async def show_all(request: Request) -> Response:
     return await _list_page(visit_of(request))
 
 
-async def export_all(request: Request) -> Response:
+async def give_file(request: Request) -> Response:
     """The same as a file."""
     visit = visit_of(request)
     rows = [_row(each) for each in await _accounts(visit, query_fields(request), most=MOST_ROWS)]
@@ -184,7 +184,7 @@ def _row(account: Account) -> dict[str, Any]:
 
 ROUTES = (
     Route("GET", _HERE, show_all, role=Role.OPERATOR),
-    *routes_of_files(_PATH, export_all, Role.OPERATOR),
+    *routes_of_files(_PATH, give_file, Role.OPERATOR),
     Route("POST", _HERE, create, role=Role.OPERATOR),
     Route("GET", f"{_HERE}/{{name}}", show_one, role=Role.OPERATOR),
     Route("POST", f"{_HERE}/{{name}}/limits", change_limits, role=Role.OPERATOR),

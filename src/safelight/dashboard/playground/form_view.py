@@ -13,6 +13,7 @@ from safelight.dashboard.playground.pictures import (
     link_of_kept,
     newest_images,
     picture_of,
+    still_kept,
     thumbnail_of_pick,
 )
 from safelight.dashboard.snippets import Snippet, snippets_of
@@ -232,12 +233,13 @@ async def _groups(visit: Visit, model: Model, chosen: Sequence[Chosen], *, has_p
             found = await thumbnail_of_pick(visit.state, visit.principal.workspace_id, each.pick)
             if found is not None:
                 thumbnails = {each.pick: found, **thumbnails}
+    kept, _ = await still_kept(visit.state, visit.principal.workspace_id, [each for each in chosen if each.kept])
     return [
         Group(
             role=role,
             name=_ROLE_NAMES[role],
             most=most,
-            kept=[_kept(visit, each) for each in chosen if each.role == role and each.kept is not None],
+            kept=[_kept(visit, each) for each in kept if each.role == role],
             picks=_picks(thumbnails, names, {each.pick for each in chosen if each.role == role}),
         )
         for role, most in roles.items()

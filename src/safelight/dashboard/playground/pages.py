@@ -160,7 +160,7 @@ def _is_another_price(asked: Asked, lines: Sequence[Line]) -> bool:
 
 def _price_is_another(lines: Sequence[Line]) -> str:
     total = usd(sum(line.price_nanos or 0 for line in lines))
-    return f"It costs {total}, which is not what was shown before. Nothing was ordered: run it again if that is right."
+    return f"It costs {total}, which is not what was shown before. Nothing is ordered now: run it again if you want it."
 
 
 def _check(visit: Visit, asked: Asked) -> None:

@@ -162,7 +162,10 @@ async def thumbnail_of_pick(state: ApiState, workspace_id: int, generation_id: s
 
 
 def link_of_kept(state: ApiState, kept: tuple[str, int]) -> str:
-    """The address of a reference of an earlier request, for as long as a page is looked at."""
+    """The address of a reference that is ``still_kept``, for as long as a page is looked at.
+
+    Whoever has it gets the picture: it is made for no other workspace's.
+    """
     return BackendLinks(state.viewing.signer).reference(*kept)
 
 
