@@ -75,7 +75,7 @@ def test_it_tells_what_was_asked_for_and_what_it_cost(made: Made, visitor: Enter
     text = text_of(page.text)
     for told in (
         PROMPT,
-        "Not wanted no rain",
+        "Negative prompt no rain",
         "Size 1:1, 1K (64 × 64)",
         "Seed 7",
         "steps 3",
@@ -89,10 +89,10 @@ def test_it_tells_what_was_asked_for_and_what_it_cost(made: Made, visitor: Enter
         "Taken up 1 time by a runner.",
         "generation.completed",
         "http://127.0.0.1:9/told",
-        "There is one as soon as every file is seen to be gone.",
     ):
         assert told in text, told
     assert "<fox>" not in page.text
+    assert "Receipt of deletion" not in text, "nothing was deleted"
     assert "What backends said" not in text, "that is the operator's"
 
 

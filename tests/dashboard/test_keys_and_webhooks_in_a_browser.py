@@ -182,7 +182,7 @@ def test_an_endpoint_from_its_making_to_its_end(
     page.get_by_label("Type 127.0.0.1 to delete it").fill("127.0.0.1")
     page.get_by_role("button", name="Delete the endpoint").click()
     page.get_by_text("The endpoint is gone").wait_for()
-    assert page.get_by_text("Nobody is told of anything yet.").is_visible()
+    assert page.get_by_text("There is no endpoint yet.").is_visible()
 
 
 def press_to(page: Page, name: str, most: int = 80) -> None:

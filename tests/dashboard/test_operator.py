@@ -46,7 +46,7 @@ def give(operator: Visitor, name: str, amount: str, **changes: str) -> httpx.Res
 
 
 def problem_in(answer: httpx.Response) -> str:
-    found = re.search(r'class="notice bad" role="alert">([^<]+)<', answer.text)
+    found = re.search(r'class="(?:notice bad" role="alert|problem" id="[\w-]+)">([^<]+)<', answer.text)
     assert found, answer.text
     return found[1]
 
@@ -228,7 +228,7 @@ def test_everything_that_a_running_system_needs_is_good(operator: Visitor) -> No
     page = operator.post("/dashboard/operator/health").text
     assert "are good" in page and "are wrong" not in page
     for name in ("data folder", "catalog", "provenance", "database", "clock", "work", "media store", "disk"):
-        assert f"<td>{name}</td>" in page
+        assert f'<th scope="row">{name}</th>' in page
 
 
 def test_what_people_did_is_found_again(house: House, visitor: Callable[..., Visitor]) -> None:

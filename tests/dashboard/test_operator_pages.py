@@ -71,7 +71,7 @@ def test_without_scripts(house: House, open_window: Open) -> None:
     page.get_by_role("button", name="Sign in").click()
     page.goto("/dashboard/operator/workspaces")
     page.get_by_label("Name", exact=True).fill("without-scripts")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Make the workspace").click()
     page.get_by_label("US dollars", exact=True).fill("nothing")
     page.get_by_label("What it is for").fill("a start")
     page.get_by_role("button", name="Add credit").click()
@@ -84,14 +84,14 @@ def test_without_scripts(house: House, open_window: Open) -> None:
     assert page.get_by_role("link", name="without-scripts").is_visible(), "it is the one that is looked at"
     page.goto("/dashboard/operator/health")
     page.get_by_role("button", name="Check now").click()
-    assert page.get_by_role("cell", name="media store").is_visible()
+    assert page.get_by_role("rowheader", name="media store").is_visible()
 
 
 def test_the_queue_follows(house: House, open_window: Open) -> None:
     account = house.create()
     page = enter(house, open_window())
     page.goto(f"/dashboard/operator/queue?of={account.workspace}")
-    page.get_by_text("Nothing of that is under way.").wait_for()
+    page.get_by_text("Nothing like that is under way.").wait_for()
     page.get_by_label("Workspace").focus()
     with account.http() as client:
         body = {"model": "endless-clip", "prompt": "a boat"}
@@ -122,7 +122,7 @@ def test_each_page_is_for_everybody(house: House, full: str, open_window: Open) 
         page.goto(f"/dashboard/operator/{name}")
         if name == "health":
             page.get_by_role("button", name="Check now").click()
-            page.get_by_role("cell", name="media store").wait_for()
+            page.get_by_role("rowheader", name="media store").wait_for()
         for closed in page.locator("details > summary").all():
             closed.click()
         assert shown_everywhere(page) == [], name
