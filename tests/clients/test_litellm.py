@@ -38,7 +38,7 @@ def run_library(script: str, environment: dict[str, str], folder: Path, *argumen
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE_SECONDS,
+        timeout=2 * PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert calls_abroad(folder) == []

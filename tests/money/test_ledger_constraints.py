@@ -120,7 +120,7 @@ def settle(connection: Connection, generation_id: str, *, charged: int) -> None:
         "update transfers set available_nanos = available_nanos where false or true",
         "delete from transfers",
         f"delete from transfers where generation_id = '{HELD}'",
-        "truncate transfers",
+        "truncate transfers, credit_references",
         "truncate transfers cascade",
         "truncate generations cascade",
         "truncate workspaces cascade",
