@@ -208,8 +208,8 @@ def test_a_job_that_waits_or_runs_is_canceled_and_its_hold_released(house: House
         answer = owner.post(f"/dashboard/jobs/{id_}/cancel")
         assert answer.status_code == 303
         assert answer.headers["location"] in (
-            f"/dashboard/jobs/{id_}?said=job_canceled",
-            f"/dashboard/jobs/{id_}?said=job_cancel_requested",
+            f"/dashboard/jobs/{id_}?workspace={account.workspace}&said=job_canceled",
+            f"/dashboard/jobs/{id_}?workspace={account.workspace}&said=job_cancel_requested",
         )
         eventually(lambda: ended(house, id_), "it is canceled")
         text = text_of(owner.get(answer.headers["location"]).text)
@@ -235,7 +235,7 @@ def test_deleted_media_is_gone_and_leaves_a_receipt(house: House, visitor: Enter
     assert owner.get(f"{address}/receipt.json").status_code == 404
     assert "a hill at dawn" in owner.get(address).text
     answer = owner.post(f"{address}/delete")
-    assert answer.headers["location"] == f"{address}?said=media_deleted"
+    assert answer.headers["location"] == f"{address}?workspace={account.workspace}&said=media_deleted"
     page = owner.get(answer.headers["location"]).text
     text = text_of(page)
     assert "The media is gone, and so are the prompt and the parameters" in text

@@ -44,7 +44,7 @@ class Copy:
     def __init__(self, folder: Path, database_url: str) -> None:
         self._root = folder
         self._environ = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("SAFELIGHT_")},
+            **{key: value for key, value in os.environ.items() if not key.startswith(("SAFELIGHT_", "PYTHONPATH"))},
             "SAFELIGHT_TEST_DATABASE_URL": database_url,
         }
         self._clock = itertools.count(int(time.time()))
