@@ -116,19 +116,6 @@ def test_the_address_comes_back_to_the_same_place(open_window: Open, shelf: Shel
     assert page.locator("[data-id]").first.get_attribute("data-id") == shelf.ids[60]
 
 
-def test_what_is_near_counts_down(open_window: Open, shelf: Shelf) -> None:
-    window = open_window()
-    window.context.clock.install()
-    page = enter(window, shelf.account)
-    page.locator("#dates a[aria-current=date]").wait_for(state="attached")
-    times = page.locator("time[data-deletes]")
-    before = times.all_text_contents()
-    page.clock.fast_forward("02:00:00")
-    page.wait_for_function("was => document.querySelector('time[data-deletes]').textContent !== was", arg=before[0])
-    after = times.all_text_contents()
-    assert all(new.startswith("deleted in 6 d 2") and new != old for old, new in zip(before, after[:60], strict=False))
-
-
 def test_the_oldest_in_two_clicks_and_a_day_in_two(open_window: Open, shelf: Shelf) -> None:
     page = enter(open_window(viewport={"width": 320, "height": 800}), shelf.account)
     page.get_by_role("button", name="Dates").click()
