@@ -67,7 +67,7 @@ def _link_on(terminal: int) -> str:
 def make_image(page: Page, link: str) -> str:
     """Follow the link, and make an image in the playground: its address."""
     page.goto(link)
-    page.get_by_role("link", name="Playground").click()
+    page.get_by_role("link", name="Playground", exact=True).click()
     page.get_by_label("Prompt", exact=True).fill(PROMPT)
     page.get_by_role("button", name="Run").click()
     image = page.locator("article.run img.result")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,8 @@ Enter = Callable[..., Visitor]
 """Signs in by a key or a link's code: the fixture ``visitor``."""
 
 
-@pytest.fixture(scope="package")
-def house(databases: TestDatabases) -> Iterator[House]:
+@contextmanager
+def open_house(databases: TestDatabases) -> Iterator[House]:
     """``safelight up`` on a catalog whose models answer at once, after a while, never, or with a failure."""
     url = databases.create()
     with open_folder() as folder:
@@ -99,6 +100,13 @@ def house(databases: TestDatabases) -> Iterator[House]:
         started = Server(folder / "data", env=env)
         with running(started):
             yield House(started.wait_until_ready(), url)
+
+
+@pytest.fixture(scope="package")
+def house(databases: TestDatabases) -> Iterator[House]:
+    """One for all the tests of a worker."""
+    with open_house(databases) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

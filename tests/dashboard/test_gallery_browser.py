@@ -164,7 +164,7 @@ def test_the_lightbox_tells_what_is_known_and_where_more_is(open_window: Open, s
     expect(box).to_contain_text("6 d 23 h left")
     hrefs = box.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     assert f"/dashboard/jobs/{newest}" in hrefs
-    assert f"/dashboard/playground?from={newest}&workspace={shelf.account.workspace}" in hrefs
+    assert f"/dashboard/playground?workspace={shelf.account.workspace}&from={newest}" in hrefs
     # The browser's own way back closes it, and the way forth opens it again.
     page.go_back()
     box.wait_for(state="hidden")

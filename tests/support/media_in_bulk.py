@@ -14,6 +14,7 @@ import numpy
 import psycopg
 from PIL import Image
 
+from safelight.db.pool import statement
 from safelight.domain.ids import new_ulid
 from safelight.domain.object_keys import media_key, thumbnail_key
 
@@ -37,6 +38,19 @@ insert into media
 select n.id, 0, n.key, case when g.type = 'video' then 'video/mp4' else 'image/png' end, 4096, sha256(n.id::bytea),
     64, 64, case when g.type = 'video' then 5 end, g.deletes_at
 from unnest(%(ids)s::text[], %(keys)s::text[]) as n (id, key) join generations g on g.id = n.id
+"""
+# So that the books, which others may look at meanwhile, add up.
+_TRANSFERS = """
+insert into transfers (workspace_id, kind, generation_id)
+select %(workspace_id)s, kind, id
+from unnest(%(ids)s::text[]) as n (id) cross join unnest(array['hold', 'settle']) as k (kind)
+"""
+_USAGE = """
+insert into daily_usage as u (workspace_id, date, type, model, api_key_id, completed, charged_thousandths)
+select workspace_id, (finished_at at time zone 'UTC')::date, type, model, api_key_id, count(*), sum(charged_thousandths)
+from generations where id = any(%(ids)s) group by 1, 2, 3, 4, 5
+on conflict on constraint daily_usage_once do update set completed = u.completed + excluded.completed,
+    charged_thousandths = u.charged_thousandths + excluded.charged_thousandths
 """
 
 
@@ -74,6 +88,9 @@ def put_on_record(
     }
     connection.execute(_GENERATIONS, params)
     connection.execute(_MEDIA, params)
+    connection.execute(_TRANSFERS, params)
+    connection.execute(_USAGE, params)
+    connection.execute(statement("reopen_books").encode())
     return ids
 
 

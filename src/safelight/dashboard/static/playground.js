@@ -6,6 +6,7 @@ const run = () => document.getElementById("do-run");
 const groups = () => [...document.querySelectorAll(".references")];
 const fileInput = (group) => group.querySelector("input[type=file]");
 let isRunning = false;
+let isAnswered = false;  // what the form shows is a run's answer, and nothing was changed since
 
 // --- Pictures. `held` has what was chosen, by role: inputs come and go with the model.
 const held = new Map();
@@ -143,8 +144,11 @@ document.addEventListener("htmx:config:request", (event) => {
     request.body.delete(group.dataset.role);
     for (const file of held.get(group.dataset.role) ?? []) request.body.append(`named.${group.dataset.role}`, file.name);
   }
-  if (isRunning) event.preventDefault();
+  if (isRunning || isAnswered) event.preventDefault();  // a question from before the run would wipe its answer away
 });
+for (const kind of ["input", "change"]) {
+  document.addEventListener(kind, (event) => { if (form()?.contains(event.target)) isAnswered = false; }, true);
+}
 document.addEventListener("input", (event) => {
   if (form()?.contains(event.target)) htmx.trigger(form(), "htmx:abort");  // its answer would be older than the form
 }, true);
@@ -156,6 +160,7 @@ document.addEventListener("htmx:before:request", (event) => {
 document.addEventListener("htmx:finally:request", (event) => {
   if (event.detail.ctx.sourceElement.id !== "do-run") return;
   isRunning = false;
+  isAnswered = true;
   document.getElementById("runs")?.scrollIntoView({ block: "nearest" });
 });
 document.addEventListener("htmx:after:swap", () => {
