@@ -9,7 +9,6 @@ import pytest
 from tests.dashboard.browsing import Window
 from tests.dashboard.conftest import Enter, House, open_house
 from tests.support.postgres import TestDatabases
-from tests.support.server import eventually
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +21,21 @@ def test_the_verdict_of_the_books(house: House, visitor: Enter) -> None:
     """Each sees what concerns their workspace; an operator sees all, and checks anew."""
     account, other = house.create(), house.create()
     reader, stranger, operator = visitor(account.key), visitor(other.key), visitor(house.code())
-    eventually(lambda: house.run("select from books_check") != [], "the first check, which would replace what follows")
     problem = f"available of {account.workspace} has drifted"
-    house.run(
-        "insert into books_check (problems) values (%s)"
-        " on conflict (is_newest) do update set problems = excluded.problems",
-        [problem],
-    )
-    assert "Not proven" in reader.get("/dashboard/spend").text
-    theirs = stranger.get("/dashboard/spend").text
+    for _ in range(2):  # the check that comes every five minutes may replace it meanwhile
+        house.run(
+            "insert into books_check (problems) values (%s)"
+            " on conflict (is_newest) do update set problems = excluded.problems",
+            [problem],
+        )
+        mine, theirs = reader.get("/dashboard/spend").text, stranger.get("/dashboard/spend").text
+        all_of_it = operator.get("/dashboard/spend", params={"workspace": other.workspace}).text
+        if house.run("select problems from books_check") == [([problem],)]:
+            break
+    assert "Not proven" in mine
     assert "nothing of this workspace is out of balance" in theirs
     assert account.workspace not in theirs
-    assert problem in operator.get("/dashboard/spend", params={"workspace": other.workspace}).text
+    assert problem in all_of_it
 
     for somebody in (reader, visitor(house.key_with(account, "admin").key)):
         assert somebody.post("/dashboard/spend/check").status_code == 403
