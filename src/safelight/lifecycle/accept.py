@@ -137,7 +137,8 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
             killpoint("submit-after-commit")
             return _accepted(new, ready, window.as_rate_window())
         await _explain_refusal(services, new)
-        new = [msgspec.structs.replace(each, is_capped=True) for each in new]  # its key may have got a cap meanwhile
+        # A key may have got a cap meanwhile.
+        new = [msgspec.structs.replace(each, is_capped=each.api_key_id is not None) for each in new]
     raise ServiceUnavailable  # the account changed each time between the refusal and the question why
 
 
