@@ -248,7 +248,8 @@ class Scenarios:
     async def _post(self, url: str) -> str:
         client = GuardedClient(OutboundPolicy(), ssl_context=self._authority.client_context())
         try:
-            return str((await client.post(url, b"{}", headers={}, deadline_seconds=10)).status)
+            answer = await client.post(url, b"{}", headers={}, deadline_seconds=10, max_bytes=100, body_seconds=10)
+            return str(answer.status)
         except OutboundRefused as refused:
             return refused.reason
         finally:

@@ -302,7 +302,9 @@ async def test_a_socket_is_made_for_checked_addresses_only(
 async def test_posts_follow_no_redirect(client: GuardedClient, server: Server) -> None:
     server.scripts["/hook"] = redirect("/elsewhere", "307 Temporary Redirect")
     url = f"https://{HOST}:{server.port}/hook"
-    got = await client.post(url, b"{}", headers={"webhook-id": "msg"}, deadline_seconds=20)
+    got = await client.post(
+        url, b"{}", headers={"webhook-id": "msg"}, deadline_seconds=20, max_bytes=100, body_seconds=20
+    )
     assert got.status == 307
     assert server.paths() == ["/hook"]
     assert "content-length: 2\r\n" in server.requests[0].lower()
@@ -311,7 +313,7 @@ async def test_posts_follow_no_redirect(client: GuardedClient, server: Server) -
 async def test_a_posts_long_answer_is_cut(client: GuardedClient, server: Server) -> None:
     server.scripts["/hook"] = _endless_body
     url = f"https://{HOST}:{server.port}/hook"
-    got = await client.post(url, b"{}", headers={}, deadline_seconds=20, max_bytes=100)
+    got = await client.post(url, b"{}", headers={}, deadline_seconds=20, max_bytes=100, body_seconds=20)
     assert (got.status, got.body) == (200, b"x" * 100)
 
 
