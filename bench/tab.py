@@ -109,10 +109,12 @@ class Tab:
         self._browser.send("Tracing.end")
         while not self._is_traced:
             self._pump()
+        renderers = _renderers()
+        page = max(renderers, key=renderers.__getitem__, default=0)  # the browser has others, such as one to spare
         threads = {
             (each["pid"], each["tid"])
             for each in self._traced
-            if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
+            if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain" and each["pid"] == page
         }
         tasks = [each.get("tdur", 0) for each in self._traced if (each["pid"], each["tid"]) in threads]
         if not any(tasks):
@@ -149,13 +151,18 @@ class Tab:
 
 
 def renderer_mib() -> float:
-    """The memory of the page's process (Pss): the largest of its kind, but for the browser's own."""
-    found = [0.0]
+    """The memory of the page's process (Pss)."""
+    return max(_renderers().values(), default=0.0)
+
+
+def _renderers() -> dict[int, float]:
+    """The memory of each process that shows pages (Pss, MiB), but for the browser's own. The largest is the page's."""
+    found = {}
     for process in psutil.Process().children(recursive=True):
         try:
             arguments = process.cmdline()
         except psutil.Error:
             continue
         if "--type=renderer" in arguments and _NOT_ANY_PAGE not in arguments:
-            found.append(pss_mib(process))
-    return max(found)
+            found[process.pid] = pss_mib(process)
+    return found
