@@ -18,12 +18,13 @@ async def note(
 
     A workspace is named by its number, and no key by its name: those go when it is erased, and the log stays.
     """
-    by = Actor(person=_user(), role=Role.OPERATOR)
+    by = Actor(person=user_name(), role=Role.OPERATOR)
     known = {name: value for name, value in detail.items() if value is not None}
     await record(scope, database, by, action, target, known)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this process, by its user id: what the environment says can be anything."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # as in many containers

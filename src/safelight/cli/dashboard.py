@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import webbrowser
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from safelight.accounts.sessions import LINK_SECONDS, create_link
+from safelight.cli.audit import user_name
 from safelight.cli.database import database_url, refusals_explained, work_on
 from safelight.cli.options import DataDir
 from safelight.db.pool import Database
@@ -35,13 +35,5 @@ def dashboard(
 
 async def make_link(settings: Settings, database: Database) -> str:
     """A link for whoever runs this process. What follows ``#`` reaches no server's log."""
-    code = await create_link(OPERATOR, database, f"{operator_name()} on the machine", seconds=LINK_SECONDS)
+    code = await create_link(OPERATOR, database, f"{user_name()} on the machine", seconds=LINK_SECONDS)
     return f"{settings.base_url}/dashboard/login#{code}"
-
-
-def operator_name() -> str:
-    """Who runs this process, as the system calls them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "somebody"

@@ -94,22 +94,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 async def list_processes(operator: OperatorScope, db: Database) -> list[Process]:
     """Those that told something of late, those that are present, and those that still have something under way."""
-    rows = await db.all("list_processes", {}, _Row)
-    return [msgspec.convert(row, Process, from_attributes=True) for row in rows]
-
-
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    runner: str
-    kind: str | None
-    host: str | None
-    pid: int | None
-    started_at: datetime | None
-    told_at: datetime | None
-    facts: dict[str, object] | None
-    is_present: bool
-    held: int
-    overdue: int
-    silent_seconds: float | None
+    rows = await db.all("list_processes", {}, dict)
+    return msgspec.convert(rows, list[Process])
 
 
 class Teller:
