@@ -109,7 +109,7 @@ pins: $(UV)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --extra embedded --extra builtin pyproject.toml -o requirements/install.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra mcp --group dev pyproject.toml -o requirements/dev.txt
+	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra mcp --extra otel --group dev pyproject.toml -o requirements/dev.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --group real -o requirements/real.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

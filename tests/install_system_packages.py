@@ -10,8 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-# Debian's package, and a program by which we know that it is there.
+# Debian's package, and a program or a file by which we know that it is there.
 PACKAGES = {
     "chromium": "chromium",
     "curl": "curl",
@@ -21,8 +22,11 @@ PACKAGES = {
     "iproute2": "ip",
     "jq": "jq",
     "libimage-exiftool-perl": "exiftool",
+    "libnginx-mod-http-js": "/usr/lib/nginx/modules/ngx_http_js_module.so",
     "nginx": "nginx",
     "openssl": "openssl",
+    "prometheus": "prometheus",
+    "systemd": "systemd-analyze",
     "zsh": "zsh",
 }
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
@@ -41,7 +45,8 @@ def main() -> int:
         )
         return 1
     print(f"Installing {', '.join(missing)} for the tests ...", flush=True)
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    # In that runlevel no package starts its service.
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for command in (["apt-get", "update", "--quiet"], [*install, "--quiet"]):
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -57,7 +62,11 @@ def main() -> int:
 
 
 def missing_packages() -> list[str]:
-    return [package for package, program in PACKAGES.items() if shutil.which(program, path=_SEARCH) is None]
+    return [package for package, sign in PACKAGES.items() if not _is_there(sign)]
+
+
+def _is_there(sign: str) -> bool:
+    return Path(sign).exists() if sign.startswith("/") else shutil.which(sign, path=_SEARCH) is not None
 
 
 if __name__ == "__main__":
