@@ -1,0 +1,2 @@
+-- How many generations of a workspace are under way.
+select in_flight from accounts where workspace_id = %(workspace_id)s;

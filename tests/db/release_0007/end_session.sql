@@ -1,0 +1,2 @@
+-- End a session.
+delete from dashboard_sessions where sha256 = %(sha256)s;

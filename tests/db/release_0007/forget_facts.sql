@@ -1,0 +1,2 @@
+-- A process ends.
+delete from process_facts where runner = %(runner)s;

@@ -1,0 +1,2 @@
+-- Hear of generations that change, and of wishes to cancel one.
+listen safelight;
