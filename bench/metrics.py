@@ -60,7 +60,10 @@ for route in range(60):
 for model in range(30):
     for step in ("queue", "backend", "deliver", "settle"):
         observe._step_seconds("image", str(model), step).observe(0.1)
-collect = lambda: [(s.name, dict(s.labels), s.value) for family in metrics.REGISTRY.collect() for s in family.samples]
+def collect():
+    families = metrics.REGISTRY.collect()
+    return [(s.name, tuple(s.labels.items()), s.value) for family in families for s in family.samples]
+
 print(len(collect()))
 from safelight.telemetry.snapshots import Snapshot, _encode
 print(statistics.median(seconds(lambda: _encode(Snapshot(collect())), 1) for _ in range(15)) * 1e3)
