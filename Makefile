@@ -111,6 +111,11 @@ pins: $(UV)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra mcp --extra otel --group dev pyproject.toml -o requirements/dev.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --group build -o requirements/build.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra mcp --extra otel \
+	  -c requirements/dev.txt pyproject.toml -o requirements/image.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --group real -o requirements/real.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra ray --group real-ray pyproject.toml \
