@@ -87,36 +87,32 @@ def _lay_base(image: Image) -> None:
 def _do(image: Image, name: str, value: str, stages: Mapping[str, Image]) -> None:
     match name:
         case "RUN":
-            command = ["/bin/sh", "-ec", value]
-            # How this machine reaches the package registries is in its environment.
-            ours = {key: text for key, text in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
-            environment = ours | image.environment
-            root_of(image, command, environment=environment, user="0:0", writable=True, own_network=False)
+            _run(image, value)
         case "COPY":
             _copy(image, shlex.split(value), stages)
         case "ENV":
             for pair in shlex.split(value):
                 key, _, text = pair.partition("=")
                 image.environment[key] = text.replace("$PATH", image.environment["PATH"])
-        case "USER":
-            image.user = value
         case "WORKDIR":
             image.workdir = value
             (image.layer / value.lstrip("/")).mkdir(parents=True, exist_ok=True)
         case "VOLUME":
             image.volumes.append(value)
-        case "ENTRYPOINT":
-            image.entrypoint = json.loads(value)
-        case "CMD":
-            image.command = json.loads(value)
         case "HEALTHCHECK":
             image.healthcheck = json.loads(value.partition("CMD ")[2])
-        case "STOPSIGNAL":
-            image.stop_signal = value
-        case "EXPOSE":
-            pass
+        case "ENTRYPOINT" | "CMD" | "USER" | "STOPSIGNAL":
+            text = json.loads(value) if value.startswith("[") else value
+            setattr(image, {"CMD": "command", "STOPSIGNAL": "stop_signal"}.get(name, name.lower()), text)
         case _:
-            raise AssertionError(f"{name} is not known here")
+            assert name == "EXPOSE", f"{name} is not known here"
+
+
+def _run(image: Image, command: str) -> None:
+    # How this machine reaches the package registries is in its environment.
+    ours = {key: text for key, text in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    line = command_in(image, ["/bin/sh", "-ec", command], user="0:0", writable=True, own_network=False)
+    subprocess.run(line, env=ours | image.environment, check=True, stdin=subprocess.DEVNULL)
 
 
 def _copy(image: Image, words: list[str], stages: Mapping[str, Image]) -> None:
@@ -138,24 +134,6 @@ def _copy(image: Image, words: list[str], stages: Mapping[str, Image]) -> None:
             part = Path(path).relative_to(name)
             (to / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source / path, to / part)
-
-
-def root_of(
-    image: Image,
-    command: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    user: str,
-    writable: bool = False,
-    own_network: bool = True,
-) -> None:
-    """Run a command in the image to its end. Raises ``CalledProcessError``."""
-    subprocess.run(
-        command_in(image, command, user=user, writable=writable, own_network=own_network),
-        env=dict(environment),
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def command_in(

@@ -1,4 +1,4 @@
-"""The image as `compose.yaml` runs it, without a container engine (see ``engine``): by its user, on a read-only root."""
+"""The image as `compose.yaml` runs it, without a container engine (see ``engine``)."""
 
 from __future__ import annotations
 
