@@ -33,7 +33,7 @@ _WIDTH, _HEIGHT, _STAT_HEIGHT = 8, 7, 4
 _RATE = "[$__rate_interval]"
 
 
-class P(NamedTuple):
+class Panel(NamedTuple):
     """A panel: its title, its unit, its expressions by legend, and where to look when it is bad.
 
     ``bad`` turns red what is above it (below, where it is negative: a share that must not fall under its amount).
@@ -70,71 +70,150 @@ _CALLS, _CALL = "safelight_provider_calls_total", "safelight_provider_call_durat
 _FAILED_CALLS = '{result!="ok"}'
 _5XX = '{status=~"5.."}'
 
-ROWS: dict[str, list[P]] = {
+ROWS: dict[str, list[Panel]] = {
     "Now": [
-        P("Database", "bool_on_off", {"": "min(safelight_database_up)"}, "0: it does not answer.", -1, True),
-        P("Books", "bool_yes_no", {"": "min(safelight_books_ok)"}, "Whether they balanced when last looked at.", -1, True),
-        P("Workers", "short", {"": "max(safelight_workers)"}, "Of all nodes.", -1, True),
-        P("Unknown outcomes", "short", {"": 'sum(max by (type) (safelight_generations{state="unknown"}))'}, "", 1, True),
-        P("Held", "currencyUSD", {"": "max(safelight_money_held_nanos) / 1e9"}, "For work under way.", None, True),
-        P("Deletions overdue", "short", {"": "max(safelight_deletions_overdue)"}, "Files past their time.", 1, True),
+        Panel("Database", "bool_on_off", {"": "min(safelight_database_up)"}, "0: it does not answer.", -1, True),
+        Panel(
+            "Books",
+            "bool_yes_no",
+            {"": "min(safelight_books_ok)"},
+            "Whether they balanced when last looked at.",
+            -1,
+            True,
+        ),
+        Panel("Workers", "short", {"": "max(safelight_workers)"}, "Of all nodes.", -1, True),
+        Panel(
+            "Unknown outcomes",
+            "short",
+            {"": 'sum(max by (type) (safelight_generations{state="unknown"}))'},
+            "",
+            1,
+            True,
+        ),
+        Panel("Held", "currencyUSD", {"": "max(safelight_money_held_nanos) / 1e9"}, "For work under way.", None, True),
+        Panel(
+            "Deletions overdue", "short", {"": "max(safelight_deletions_overdue)"}, "Files past their time.", 1, True
+        ),
     ],
     "Requests": [
-        P("Requests by route", "reqps", {"{{route}}": _rate(_REQUESTS, "route")}, is_stacked=True),
-        P("Server errors", "percentunit", {"5xx": f"({_rate(_REQUESTS, where=_5XX)} or vector(0)) / {_rate(_REQUESTS)}"},
-          "Their share of all requests.", 0.01),
-        P("Refused, by code", "reqps", {"{{code}}": _rate("safelight_refusals_total", "code")}, is_stacked=True),
-        P("Duration, 99th percentile", "s", {"{{route}}": _p(0.99, _SECONDS, "route")},
-          "Streams and polls that wait last as long as they are asked to."),
-        P("In flight", "short", {"{{instance}}": "sum by (instance) (safelight_http_in_flight)"}),
-        P("Downloads", "Bps", {"sent": _rate("safelight_downloads_bytes_total")}),
+        Panel("Requests by route", "reqps", {"{{route}}": _rate(_REQUESTS, "route")}, is_stacked=True),
+        Panel(
+            "Server errors",
+            "percentunit",
+            {"5xx": f"({_rate(_REQUESTS, where=_5XX)} or vector(0)) / {_rate(_REQUESTS)}"},
+            "Their share of all requests.",
+            0.01,
+        ),
+        Panel("Refused, by code", "reqps", {"{{code}}": _rate("safelight_refusals_total", "code")}, is_stacked=True),
+        Panel(
+            "Duration, 99th percentile",
+            "s",
+            {"{{route}}": _p(0.99, _SECONDS, "route")},
+            "Streams and polls that wait last as long as they are asked to.",
+        ),
+        Panel("In flight", "short", {"{{instance}}": "sum by (instance) (safelight_http_in_flight)"}),
+        Panel("Downloads", "Bps", {"sent": _rate("safelight_downloads_bytes_total")}),
     ],
     "Work": [
-        P("Ended", "short", {"{{type}} {{outcome}}": f"{_rate(_ENDED, 'type, outcome')} * 60"}, "A minute.", is_stacked=True),
-        P("Success", "percentunit",
-          {"{{model}}": f"{_rate(_ENDED, 'model', _COMPLETED)} / {_rate(_ENDED, 'model', _OURS)}"},
-          "Completed, of what was neither refused nor canceled.", -0.95),
-        P("Under way", "short", {"{{type}} {{state}}": "max by (type, state) (safelight_generations)"}, is_stacked=True),
-        P("Steps, median", "s", {"{{step}}": _p(0.5, _STEP, "step")}),
-        P("Steps, 95th percentile", "s", {"{{step}}": _p(0.95, _STEP, "step")}),
-        P("Oldest waiting", "s", {"{{queue}}": "max by (queue) (safelight_queue_oldest_seconds)"}, "", 60),
-        P("Calls to backends", "reqps", {"{{provider}} {{call}}": _rate(_CALLS, "provider, call")}, is_stacked=True),
-        P("Calls that failed", "reqps",
-          {"{{provider}} {{result}}": f"{_rate(_CALLS, 'provider, result', _FAILED_CALLS)} or vector(0)"}),
-        P("Calls, 95th percentile", "s", {"{{provider}} {{call}}": _p(0.95, _CALL, "provider, call")}),
-        P("Connections left alone", "short",
-          {"{{connection}}": "max by (connection) (safelight_provider_breaker_open) or vector(0)"}, "", 1),
-        P("Leases lost", "short", {"lost": "sum(increase(safelight_leases_lost_total[1h]))"}, "In an hour.", 1),
+        Panel(
+            "Ended",
+            "short",
+            {"{{type}} {{outcome}}": f"{_rate(_ENDED, 'type, outcome')} * 60"},
+            "A minute.",
+            is_stacked=True,
+        ),
+        Panel(
+            "Success",
+            "percentunit",
+            {"{{model}}": f"{_rate(_ENDED, 'model', _COMPLETED)} / {_rate(_ENDED, 'model', _OURS)}"},
+            "Completed, of what was neither refused nor canceled.",
+            -0.95,
+        ),
+        Panel(
+            "Under way",
+            "short",
+            {"{{type}} {{state}}": "max by (type, state) (safelight_generations)"},
+            is_stacked=True,
+        ),
+        Panel("Steps, median", "s", {"{{step}}": _p(0.5, _STEP, "step")}),
+        Panel("Steps, 95th percentile", "s", {"{{step}}": _p(0.95, _STEP, "step")}),
+        Panel("Oldest waiting", "s", {"{{queue}}": "max by (queue) (safelight_queue_oldest_seconds)"}, "", 60),
+        Panel(
+            "Calls to backends", "reqps", {"{{provider}} {{call}}": _rate(_CALLS, "provider, call")}, is_stacked=True
+        ),
+        Panel(
+            "Calls that failed",
+            "reqps",
+            {"{{provider}} {{result}}": f"{_rate(_CALLS, 'provider, result', _FAILED_CALLS)} or vector(0)"},
+        ),
+        Panel("Calls, 95th percentile", "s", {"{{provider}} {{call}}": _p(0.95, _CALL, "provider, call")}),
+        Panel(
+            "Connections left alone",
+            "short",
+            {"{{connection}}": "max by (connection) (safelight_provider_breaker_open) or vector(0)"},
+            "",
+            1,
+        ),
+        Panel("Leases lost", "short", {"lost": "sum(increase(safelight_leases_lost_total[1h]))"}, "In an hour.", 1),
     ],
     "Money": [
-        P("Moved", "currencyUSD", {name: _money(name) for name in ("held", "captured", "released", "credited")},
-          "Dollars a minute."),
-        P("Held", "currencyUSD", {"held": "max(safelight_money_held_nanos) / 1e9"}),
-        P("Books last looked at", "s", {"ago": "max(safelight_books_checked_seconds)"}, "", 3600),
+        Panel(
+            "Moved",
+            "currencyUSD",
+            {name: _money(name) for name in ("held", "captured", "released", "credited")},
+            "Dollars a minute.",
+        ),
+        Panel("Held", "currencyUSD", {"held": "max(safelight_money_held_nanos) / 1e9"}),
+        Panel("Books last looked at", "s", {"ago": "max(safelight_books_checked_seconds)"}, "", 3600),
     ],
     "Storage": [
-        P("Media kept", "bytes", {"kept": "max(safelight_storage_bytes)"}),
-        P("Operations", "ops", {"{{operation}} {{result}}": _rate("safelight_storage_operations_total", "operation, result")},
-          is_stacked=True),
-        P("Duration, 95th percentile", "s", {"{{operation}}": _p(0.95, "safelight_storage_operation_duration_seconds",
-                                                                   "operation")}),
-        P("Bytes", "Bps", {"{{operation}}": _rate("safelight_storage_operation_bytes_total", "operation")}),
-        P("Deletions overdue", "short", {"overdue": "max(safelight_deletions_overdue)"}, "", 1),
+        Panel("Media kept", "bytes", {"kept": "max(safelight_storage_bytes)"}),
+        Panel(
+            "Operations",
+            "ops",
+            {"{{operation}} {{result}}": _rate("safelight_storage_operations_total", "operation, result")},
+            is_stacked=True,
+        ),
+        Panel(
+            "Duration, 95th percentile",
+            "s",
+            {"{{operation}}": _p(0.95, "safelight_storage_operation_duration_seconds", "operation")},
+        ),
+        Panel("Bytes", "Bps", {"{{operation}}": _rate("safelight_storage_operation_bytes_total", "operation")}),
+        Panel("Deletions overdue", "short", {"overdue": "max(safelight_deletions_overdue)"}, "", 1),
     ],
     "Webhooks": [
-        P("Attempts", "ops", {"{{result}}": _rate("safelight_webhook_attempts_total", "result")}, is_stacked=True),
-        P("Oldest that is due", "s", {"waits": "max(safelight_webhook_oldest_pending_seconds)"}, "", 600),
-        P("Endpoints disabled", "short", {"disabled": "max(safelight_webhook_endpoints_disabled)"}),
+        Panel("Attempts", "ops", {"{{result}}": _rate("safelight_webhook_attempts_total", "result")}, is_stacked=True),
+        Panel("Oldest that is due", "s", {"waits": "max(safelight_webhook_oldest_pending_seconds)"}, "", 600),
+        Panel("Endpoints disabled", "short", {"disabled": "max(safelight_webhook_endpoints_disabled)"}),
     ],
     "Processes": [
-        P("Event loop is late, 99th percentile", "s", {"{{process}}": _p(0.99, "safelight_event_loop_lag_seconds", "process")},
-          "", 0.25),
-        P("Waiting for the database", "short", {"{{instance}}": "sum by (instance) (safelight_db_pool_waiting)"}, "", 1),
-        P("Certificate ends in", "s", {"{{instance}}": "min by (instance) (safelight_certificate_expires_seconds)"},
-          "Of the chain that signs files.", -1_209_600),
-        P("Releases", "short", {"{{version}}": "count by (version) (safelight_build_info)"}, "Nodes by what they run."),
+        Panel(
+            "Event loop is late, 99th percentile",
+            "s",
+            {"{{process}}": _p(0.99, "safelight_event_loop_lag_seconds", "process")},
+            "",
+            0.25,
+        ),
+        Panel(
+            "Waiting for the database",
+            "short",
+            {"{{instance}}": "sum by (instance) (safelight_db_pool_waiting)"},
+            "",
+            1,
+        ),
+        Panel(
+            "Certificate ends in",
+            "s",
+            {"{{instance}}": "min by (instance) (safelight_certificate_expires_seconds)"},
+            "Of the chain that signs files.",
+            -1_209_600,
+        ),
+        Panel(
+            "Releases", "short", {"{{version}}": "count by (version) (safelight_build_info)"}, "Nodes by what they run."
+        ),
     ],
-}  # fmt: skip
+}
 
 
 def _thresholds(bad: float | None) -> dashboard.ThresholdsConfig:
@@ -146,19 +225,19 @@ def _thresholds(bad: float | None) -> dashboard.ThresholdsConfig:
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-def _queries(panel: P) -> list[prometheus.Dataquery]:
+def _queries(panel: Panel) -> list[prometheus.Dataquery]:
     return [
         prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + place))
         for place, (legend, expression) in enumerate(panel.expressions.items())
     ]
 
 
-def _stat(panel: P) -> stat.Panel:
+def _stat(panel: Panel) -> stat.Panel:
     last = common.ReduceDataOptions().calcs(["lastNotNull"])
     return stat.Panel().unit(panel.unit).thresholds(_thresholds(panel.bad)).reduce_options(last)
 
 
-def _graph(panel: P) -> timeseries.Panel:
+def _graph(panel: Panel) -> timeseries.Panel:
     made = timeseries.Panel().unit(panel.unit).min(0).fill_opacity(12 if panel.is_stacked else 0).line_width(1.5)
     made = made.thresholds(_thresholds(panel.bad)).show_points("never")
     made = made.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
@@ -189,7 +268,10 @@ def build() -> str:
         .editable()
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .with_variable(
-            dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus").hide(VariableHide.DONT_HIDE)
+            dashboard.DatasourceVariable("datasource")
+            .label("Data source")
+            .type("prometheus")
+            .hide(VariableHide.DONT_HIDE)
         )
     )
     number = y = 0
