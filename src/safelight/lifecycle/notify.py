@@ -50,6 +50,7 @@ class _Due(Event, frozen=True, kw_only=True):
     is_of_request: bool
     is_disabled: bool
     secrets: list[str]
+    traceparent: str | None
 
 
 class _Hopeless(NotTaken, frozen=True):

@@ -236,6 +236,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "info"
     )
     log_format: Annotated[Literal["console", "json"], Meta(description="How log lines are written.")] = "console"
+    traces_prompt: Annotated[
+        Literal["on", "off"],
+        Meta(description="Whether traces tell the prompt to whoever sees them (docs/tracing.md)."),
+    ] = "off"
     shutdown_seconds: Annotated[
         int, Meta(ge=1, le=86400, description="Grace for work under way at a stop.", extra={"name": "shutdown"})
     ] = 8
