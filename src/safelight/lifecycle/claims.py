@@ -32,8 +32,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     which one; None where it was never said, or by a node of the release before, which knew a binding by its place
     in the catalog alone (``binding_place``). ``is_intent_recorded``: this runner's own call is on record already.
     ``handle``: the job that the backend gave. ``attempts``: this runner and those that were lost before it.
-    ``tries``: orders of it that came to nothing, as backends said. ``traceparent``: where its submission was traced, if it
-    was. ``claimed_at``: when, by this machine's monotonic clock.
+    ``tries``: orders of it that came to nothing, as backends said. ``traceparent``: where its submission was traced, if
+    it was. ``claimed_at``: when, by this machine's monotonic clock.
     """
 
     id: str
