@@ -189,6 +189,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 
     ``places`` is how many orders one process may have with it at once; None: as many as there are. A process asks it
     about jobs ``polls_per_second`` times a second at most. ``flat_is_refusal``: nothing to see is how it refuses.
+    ``kind``: the name of its kind of provider.
     """
 
     connection: str
@@ -198,6 +199,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     places: Places | None = None
     polls_per_second: float = DEFAULT_POLLS_PER_SECOND
     flat_is_refusal: bool = False
+    kind: str = "unknown"
 
     def every_secret(self) -> tuple[str, ...]:
         """What must turn up in nothing that is kept or shown."""

@@ -24,7 +24,7 @@ from safelight.domain.request import Spec
 from safelight.lifecycle.claims import Claim, Intent
 from safelight.lifecycle.services import RateWindow, SubmitServices
 from safelight.node.killpoints import killpoint
-from safelight.telemetry import traces
+from safelight.telemetry import observe, traces
 
 _TRIES = 3
 _LOST_ANSWER_SECONDS, _LOST_ANSWER_PAUSE_SECONDS = 4.5, 0.2
@@ -145,7 +145,9 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
 
 
 def _accepted(new: Sequence[NewGeneration], ready: Sequence[Ready], window: RateWindow | None) -> list[Accepted]:
+    """They are on record."""
     pairs = zip(new, ready, strict=True)
+    observe.held(sum(each.held_nanos for each in new))
     return [Accepted(id=each.id, claim=_claim(each, its), window=window) for each, its in pairs]
 
 

@@ -82,6 +82,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     run_token: uuid.UUID
     remaining_seconds: float
+    age_seconds: float
     tries: int
     traceparent: str | None
 

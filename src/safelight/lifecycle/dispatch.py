@@ -54,6 +54,7 @@ from safelight.lifecycle.targets import Absent, Elsewhere, Target, target_on_rec
 from safelight.lifecycle.turns import Turns
 from safelight.lifecycle.workdir import Workdir
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import observe
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
@@ -257,8 +258,10 @@ class Dispatch:
         if not isinstance(provider, Cancelable):
             return Cancellation.TOO_LATE
         try:
-            async with asyncio.timeout(_CANCEL_SECONDS):
-                answered = await provider.cancel(handle, self._job)
+            with observe.BackendCall(self._asked.backend.kind, "cancel", generation_id=self._claim.id) as call:
+                async with asyncio.timeout(_CANCEL_SECONDS):
+                    answered = await provider.cancel(handle, self._job)
+                call.result = "ok"
         except TimeoutError:
             return Cancellation.ASKED
         except Exception as error:
@@ -345,13 +348,20 @@ class Dispatch:
         self._leases.check(self._claim)
         self._may_hold_job = self.was_asked = True
         try:
-            outcome = await self.provider.submit(order, self._job)
+            with self._observed_submit() as call:
+                outcome = await self.provider.submit(order, self._job)
+                call.came(outcome)
         except Exception as error:
             # It says nothing of the backend, and so nothing to the breaker: its other models go on as ever.
             log.error("provider broke in submit", id=self._claim.id, **without_message(error))
             return self._after_surprise(error)
         self._tell_breaker(outcome)
         return outcome
+
+    def _observed_submit(self) -> observe.BackendCall:
+        target = self._asked
+        model = target.binding.upstream_model
+        return observe.BackendCall(target.backend.kind, "submit", model=model, generation_id=self._claim.id)
 
     def _tell_breaker(self, outcome: SubmitOutcome) -> None:
         """A request, or a model, that cannot be served says nothing against the connection's other models."""

@@ -51,6 +51,7 @@ from safelight.lifecycle.settle import MadeImage, StoredFile
 from safelight.lifecycle.targets import Elsewhere, Target, target_on_record
 from safelight.lifecycle.workdir import Workdir
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import observe
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
@@ -70,6 +71,8 @@ async def claim(services: RunServices, generation_id: str) -> Claim | None:
     if row is None:
         return None
     killpoint("run-after-claim")
+    if row.attempts == 1:
+        observe.waited(GenerationType(row.type), row.model, row.age_seconds)
     return row.claim()
 
 
@@ -86,6 +89,7 @@ async def run(
         try:
             await this.to_its_end(cancel_asked)
         except LeaseLost:
+            observe.lost_lease()
             log.warning("run lost its lease", id=claim.id)
         except ServiceUnavailable:
             # The row stands as it was last written; its lease runs out, and the reconciler takes it from there.
@@ -113,7 +117,7 @@ class _Run:
         self._deadline = time.monotonic() + max(claim.remaining_seconds, 0)
 
     async def to_its_end(self, cancel_asked: asyncio.Event) -> None:
-        work = asyncio.create_task(self._dispatch.outcome())
+        work = asyncio.create_task(self._outcome())
         stopper = asyncio.create_task(self._stop_when_asked(cancel_asked))
         try:
             async with asyncio.timeout(max(self._claim.remaining_seconds, 0)):
@@ -139,6 +143,11 @@ class _Run:
             await self._leave_to_others(outcome, cancel_asked)
         else:
             await self._end(outcome, is_cancel_asked=cancel_asked.is_set())
+
+    async def _outcome(self) -> Completed | Failed | Unknown | Elsewhere:
+        claim = self._claim
+        with observe.Step("backend", claim.id, claim.type, claim.model):
+            return await self._dispatch.outcome()
 
     def _loss_of_abandoned(self, answered: Cancellation) -> Loss | None:
         match answered:
@@ -190,15 +199,7 @@ class _Run:
         try:
             # It gives up by itself when the time is up; a thread or a store that hangs does not.
             async with asyncio.timeout(until - time.monotonic() + _HANGING_SECONDS):
-                files = await deliver(
-                    self._services,
-                    claim,
-                    self._dispatch.backend,
-                    outcome.media,
-                    self._workdir,
-                    until=until,
-                    again=self._dispatch.made_again,
-                )
+                files = await self._deliver(outcome, until)
         except SafelightError as error:
             report = self._dispatch.report_undelivered(str(error))
             log.warning("delivery failed", id=claim.id, error=error.code, **log_fields(report))
@@ -213,6 +214,19 @@ class _Run:
             await self._fail(GenerationFailed(), report=self._dispatch.report_undelivered(broke), loss=loss)
             return
         await self._settle(outcome, files)
+
+    async def _deliver(self, outcome: Completed, until: float) -> tuple[StoredFile, ...]:
+        claim, dispatch = self._claim, self._dispatch
+        with observe.Step("deliver", claim.id, claim.type, claim.model):
+            return await deliver(
+                self._services,
+                claim,
+                dispatch.backend,
+                outcome.media,
+                self._workdir,
+                until=until,
+                again=dispatch.made_again,
+            )
 
     async def _settle(self, outcome: Completed, files: tuple[StoredFile, ...]) -> None:
         claim, unseen = self._claim, self._is_unseen()

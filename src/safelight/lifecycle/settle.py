@@ -20,6 +20,7 @@ from safelight.domain.pricing import THOUSANDTHS, charge_for
 from safelight.lifecycle.bills import Loss
 from safelight.lifecycle.claims import Claim
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import observe
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,8 +158,18 @@ async def _end(
         "loss": loss and Jsonb(loss),
     }
     killpoint("settle-before-commit")
-    settled = await db.one("settle", params, Settled)
+    with observe.Step("settle", claim.id, claim.type, claim.model):
+        settled = await db.one("settle", params, Settled)
     killpoint("settle-after-commit")
+    if settled is not None:
+        observe.settled(
+            claim.type,
+            claim.model,
+            state,
+            error_code,
+            captured_nanos=charged_nanos,
+            released_nanos=claim.price.total_nanos - charged_nanos,
+        )
     return settled
 
 

@@ -120,6 +120,7 @@ class OpenBackends:
             places=None if limits.concurrency is None else asyncio.Semaphore(limits.concurrency),
             polls_per_second=limits.polls_per_second,
             flat_is_refusal=connection.settings.flat_is_refusal,
+            kind=connection.kind,
         )
 
     def _provider(self, connection: Connection, kind: ProviderKind) -> Provider:

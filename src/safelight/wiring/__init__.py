@@ -24,6 +24,7 @@ from safelight.api.getimg import examples, wire
 from safelight.api.getimg import routes as getimg
 from safelight.api.openai import routes as openai
 from safelight.api.waits import Waits
+from safelight.blobs.observed import observed
 from safelight.dashboard import routes as dashboard
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, Model
@@ -171,7 +172,7 @@ async def open_keeping(settings: Settings, *, answers_soon: bool = False) -> Asy
         db = Database(settings.database_url, pool_size=settings.database_pool_size, answers_soon=answers_soon)
         await db.open()
         stack.push_async_callback(db.close)
-        store = open_media_store(settings)
+        store = observed(open_media_store(settings))
         stack.push_async_callback(store.close)
         media_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="media")
         stack.callback(media_threads.shutdown, wait=False, cancel_futures=True)

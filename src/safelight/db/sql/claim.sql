@@ -15,4 +15,5 @@ returning id, workspace_id, type::text as type, model, request, state::text as s
     case when named_at = submitted_at then connection end as connection, upstream_model, binding_options, binding,
     handle, cancel_requested_at is not null as is_cancel_requested, traceparent,
     billable_unit, unit_price_nanos, quantity, retention_seconds, run_token,
-    extract(epoch from deadline - now())::float8 as remaining_seconds;
+    extract(epoch from deadline - now())::float8 as remaining_seconds,
+    extract(epoch from now() - created_at)::float8 as age_seconds;
