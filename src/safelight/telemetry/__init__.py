@@ -1,7 +1,11 @@
-"""Logs and metrics, and what they may say.
+"""Logs, metrics and traces, and what they may say.
 
 logs        one line an event
 exceptions  an exception in the log without its message
 metrics     every metric there is, declared
 observe     what the code says as it happens
+traces      spans, where they are asked for
+spans       every span there is
+names       what they and their attributes are called
+otlp        spans as OpenTelemetry's SDK makes and sends them
 """

@@ -127,7 +127,7 @@ def _configure_access_log(log_format: str) -> None:
 class _AccessFormatter(logging.Formatter):
     """Lines that look like all others, but for colours. A record's arguments are method, path, status, ms and id.
 
-    One that is formatted within a span names it: a record is formatted where it was made."""
+    ``ids``, where it has them, are its trace and its span."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class _AccessFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         assert isinstance(record.args, tuple)
         method, path, status, ms, request_id = record.args
-        path, ids = str(path), traces.ids()
+        path, ids = str(path), getattr(record, "ids", None)
         if not _PLAIN_PATH.fullmatch(path):
             path = redact_text(path) if self._as_json else repr(redact_text(path))
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

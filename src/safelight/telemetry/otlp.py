@@ -36,6 +36,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import Attributes as OtelAttributes
 
 from safelight import __version__
+from safelight.domain.errors import Kind as ErrorKind
+from safelight.domain.errors import SafelightError
 from safelight.telemetry import names
 from safelight.telemetry.traces import Attributes, Kind, Span, Value
 
@@ -43,6 +45,7 @@ _MOST_ANSWER_BYTES = 4096
 _KINDS = {kind: SpanKind[kind.value] for kind in Kind}
 _PROPAGATOR = TraceContextTextMapPropagator()
 _HEADER = "traceparent"
+_OURS = (ErrorKind.INTERNAL, ErrorKind.BACKEND, ErrorKind.UNAVAILABLE, ErrorKind.UNKNOWN)
 
 
 class OtlpTracer:
@@ -72,6 +75,9 @@ class OtlpTracer:
             set_status_on_exception=False,
         )
         return _OpenSpan(span)
+
+    def current(self) -> Span:
+        return _OpenSpan(otel.get_current_span())
 
     def ids(self) -> tuple[str, str] | None:
         context = otel.get_current_span().get_span_context()
@@ -121,7 +127,11 @@ class _OpenSpan:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
-        if isinstance(error, Exception):  # one that is cancelled has not failed
+        if isinstance(error, SafelightError):
+            self.set(names.ERROR_TYPE, error.code)
+            if error.kind in _OURS:  # what is the client's own doing is no error, as in HTTP's spans
+                self.fail(error.code)
+        elif isinstance(error, Exception):  # one that is cancelled has not failed
             self.fail(type(error).__name__)
         detach(self._token)
         self._span.end()

@@ -66,6 +66,8 @@ class Tracer(Protocol):
         self, name: str, kind: Kind, attributes: Attributes, *, parent: str | None, link: str | None, is_root: bool
     ) -> Span: ...
 
+    def current(self) -> Span: ...
+
     def ids(self) -> tuple[str, str] | None: ...
 
     def traceparent(self) -> str | None: ...
@@ -90,7 +92,7 @@ class _Untraced:
     ) -> None: ...
 
 
-_UNTRACED = _Untraced()
+UNTRACED = _Untraced()
 _tracer: Tracer | None = None
 _tells_prompt = False
 _NO_ATTRIBUTES: Attributes = {}
@@ -116,8 +118,13 @@ def span(
     connected with, and no part of. ``is_root``: it begins a trace, whatever is around it.
     """
     if _tracer is None:
-        return _UNTRACED
+        return UNTRACED
     return _tracer.open(name, kind, attributes, parent=parent, link=link, is_root=is_root)
+
+
+def current() -> Span:
+    """The span around the caller, to note something on it. It is not the caller's to end."""
+    return UNTRACED if _tracer is None else _tracer.current()
 
 
 def ids() -> tuple[str, str] | None:
