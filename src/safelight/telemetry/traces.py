@@ -172,11 +172,18 @@ def check(environ: Mapping[str, str] | None = None) -> str:
                 f"{name} is {environ[name].strip()!r}, and traces are sent by {_HTTP} alone. Set it to that, and "
                 f"{variable} to the collector's port for HTTP (4318 as a rule)."
             )
-    if find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+    if not _is_installed():
         raise ConfigurationError(
             f"{variable} asks for traces, and what sends them is not installed. Run: pip install 'safelight[otel]'."
         )
     return f"{endpoint.scheme}://{endpoint.hostname}" + (f":{endpoint.port}" if endpoint.port else "")
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter") is not None
+    except ModuleNotFoundError:  # of a part of the name
+        return False
 
 
 @contextlib.asynccontextmanager
