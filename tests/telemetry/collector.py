@@ -76,7 +76,9 @@ class Collector:
             spans = [span for span in list(self.spans) if span.name == name]
             return [span for span in spans if all(span.attributes.get(key) == v for key, v in wanted.items())]
 
-        eventually(lambda: bool(found()), f"a span {name} with {wanted}; there are {sorted({s.name for s in self.spans})}")
+        eventually(
+            lambda: bool(found()), f"a span {name} with {wanted}; there are {sorted({s.name for s in self.spans})}"
+        )
         return found()[-1]
 
     def no_orphans(self, *, but: str) -> None:

@@ -16,7 +16,7 @@ from aiohttp import web
 from tests.durability.deployment import Model, catalog_text
 from tests.support.hosting import hosted
 from tests.support.postgres import TestDatabases
-from tests.support.server import Server, eventually, open_folder, running
+from tests.support.server import Server, eventually, open_folder
 from tests.support.tenants import Tenant, make_tenant_at
 from tests.telemetry.collector import Collector, Span, collecting
 
@@ -59,13 +59,14 @@ class Service(msgspec.Struct):
         return httpx.post(url, json=body, headers={**self.tenant.headers, **(headers or {})}, timeout=60)
 
     def trace_of_request(self, answer: httpx.Response) -> dict[str, Span]:
-        """The spans of a request's trace, once the request and the run are there."""
-        found = self.collector.all_with("safelight.request.id", answer.headers["x-request-id"])
-        eventually(
-            lambda: bool(self.collector.all_with("safelight.request.id", answer.headers["x-request-id"])), "its span"
-        )
-        found = self.collector.all_with("safelight.request.id", answer.headers["x-request-id"])
-        return self.collector.of(found[0].trace_id)
+        """The spans of a request's trace, by name, once it has ended."""
+        return self.collector.of(self.span_of_request(answer).trace_id)
+
+    def span_of_request(self, answer: httpx.Response) -> Span:
+        """The span of a request. It is the last of its trace, but for what comes later."""
+        id_ = answer.headers["x-request-id"]
+        eventually(lambda: bool(self.collector.all_with("safelight.request.id", id_)), "the span of a request")
+        return self.collector.all_with("safelight.request.id", id_)[0]
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +92,9 @@ def service(databases: TestDatabases) -> Iterator[Service]:
         }
         server = Server(folder / "data", env={**settings, **collector.environment})
         try:
-            with running(server):
-                server.wait_until_ready()
-                tenant = make_tenant_at(url)
-                yield Service(server, collector, tenant, f"http://127.0.0.1:{port}/{CANARY}", told)
+            server.wait_until_ready()
+            tenant = make_tenant_at(url)
+            yield Service(server, collector, tenant, f"http://127.0.0.1:{port}/{CANARY}", told)
         finally:
             server.kill_everything()
 
@@ -103,7 +103,14 @@ def test_an_image_is_one_trace(service: Service) -> None:
     answer = service.post("drawn")
     assert answer.status_code == 200, answer.text
     trace = service.trace_of_request(answer)
-    assert trace.keys() == {"POST /v2/images/generations", "submit", "run", "generate_content drawn", "deliver", "settle"}
+    assert trace.keys() == {
+        "POST /v2/images/generations",
+        "submit",
+        "run",
+        "generate_content drawn",
+        "deliver",
+        "settle",
+    }
     request, run = trace["POST /v2/images/generations"], trace["run"]
     assert (request.kind, request.parent_id) == ("SERVER", "")
     assert request["http.request.method"] == "POST"
@@ -154,7 +161,11 @@ def test_a_video_is_two_traces_with_a_link_and_its_webhook_leads_to_it(service: 
     assert (submit.kind, run.kind, run.parent_id) == ("PRODUCER", "CONSUMER", "")
     assert run.links == [(submit.trace_id, submit.span_id)]
     backend = worked["generate_content clip"]
-    assert (backend.kind, backend["gen_ai.output.type"], backend["gen_ai.provider.name"]) == ("CLIENT", "video", "chaos")
+    assert (backend.kind, backend["gen_ai.output.type"], backend["gen_ai.provider.name"]) == (
+        "CLIENT",
+        "video",
+        "chaos",
+    )
     assert backend["gen_ai.response.id"], "the job that it was asked about"
     assert {worked[name].parent_id for name in worked if name != "run"} == {run.span_id}
     webhook = asked["webhook"]
@@ -183,10 +194,8 @@ def test_a_failed_one_tells_why(service: Service) -> None:
 def test_each_order_is_a_span(service: Service) -> None:
     answer = service.post("breaks")
     assert answer.status_code == 200, answer.text
-    (request,) = service.collector.all_with("safelight.request.id", answer.headers["x-request-id"]) or [
-        service.collector.wait_for("POST /v2/images/generations", safelight_request_id=answer.headers["x-request-id"])
-    ]
-    orders = [s for s in service.collector.spans if s.trace_id == request.trace_id and "content breaks" in s.name]
+    trace_id = service.span_of_request(answer).trace_id
+    orders = [s for s in service.collector.spans if (s.trace_id, s.name) == (trace_id, "generate_content breaks")]
     assert [order.attributes.get("error.type") for order in orders] == ["transient", None]
 
 
@@ -225,7 +234,9 @@ def test_log_lines_name_the_trace_and_the_span(service: Service) -> None:
     request = trace["POST /v2/images/generations"]
     (access,) = [line for line in lines if line.get("id") == answer.headers["x-request-id"]]
     assert (access["trace_id"], access["span_id"]) == (request.trace_id, request.span_id)
-    (failed,) = [line for line in lines if line["event"] == "generation failed" and line["trace_id"] == request.trace_id]
+    (failed,) = [
+        line for line in lines if line["event"] == "generation failed" and line["trace_id"] == request.trace_id
+    ]
     assert failed["span_id"] == trace["run"].span_id
     assert any("trace_id" not in line for line in lines), "what belongs to no request names none"
 

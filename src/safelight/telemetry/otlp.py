@@ -140,8 +140,8 @@ class _OpenSpan:
 class _AsItsLink(Sampler):
     """A trace that goes on where another left off, in another process or later, is kept if that one is.
 
-    Its id is new, so that a sampler which goes by ids would keep one and not the other. Everything else is the
-    sampler's of the environment.
+    Its id is new, so that a sampler which goes by ids would keep one and not the other. What is below a span of this
+    process is kept with it. All the rest is for the sampler of the environment to say.
     """
 
     def __init__(self, usual: Sampler) -> None:
@@ -157,11 +157,12 @@ class _AsItsLink(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        is_root = not otel.get_current_span(parent_context).get_span_context().is_valid
-        if is_root and links:
-            is_kept = links[0].context.trace_flags.sampled
-            return SamplingResult(Decision.RECORD_AND_SAMPLE if is_kept else Decision.DROP, attributes)
-        return self._usual.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        parent = otel.get_current_span(parent_context).get_span_context()
+        before = links[0].context if links and not parent.is_valid else parent
+        if before is parent and (parent.is_remote or not parent.is_valid):
+            return self._usual.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        decision = Decision.RECORD_AND_SAMPLE if before.trace_flags.sampled else Decision.DROP
+        return SamplingResult(decision, attributes)
 
     def get_description(self) -> str:
         return f"AsItsLink{{{self._usual.get_description()}}}"
