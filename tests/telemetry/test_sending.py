@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from tests.support.hosting import hosted
 from tests.support.server import eventually, free_port
 from tests.telemetry.collector import Collector, collecting
 
+PAGE = Path(__file__).parents[2] / "docs" / "tracing.md"
 SENT = f"00-{'ab' * 16}-{'cd' * 8}-01"
 ORDER = spans.Order(
     generation_id="req-1",
@@ -261,6 +264,15 @@ def test_nothing_of_it_is_imported_unless_it_is_asked_for() -> None:
     code = "import sys, safelight.wiring, safelight.cli.serve; print([m for m in sys.modules if 'opentelemetry' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_page_has_every_name() -> None:
+    told = set(re.findall(r"`([a-z_.]+)`", PAGE.read_text()))
+    ours = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
+    assert ours - told == {names.OTHER}
+    assert {name for name in told if name.startswith(("safelight.", "gen_ai.", "http.", "url."))} - ours == {
+        "safelight.toml"
+    }
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ class OtlpTracer:
     def __init__(self) -> None:
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         provider.sampler = _AsItsLink(provider.sampler)
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=_session())))
+        self._exporter = OTLPSpanExporter(session=_session())
+        provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._provider = provider
         self._tracer = provider.get_tracer("safelight", __version__)
 
@@ -100,9 +101,11 @@ class OtlpTracer:
                 loop.call_soon_threadsafe(is_sent.set)
 
         threading.Thread(target=shut_down, name="last spans", daemon=True).start()
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(seconds):
                 await is_sent.wait()
+        except TimeoutError:
+            self._exporter.shutdown()  # it tries no more
 
 
 class _OpenSpan:
