@@ -7,6 +7,7 @@ up           everything in one foreground command: ``supervisor`` keeps its proc
              entry, ``prepare`` readies the database
 serve        the API
 worker       the runner of videos and upkeep
+metrics      what Prometheus is told, by a process beside these (``metrics_address``, ``cluster_gauges``)
 migrate      the database's schema
 checks       what a start needs
 audit        what commands change, for the log

@@ -22,6 +22,7 @@ _ROLES = {
     "prepare": "safelight.cli.prepare",
     "serve": "safelight.cli.serve",
     "worker": "safelight.cli.worker",
+    "metrics": "safelight.cli.metrics",
 }
 
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from safelight import __version__, wiring
 from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
+from safelight.cli.metrics_address import metrics_beside
 from safelight.cli.options import DataDir, Host, Port, Workers, as_environment, load_to_start
 from safelight.cli.tcp_port import claim, listening_address
 from safelight.domain.errors import ConfigurationError
@@ -55,7 +56,8 @@ def serve(*, host: Host = None, port: Port = None, workers: Workers = None, data
     with database_url(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         os.environ.update(as_environment(settings))
-        run(settings, is_alone=True)
+        with metrics_beside(settings):
+            run(settings, is_alone=True)
 
 
 def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -> None:

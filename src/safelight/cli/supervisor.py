@@ -28,10 +28,14 @@ class AlreadyExplained(Exception):
 
 
 class Child:
-    """One process of ours: ``role`` is what it runs, ``title`` what people call it."""
+    """One process of ours: ``role`` is what it runs, ``title`` what people call it.
 
-    def __init__(self, role: str, title: str, *, stdout: int | None = None) -> None:
+    One that is not needed (``is_needed``) is started again however often it dies.
+    """
+
+    def __init__(self, role: str, title: str, *, stdout: int | None = None, is_needed: bool = True) -> None:
         self.title = title
+        self._is_needed = is_needed
         self._command = [sys.executable, "-P", "-m", "safelight.cli.child", role, str(os.getpid())]
         self._stdout = stdout
         self._quick_deaths = 0
@@ -85,8 +89,8 @@ class Child:
                 f"The {self.title} ended with {_status(status)} at its start. What it said stands above."
             )
 
-    def keep(self, environment: Mapping[str, str], report: Callable[[str], None]) -> None:
-        """Start it again if it died, after a pause that grows. Raises when it dies again and again."""
+    def keep(self, environment: Mapping[str, str], report: Callable[[str], object]) -> None:
+        """Start it again if it died, after a pause that grows. Raises when it dies again and again, and is needed."""
         now = time.monotonic()
         if self._start_again_at is not None:
             if now >= self._start_again_at:
@@ -98,11 +102,11 @@ class Child:
         if status is None:
             return
         self.end_now()
-        if status == MISCONFIGURED:
+        if status == MISCONFIGURED and self._is_needed:
             raise AlreadyExplained
         quick = now - self.started_at < _QUICK_SECONDS
         self._quick_deaths = self._quick_deaths + 1 if quick else 1
-        if self._quick_deaths >= _MOST_QUICK_DEATHS:
+        if self._quick_deaths >= _MOST_QUICK_DEATHS and self._is_needed:
             raise ConfigurationError(
                 f"The {self.title} died {_MOST_QUICK_DEATHS} times in a row, at last with {_status(status)}. "
                 "What it said stands above; 'safelight doctor' may know more."

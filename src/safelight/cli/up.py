@@ -24,6 +24,7 @@ from rich.text import Text
 
 from safelight import __version__
 from safelight.cli import fail, supervisor
+from safelight.cli.metrics_address import check_metrics_address, make_listener
 from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Workers, as_environment, load_to_start
 from safelight.cli.supervisor import AlreadyExplained, Child
 from safelight.cli.tcp_port import check_port
@@ -73,6 +74,7 @@ class Up:
         try:
             self._take_folder()
             check_port(self._settings)
+            check_metrics_address(self._settings)
             self._start()
             return self._watch()
         except _Stop:
@@ -106,6 +108,8 @@ class Up:
         settings = self._settings
         ready = Child("prepare", "preparation of the database", stdout=subprocess.PIPE)
         lasting = [Child("serve", "API"), Child("worker", "worker")]
+        if settings.metrics is not None:
+            lasting.append(make_listener())
         self._children = [ready, *lasting]
         for child in self._children:
             child.start()
@@ -121,7 +125,8 @@ class Up:
         # The API first: what is wrong with the settings is said once.
         lasting[0].go(self._environment)
         supervisor.wait_until_ready(settings.host, settings.port, lasting)
-        lasting[1].go(self._environment)
+        for child in lasting[1:]:
+            child.go(self._environment)
         _print_summary(settings, made["key"], made["play_credit"], made["link"])
 
     def _watch(self) -> NoReturn:
@@ -153,6 +158,8 @@ def _print_summary(settings: Settings, new_key: str | None, play_credit: bool, l
     """Where everything is, and a request to try."""
     key_file = _short(settings.data_dir / "api-key")
     rows = [("API", settings.base_url), ("docs", f"{settings.base_url}/docs")]
+    if settings.metrics is not None:
+        rows.append(("metrics", f"http://{settings.metrics}/metrics"))
     rows += [("data", _short(settings.data_dir)), ("key", f"{key_file} (workspace {DEFAULT_WORKSPACE!r})")]
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     if link is not None:  # good once, for ten minutes: a log keeps what it is given

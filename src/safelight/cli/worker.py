@@ -13,10 +13,13 @@ import uvloop
 from safelight import wiring
 from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
+from safelight.cli.metrics_address import metrics_beside
 from safelight.cli.options import DataDir, as_environment, load_to_start
 from safelight.domain.errors import ConfigurationError
 from safelight.node.settings import Settings
 from safelight.telemetry.logs import configure_logging
+from safelight.telemetry.recording import recording
+from safelight.telemetry.snapshots import metrics_folder
 
 log = structlog.get_logger()
 
@@ -27,7 +30,8 @@ def worker(*, data_dir: DataDir = None) -> None:
     with database_url(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         os.environ.update(as_environment(settings))
-        run(settings)
+        with metrics_beside(settings):
+            run(settings)
 
 
 def run(settings: Settings, *, is_again: bool = False) -> None:
@@ -36,7 +40,13 @@ def run(settings: Settings, *, is_again: bool = False) -> None:
     require(settings)
     if not is_again:
         require_surroundings(settings)
-    uvloop.run(_work(settings))
+    uvloop.run(_recorded(settings))
+
+
+async def _recorded(settings: Settings) -> None:
+    """Work, and put on record what is counted meanwhile."""
+    async with recording(metrics_folder(settings), "worker"):
+        await _work(settings)
 
 
 async def _work(settings: Settings) -> None:

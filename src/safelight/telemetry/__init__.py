@@ -4,6 +4,10 @@ logs        one line an event
 exceptions  an exception in the log without its message
 metrics     every metric there is, declared
 observe     what the code says as it happens
+recording   a process puts on record what it counts
+snapshots   the file of a process that this is put in
+gathering   what a node's processes counted, as one
+listener    where Prometheus asks for it
 traces      spans, where they are asked for
 spans       every span there is
 names       what they and their attributes are called

@@ -9,17 +9,19 @@ What happens is told through ``telemetry.observe``; no other module counts anyth
 
 from __future__ import annotations
 
+import math
 import platform
 from typing import Literal
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from safelight import __version__
 
 Kind = Literal["counter", "gauge", "histogram"]
 Merge = Literal["sum", "max", "min"]
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nothing here asks for
 REGISTRY = CollectorRegistry()
 """Of this process."""
 
@@ -189,6 +191,7 @@ CERTIFICATE_SECONDS = _gauge(
     merge="min",
     worry="Less than 14 days.",
 )
+CERTIFICATE_SECONDS.set(math.nan)  # not known: nothing is signed, or not by this process
 DB_POOL_WAITING = _gauge(
     "safelight_db_pool_waiting",
     "Who waits for a connection to the database.",
@@ -240,3 +243,9 @@ DATABASE_UP = _of_cluster(
     "1 where the database answered; at 0 the other metrics of this page are absent.",
     worry="0.",
 )
+
+# What moves is told from the first day, at zero: a rate needs a value before the first change.
+for _movement in ("held", "captured", "released", "credited"):
+    MONEY.labels(_movement)
+for _result in ("delivered", "retry", "failed"):
+    WEBHOOK_ATTEMPTS.labels(_result)

@@ -61,9 +61,12 @@ from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
 from safelight.telemetry.logs import configure_logging
+from safelight.telemetry.recording import recording
+from safelight.telemetry.snapshots import metrics_folder
 from safelight.telemetry.traces import tracing
 from safelight.webhooks.sender import Sender
 from safelight.wiring.checks import inspect, local_folders
+from safelight.wiring.gauges import show_state
 from safelight.wiring.opening import check_provenance as check_provenance
 from safelight.wiring.opening import comfyui_snippet as comfyui_snippet
 from safelight.wiring.opening import open_media_store as open_media_store
@@ -216,6 +219,7 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
         refusals = Refusals(keeping.db)
         stack.push_async_callback(refusals.close)
         limits, breakers = _limits(settings), Breakers()
+        show_state(settings, keeping.db, catalog, breakers)
         kind = "api" if answers_soon else "worker"
         teller = Teller(keeping.db, presence, breakers, kind, local_folders(settings))
         teller.start()
@@ -267,7 +271,11 @@ def create_app() -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
-        async with _tracing(settings), open_parts(settings, answers_soon=True) as parts:
+        async with (
+            _tracing(settings),
+            recording(metrics_folder(settings), "api"),
+            open_parts(settings, answers_soon=True) as parts,
+        ):
             connections.start()
             runner = Runner(parts.running)
             stopping = _ends_runs_at_signal(runner, parts.viewing.changes, settings)

@@ -131,6 +131,7 @@ def work_under_way(catalog: Catalog, found: Sequence[ConnectionUse]) -> str:
 def room(settings: Settings, most: int) -> str:
     """The database has a connection for each that the processes of one command may open."""
     wanted = settings.workers * (settings.database_pool_size + _CONNECTIONS_BESIDE_THE_POOL)
+    wanted += settings.metrics is not None  # of the process that tells them
     if wanted > most:
         raise ConfigurationError(
             f"SAFELIGHT_WORKERS ({settings.workers}) processes with SAFELIGHT_DATABASE_POOL_SIZE "
