@@ -105,7 +105,7 @@ class OtlpTracer:
             async with asyncio.timeout(seconds):
                 await is_sent.wait()
         except TimeoutError:
-            self._exporter.shutdown()  # it tries no more
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # it tries no more
 
 
 class _OpenSpan:
