@@ -21,7 +21,7 @@ from opentelemetry.semconv.attributes import error_attributes, http_attributes, 
 from safelight.domain.errors import ConfigurationError, NotFound, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.node.settings import Settings
-from safelight.telemetry import names, spans, traces
+from safelight.telemetry import exporting, names, spans, traces
 from safelight.telemetry.logs import configure_logging
 from tests.support.hosting import hosted
 from tests.support.server import eventually, free_port
@@ -61,7 +61,7 @@ def _set(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> Non
 
 
 async def test_what_waits_is_sent_at_the_end(traced: Collector) -> None:
-    async with traces.tracing(tells_prompt=False, flush_seconds=30):
+    async with exporting.tracing(tells_prompt=False, flush_seconds=30):
         with traces.span("outer", {"a": 1, "none": None}) as outer, traces.span("inner"):
             outer.set("later", "b")
         with traces.span("other", link=SENT, is_root=True):
@@ -82,7 +82,7 @@ async def test_variables_of_the_sdk_count(traced: Collector, monkeypatch: pytest
         "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
     }
     _set(monkeypatch, variables)
-    async with traces.tracing(tells_prompt=False, flush_seconds=30):
+    async with exporting.tracing(tells_prompt=False, flush_seconds=30):
         with traces.span("one"):
             pass
     (span,) = traced.spans
@@ -96,7 +96,7 @@ async def test_what_goes_on_later_is_kept_if_its_beginning_is(
     traced: Collector, monkeypatch: pytest.MonkeyPatch, kept: str, sampler: str
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
-    async with traces.tracing(tells_prompt=False, flush_seconds=30):
+    async with exporting.tracing(tells_prompt=False, flush_seconds=30):
         with traces.span("beginning") as beginning:
             beginning.set("a", 1)
         with traces.span("later", link=SENT[:-2] + kept), traces.span("below"):
@@ -105,7 +105,7 @@ async def test_what_goes_on_later_is_kept_if_its_beginning_is(
 
 
 async def test_an_error_is_told_by_a_word_and_never_by_its_message(traced: Collector) -> None:
-    async with traces.tracing(tells_prompt=False, flush_seconds=30):
+    async with exporting.tracing(tells_prompt=False, flush_seconds=30):
         for error in (ValueError("sk_secret"), ServiceUnavailable("sk_secret"), NotFound("sk_secret")):
             with pytest.raises(type(error)), traces.span(type(error).__name__):
                 raise error
@@ -120,7 +120,7 @@ async def test_an_error_is_told_by_a_word_and_never_by_its_message(traced: Colle
 
 @pytest.mark.parametrize("asked", [True, False])
 async def test_a_prompt_is_told_where_it_is_asked_for(traced: Collector, asked: bool) -> None:
-    async with traces.tracing(tells_prompt=asked, flush_seconds=30):
+    async with exporting.tracing(tells_prompt=asked, flush_seconds=30):
         with spans.order(ORDER):
             pass
     (span,) = traced.spans
@@ -171,7 +171,7 @@ async def test_a_collector_that_takes_nothing_holds_nobody_up(
         _set(monkeypatch, {**endpoint, "OTEL_BSP_MAX_QUEUE_SIZE": "8", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"})
         with _logging():
             async with asyncio.timeout(30):  # the SDK would wait for as long by itself
-                async with traces.tracing(tells_prompt=False, flush_seconds=0.05):
+                async with exporting.tracing(tells_prompt=False, flush_seconds=0.05):
                     for _ in range(200):
                         with traces.span("one"):
                             await asyncio.sleep(0)
@@ -197,7 +197,7 @@ async def test_of_an_answer_without_end_little_is_read(monkeypatch: pytest.Monke
     with hosted(app) as (port,):
         for path in ("endless", "redirect"):
             monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}/{path}")
-            async with traces.tracing(tells_prompt=False, flush_seconds=30):
+            async with exporting.tracing(tells_prompt=False, flush_seconds=30):
                 with traces.span("one"):
                     pass
         eventually(endless.given_up.is_set, "it is left")
@@ -230,13 +230,14 @@ class _logging:
     ],
 )
 def test_the_environment_asks_for_traces(environment: dict[str, str], where: str) -> None:
-    assert traces.check(environment) == where
+    assert exporting.check(environment) == where
 
 
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:port"}, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             "by http/protobuf alone. Set it to that",
@@ -245,15 +246,15 @@ def test_the_environment_asks_for_traces(environment: dict[str, str], where: str
 )
 def test_what_cannot_work_is_told_at_the_start(environment: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
-        traces.check(environment)
+        exporting.check(environment)
 
 
 @pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.exporter"])
 def test_without_the_extra_one_line_names_it(missing: str) -> None:
     """With the extra ``mcp`` the API is there, and the exporter is not."""
     code = (
-        "import sys; sys.modules[sys.argv[1]] = None; from safelight.telemetry import traces\n"
-        "try: traces.check({'OTEL_EXPORTER_OTLP_ENDPOINT': 'http://c:4318'})\n"
+        "import sys; sys.modules[sys.argv[1]] = None; from safelight.telemetry import exporting\n"
+        "try: exporting.check({'OTEL_EXPORTER_OTLP_ENDPOINT': 'http://c:4318'})\n"
         "except Exception as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", code, missing], capture_output=True, text=True, check=True).stdout

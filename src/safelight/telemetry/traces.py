@@ -1,32 +1,20 @@
 """Spans: what of the way of a request and of a generation can be looked at afterwards, in the operator's collector.
 
-Nothing is traced unless the environment names a collector, as OpenTelemetry's own variables do: then ``tracing`` opens
-``safelight.telemetry.otlp``, which alone imports the SDK (the extra ``otel``). Until then each call here is a look at
-one variable. See docs/tracing.md.
+Nothing is traced unless ``safelight.telemetry.exporting`` sets what makes and sends spans. Until then each call here is
+a look at one variable. See docs/tracing.md.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Protocol, TypeAlias
-from urllib.parse import urlsplit
 
 import msgspec
 
-from safelight.domain.errors import ConfigurationError
-
 Value: TypeAlias = str | int | float | bool | None
 Attributes: TypeAlias = Mapping[str, Value]
-
-# Source: OpenTelemetry specification, "OpenTelemetry Protocol Exporter" and "Environment Variable Specification".
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_HTTP = "http/protobuf"
 
 
 class Kind(Enum):
@@ -98,6 +86,12 @@ _tells_prompt = False
 _NO_ATTRIBUTES: Attributes = {}
 
 
+def trace_by(tracer: Tracer | None, *, tells_prompt: bool) -> None:
+    """Have spans of this process made by that from now on; None: by nobody. ``tells_prompt``: ``messages`` are told."""
+    global _tracer, _tells_prompt
+    _tracer, _tells_prompt = tracer, tells_prompt
+
+
 def is_on() -> bool:
     """Whether this process traces."""
     return _tracer is not None
@@ -145,65 +139,3 @@ def messages(prompt: str) -> str | None:
     if _tracer is None or not _tells_prompt:
         return None
     return msgspec.json.encode([{"role": "user", "parts": [{"type": "text", "content": prompt}]}]).decode()
-
-
-def is_asked_for(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether the environment names a collector, and does not switch tracing off."""
-    environ = os.environ if environ is None else environ
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return False
-    if environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
-        return False
-    return any(environ.get(name, "").strip() for name in _ENDPOINTS)
-
-
-def check(environ: Mapping[str, str] | None = None) -> str:
-    """Where traces go. Raises ``ConfigurationError`` where they are asked for, and cannot be sent."""
-    environ = os.environ if environ is None else environ
-    if not is_asked_for(environ):
-        return "off"
-    variable = next(name for name in _ENDPOINTS if environ.get(name, "").strip())
-    endpoint = urlsplit(environ[variable].strip())
-    if endpoint.scheme not in ("http", "https") or not endpoint.hostname:
-        raise ConfigurationError(f"{variable} is no URL such as http://collector:4318. Correct it, or leave it out.")
-    for name in _PROTOCOLS:
-        if environ.get(name, "").strip() not in ("", _HTTP):
-            raise ConfigurationError(
-                f"{name} is {environ[name].strip()!r}, and traces are sent by {_HTTP} alone. Set it to that, and "
-                f"{variable} to the collector's port for HTTP (4318 as a rule)."
-            )
-    if not _is_installed():
-        raise ConfigurationError(
-            f"{variable} asks for traces, and what sends them is not installed. Run: pip install 'safelight[otel]'."
-        )
-    return f"{endpoint.scheme}://{endpoint.hostname}" + (f":{endpoint.port}" if endpoint.port else "")
-
-
-def _is_installed() -> bool:
-    try:
-        return find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter") is not None
-    except ModuleNotFoundError:  # of a part of the name
-        return False
-
-
-@contextlib.asynccontextmanager
-async def tracing(*, tells_prompt: bool, flush_seconds: float) -> AsyncIterator[None]:
-    """Trace what this process does in the meantime, where that is asked for; send what is left at the end, in time.
-
-    ``tells_prompt``: ``messages`` are told. For a process that forks no more, as what sends the spans is a thread.
-    Raises ``ConfigurationError``.
-    """
-    global _tracer, _tells_prompt
-    if not is_asked_for():
-        yield
-        return
-    check()
-    from safelight.telemetry.otlp import OtlpTracer
-
-    mine: Tracer = OtlpTracer()
-    _tracer, _tells_prompt = mine, tells_prompt
-    try:
-        yield
-    finally:
-        _tracer = None
-        await mine.close(flush_seconds)

@@ -60,10 +60,10 @@ from safelight.providers.registry import KINDS, OpenBackends, check_binding, che
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
+from safelight.telemetry.exporting import tracing
 from safelight.telemetry.logs import configure_logging
 from safelight.telemetry.recording import recording
 from safelight.telemetry.snapshots import metrics_folder
-from safelight.telemetry.traces import tracing
 from safelight.webhooks.sender import Sender
 from safelight.wiring.checks import inspect, local_folders
 from safelight.wiring.gauges import show_state

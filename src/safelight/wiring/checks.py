@@ -24,7 +24,7 @@ from safelight.node.checks import Check, failed
 from safelight.node.data_folder import usable
 from safelight.node.settings import Settings
 from safelight.node.signing_key_file import read_signing_keys
-from safelight.telemetry import traces
+from safelight.telemetry import exporting
 from safelight.wiring.opening import check_provenance, open_moderator, outbound_policy, proxies_of
 
 Look = Callable[[Settings], str]
@@ -96,7 +96,7 @@ def _proxies(settings: Settings) -> str:
 
 
 def _traces(settings: Settings) -> str:
-    return traces.check()
+    return exporting.check()
 
 
 def clock(database_seconds: float) -> str:
