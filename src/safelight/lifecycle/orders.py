@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 async def traced(services: RunServices, claim: Claim, target: Target, work: Awaitable[T]) -> T:
     """What ``work`` comes to: giving ``target`` the order of a claim, or finding what became of it."""
+    if not traces.is_on():
+        return await work
     with spans.order(_order(services, claim, target)) as span:
         outcome = await work
         if isinstance(outcome, Failed):
