@@ -21,6 +21,7 @@ from bench import (
     durability,
     footprint,
     growth,
+    metrics,
     nodes,
     overhead,
     render,
@@ -49,6 +50,7 @@ BENCHES: dict[str, Bench] = {
     "chaos": chaos.run,
     "underway": underway.run,
     "dashboard": dashboard.run,
+    "metrics": metrics.run,
 }
 
 app = App(name="bench", help="Measure Safelight on this machine. docs/benchmarks.md says what and against what.")

@@ -20,7 +20,7 @@ IN_FLIGHT = "safelight_http_in_flight"
 
 
 def samples(held: float, in_flight: float = 0) -> list[Sample]:
-    return [(HELD, {"movement": "held"}, held), (IN_FLIGHT, {}, in_flight), ("of_another_release_total", {}, 1.0)]
+    return [(HELD, (("movement", "held"),), held), (IN_FLIGHT, (), in_flight), ("of_another_release_total", (), 1.0)]
 
 
 def writer(folder: Path, held: float, in_flight: float = 0) -> Writer:

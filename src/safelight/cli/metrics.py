@@ -7,6 +7,7 @@ of every process that uses the folder on this machine; others wait to take its p
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -33,6 +34,7 @@ _FRESH_SECONDS = 0.5
 _TRY_AGAIN_SECONDS = 1.0
 _TRIES = 3
 _NICE = 5
+_GC_THRESHOLD = 50_000  # a page is many small things, and all of them go with it
 
 
 def run(settings: Settings, *, is_again: bool = False) -> None:
@@ -40,6 +42,7 @@ def run(settings: Settings, *, is_again: bool = False) -> None:
     configure_logging(settings)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the settings that it has are those of its parent
     os.nice(_NICE)
+    gc.set_threshold(_GC_THRESHOLD)
     folder = metrics_folder(settings)
     assert folder is not None and settings.metrics is not None
     gatherer = Gatherer(folder)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from safelight.domain.connections import HttpConnectionSettings
 from safelight.domain.outcomes import Failed, Handle, Unknown
 from safelight.domain.ports import Local
+from safelight.domain.text import cut
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.targets import Target
@@ -34,7 +35,7 @@ def note_handle(handle: Handle) -> None:
     """The backend calls the job of the order around the caller so."""
     id_ = handle.get("id")
     if isinstance(id_, str):
-        traces.current().set(RESPONSE_ID, id_)
+        traces.current().set(RESPONSE_ID, cut(id_))
 
 
 def _order(services: RunServices, claim: Claim, target: Target) -> spans.Order:

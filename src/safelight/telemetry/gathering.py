@@ -23,14 +23,21 @@ from safelight.node.data_folder import FileLock
 from safelight.node.processes import this_machine
 from safelight.telemetry.exceptions import without_message
 from safelight.telemetry.metrics import DECLARED, Declaration, Merge
-from safelight.telemetry.snapshots import Sample, Snapshot, files_of_processes, gatherer_lock, read_snapshot, write_word
+from safelight.telemetry.snapshots import (
+    Labels,
+    Sample,
+    Snapshot,
+    files_of_processes,
+    gatherer_lock,
+    read_snapshot,
+    write_word,
+)
 
 log = structlog.get_logger()
 
 _FORGOTTEN_SECONDS = 86400.0
 """A file of another start of this machine, or of another machine, that nobody wrote for so long is removed."""
 
-Labels: TypeAlias = tuple[tuple[str, str], ...]
 Values: TypeAlias = dict[tuple[str, Labels], float]
 """By a series' name and labels."""
 
@@ -118,7 +125,7 @@ class Gatherer:
         self._folded.append(path.name)
 
     def _put_on_record(self) -> None:
-        samples: list[Sample] = [(name, dict(labels), value) for (name, labels), value in self._ended.items()]
+        samples: list[Sample] = [(name, labels, value) for (name, labels), value in self._ended.items()]
         word = msgspec.msgpack.encode(Snapshot(samples, self._folded))
         try:
             write_word(self._lock.fileno(), self._count + 1, word)
@@ -174,7 +181,7 @@ def as_text(values: Values) -> bytes:
 
 def _by_series(samples: Iterable[Sample]) -> Values:
     """Those that are declared: another release may have had others."""
-    return {(name, tuple(labels.items())): value for name, labels, value in samples if name in _DECLARED_OF}
+    return {(name, labels): value for name, labels, value in samples if name in _DECLARED_OF}
 
 
 def _only_rises(name: str) -> bool:

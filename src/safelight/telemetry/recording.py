@@ -109,4 +109,4 @@ async def _samples() -> list[Sample]:
 
 def _known(samples: Iterable[Told]) -> list[Sample]:
     """Those that are numbers: what a process does not know is none."""
-    return [(each.name, dict(each.labels), each.value) for each in samples if not math.isnan(each.value)]
+    return [(each.name, tuple(each.labels.items()), each.value) for each in samples if not math.isnan(each.value)]

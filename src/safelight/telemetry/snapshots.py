@@ -23,7 +23,9 @@ from safelight.node.data_folder import FileLock
 from safelight.node.processes import this_machine
 from safelight.node.settings import Settings
 
-Sample: TypeAlias = tuple[str, dict[str, str], float]
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and values, in the order of the declaration."""
+Sample: TypeAlias = tuple[str, Labels, float]
 """Name, labels and value of one series."""
 
 _HEAD = struct.Struct(">QII")

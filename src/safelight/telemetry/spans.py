@@ -98,7 +98,7 @@ def answered(span: Span, method: str, route: str | None, status: int) -> None:
 
 def submit(type_: GenerationType, model: str, workspace_id: int) -> Span:
     """The checks of a request for generations, up to their being on record; of a video, the beginning of its work."""
-    attributes = {names.TYPE: type_.value, names.MODEL: model, names.WORKSPACE_ID: workspace_id}
+    attributes = {names.TYPE: type_.value, names.MODEL: cut(model), names.WORKSPACE_ID: workspace_id}
     kind = Kind.PRODUCER if type_ is GenerationType.VIDEO else Kind.INTERNAL
     return traces.span("submit", attributes, kind=kind)
 
