@@ -136,6 +136,7 @@ class Node:
             "end_user": end_user,
             "remixed_from": None,
             "way_in": "v2",  # of today's alone
+            "traceparent": None,  # of today's alone
             "is_capped": True,  # of today's alone
             "low_balance_nanos": None,
             "default_rpm": 10**6,

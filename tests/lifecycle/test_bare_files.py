@@ -114,5 +114,7 @@ def claimed(wanted: ImageFormat | None) -> Claim:
         "run_token": uuid.uuid4(),
         "remaining_seconds": 60.0,
         "tries": 0,
+        "age_seconds": 1.0,
+        "traceparent": None,
     }
     return ClaimedRow(**values).claim()

@@ -1,1 +1,1 @@
-"""What the node tells of itself: metrics."""
+"""What a running service tells of itself: metrics and traces."""

@@ -9,8 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.domain.ids import new_ulid
 from safelight.domain.text import cut
-from safelight.telemetry import observe
+from safelight.telemetry import observe, traces
 from safelight.telemetry.logs import ACCESS
+from safelight.telemetry.spans import Head
 
 log = logging.getLogger(ACCESS)
 
@@ -44,7 +45,8 @@ class AccessLog:
             return
         rid, path = new_ulid(), scope["path"]
         _REQUEST_ID.set(rid)
-        request = observe.Request(scope["method"])
+        is_traced = traces.is_on() and path not in _QUIET
+        request = observe.Request(scope["method"], _head(scope, rid) if is_traced else None)
 
         async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -60,4 +62,23 @@ class AccessLog:
                 milliseconds = round(request.seconds * 1000, 1)
                 values = (scope["method"], cut(path), request.status, milliseconds, rid)
                 # Not ``log.info``, which walks the stack to find its caller.
-                log.handle(log.makeRecord(ACCESS, logging.INFO, __file__, 0, "%s %s %s %s ms %s", values, None))
+                record = log.makeRecord(ACCESS, logging.INFO, __file__, 0, "%s %s %s %s ms %s", values, None)
+                record.ids = request.ids
+                log.handle(record)
+
+
+def _head(scope: Scope, request_id: str) -> Head:
+    sent = {b"host": "", b"traceparent": ""}
+    for name, value in scope["headers"]:
+        if name in sent:
+            # Of two that are sent neither counts: it is not known whose is meant.
+            sent[name] = value.decode("latin-1") if not sent[name] else "?"
+    return Head(
+        method=scope["method"],
+        path=scope["path"],
+        scheme=scope["scheme"],
+        host=sent[b"host"],
+        version=scope["http_version"],
+        traceparent=sent[b"traceparent"] or None,
+        request_id=request_id,
+    )

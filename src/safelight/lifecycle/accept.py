@@ -24,7 +24,7 @@ from safelight.domain.request import Spec
 from safelight.lifecycle.claims import Claim, Intent
 from safelight.lifecycle.services import RateWindow, SubmitServices
 from safelight.node.killpoints import killpoint
-from safelight.telemetry import observe
+from safelight.telemetry import observe, traces
 
 _TRIES = 3
 _LOST_ANSWER_SECONDS, _LOST_ANSWER_PAUSE_SECONDS = 4.5, 0.2
@@ -63,6 +63,7 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
     end_user: str | None
     remixed_from: str | None
     way_in: str | None
+    traceparent: str | None
     low_balance_nanos: int | None
     default_rpm: int
     default_concurrency: int
@@ -191,6 +192,7 @@ def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
         end_user=ready.end_user,
         remixed_from=ready.remixed_from,
         way_in=ready.way_in,
+        traceparent=traces.traceparent(),
         low_balance_nanos=limits.low_balance_nanos,
         default_rpm=limits.rpm(ready.type),
         default_concurrency=limits.concurrency,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -41,6 +42,7 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Asked, Backend, Cancelable, Findable, Job, Pollable, Provider
 from safelight.domain.pricing import cost_of
 from safelight.domain.request import Order
+from safelight.lifecycle import orders
 from safelight.lifecycle.bills import Loss, loss_of
 from safelight.lifecycle.changes import Hinted
 from safelight.lifecycle.claims import Claim
@@ -69,6 +71,7 @@ _FINAL = (FailureClass.CONTENT_POLICY, FailureClass.BAD_INPUT, FailureClass.CANC
 _NO_FAULT_OF_THE_JOB = (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED, FailureClass.QUOTA)
 
 Outcome = Completed | Failed | Unknown
+T = TypeVar("T")
 
 
 class Dispatch:
@@ -239,9 +242,9 @@ class Dispatch:
         if claim.attempts > MAX_ATTEMPTS:
             return Failed(FailureClass.PERMANENT, f"{claim.attempts - 1} runners were lost on it")
         if self._handle is not None:
-            return await self._seen_through(await self._poll(self._handle))
+            return await self._seen_through(await self._traced(self._poll(self._handle)))
         if claim.was_submitted and not self._asked.is_repeatable:
-            return await self._seen_through(await self._find())
+            return await self._seen_through(await self._traced(self._find()))
         if self._target is None and not self._bindings:
             return Elsewhere(f"the catalog of this worker has no model {claim.model!r}")
         return await self._seen_through(None)
@@ -316,11 +319,14 @@ class Dispatch:
             return None
         places = self._asked.backend.places
         if places is None:
-            return await self._submit()
+            return await self._traced(self._submit())
         if places.locked() and self._intent is not None:
             await self._withdraw_intent()  # waiting is no intent
         async with places:
-            return await self._submit()
+            return await self._traced(self._submit())
+
+    async def _traced(self, work: Awaitable[T]) -> T:
+        return await orders.traced(self._services, self._claim, self._asked, work)
 
     async def _submit(self) -> Outcome:
         try:
@@ -382,6 +388,7 @@ class Dispatch:
         await self._record("record_handle", handle=Jsonb(handle))
         killpoint("run-after-handle")
         self._handle = handle
+        orders.note_handle(handle)
         self._moved.set()
         return await self._poll(handle)
 

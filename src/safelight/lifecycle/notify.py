@@ -22,6 +22,7 @@ from safelight.domain.events import EventType
 from safelight.lifecycle.events import Event, ToJson, event_body
 from safelight.lifecycle.services import ViewServices
 from safelight.telemetry import observe
+from safelight.telemetry.spans import Delivery
 from safelight.webhooks.schedule import DELAYS_SECONDS, next_delay_seconds
 from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken
 from safelight.webhooks.signing import new_secret
@@ -51,6 +52,7 @@ class _Due(Event, frozen=True, kw_only=True):
     is_of_request: bool
     is_disabled: bool
     secrets: list[str]
+    traceparent: str | None
 
 
 class _Hopeless(NotTaken, frozen=True):
@@ -159,7 +161,7 @@ class WebhookDelivery:
         self._wake.set()
 
     async def _attempt(self, due: _Due) -> None:
-        with observe.WebhookAttempt(due.type, due.generation_id) as attempt:
+        with observe.WebhookAttempt(_traced(due)) as attempt:
             try:
                 outcome = await self._outcome(due)
             except ServiceUnavailable:
@@ -167,6 +169,7 @@ class WebhookDelivery:
             except Exception:
                 log.exception("webhook broke", id=due.event_id)
                 outcome = NotTaken("internal")
+            attempt.came(outcome.status, outcome.error if isinstance(outcome, NotTaken) else None)
             try:
                 attempt.result = await self._record(due, outcome)
             except ServiceUnavailable:
@@ -213,6 +216,18 @@ class WebhookDelivery:
         if delay_seconds is not None and delay_seconds < 2 * _POLL_SECONDS:
             asyncio.get_running_loop().call_later(delay_seconds, self._wake.set)
         return "failed" if delay_seconds is None else "retry"
+
+
+def _traced(due: _Due) -> Delivery:
+    return Delivery(
+        event_id=due.event_id,
+        event=due.type,
+        attempt=due.attempts,
+        generation_id=due.generation_id,
+        workspace_id=due.workspace_id,
+        url=due.url,
+        traceparent=due.traceparent,
+    )
 
 
 async def ensure_request_secret(db: Database, workspace_id: int) -> None:

@@ -51,8 +51,10 @@ from safelight.lifecycle.settle import MadeImage, StoredFile
 from safelight.lifecycle.targets import Elsewhere, Target, target_on_record
 from safelight.lifecycle.workdir import Workdir
 from safelight.node.killpoints import killpoint
-from safelight.telemetry import observe
+from safelight.telemetry import observe, spans, traces
 from safelight.telemetry.exceptions import without_message
+from safelight.telemetry.names import OUTCOME
+from safelight.telemetry.traces import Span
 
 log = structlog.get_logger()
 
@@ -84,19 +86,44 @@ async def run(
     ``is_unseen`` is asked at the end whether nobody waits for it any more. Losing the lease stops the run without a
     trace: whoever holds it now goes on. Cancelling the task hands the generation back for another runner.
     """
+    with traced(claim) as span:
+        return await _run(services, leases, claim, is_unseen, span)
+
+
+def traced(claim: Claim) -> Span:
+    """The run of a claim, as a span."""
+    return spans.run(
+        spans.Work(
+            id=claim.id,
+            workspace_id=claim.workspace_id,
+            type=claim.type,
+            model=claim.model,
+            attempt=claim.attempts,
+            traceparent=claim.traceparent,
+        )
+    )
+
+
+async def _run(
+    services: RunServices, leases: Leases, claim: Claim, is_unseen: Callable[[], bool], span: Span
+) -> MadeImage | None:
     async with leases.held(claim) as cancel_asked, _workdir(services, claim) as workdir:
         this = _Run(services, claim, Dispatch(services, leases, claim, workdir), workdir, is_unseen)
         try:
             await this.to_its_end(cancel_asked)
         except LeaseLost:
             observe.lost_lease()
+            span.fail("lease_lost")
             log.warning("run lost its lease", id=claim.id)
         except ServiceUnavailable:
             # The row stands as it was last written; its lease runs out, and the reconciler takes it from there.
+            span.fail("service_unavailable")
             log.error("run stopped: the database or the store is away", id=claim.id)
         except Exception as error:
+            span.fail(type(error).__name__)
             log.error("run broke", id=claim.id, **without_message(error))  # likewise; a few lost runners, and it fails
         except asyncio.CancelledError:
+            span.set(OUTCOME, "handed_back")
             await hand_back(services, claim)
             raise
         return this.completed_image
@@ -304,12 +331,14 @@ class _Run:
         claim, report = self._claim, self._dispatch.report(outcome)
         log.warning("generation left to another worker", id=claim.id, **log_fields(report))
         params = {"id": claim.id, "run_token": claim.run_token, "report": Jsonb(report)}
+        traces.current().set(OUTCOME, "left")
         if not await through_outage(lambda: self._services.db.run("leave_to_others", params)):
             raise LeaseLost
         killpoint("leave-after-commit")
 
     async def _record_unknown(self, outcome: Unknown) -> None:
         claim, report = self._claim, self._dispatch.report(outcome)
+        traces.current().set(OUTCOME, State.UNKNOWN.value)
         log.warning("outcome unknown: the backend may hold the job", id=claim.id, **log_fields(report))
         params = {
             "id": claim.id,

@@ -247,6 +247,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: Annotated[
         Secret | None, Meta(description="Bearer token that it must show there.", examples=["s3cret"])
     ] = None
+    traces_prompt: Annotated[
+        Literal["on", "off"],
+        Meta(description="Whether traces tell the prompt to whoever sees them (docs/tracing.md)."),
+    ] = "off"
     shutdown_seconds: Annotated[
         int, Meta(ge=1, le=86400, description="Grace for work under way at a stop.", extra={"name": "shutdown"})
     ] = 8

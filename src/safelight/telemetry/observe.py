@@ -14,7 +14,8 @@ from typing import Literal, Self
 
 from safelight.domain.generations import GenerationType, State
 from safelight.domain.outcomes import CannotTell, Failed, FindOutcome, PollOutcome, SubmitOutcome, Unknown
-from safelight.telemetry import metrics
+from safelight.telemetry import metrics, names, spans, traces
+from safelight.telemetry.traces import UNTRACED, Span
 
 UNMATCHED = "unmatched"
 """The route of a request that no route was found for: there is none, or it was refused before."""
@@ -41,19 +42,27 @@ _ended = cache(metrics.GENERATIONS_ENDED.labels)
 
 
 class _Timed:
-    """Something that takes time. ``seconds`` is there once it has ended."""
+    """Something that takes time, and may be a span. ``seconds`` is there once it has ended."""
 
-    __slots__ = ("_began", "seconds")
+    __slots__ = ("_began", "_span", "seconds")
 
     def __enter__(self) -> Self:
         self._began = perf_counter()
+        self._span = self._traced()
+        self._span.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.seconds = perf_counter() - self._began
-        self._ended(error)
+        try:
+            self._ended(error)
+        finally:
+            self._span.__exit__(kind, error, trace)
+
+    def _traced(self) -> Span:
+        return UNTRACED
 
     def _ended(self, error: BaseException | None) -> None:
         raise NotImplementedError
@@ -61,22 +70,31 @@ class _Timed:
 
 class Request(_Timed):
     """An HTTP request. ``route`` is the template of the route that was found, ``status`` that of the answer, once it
-    is on its way."""
+    is on its way. ``head``: what is traced of it; None: nothing is. ``ids``: its trace and span."""
 
-    __slots__ = ("method", "route", "status")
+    __slots__ = ("_head", "ids", "method", "route", "status")
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, head: spans.Head | None = None) -> None:
+        self._head = head
+        self.ids: tuple[str, str] | None = None
         self.method = method
         self.route = UNMATCHED
         self.status = 0
 
     def __enter__(self) -> Self:
         metrics.HTTP_IN_FLIGHT.inc()
-        return super().__enter__()
+        super().__enter__()
+        self.ids = None if self._head is None else traces.ids()
+        return self
+
+    def _traced(self) -> Span:
+        return UNTRACED if self._head is None else spans.request(self._head)
 
     def _ended(self, error: BaseException | None) -> None:
         metrics.HTTP_IN_FLIGHT.dec()
         status = self.status
+        if self._head is not None:
+            spans.answered(self._span, self.method, None if self.route is UNMATCHED else self.route, status)
         if not status:
             status = _CLIENT_LEFT if error is None or isinstance(error, asyncio.CancelledError) else _BROKEN
         method = self.method if self.method in _METHODS else "other"
@@ -94,6 +112,9 @@ class Step(_Timed):
         self.generation_id = generation_id
         self.type = type_.value  # as text it is looked up in a third of the time
         self.model = model
+
+    def _traced(self) -> Span:
+        return UNTRACED if self.name == "backend" else spans.step(self.name, self.generation_id)
 
     def _ended(self, error: BaseException | None) -> None:
         _step_seconds(self.type, self.model, self.name).observe(self.seconds)
@@ -154,12 +175,20 @@ class StoreCall(_Timed):
 class WebhookAttempt(_Timed):
     """An attempt at a delivery. ``result``: what came of it; None: nothing was sent, or it is not on record."""
 
-    __slots__ = ("event", "generation_id", "result")
+    __slots__ = ("delivery", "result")
 
-    def __init__(self, event: str, generation_id: str | None) -> None:
-        self.event = event
-        self.generation_id = generation_id
+    def __init__(self, delivery: spans.Delivery) -> None:
+        self.delivery = delivery
         self.result: AttemptResult | None = None
+
+    def came(self, status: int | None, error: str | None) -> None:
+        """Fill in what the receiver answered, or why it did not."""
+        self._span.set(names.HTTP_STATUS, status)
+        if error is not None:
+            self._span.fail(error if status is None else str(status))
+
+    def _traced(self) -> Span:
+        return spans.webhook(self.delivery)
 
     def _ended(self, error: BaseException | None) -> None:
         if self.result is not None:
@@ -192,6 +221,7 @@ def settled(
     """A generation ended, its hold resolved, and the transaction committed."""
     outcome = "refused" if state is State.FAILED and error_code in _REFUSED else state.value
     _ended(type_.value, model, outcome).inc()
+    spans.settled(state, error_code, captured_nanos)
     _money("captured").inc(captured_nanos)
     _money("released").inc(released_nanos)
 

@@ -60,6 +60,7 @@ from safelight.providers.registry import KINDS, OpenBackends, check_binding, che
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
+from safelight.telemetry.exporting import tracing
 from safelight.telemetry.logs import configure_logging
 from safelight.telemetry.recording import recording
 from safelight.telemetry.snapshots import metrics_folder
@@ -78,6 +79,8 @@ from safelight.wiring.opening import signing_keys_of as signing_keys_of
 
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is asked to end."""
+
+_FLUSH_SECONDS = 1.0  # what is left of the grace at a stop, once everything else has ended
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -268,7 +271,11 @@ def create_app() -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
-        async with recording(metrics_folder(settings), "api"), open_parts(settings, answers_soon=True) as parts:
+        async with (
+            _tracing(settings),
+            recording(metrics_folder(settings), "api"),
+            open_parts(settings, answers_soon=True) as parts,
+        ):
             connections.start()
             runner = Runner(parts.running)
             stopping = _ends_runs_at_signal(runner, parts.viewing.changes, settings)
@@ -337,6 +344,10 @@ def _ends_runs_at_signal(runner: Runner, changes: Changes, settings: Settings) -
     return stopping
 
 
+def _tracing(settings: Settings) -> contextlib.AbstractAsyncContextManager[None]:
+    return tracing(tells_prompt=settings.traces_prompt == "on", flush_seconds=_FLUSH_SECONDS)
+
+
 def _grace_seconds(settings: Settings) -> float:
     return max(settings.shutdown_seconds - 2, 0.5)
 
@@ -344,7 +355,7 @@ def _grace_seconds(settings: Settings) -> float:
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Work on the queues until ``stop`` is set; then finish or hand back what is under way."""
     assert settings.database_url is not None
-    async with open_parts(settings) as parts:
+    async with _tracing(settings), open_parts(settings) as parts:
         app = make_jobs(settings.database_url)
         async with opened(app, parts.db, stop) as is_open:
             if is_open:

@@ -24,6 +24,7 @@ from safelight.node.checks import Check, failed
 from safelight.node.data_folder import usable
 from safelight.node.settings import Settings
 from safelight.node.signing_key_file import read_signing_keys
+from safelight.telemetry import exporting
 from safelight.wiring.opening import check_provenance, open_moderator, outbound_policy, proxies_of
 
 Look = Callable[[Settings], str]
@@ -46,6 +47,7 @@ def configuration(load_catalog: LoadCatalog) -> tuple[tuple[str, Look], ...]:
         ("moderation", _moderation),
         ("references", _outbound),
         ("proxies", _proxies),
+        ("traces", _traces),
     )
 
 
@@ -91,6 +93,10 @@ def _outbound(settings: Settings) -> str:
 def _proxies(settings: Settings) -> str:
     proxies_of(settings)
     return settings.proxies or "none"
+
+
+def _traces(settings: Settings) -> str:
+    return exporting.check()
 
 
 def clock(database_seconds: float) -> str:

@@ -9,7 +9,7 @@ from safelight.db.migration_steps import add, build
 revision = "0008"
 down_revision = "0007"
 
-_ADDED: tuple[str, ...] = ()
+_ADDED: tuple[str, ...] = ("0008_traces.sql",)
 _BUILT: tuple[str, ...] = ()
 
 
