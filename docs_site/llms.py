@@ -1,0 +1,54 @@
+"""What programs read of the site (https://llmstxt.org): ``llms.txt`` lists the pages in the order of the navigation,
+``llms-full.txt`` has them all, and each page lies as Markdown beside its HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+Nav = list[Any]  # of pages, and of sections: one-entry tables of a title and a Nav
+
+
+def pages_of(nav: Nav) -> Iterator[str]:
+    """The pages of a navigation, in order."""
+    for entry in nav:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for inner in entry.values():
+                yield from pages_of(inner)
+
+
+def write(site: Path, project: Mapping[str, Any], texts: Mapping[str, str], *, site_url: str) -> None:
+    """``texts``: each page in plain Markdown by its place. Links are relative unless there is a ``site_url``."""
+    for place, text in texts.items():
+        (site / place).write_text(text)
+    sections = {title: list(pages_of(inner)) for entry in project["nav"] for title, inner in entry.items()}
+    listed = {place for places in sections.values() for place in places}
+    sections["Optional"] = [place for place in texts if place not in listed]
+    head = f"# {project['site_name']}\n\n> {project['site_description']}\n"
+    base = f"{site_url.rstrip('/')}/" if site_url else ""
+    (site / "llms.txt").write_text(head + "".join(_section(title, sections[title], texts, base) for title in sections))
+    ordered = [place for title, places in sections.items() if title != "Optional" for place in places]
+    (site / "llms-full.txt").write_text(head + "".join(f"\n---\n\n<!-- {at} -->\n\n{texts[at]}" for at in ordered))
+
+
+def _section(title: str, places: list[str], texts: Mapping[str, str], base: str) -> str:
+    lines = [f"- [{title_of(texts[at])}]({base}{at}): {summary_of(texts[at])}" for at in places]
+    return "\n".join([f"\n## {title}\n", *lines, ""])
+
+
+def title_of(text: str) -> str:
+    match = re.search(r"^# (.+)$", text, re.M)
+    return match[1] if match else ""
+
+
+def summary_of(text: str) -> str:
+    """The first sentence below the heading, as text alone."""
+    after = text.split("\n# ", 1)[-1].split("\n\n", 1)[-1]
+    paragraphs = [part for part in after.split("\n\n") if re.match(r"[\w`*\[]", part)]
+    flat = " ".join(paragraphs[0].split()) if paragraphs else ""
+    flat = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", flat).replace("**", "")
+    return re.split(r"(?<=[.:])\s+(?=[A-Z`])", flat, maxsplit=1)[0]
