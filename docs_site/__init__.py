@@ -5,7 +5,7 @@ The pages are plain Markdown, and read well where nothing builds them: links lea
 told by code, and builds the site in build/site. Another tool than Zensical would take the place of ``zensical.toml``
 and of ``staging.for_zensical``.
 
-reference  pages of docs/reference/, made from code
+reference  pages that are made from code: docs/reference/, and the list of decisions
 http       one of them: the HTTP API, from its OpenAPI document
 markdown   tables, cells and fences
 staging    docs/ as the site's tool reads it

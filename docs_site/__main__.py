@@ -1,4 +1,4 @@
-"""``python -m docs_site`` writes docs/reference/ anew and builds the site; ``--reference`` stops after the first."""
+"""``python -m docs_site`` writes the pages that are made from code, and builds the site; ``--reference``: the first."""
 
 from __future__ import annotations
 

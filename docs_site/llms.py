@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+_ENOUGH = 60  # characters that say something
+
 Nav = list[Any]  # of pages, and of sections: one-entry tables of a title and a Nav
 
 
@@ -46,9 +48,18 @@ def title_of(text: str) -> str:
 
 
 def summary_of(text: str) -> str:
-    """The first sentence below the heading, as text alone."""
-    after = text.split("\n# ", 1)[-1].split("\n\n", 1)[-1]
-    paragraphs = [part for part in after.split("\n\n") if re.match(r"[\w`*\[]", part)]
-    flat = " ".join(paragraphs[0].split()) if paragraphs else ""
-    flat = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", flat).replace("**", "")
-    return re.split(r"(?<=[.:])\s+(?=[A-Z`])", flat, maxsplit=1)[0]
+    """How a page begins below its heading, as text alone: a sentence, or two short ones."""
+    after = text.partition("\n")[2]
+    paragraph = next((part for part in re.split(r"\n{2,}", after) if re.match(r"[\w`*\[]", part.strip())), "")
+    flat = (
+        re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
+        .replace("**", "")
+        .removeprefix("Decision. ")
+    )
+    sentences = re.split(r"(?<=[.])\s+(?=[A-Z`])", flat)
+    summary = sentences[0]
+    for sentence in sentences[1:]:
+        if len(summary) >= _ENOUGH:
+            break
+        summary = f"{summary} {sentence}"
+    return summary

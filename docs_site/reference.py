@@ -1,4 +1,4 @@
-"""docs/reference/: what is told by code and nothing else. A test compares the files with what this makes."""
+"""What is told by code and nothing else. A test compares the files with what this makes."""
 
 from __future__ import annotations
 
@@ -36,21 +36,31 @@ _WHEN = {
 
 
 def pages() -> dict[str, str]:
-    """The text of each file of docs/reference/ that is made here, by its name."""
+    """The text of each file of docs/ that is made here, by its place there."""
     return {
-        "settings.md": _settings(),
-        "errors.md": _errors(),
-        "commands.md": _commands(),
-        "events.md": _events(),
-        "models.md": _models(),
-        "mcp-tools.md": _mcp_tools(),
-        "http.md": http_page(),
+        "reference/settings.md": _settings(),
+        "reference/errors.md": _errors(),
+        "reference/commands.md": _commands(),
+        "reference/events.md": _events(),
+        "reference/models.md": _models(),
+        "reference/mcp-tools.md": _mcp_tools(),
+        "reference/http.md": http_page(),
+        "decisions/README.md": _decisions(),
     }
 
 
 def write_pages(docs: Path) -> None:
     for name, text in pages().items():
-        (docs / "reference" / name).write_text(text)
+        (docs / name).write_text(text)
+
+
+def _decisions() -> str:
+    files = sorted((Path(__file__).parents[1] / "docs/decisions").glob("0*.md"))
+    links = [f"* [{path.read_text().splitlines()[0].removeprefix('# ')}]({path.name})" for path in files]
+    about = """\
+Why it is so: half a page for each choice that someone may want to undo, and what was tried instead. [The tour of the
+architecture](../architecture.md) tells what came of them."""
+    return page("Decisions", about, "\n".join(links), "")
 
 
 def _settings() -> str:

@@ -21,7 +21,7 @@ _HOME = {"README.md": "index.md"}
 
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>(?!\w+:|/|#)[^)#\s]+)(?P<anchor>#[^)\s]*)?(?P<after>\))")
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>.*)$", re.M)
-_RUN = re.compile(r" run$", re.M)
+_MARK = re.compile(r"(?<=^```)(.*) (run|save|background)$", re.M)
 _TABS, _END_OF_TABS = "<!-- tabs -->", "<!-- end of tabs -->"
 _COMMENT = re.compile(r"^<!-- .* -->\n", re.M)
 
@@ -44,6 +44,11 @@ def sources() -> list[Path]:
     return sorted((ROOT / "docs").rglob("*.md")) + [ROOT / name for name in _OUTSIDE]
 
 
+def places() -> list[str]:
+    """Every page, by its place in the site."""
+    return [place for place, _ in _pages()]
+
+
 def linked_files() -> list[Path]:
     """What pages link to that is neither a page nor in docs/: it goes to the site as it is."""
     found = {target for page in sources() for target in _targets(page)}
@@ -53,7 +58,7 @@ def linked_files() -> list[Path]:
 def _pages() -> Iterator[tuple[str, str]]:
     for path in sources():
         place = _place_of(path)
-        yield place, _relinked(path, place)
+        yield place, _MARK.sub(r"\1", _relinked(path, place))
     for folder in sorted({t for page in sources() for t in _targets(page) if t.is_dir() and not _is_in_docs(t)}):
         yield _place_of(folder), _listing(folder)
 
@@ -116,7 +121,7 @@ def _listing(folder: Path) -> str:
 
 
 def for_zensical(text: str) -> str:
-    """Sections between the comments for tabs become tabs, and fences say nothing of who runs them."""
+    """Sections between the comments for tabs become tabs."""
     out: list[str] = []
     is_tabs = False
     for line, in_fence in _lines(text):
@@ -127,8 +132,7 @@ def for_zensical(text: str) -> str:
         if is_tabs and heading and not in_fence:
             out.append(f'=== "{heading[1]}"\n')
             continue
-        plain = _RUN.sub("", line) if in_fence and _FENCE.match(line) else line
-        out.append(f"    {plain}" if is_tabs and plain.strip() else plain)
+        out.append(f"    {line}" if is_tabs and line.strip() else line)
     return "".join(out)
 
 
