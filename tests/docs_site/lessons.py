@@ -14,14 +14,12 @@ from tests.contract.accounts import Account
 from tests.support.server import PATIENCE_SECONDS, Server, eventually, free_port
 
 _UP = "safelight up\n"
-# What a later page starts the server anew for is there from the first start, as each takes seconds.
-_FROM_THE_START = {"SAFELIGHT_REFERENCES_ALLOW": "127.0.0.1", "SAFELIGHT_SHUTDOWN": "3s"}
 
 
 class Learner:
     """Follows pages, on a server that the pages start. ``printed`` is what other terminals show."""
 
-    def __init__(self, folder: Path, swaps: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, swaps: Mapping[str, str], settings: Mapping[str, str]) -> None:
         self.folder = folder
         self._port = free_port()
         address = f"http://127.0.0.1:{self._port}"
@@ -31,7 +29,7 @@ class Learner:
         for name in ("SAFELIGHT_BASE_URL", "SAFELIGHT_API_KEY"):
             del self.reader.environment[name]
         self.server: Server | None = None
-        self._exports: dict[str, str] = {}
+        self._settings = dict(settings)
         self._others: list[tuple[subprocess.Popen[bytes], Path]] = []
 
     def follow(self, page: str, *, until: str = "", since: str = "") -> list[str]:
@@ -80,20 +78,20 @@ class Learner:
         assert started.poll() is None, log.read_text()
 
     def _start(self, exports: str) -> None:
-        """``safelight up`` after some exports; nothing new where one runs with them, and no catalog is named."""
+        """``safelight up`` after some exports.
+
+        A start takes seconds, so the first is with all that later pages start it with, and the rest of their starts are
+        that one: what each exports is among it, and the models of its catalog are.
+        """
         lines = dict(line.removeprefix("export ").split("=", 1) for line in exports.splitlines())
         given = {name: value.replace("$PWD", str(self.folder)) for name, value in lines.items()}
-        if self.server is not None and "SAFELIGHT_CATALOG" not in given and given.items() <= self._exports.items():
-            return
-        self._stop()
-        self._exports = {**_FROM_THE_START, **given}
-        self.server = Server(self.folder / "data", port=self._port, env=self._exports)
-        self.server.wait_until_ready()
-
-    def _stop(self) -> None:
-        if self.server is not None:
-            self.server.stop(signal.SIGINT)
-            self.server = None
+        if self.server is None:
+            self.server = Server(self.folder / "data", port=self._port, env=self._settings)
+            self.server.wait_until_ready()
+        names = {"SAFELIGHT_CATALOG": str(self.folder / "catalog.toml")}
+        assert given.items() <= {**self._settings, **names}.items()
+        if "SAFELIGHT_CATALOG" in given:
+            assert (self.folder / "catalog.toml").read_text() in Path(self._settings["SAFELIGHT_CATALOG"]).read_text()
 
     def leave(self) -> None:
         """Close every terminal."""
@@ -101,7 +99,8 @@ class Learner:
             for started, _ in self._others:
                 started.terminate()
                 started.wait(PATIENCE_SECONDS)
-            self._stop()
+            if self.server is not None:
+                self.server.stop(signal.SIGINT)
         finally:
             for started, _ in self._others:
                 started.kill()
@@ -110,8 +109,9 @@ class Learner:
 
 
 @contextmanager
-def learning(folder: Path, swaps: Mapping[str, str]) -> Iterator[Learner]:
-    learner = Learner(folder, swaps)
+def learning(folder: Path, swaps: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Learner]:
+    """``swaps``: what pages write, and what it is here; ``settings`` are the server's."""
+    learner = Learner(folder, swaps, settings)
     try:
         yield learner
     finally:
