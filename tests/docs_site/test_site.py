@@ -12,7 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, TimeoutError
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from docs_site import build, llms, staging
 from tests.dashboard.browsing import Window, open_browser, violations
@@ -41,6 +41,12 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Built in a folder of its own, with no link that leads nowhere, and served."""
     folder = tmp_path_factory.mktemp("docs")
@@ -57,7 +63,7 @@ def test_what_comments_and_fences_say_to_machines_is_not_shown(site: Site) -> No
         text = site.text(page)
         for word in ("```", "sh run", "sh background", "&lt;!-- ", "end of tabs", "[!NOTE]"):
             assert word not in text, (page, word)
-    assert site.text("start.html").count('class="tabbed-set') == 2
+    assert site.text("start.html").count('class="tabbed-set') == 1
 
 
 def test_a_link_that_leads_nowhere_fails_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,15 +95,14 @@ def test_with_an_address_links_for_programs_are_whole(tmp_path: Path) -> None:
     assert "- [Start](https://docs.example.com/start.md): Begin." in (tmp_path / "llms.txt").read_text()
 
 
-def test_no_page_asks_anybody_else(site: Site) -> None:
-    with open_browser() as browser:
-        window = Window(browser, site.base_url)
-        page = window.open("/index.html")
-        for path in site.pages() if EVERY_PAGE else (*LOOKED_AT, "404.html", "dashboard.html", "decisions/index.html"):
-            answer = page.goto(f"/{path}", wait_until="load")
-            assert answer is not None and answer.status == 200, path
-        _find(page, "idempotency", re.compile(r"#.*idempotency"))
-        window.close()
+def test_no_page_asks_anybody_else(site: Site, browser: Browser) -> None:
+    window = Window(browser, site.base_url)
+    page = window.open("/index.html")
+    for path in site.pages() if EVERY_PAGE else ("404.html", "dashboard.html", "decisions/index.html"):
+        answer = page.goto(f"/{path}", wait_until="load")
+        assert answer is not None and answer.status == 200, path
+    _find(page, "idempotency", re.compile(r"#.*idempotency"))
+    window.close()
 
 
 def _find(page: Page, word: str, place: re.Pattern[str]) -> None:
@@ -121,17 +126,16 @@ def test_nothing_that_a_page_loads_is_elsewhere(site: Site) -> None:
         assert not re.search(r"url\([\"']?(https?:)?//", style.read_text()), style
 
 
-def test_pages_are_for_everybody(site: Site) -> None:
+def test_pages_are_for_everybody(site: Site, browser: Browser) -> None:
     found = []
-    with open_browser() as browser:
-        window = Window(browser, site.base_url)
-        page = window.open("/index.html")
-        for path in LOOKED_AT:
-            page.goto(f"/{path}")
-            for width, theme in ((390, "dark"), (1280, "light")):
-                page.set_viewport_size({"width": width, "height": 900})
-                page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
-                found += [f"{path} {width} {each}" for each in violations(page) if not each.startswith(OF_THE_THEME)]
-                assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        window.close()
+    window = Window(browser, site.base_url)
+    page = window.open("/index.html")
+    for path in LOOKED_AT:
+        page.goto(f"/{path}")
+        for width, theme in ((390, "dark"), (1280, "light")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+            found += [f"{path} {width} {each}" for each in violations(page) if not each.startswith(OF_THE_THEME)]
+            assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    window.close()
     assert found == []
