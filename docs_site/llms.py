@@ -10,7 +10,7 @@ from typing import Any
 
 _ENOUGH = 60  # characters that say something
 
-Nav = list[Any]  # of pages, and of sections: one-entry tables of a title and a Nav
+Nav = list[Any]  # of pages, and of one-entry tables: a title, and its page or a Nav
 
 
 def pages_of(nav: Nav) -> Iterator[str]:
@@ -20,7 +20,7 @@ def pages_of(nav: Nav) -> Iterator[str]:
             yield entry
         else:
             for inner in entry.values():
-                yield from pages_of(inner)
+                yield from pages_of([inner] if isinstance(inner, str) else inner)
 
 
 def write(site: Path, project: Mapping[str, Any], texts: Mapping[str, str], *, site_url: str) -> None:
