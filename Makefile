@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 # Nor is what is ours compiled again by each of the thousands of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-dev demo shots test mutants real real-comfyui real-ray bench bench-ray lint up pins vendor clean
+.PHONY: install install-dev demo docs shots test mutants real real-comfyui real-ray bench bench-ray lint up pins vendor clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +57,10 @@ demo: install-dev
 shots: install-dev
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m bench.shots
+
+# The documentation as a site, in build/site; pages that are made from code are written anew. SITE_URL: its address, if it has one.
+docs: install-dev
+	$(BIN)/python -m docs_site
 
 up: install
 	$(BIN)/safelight up
