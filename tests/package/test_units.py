@@ -1,0 +1,75 @@
+"""The units of systemd, by its own judgement, and the settings that must fit ours."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from safelight.cli import run as run_here
+from safelight.cli import supervisor
+from safelight.cli.service import SHIPPED_BIN
+from safelight.db import embedded
+from safelight.node.settings import Settings
+from tests.package.place import open_state, prefix, run
+from tests.package.units import FOLDER, NAMES, seconds_of, setting_of
+
+MOST_EXPOSED = 1.6
+"""Of 10 (systemd-analyze(1)). What is left is the network that it serves, and users that PrivateUsers= would hide."""
+
+
+def test_they_are_the_three() -> None:
+    assert NAMES == ("safelight", "safelight-api", "safelight-worker")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_systemd_finds_nothing_wrong(name: str, tmp_path: Path) -> None:
+    """With the command and the user that a machine has which it is installed on."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/safelight").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/safelight").chmod(0o755)
+    unit = tmp_path / f"{name}.service"
+    text = (FOLDER / unit.name).read_text()
+    assert SHIPPED_BIN in text
+    unit.write_text(text.replace(SHIPPED_BIN, str(tmp_path / "bin")))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_are_hardened(name: str) -> None:
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", FOLDER / f"{name}.service"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (exposure,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", judged)
+    assert float(exposure) <= MOST_EXPOSED, judged
+
+
+def test_the_times_fit_ours() -> None:
+    defaults = Settings()
+    for name in NAMES:
+        assert setting_of(name, "Type") == "notify"
+        assert seconds_of(name, "TimeoutStopSec") >= 2 * defaults.shutdown_seconds
+    slowest = max(embedded._START_SECONDS, supervisor._READY_SECONDS)
+    for setting in ("TimeoutStartSec", "WatchdogSec"):  # a database that reads its log through is no hung process
+        assert seconds_of("safelight", setting) > slowest
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_prints_the_unit_for_where_it_is_installed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_state() as state:
+        printed = run("venv", state, "safelight", "service", name).stdout
+    assert printed == (FOLDER / f"{name}.service").read_text().replace(SHIPPED_BIN, str(prefix("venv") / "bin"))
+    assert run_here(["service", name]) == 0
+    assert f"ExecStart={SHIPPED_BIN}" not in capsys.readouterr().out
+
+
+def test_what_is_no_unit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_here(["service", "nonsense"]) == 2
+    assert json.dumps("safelight-api")[1:-1] in capsys.readouterr().err
