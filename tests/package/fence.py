@@ -1,8 +1,8 @@
 """``python fence.py FILTER PROGRAM ...``: run a program under the system calls that a unit allows it.
 
-Source: seccomp_init(3), seccomp_rule_add(3), systemd.exec(5). FILTER is JSON: ``calls``, the names that are allowed, and
-``families``, the numbers of address families that a socket may have. All else is refused with EPERM; system calls of
-another architecture kill the process.
+Source: seccomp_init(3), seccomp_rule_add(3), systemd.exec(5). FILTER is JSON: ``calls``, the names that are allowed,
+and ``families``, the numbers of address families that a socket may have. All else is refused with EPERM; system calls
+of another architecture kill the process.
 """
 
 from __future__ import annotations
