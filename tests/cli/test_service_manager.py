@@ -20,109 +20,94 @@ from tests.support.server import PATIENCE_SECONDS, Server, eventually, open_fold
 from tests.support.tenants import Tenant, make_tenant
 
 SHIPPED = Path(__file__).parents[2] / "src/safelight/catalog.toml"
-NODES = ("serve", "worker")
+RELOADED = ("READY", "RELOADING", "READY")
+STATUS = {"worker": "Working.", "serve": "Serving on {url}."}
 
 
 class Node:
     """A server, and who is told of it."""
 
-    def __init__(self, server: Server, notified: Notified, catalog: Path, tenant: Tenant) -> None:
-        self.server, self.notified, self.catalog, self.tenant = server, notified, catalog, tenant
+    def __init__(self, name: str, folder: Path, notified: Notified, database_url: str, tenant: Tenant) -> None:
+        self.name, self.notified, self.tenant = name, notified, tenant
+        self.catalog = folder / "catalog.toml"
+        self.catalog.write_text(SHIPPED.read_text())
+        settings = {"SAFELIGHT_DATABASE_URL": database_url, "SAFELIGHT_CATALOG": str(self.catalog)}
+        options = ["--workers", "2"] if name == "serve" else []
+        self.server = Server(folder / "data", *options, command=name, env=settings | notified.environment)
+        self.process = self.server.process
+
+    @property
+    def status(self) -> str:
+        return STATUS[self.name].format(url=self.server.base_url)
 
     def hang_up(self, catalog: str) -> None:
         self.catalog.write_text(catalog)
-        self.server.process.send_signal(signal.SIGHUP)
+        self.process.send_signal(signal.SIGHUP)
 
 
 @pytest.fixture(scope="module")
 def nodes(databases: TestDatabases) -> Iterator[dict[str, Node]]:
-    """``serve`` with two API processes, told of at a path, and ``worker``, at an abstract address."""
+    """``worker``, at an abstract address, and ``serve`` with two API processes, at a path.
+
+    Both have a new catalog to take up, which takes ``serve`` a while.
+    """
     url = databases.create()
     tenant = on_database(url, make_tenant)
     with ExitStack() as stack:
         started = {}
-        for name in NODES:
+        for name in STATUS:
             folder = stack.enter_context(open_folder())
             notified = stack.enter_context(open_notified(folder if name == "serve" else None))
-            catalog = folder / "catalog.toml"
-            catalog.write_text(SHIPPED.read_text())
-            settings = {"SAFELIGHT_DATABASE_URL": url, "SAFELIGHT_CATALOG": str(catalog)}
-            options = ["--workers", "2"] if name == "serve" else []
-            environment = settings | notified.environment
-            server = Server(folder / "data", *options, command=name, env=environment)
-            stack.callback(server.kill_everything)
-            started[name] = Node(server, notified, catalog, tenant)
+            started[name] = Node(name, folder, notified, url, tenant)
+            stack.callback(started[name].server.kill_everything)
+        for node in started.values():
+            node.notified.wait_for("READY")
+            assert node.notified.last("STATUS") == node.status
+        assert httpx.get(f"{started['serve'].server.base_url}/readyz").status_code == 200
+        for node in started.values():
+            node.hang_up(SHIPPED.read_text().replace('id = "z-image-turbo"', 'id = "renamed"'))
         yield started
 
 
-@pytest.mark.parametrize("name", NODES)
-def test_it_is_ready_once_it_works(name: str, nodes: dict[str, Node]) -> None:
-    node = nodes[name]
-    node.notified.wait_for("READY")
-    if name == "serve":
-        assert httpx.get(f"{node.server.base_url}/readyz").status_code == 200
-        assert node.notified.last("STATUS") == f"Serving on {node.server.base_url}."
-    else:
-        assert node.notified.last("STATUS") == "Working." and "working" in node.server.log
+@pytest.fixture(scope="module", params=list(STATUS))
+def node(request: pytest.FixtureRequest, nodes: dict[str, Node]) -> Node:
+    return nodes[request.param]
 
 
-def test_a_wrong_catalog_is_told_and_changes_nothing(nodes: dict[str, Node]) -> None:
-    for node in nodes.values():
-        node.hang_up("models = 5")
-    for node in nodes.values():
-        node.notified.wait_for("READY", "RELOADING", "READY")
-        assert node.notified.last("MONOTONIC_USEC").isdecimal()
-        assert node.notified.last("STATUS").startswith("Not reloaded: ") and "models" in node.notified.last("STATUS")
-    assert nodes["worker"].server.log.count("] working") == 1
-
-
-def test_a_reload_is_over_once_the_new_catalog_is_in_force(nodes: dict[str, Node]) -> None:
-    for node in nodes.values():
-        node.hang_up(SHIPPED.read_text().replace('id = "z-image-turbo"', 'id = "renamed"'))
-    for node in nodes.values():
-        node.notified.wait_for("READY", "RELOADING", "READY", "RELOADING", "READY")
-    assert nodes["worker"].server.log.count("] working") == 2
-    api = nodes["serve"]
+def test_a_reload_is_over_once_the_new_catalog_is_in_force(node: Node) -> None:
+    node.notified.wait_for(*RELOADED)
+    assert node.notified.last("MONOTONIC_USEC").isdecimal() and node.notified.last("STATUS") == node.status
+    if node.name == "worker":
+        assert node.server.log.count("working") == 2, node.server.log
+        return
     for _ in range(8):  # of either API process
-        models = httpx.get(f"{api.server.base_url}/v2/models", headers=api.tenant.headers).text
+        models = httpx.get(f"{node.server.base_url}/v2/models", headers=node.tenant.headers).text
         assert '"renamed"' in models and '"z-image-turbo"' not in models
 
 
-def test_one_of_two_processes_that_hangs_is_not_said_to_live(nodes: dict[str, Node]) -> None:
-    """The API's: the process that starts them does not hang, nor does the other."""
-    apis = psutil.Process(nodes["serve"].server.process.pid).children()
-    assert len(apis) == 2
-    hung = [apis[0], psutil.Process(nodes["worker"].server.process.pid)]
-    for node in nodes.values():
-        node.notified.wait_for_beat()
-    for process in hung:
-        process.suspend()
+def test_a_wrong_catalog_is_told_and_changes_nothing(node: Node) -> None:
+    node.hang_up("models = 5")
+    node.notified.wait_for(*RELOADED, "RELOADING", "READY")
+    assert node.notified.last("STATUS").startswith("Not reloaded: ") and "models" in node.notified.last("STATUS")
+
+
+def test_a_process_that_hangs_is_not_said_to_live(node: Node) -> None:
+    """Of the API: one of two. The process that starts them does not hang, nor does the other."""
+    node.notified.wait_for_beat()
+    process = psutil.Process(node.process.pid)
+    hung = process if node.name == "worker" else process.children()[0]
+    hung.suspend()
     try:
-        for node in nodes.values():
-            node.notified.wait_for_silence()
+        node.notified.wait_for_silence()
     finally:
-        for process in hung:
-            process.resume()
-    for node in nodes.values():
-        node.notified.wait_for_beat()
+        hung.resume()
+    node.notified.wait_for_beat()
 
 
-def test_an_api_process_that_dies_is_replaced_and_no_reason_for_silence(nodes: dict[str, Node]) -> None:
-    node = nodes["serve"]
-    before = {process.pid for process in psutil.Process(node.server.process.pid).children()}
-    os.kill(min(before), signal.SIGKILL)
-    parent = psutil.Process(node.server.process.pid)
-    eventually(lambda: len({each.pid for each in parent.children()} - before) == 1, "the one that replaces it")
-    for _ in range(4):
-        node.notified.wait_for_beat()
-
-
-def test_it_says_that_it_stops(nodes: dict[str, Node]) -> None:
-    for node in nodes.values():
-        node.server.process.send_signal(signal.SIGTERM)
-    for node in nodes.values():
-        assert node.server.process.wait(PATIENCE_SECONDS) == 0
-        eventually(lambda told=node.notified: told.states()[-1] == "STOPPING", "the end")  # type: ignore[misc]
+def test_it_says_that_it_stops(node: Node) -> None:
+    node.process.send_signal(signal.SIGTERM)
+    assert node.process.wait(PATIENCE_SECONDS) == 0
+    eventually(lambda: node.notified.states()[-1] == "STOPPING", "its word that it stops")
 
 
 def test_without_a_service_manager_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

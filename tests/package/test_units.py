@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from safelight.cli import every_command, supervisor
 from safelight.cli import run as run_here
-from safelight.cli import supervisor
 from safelight.cli.service import SHIPPED_BIN
 from safelight.db import embedded
 from safelight.node.settings import Settings
-from tests.package.place import open_state, prefix, run
+from tests.package.place import ROOT, open_state, prefix, run
 from tests.package.units import FOLDER, NAMES, seconds_of, setting_of
 
+OPERATING = (ROOT / "docs/operating.md").read_text()
 MOST_EXPOSED = 1.6
 """Of 10 (systemd-analyze(1)). What is left is the network that it serves, and users that PrivateUsers= would hide."""
 
@@ -73,3 +74,30 @@ def test_the_command_prints_the_unit_for_where_it_is_installed(name: str, capsys
 def test_what_is_no_unit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_here(["service", "nonsense"]) == 2
     assert json.dumps("safelight-api")[1:-1] in capsys.readouterr().err
+
+
+def test_the_page_says_to_type_what_there_is() -> None:
+    """Its commands are known, and its units, users and folders are those of the units."""
+    page = (ROOT / "docs/install.md").read_text()
+    typed = re.findall(
+        r"^(?:\S*/)?bin/safelight (.+?)(?: [>-].*)?$|-- /opt/safelight/bin/safelight (.+?) --", page, re.M
+    )
+    commands = {" ".join(words) for words in every_command()}
+    units = set()
+    for words in map("".join, typed):
+        name, _, rest = words.partition(" ")
+        assert words in commands or name in commands, words
+        units |= {rest} if name == "service" and rest else set()
+    assert units < set(NAMES)
+    assert {"service", "up", "keys list"} <= {"".join(each) for each in typed}
+    for name in NAMES:
+        assert setting_of(name, "User") == "safelight" and "useradd --system --home-dir /var/lib/safelight" in page
+        assert setting_of(name, "StateDirectory") == "safelight"
+        assert setting_of(name, "EnvironmentFile").removeprefix("-") == "/etc/safelight/env"
+
+
+def test_the_file_of_settings_is_read_alike_by_systemd_and_by_a_shell() -> None:
+    """systemd takes no ``export``, and no ``$(...)`` (systemd.exec(5), EnvironmentFile=)."""
+    (written,) = re.findall(r"^cat > /etc/safelight/env <<END\n(.*?)^END$", OPERATING, re.M | re.S)
+    for line in written.splitlines():
+        assert re.fullmatch(r"SAFELIGHT_[A-Z_]+='[^']*'", line), line

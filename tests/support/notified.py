@@ -24,12 +24,19 @@ class Notified:
         self.told: list[tuple[float, dict[str, str]]] = []
         microseconds = int(WATCHDOG_SECONDS * 1e6)
         self.environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(microseconds)}
-        threading.Thread(target=self._listen, name="notified", daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, name="notified", daemon=True)
+        self._thread.start()
 
     def _listen(self) -> None:
         while data := self._link.recv(65536):
             lines = (line.partition("=") for line in data.decode().splitlines())
             self.told.append((time.monotonic(), {name: value for name, _, value in lines}))
+
+    def close(self) -> None:
+        """Listen no longer: an empty datagram is the last."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", self._link.getsockname())
+        self._thread.join()
 
     def states(self) -> list[str]:
         """Each READY, RELOADING and STOPPING, in order."""
@@ -70,6 +77,7 @@ def open_notified(folder: Path | None = None) -> Iterator[Notified]:
             address = f"@safelight-test-{secrets.token_hex(8)}"
             link.bind("\0" + address[1:])
         notified = Notified(link, address)
-        yield notified
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:  # an empty one ends the thread
-            last.sendto(b"", "\0" + address[1:] if folder is None else address)
+        try:
+            yield notified
+        finally:
+            notified.close()
