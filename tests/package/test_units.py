@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from safelight.cli import every_command, supervisor
 from safelight.cli import run as run_here
-from safelight.cli.service import SHIPPED_BIN
+from safelight.cli.service import SHIPPED_COMMAND, service
 from safelight.db import embedded
 from safelight.node.settings import Settings
 from tests.package.place import ROOT, open_state, prefix, run
@@ -27,15 +28,19 @@ def test_they_are_the_three() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_systemd_finds_nothing_wrong(name: str, tmp_path: Path) -> None:
-    """With the command and the user that a machine has which it is installed on."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/safelight").write_text("#!/bin/sh\n")
-    (tmp_path / "bin/safelight").chmod(0o755)
+@pytest.mark.parametrize("folder", ["bin", "50% of my software"])
+def test_systemd_finds_nothing_wrong(
+    name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the command prints it, with the command where it is said to be."""
+    command = tmp_path / folder / "safelight"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(command.with_name("python")))
+    service(name)  # type: ignore[arg-type]
     unit = tmp_path / f"{name}.service"
-    text = (FOLDER / unit.name).read_text()
-    assert SHIPPED_BIN in text
-    unit.write_text(text.replace(SHIPPED_BIN, str(tmp_path / "bin")))
+    unit.write_text(capsys.readouterr().out)
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
@@ -66,9 +71,11 @@ def test_the_times_fit_ours() -> None:
 def test_the_command_prints_the_unit_for_where_it_is_installed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with open_state() as state:
         printed = run("venv", state, "safelight", "service", name).stdout
-    assert printed == (FOLDER / f"{name}.service").read_text().replace(SHIPPED_BIN, str(prefix("venv") / "bin"))
+    assert printed == (FOLDER / f"{name}.service").read_text().replace(
+        SHIPPED_COMMAND, str(prefix("venv") / "bin/safelight")
+    )
     assert run_here(["service", name]) == 0
-    assert f"ExecStart={SHIPPED_BIN}" not in capsys.readouterr().out
+    assert SHIPPED_COMMAND not in capsys.readouterr().out
 
 
 def test_what_is_no_unit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +104,7 @@ def test_the_page_says_to_type_what_there_is() -> None:
 
 
 def test_the_file_of_settings_is_read_alike_by_systemd_and_by_a_shell() -> None:
-    """systemd takes no ``export``, and no ``$(...)`` (systemd.exec(5), EnvironmentFile=)."""
+    """systemd takes no ``export`` (systemd.exec(5), EnvironmentFile=)."""
     (written,) = re.findall(r"^cat > /etc/safelight/env <<END\n(.*?)^END$", OPERATING, re.M | re.S)
     for line in written.splitlines():
         assert re.fullmatch(r"SAFELIGHT_[A-Z_]+='[^']*'", line), line
