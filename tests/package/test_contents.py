@@ -47,7 +47,10 @@ def strings(path: Path) -> str:
     """What a file may tell somebody: the texts of a module without its docstrings, all of another file."""
     if path.suffix != ".py":
         return path.read_text()
-    tree = ast.parse(path.read_text())
+    text = path.read_text()
+    if "docs" not in text:
+        return ""
+    tree = ast.parse(text)
     docstrings = {
         id(node.body[0].value)
         for node in ast.walk(tree)
