@@ -7,6 +7,7 @@ What systemd alone can do is not here: limits of cgroups, policies of devices, a
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 import os
@@ -27,6 +28,39 @@ from tests.support.notified import Notified, open_notified
 from tests.support.server import PATIENCE_SECONDS, eventually, free_port
 
 SHIPPED = Path(__file__).parents[2] / "src/safelight/catalog.toml"
+
+
+REFUSED = """
+import mmap, os, socket
+for ask in (
+    lambda: socket.socket(),
+    lambda: mmap.mmap(-1, 4096),
+    lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC),
+    lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    lambda: os.chown(os.environ["HOME"], os.getuid(), os.getgid()),
+    lambda: open("/opt/safelight/new", "w"),
+    lambda: open("/etc/new", "w"),
+    lambda: open("/proc/sys/kernel/hostname", "r+"),
+):
+    try:
+        ask()
+        print("taken", end=" ")
+    except OSError as error:
+        print(error.errno, end=" ")
+"""
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can make such a place")
+def test_what_the_unit_refuses_is_refused_here() -> None:
+    with open_state() as state:
+        give(state / "fence.py", FENCE.read_text())
+        python = prefix("venv") / "bin/python"
+        fence = ["python", "-I", state / "fence.py", json.dumps(allowed_by("safelight"))]
+        done = run("venv", state, *fence, python, "-c", REFUSED)
+    read_only = (str(errno.EACCES), str(errno.EROFS))
+    taken, also_taken, *refused, package, system, kernel = done.stdout.split()
+    assert (taken, also_taken, refused) == ("taken", "taken", ["1", "1", "1"]), done.stdout + done.stderr
+    assert package in read_only and system in read_only and kernel in read_only
 
 
 class Service:

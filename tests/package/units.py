@@ -17,6 +17,7 @@ class Allowed(TypedDict):
 
     calls: list[str]
     families: list[int]
+    makes_code: bool
 
 
 def settings_of(unit: str, name: str) -> list[str]:
@@ -60,4 +61,5 @@ def allowed_by(unit: str) -> Allowed:
     if setting_of(unit, "RestrictNamespaces") == "yes":
         calls -= {"unshare", "setns"}
     families = [int(getattr(socket, name)) for name in setting_of(unit, "RestrictAddressFamilies").split()]
-    return Allowed(calls=sorted(calls), families=families)
+    makes_code = setting_of(unit, "MemoryDenyWriteExecute") != "yes"
+    return Allowed(calls=sorted(calls), families=families, makes_code=makes_code)
