@@ -48,20 +48,18 @@ async def _work(settings: Settings, manager: ServiceManager) -> None:
     """Work until asked to stop. A hangup signal takes up a changed catalog and changed keys."""
     loop = asyncio.get_running_loop()
     beating = loop.create_task(_beat(manager), name="service manager")
-    again = True
-    while again:
-        stop, again = asyncio.Event(), False
+    is_over = False
+    while not is_over:
+        stop = asyncio.Event()
 
         def reload(stop: asyncio.Event = stop) -> None:
-            nonlocal again
             manager.reloading()
-            again = _is_fit_to_reload(settings, manager)
-            if again:
+            if _is_fit_to_reload(settings, manager):
                 stop.set()
 
         def end(stop: asyncio.Event = stop) -> None:
-            nonlocal again
-            again = False
+            nonlocal is_over
+            is_over = True
             manager.stopping()
             stop.set()
 
