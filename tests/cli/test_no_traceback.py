@@ -27,6 +27,8 @@ LEAST = {
     ("doctor",): [],
     ("sweep",): [],
     ("books",): [],
+    ("docs",): [],
+    ("service",): [],
     ("usage",): [],
     ("margins",): [],
     ("provenance", "init"): [],
@@ -78,7 +80,7 @@ OPTIONS = {
     ("webhooks", "deliveries"): ["--workspace", "--endpoint", "--state", "--limit"],
     ("webhooks", "redeliver"): ["--endpoint"],
 }
-NEED_NO_DATABASE = {("models", name) for name in ("list", "show", "check")}
+NEED_NO_DATABASE = {("docs",), ("service",), *(("models", name) for name in ("list", "show", "check"))}
 RUN_ON = {("up",), ("serve",), ("worker",)}
 ODD = [
     "",

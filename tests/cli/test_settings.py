@@ -61,7 +61,7 @@ def test_what_kubernetes_sets_for_a_service_is_no_setting_of_ours() -> None:
 def test_a_misspelt_variable_names_the_nearest_setting() -> None:
     assert "no setting SAFELIGHT_RETENTON. Did you mean SAFELIGHT_RETENTION?" in refused(RETENTON="1d")
     assert "no setting SAFELIGHT_DATABSE_URL. Did you mean SAFELIGHT_DATABASE_URL?" in refused(DATABSE_URL="x")
-    assert "no setting SAFELIGHT_XYZZY. docs" in refused(XYZZY="1")
+    assert "no setting SAFELIGHT_XYZZY. 'safelight docs" in refused(XYZZY="1")
     assert "no setting SAFELIGHT_DB_PORT" in refused(DB_PORT="5432"), "no address, so Kubernetes has not set it"
 
 

@@ -1,11 +1,12 @@
+# Over 500 lines: the table of commands.
 """The ``safelight`` command.
 
 A command's module is imported when it is that command's turn, so ``safelight --help`` is quick and the
 supervisor of ``up`` is small.
 
 up           everything in one foreground command: ``supervisor`` keeps its processes, ``child`` is their
-             entry, ``prepare`` readies the database
-serve        the API
+             entry, ``prepare`` readies the database, ``relay`` tells the service manager how they are
+serve        the API; ``api_life`` tells the service manager how it is
 worker       the runner of videos and upkeep
 metrics      what Prometheus is told, by a process beside these (``metrics_address``, ``cluster_gauges``)
 migrate      the database's schema
@@ -21,6 +22,8 @@ generations  what became of one
 provenance   the chain that signs files, and checking one
 signing_keys the keys of download links
 sweep        deleting what is due, now
+docs, service
+             pages and units that come with the package, found by ``shipped``
 webhooks     who is told of events, and how that went
 comfyui      from a workflow to a piece of a catalog
 model_server pipelines of the catalog on Ray Serve, as a backend of one's own
@@ -315,6 +318,24 @@ _COMMANDS = (
         Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
         what came since the books were last closed, or all of it with --all.
         Ends with status 1 if anything has drifted.""",
+    ),
+    (
+        "docs",
+        "docs:docs",
+        """Read the documentation of this release.
+
+        safelight docs operating
+
+        Without a page: lists them all, and the folder that they are in.""",
+    ),
+    (
+        "service",
+        "service:service",
+        """Print a unit of systemd that runs what is installed here.
+
+        safelight service > /etc/systemd/system/safelight.service
+
+        'safelight-api' and 'safelight-worker' are for several machines.""",
     ),
     (
         "usage",

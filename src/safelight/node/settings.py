@@ -307,7 +307,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None
     for name, value in _read_file(path, required=explicit).items():
         if name not in names:
             near = variables.did_you_mean(name, names)
-            raise ConfigurationError(f"{path}: there is no setting {name!r}. {near}docs/operating.md lists them all.")
+            raise ConfigurationError(f"{path}: there is no setting {name!r}. {near}{variables.PAGE}")
         given = value.strip() if isinstance(value, str) else value
         if given != "":  # a blank is none, as in the environment
             values[names[name].name], where[names[name].name] = given, f"{path}: {name}"

@@ -73,7 +73,7 @@ def check_connection(connection: Connection, host: Host) -> None:
         if importlib.util.find_spec(module) is None:
             raise ConfigurationError(
                 f"connection {connection.name!r}: kind {connection.kind!r} is not installed. "
-                f"Install safelight[{extra}]."
+                f"Run: pip install 'safelight[{extra}]'."
             )
     _read_secrets(connection, host)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import resources
@@ -352,13 +352,17 @@ def _grace_seconds(settings: Settings) -> float:
     return max(settings.shutdown_seconds - 2, 0.5)
 
 
-async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
-    """Work on the queues until ``stop`` is set; then finish or hand back what is under way."""
+async def run_worker(settings: Settings, stop: asyncio.Event, when_working: Callable[[], None] = lambda: None) -> None:
+    """Work on the queues until ``stop`` is set; then finish or hand back what is under way.
+
+    ``when_working`` is called once everything is there to work on.
+    """
     assert settings.database_url is not None
     async with _tracing(settings), open_parts(settings) as parts:
         app = make_jobs(settings.database_url)
         async with opened(app, parts.db, stop) as is_open:
             if is_open:
+                when_working()
                 queues = (
                     Queue(app, LOCAL, _local_slots(parts.running)),
                     Queue(app, REMOTE, settings.worker_concurrency),
