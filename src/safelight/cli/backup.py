@@ -69,9 +69,7 @@ def backup(
             dumped_by=binaries.newest()[0],
             made_at=moment.at,
             has_media=not no_media,
-            counts=Counts(
-                **msgspec.structs.asdict(moment.counted), files=stored.files, files_bytes=stored.files_bytes
-            ),
+            counts=Counts(**msgspec.structs.asdict(moment.counted), files=stored.files, files_bytes=stored.files_bytes),
             missing=len(missing),
             damaged=len(stored.damaged),
             deleted=len(stored.absent) - len(missing),

@@ -160,7 +160,7 @@ async def _see_to(db: Database, name: str, *, order_what_waited: bool) -> _Found
 
 
 def _print(folder: Path, manifest: Manifest, found: _Found, *, has_media_elsewhere: bool) -> None:
-    counts, work = manifest.counts, found.work
+    counts = manifest.counts
     files = f"{counts.files:,} files of {megabytes(counts.files_bytes)}" if manifest.has_media else "no media"
     print(f"{cell(folder)} is as Safelight {manifest.version} was at {cell(manifest.made_at)}:")
     print(f"{counts.workspaces:,} workspaces, {counts.generations:,} generations, {files}.")
@@ -182,8 +182,8 @@ def _notes(folder: Path, manifest: Manifest, found: _Found, *, has_media_elsewhe
         yield f"{found.sessions} dashboard sessions and links have ended: sign in again."
     if work.ended:
         yield (
-            f"{work.ended} generations waited for a backend. The original may have ordered them since: they have failed "
-            "here, and their holds are released."
+            f"{work.ended} generations waited for a backend. The original may have ordered them since, so they have "
+            "failed here, and their holds are released."
         )
     if work.waiting:
         yield f"{work.waiting} generations waited for a backend, and will be ordered."

@@ -133,7 +133,7 @@ def _running(command: list[str | Path], stdout: int | None = subprocess.DEVNULL)
             stderr=said,
             env=environment | {"LC_ALL": "C"},
             start_new_session=True,
-            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGKILL),  # before that exec, nothing has threads
+            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGKILL),  # noqa: PLW1509 - it has no threads
         )
         try:
             yield process

@@ -1,9 +1,9 @@
 """What was under way at a backup, in the database that is put back from it.
 
-The installation that was backed up went on meanwhile, and may go on still. What it gave to a backend after the backup is on
-no record here. So an order that has none may be somewhere all the same, and would be given, and paid, a second time: it
-ends here, and its hold is released. What has one stays, for a runner: it asks the backend, by the job's handle where that
-is known, and orders nothing anew (``dispatch``).
+The installation that was backed up went on meanwhile, and may go on still. What it gave to a backend after the backup
+is on no record here. So what was given to none may be somewhere all the same, and would be ordered, and paid, a second
+time: it ends here, and its hold is released. What was given to one is unknown, and stays for a runner: that asks the
+backend, by the job's handle where there is one, and gives the order to no other (``dispatch``).
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class ArchiveWriter:
         if not self._lock.acquire(wait=False):  # one that was killed holds none
             raise ConfigurationError(f"Another backup is being written to {self.path}. Wait for it.")
         try:
-            self._sums = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115 - closed in __exit__
+            self._sums = tempfile.TemporaryFile(dir=self.path.parent)
             self._file = self._partial.open("r+b")
             self._file.truncate(0)
         except OSError:
