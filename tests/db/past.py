@@ -57,14 +57,8 @@ def get_known(old: ReleaseBefore, by: Sender) -> None:
     person: Row = {**its, "person": "somebody", "role": "admin", "seconds": 3600}
     old.run("create_session", sha256=secrets.token_bytes(32), api_key_id=by.key_id, user_agent="a test", **person)
     old.run("create_login_link", sha256=secrets.token_bytes(32), **person)
-    refused: Row = {
-        "type": "image",
-        "model": "still",
-        "api_key_id": by.key_id,
-        "reason": "rate_limit",
-        "count": 2,
-        **its,
-    }
+    refused: Row = {**its, "type": "image", "model": "still", "api_key_id": by.key_id}
+    refused |= {"reason": "rate_limit", "count": 2}
     listed = {name: [value] for name, value in refused.items()}
     requests = Jsonb([{**refused, "way_in": "v2", "message": "No.", "param": None}])
     old.run("count_refusals", date=[datetime.now(UTC).date()], requests=requests, **listed)

@@ -1,7 +1,7 @@
 """The release before works on a database that is one migration ahead, and nothing is lost on the way there or back.
 
-The release before is its statements, frozen, sent as it sends them; the release of today is its own functions, on the same
-database. There are generations in every state there is.
+The release before is its statements, frozen, sent as it sends them; the release of today is its own functions, on the
+same database. There are generations in every state there is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
--- Reference images of generations that are under way, for a backup. As of any revision.
+-- Reference images of generations that are under way, for a backup. For a database of any revision.
 select r.reference ->> 'key' as key
 from generations g
 cross join lateral jsonb_array_elements(coalesce(g.request -> 'references', '[]')) as r (reference)
