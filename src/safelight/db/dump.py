@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 import psycopg
@@ -153,7 +153,7 @@ def _reason(program: str, said: str) -> str:
     return f"{program}: {lines[0].rpartition('error: ')[2].rstrip('.')}."
 
 
-def _value(connection: psycopg.Connection[Any], query: str) -> Any:
-    row = connection.execute(query).fetchone()  # type: ignore[arg-type] - ours
+def _value(connection: psycopg.Connection[Any], query: LiteralString) -> Any:
+    row = connection.execute(query).fetchone()
     assert row is not None
     return row[0]

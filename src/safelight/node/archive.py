@@ -20,6 +20,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -129,9 +130,10 @@ class ArchiveWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._sums.close()
         self._partial.unlink(missing_ok=True)
+        for file in (self._file, self._sums):
+            with suppress(OSError):  # what a full disk did not take
+                file.close()
         self._lock.release()
 
     def _sync(self) -> None:
@@ -207,7 +209,7 @@ class _Extraction:
 
     def _next(self) -> tarfile.TarInfo | None:
         member = self._members.next()
-        self._members.members = []  # it would keep all that it has read
+        self._members.members = []  # type: ignore[attr-defined]  # it would keep all that it has read
         return member
 
     def _manifest(self) -> Manifest:
