@@ -32,6 +32,7 @@ from safelight.domain.scope import OPERATOR
 from safelight.lifecycle.restored import Restored, take_up
 from safelight.node.archive import DUMP, Manifest, extract
 from safelight.node.data_folder import RESTORING, explained, prepare
+from safelight.node.killpoints import killpoint
 from safelight.node.settings import load_settings
 
 # The cluster is nobody's yet: what is lost with the machine is begun again. It is on disk before it is moved.
@@ -78,6 +79,7 @@ def restore(
     folder = _new(settings.data_dir)
     with explained(folder), _staging(folder) as staging:
         manifest = extract(archive, staging, _check)
+        killpoint("restore-after-files")
         server = EmbeddedPostgres(staging, dies_with_caller=True, settings=_HASTE)
         with server as url, refusals_explained(msgspec.structs.replace(settings, data_dir=folder)):
             found = _fill(url, staging / DUMP, manifest, archive.name, order_what_waited=order_what_waited)
@@ -85,6 +87,7 @@ def restore(
         for name in _MOVED:
             if (staging / name).exists():
                 (staging / name).rename(folder / name)
+        killpoint("restore-after-move")
         shutil.rmtree(staging)
     _print(folder, manifest, found, has_media_elsewhere=settings.media_url is not None)
     return 0 if found.books.balances else 1
