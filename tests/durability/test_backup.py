@@ -30,6 +30,7 @@ from safelight.db import binaries
 from safelight.db.dump import KeptFile, Moment
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.db.migrate import migrate, newest_revision
+from safelight.db.pool import statement
 from safelight.domain.scope import OPERATOR
 from safelight.lifecycle.restored import take_up
 from safelight.node import killpoints
@@ -459,6 +460,24 @@ def test_what_waited_is_ordered_only_where_that_is_asked_for(fresh_database_url:
     assert done.ended == 0 and (done.waiting >= len(waited) - 1) is orders
     assert done.with_job == 5 and done.without_job == 5
     assert on_database(fresh_database_url, partial(check_books, OPERATOR)).balances
+
+
+def test_a_database_that_other_tools_restored_is_seen_to(
+    fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = ReleaseBefore(fresh_database_url)
+    past.make_past(old, "studio")
+    assert "Name the backup" in run("restore", "--data-dir", "/nowhere", status=1)
+    monkeypatch.setenv("SAFELIGHT_DATABASE_URL", fresh_database_url)
+    with psycopg.connect(fresh_database_url) as node:
+        node.execute(statement("be_present"), {"runner": 7})
+        assert "Nodes work on this database" in run("restore", status=1)
+    said = run("restore")
+    assert "The books balance." in said and "waited for a backend. The original may have ordered them since" in said
+    assert "2 dashboard sessions and links have ended" in said
+    waits = "select from generations where finished_at is null and submitted_at is null"
+    assert old.connection.execute(waits).fetchall() == []
+    old.close()
 
 
 def test_a_version_that_nobody_has_is_told(server_folder: Path) -> None:

@@ -296,6 +296,7 @@ _COMMANDS = (
         safelight restore /mnt/backups --data-dir /var/lib/safelight
 
         Checks every part first. What waited for a backend has failed there, as the original may have ordered it since.
+        Without a file: sees to a database that other tools have restored, before any node works on it.
         Ends with status 1 if the books do not balance.""",
     ),
     (

@@ -19,7 +19,7 @@ from safelight.accounts.books import Books, check_books
 from safelight.accounts.sessions import end_every_session
 from safelight.cli.audit import note
 from safelight.cli.backup import PAGE, megabytes
-from safelight.cli.database import is_pending, refusals_explained, work_on
+from safelight.cli.database import is_pending, refusals_explained, shown, with_database, work_on
 from safelight.cli.options import DataDir
 from safelight.cli.show import cell
 from safelight.db import binaries
@@ -33,7 +33,7 @@ from safelight.lifecycle.restored import Restored, take_up
 from safelight.node.archive import DUMP, Manifest, extract
 from safelight.node.data_folder import RESTORING, explained, prepare
 from safelight.node.killpoints import killpoint
-from safelight.node.settings import load_settings
+from safelight.node.settings import Settings, load_settings
 
 # The cluster is nobody's yet: what is lost with the machine is begun again. It is on disk before it is moved.
 _HASTE = {
@@ -57,7 +57,13 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def restore(
-    source: Annotated[Path, Parameter(help="The backup, or a folder: the newest one in it.")],
+    source: Annotated[
+        Path | None,
+        Parameter(
+            help="The backup, or a folder: the newest one in it. Without it: other tools have restored the database of "
+            "SAFELIGHT_DATABASE_URL."
+        ),
+    ] = None,
     *,
     order_what_waited: Annotated[
         bool,
@@ -70,10 +76,12 @@ def restore(
 ) -> int:
     """Put a backup into a new data folder; exit status 1 if its books do not balance."""
     settings = load_settings(data_dir=data_dir)
+    if source is None:
+        return _take_up_elsewhere(settings, order_what_waited=order_what_waited)
     if settings.database_url:
         raise ConfigurationError(
-            "SAFELIGHT_DATABASE_URL names a database, and a backup is restored into one of its own: unset it. "
-            f"For a database elsewhere use PostgreSQL's own tools. {PAGE}"
+            "SAFELIGHT_DATABASE_URL names a database, and a backup is restored into one of its own: unset it. Restore "
+            f"that database with PostgreSQL's own tools, then run 'safelight restore' without a file. {PAGE}"
         )
     archive = _newest_in(source) if source.is_dir() else source
     folder = _new(settings.data_dir)
@@ -90,6 +98,25 @@ def restore(
         killpoint("restore-after-move")
         shutil.rmtree(staging)
     _print(folder, manifest, found, has_media_elsewhere=settings.media_url is not None)
+    return 0 if found.books.balances else 1
+
+
+def _take_up_elsewhere(settings: Settings, *, order_what_waited: bool) -> int:
+    """See to a database that other tools have restored, before any node works on it."""
+    if not settings.database_url:
+        raise ConfigurationError("Name the backup to restore, or a folder of backups.")
+
+    async def work(db: Database) -> _Found:
+        if await db.all("list_present", {}, tuple):
+            raise ConfigurationError(
+                "Nodes work on this database. Stop every one of them: what they have in hand would be taken from them."
+            )
+        return await _see_to(db, shown(str(settings.database_url)), order_what_waited=order_what_waited)
+
+    found = with_database(settings.data_dir, work)
+    print("The books balance." if found.books.balances else "PROBLEM: the books do not balance ('safelight books').")
+    for line in _notes(found):
+        print(f"- {line}")
     return 0 if found.books.balances else 1
 
 
@@ -169,12 +196,12 @@ def _print(folder: Path, manifest: Manifest, found: _Found, *, has_media_elsewhe
     print(f"{counts.workspaces:,} workspaces, {counts.generations:,} generations, {files}.")
     print("The books balance." if found.books.balances else "PROBLEM: the books do not balance ('safelight books').")
     print("\nWhat happened since is not in it:")
-    for line in _notes(folder, manifest, found, has_media_elsewhere=has_media_elsewhere):
+    for line in (*_notes(found), *_notes_on_media(folder, manifest, has_media_elsewhere=has_media_elsewhere)):
         print(f"- {line}")
     print(f"\nRun it beside the original at no time. {PAGE.replace('how', 'more')}")
 
 
-def _notes(folder: Path, manifest: Manifest, found: _Found, *, has_media_elsewhere: bool) -> Iterator[str]:
+def _notes(found: _Found) -> Iterator[str]:
     """What to know of it before it is started."""
     work = found.work
     yield "API keys that were revoked since work again: see 'safelight keys list', and revoke them again."
@@ -194,6 +221,9 @@ def _notes(folder: Path, manifest: Manifest, found: _Found, *, has_media_elsewhe
         yield f"{work.with_job} generations have a job at a backend, which will be asked how it stands."
     if work.without_job:
         yield f"{work.without_job} generations may have been given to a backend: it will be asked, where it can be."
+
+
+def _notes_on_media(folder: Path, manifest: Manifest, *, has_media_elsewhere: bool) -> Iterator[str]:
     if not manifest.has_media:
         yield f"The media is not in the backup: put it into {cell(folder / 'media')} before you start."
     elif has_media_elsewhere:
