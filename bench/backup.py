@@ -1,4 +1,4 @@
-"""A backup and its restore, beside what PostgreSQL's own tools need for the same database; and its media, beside tar."""
+"""A backup and its restore, beside PostgreSQL's own tools on the same database; and media in it, beside tar."""
 
 from __future__ import annotations
 

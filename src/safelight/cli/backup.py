@@ -21,7 +21,7 @@ from safelight.db.dump import Moment, moment_of, still_kept
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.ports import BlobStore
-from safelight.node.archive import DUMP, ArchiveWriter, Counts, Manifest
+from safelight.node.backup_file import DUMP, BackupWriter, Counts, Manifest
 from safelight.node.certificates import CHAIN, KEY, ROOT
 from safelight.node.data_folder import check_whole
 from safelight.node.settings import Settings, load_settings
@@ -54,7 +54,7 @@ def backup(
     _check(settings, no_media=no_media)
     path = target / f"safelight-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar" if target.is_dir() else target
     server = EmbeddedPostgres(settings.data_dir, of_any_version=True)
-    with _explained(path), server as url, refusals_explained(settings), ArchiveWriter(path) as archive:
+    with _explained(path), server as url, refusals_explained(settings), BackupWriter(path) as archive:
         stored = Stored()
         with moment_of(url) as moment:
             archive.add(DUMP, moment.dump())
@@ -102,7 +102,7 @@ def _check(settings: Settings, *, no_media: bool) -> None:
         )
 
 
-def _add(archive: ArchiveWriter, name: str, path: Path) -> bool:
+def _add(archive: BackupWriter, name: str, path: Path) -> bool:
     """Whether there is such a file to add."""
     try:
         archive.add_file(name, path)
@@ -111,7 +111,7 @@ def _add(archive: ArchiveWriter, name: str, path: Path) -> bool:
     return True
 
 
-def _add_media(archive: ArchiveWriter, moment: Moment, store: BlobStore) -> Stored:
+def _add_media(archive: BackupWriter, moment: Moment, store: BlobStore) -> Stored:
     """Add what the store had in that moment. A file is never changed, so that it is what it was, or is gone."""
     stored = Stored()
     for kept in moment.files():

@@ -30,7 +30,7 @@ from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.scope import OPERATOR
 from safelight.lifecycle.restored import Restored, take_up
-from safelight.node.archive import DUMP, Manifest, extract
+from safelight.node.backup_file import DUMP, Manifest, extract
 from safelight.node.data_folder import RESTORING, explained, prepare
 from safelight.node.killpoints import killpoint
 from safelight.node.settings import Settings, load_settings

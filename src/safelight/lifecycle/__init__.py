@@ -12,7 +12,7 @@ Beside them, for runs: make (an image while somebody waits), remix (another take
 runner's hold on a generation), presence (that its process lives, for others to see), runner (the runs of one process),
 workdir (where a run's files lie), targets and turns (the backend that is asked, and whose turn it is next), polls
 (asking about jobs, at each connection's pace), breaker (a connection that keeps failing, or asks to be left alone),
-links (addresses of ours that a backend is given), hints (a backend tells of a job), fetch (what it made, brought from
+restored (what was under way at a backup that is put back), links (addresses of ours that a backend is given), hints (a backend tells of a job), fetch (what it made, brought from
 where it put that), pauses (between tries), bills (what backends charge that nobody pays), refusals (what was refused,
 counted), and services (what the steps need).
 

@@ -1,4 +1,4 @@
-"""An archive of an installation: a tar file that says itself whether it is whole.
+"""A backup of an installation: a tar file that says itself whether it is whole.
 
 Its members lie as in a data folder, beside three of its own:
 
@@ -71,8 +71,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sums_sha256: str = ""
 
 
-class ArchiveWriter:
-    """A new archive: whole at ``finish``, and not there before. A context manager; nothing is left without ``finish``.
+class BackupWriter:
+    """A new backup: whole at ``finish``, and not there before. A context manager; nothing is left without ``finish``.
 
     ``path`` must not exist. Raises ``ConfigurationError``, and ``OSError`` as the system refuses.
     """
@@ -82,7 +82,7 @@ class ArchiveWriter:
         self._partial = path.with_name(f".{path.name}.partial")
         self._lock = FileLock(self._partial)
 
-    def __enter__(self) -> ArchiveWriter:
+    def __enter__(self) -> BackupWriter:
         if os.path.lexists(self.path):
             raise ConfigurationError(f"{self.path} is there already. Choose another name.")
         if not self._lock.acquire(wait=False):  # one that was killed holds none

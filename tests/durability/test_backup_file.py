@@ -1,4 +1,4 @@
-"""An archive is whole, or it is refused: cut off, damaged, tampered with, or left by a writer that was killed."""
+"""A backup is whole, or it is refused: cut off, damaged, tampered with, or left by a writer that was killed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from safelight.domain.errors import ConfigurationError
-from safelight.node.archive import DUMP, ArchiveWriter, Counts, Manifest, extract
+from safelight.node.backup_file import DUMP, BackupWriter, Counts, Manifest, extract
 from tests.support.disks import small_disk
 
 MANIFEST = Manifest(
@@ -39,7 +39,7 @@ CONTENTS = {
 
 
 def write(path: Path) -> Path:
-    with ArchiveWriter(path) as archive:
+    with BackupWriter(path) as archive:
         for name, content in CONTENTS.items():
             archive.add(name, (content[place : place + 9999] for place in range(0, len(content), 9999)))
         assert archive.finish(MANIFEST) == path.stat().st_size
@@ -168,7 +168,7 @@ def test_a_writer_that_is_killed_leaves_nothing_that_looks_whole(tmp_path: Path)
     path = tmp_path / "killed.tar"
 
     def write_and_die() -> None:
-        with ArchiveWriter(path) as archive:
+        with BackupWriter(path) as archive:
             for name, content in CONTENTS.items():
                 archive.add(name, [content])
             os.kill(os.getpid(), signal.SIGKILL)
@@ -187,12 +187,12 @@ def test_a_writer_that_is_killed_leaves_nothing_that_looks_whole(tmp_path: Path)
 
 def test_nothing_is_written_over_and_no_two_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "one.tar"
-    with ArchiveWriter(path), pytest.raises(ConfigurationError, match="is being written"):
-        ArchiveWriter(path).__enter__()
+    with BackupWriter(path), pytest.raises(ConfigurationError, match="is being written"):
+        BackupWriter(path).__enter__()
     assert list(tmp_path.iterdir()) == []
     path.write_text("mine")
     with pytest.raises(ConfigurationError, match="there already"):
-        ArchiveWriter(path).__enter__()
+        BackupWriter(path).__enter__()
     assert path.read_text() == "mine"
 
 
