@@ -89,7 +89,6 @@ CALLS: dict[str, list[Callable[[Things], dict[str, Any]]]] = {
     "margins.list_margins": [lambda its: DAYS],
     "margins.recent_losses": [lambda its: {}],
     "sessions.create_link": [lambda its: {"person": its.name}],
-    "sessions.end_every_session": [lambda its: {}],
     "sessions.principal_in": [lambda its: {"name": its.name}],
     "sessions.end_session_of": [lambda its: {"name": its.session, "operators": False}],
     "sessions.list_sessions": [lambda its: {"operators": False}],

@@ -139,11 +139,6 @@ async def end_session_of(scope: WorkspaceScope, db: Database, name: str, *, oper
         raise NotFound("There is no such session, or it has ended already.")
 
 
-async def end_every_session(operator: OperatorScope, db: Database) -> int:
-    """End all that anybody has open, and every link that lets somebody in. The number of both."""
-    return await db.run("end_every_session", {}) + await db.run("end_every_login_link", {})
-
-
 class Sessions:
     """Opens sessions, and finds whose a request belongs to, remembering an answer for less than a second."""
 

@@ -8,8 +8,7 @@ up           everything in one foreground command: ``supervisor`` keeps its proc
 serve        the API
 worker       the runner of videos and upkeep
 migrate      the database's schema
-backup, restore
-             an installation in one file, and back
+backup       an installation in one file, which restore puts back
 checks       what a start needs
 audit        what commands change, for the log
 dashboard    a link that lets the operator in
@@ -278,27 +277,8 @@ _COMMANDS = (
         Makes the tables in an empty database. Safe to run again, and beside running processes. 'safelight up'
         does it by itself.""",
     ),
-    (
-        "backup",
-        "backup:backup",
-        """Back up the embedded database, the media and the keys, in one file.
-
-        safelight backup /mnt/backups
-
-        Beside a running 'safelight up' or without one. The file is whole, or it is not there. It holds secrets.
-        Ends with status 1 if a file of media is missing or damaged.""",
-    ),
-    (
-        "restore",
-        "restore:restore",
-        """Put a backup back, into a new data folder.
-
-        safelight restore /mnt/backups --data-dir /var/lib/safelight
-
-        Checks every part first. What waited for a backend has failed there, as the original may have ordered it since.
-        Without a file: sees to a database that other tools have restored, before any node works on it.
-        Ends with status 1 if the books do not balance.""",
-    ),
+    ("backup", "backup:backup", "Back up database, media and keys in one file.\n\nBeside a running 'up', or without."),
+    ("restore", "restore:restore", "Put a backup into a new data folder.\n\nSays what that means for work under way."),
     (
         "doctor",
         "doctor:doctor",

@@ -16,7 +16,6 @@ from cyclopts import Parameter
 from safelight import __version__
 from safelight.accounts.audit import Action
 from safelight.accounts.books import Books, check_books
-from safelight.accounts.sessions import end_every_session
 from safelight.cli.audit import note
 from safelight.cli.backup import PAGE, megabytes
 from safelight.cli.database import is_pending, refusals_explained, shown, with_database, work_on
@@ -52,7 +51,6 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     """What the restored database was found to have."""
 
     work: Restored
-    sessions: int
     books: Books
 
 
@@ -183,10 +181,9 @@ def _fill(url: str, dump: Path, manifest: Manifest, name: str, *, order_what_wai
 
 
 async def _see_to(db: Database, name: str, *, order_what_waited: bool) -> _Found:
-    sessions = await end_every_session(OPERATOR, db)
     work = await take_up(db, orders_what_waited=order_what_waited)
     await note(db, Action.BACKUP_RESTORE, name, ended=work.ended, waiting=work.waiting)
-    return _Found(work=work, sessions=sessions, books=await check_books(OPERATOR, db))
+    return _Found(work=work, books=await check_books(OPERATOR, db))
 
 
 def _print(folder: Path, manifest: Manifest, found: _Found, *, has_media_elsewhere: bool) -> None:
@@ -208,8 +205,8 @@ def _notes(found: _Found) -> Iterator[str]:
     yield "Workspaces that were erased since are back, with their prompts and media: erase them again."
     yield "Credit that was added since is missing, and what was charged since is not charged here."
     yield "Webhooks that were delivered since are sent again, with the same webhook-id."
-    if found.sessions:
-        yield f"{found.sessions} dashboard sessions and links have ended: sign in again."
+    if work.sessions:
+        yield f"{work.sessions} dashboard sessions and links have ended: sign in again."
     if work.ended:
         yield (
             f"{work.ended} generations waited for a backend. The original may have ordered them since, so they have "

@@ -24,8 +24,9 @@ _TOLD = "The service was restored from a backup while this waited. Nothing was c
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """Generations under way: ``ended`` here, or still ``waiting`` for a backend; ``with_job`` is known to one, and
-    ``without_job`` may be."""
+    ``without_job`` may be. ``sessions``: people's, and links to come in by, that have ended."""
 
+    sessions: int
     ended: int
     waiting: int
     with_job: int
@@ -42,6 +43,7 @@ async def take_up(db: Database, *, orders_what_waited: bool) -> Restored:
 
     ``orders_what_waited``: nothing was ordered since the backup, so what waited then may be.
     """
+    sessions = await db.run("end_every_session", {}) + await db.run("end_every_login_link", {})
     await db.run("take_from_runners", {})
     waiting = [id_ for (id_,) in await db.all("list_not_ordered", {}, tuple)]
     ended = 0
@@ -55,6 +57,7 @@ async def take_up(db: Database, *, orders_what_waited: bool) -> Restored:
     ordered = await db.one("count_ordered", {}, _Ordered)
     assert ordered is not None
     return Restored(
+        sessions=sessions,
         ended=ended,
         waiting=len(waiting) - ended,
         with_job=ordered.with_job,
