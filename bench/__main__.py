@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import (
     api,
+    backup,
     chaos,
     crowd,
     dashboard,
@@ -45,6 +46,7 @@ BENCHES: dict[str, Bench] = {
     "download": download.run,
     "retention": retention.run,
     "growth": growth.run,
+    "backup": backup.run,
     "crowd": crowd.run,
     "overhead": overhead.run,
     "chaos": chaos.run,

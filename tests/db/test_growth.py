@@ -37,6 +37,8 @@ OF_BOUNDED_INDEXES = {"generations_under_way", "deliveries_waiting", "deliveries
 # The newest number of a table is the first entry of its index.
 NEWEST = {("close_books", "transfers_pkey"), ("open_books_close", "transfers_pkey")}
 WHOLE = {"books_drift", "books_statement", "books_usage", "reopen_books"}
+# Of a backup, and of what is put back from it.
+WHOLE |= {"count_for_good", "end_every_login_link", "end_every_session"}
 """These are to read everything."""
 
 

@@ -10,6 +10,7 @@ serve        the API; ``api_life`` tells the service manager how it is
 worker       the runner of videos and upkeep
 metrics      what Prometheus is told, by a process beside these (``metrics_address``, ``cluster_gauges``)
 migrate      the database's schema
+backup       an installation in one file, which restore puts back
 checks       what a start needs
 audit        what commands change, for the log
 dashboard    a link that lets the operator in
@@ -280,6 +281,8 @@ _COMMANDS = (
         Makes the tables in an empty database. Safe to run again, and beside running processes. 'safelight up'
         does it by itself.""",
     ),
+    ("backup", "backup:backup", "Back up database, media and keys in one file.\n\nBeside a running 'up', or without."),
+    ("restore", "restore:restore", "Put a backup into a new data folder.\n\nSays what that means for work under way."),
     (
         "doctor",
         "doctor:doctor",

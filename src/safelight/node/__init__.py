@@ -4,6 +4,7 @@ settings        the environment over a file over defaults, and what cannot go to
 variables       the ``SAFELIGHT_`` variables of the environment: settings, and what is none
 operator_files  text files that people write
 data_folder     the folder that holds everything, and who may use it
+backup_file     an installation in one file, and reading it back
 processes       processes that end with the one that started them
 service_manager  what systemd and its like are told of this process
 processors      how many there are for this process
