@@ -42,6 +42,7 @@ BENCHES: dict[str, Bench] = {
     "durability": durability.run,
     "nodes": nodes.run,
     "download": download.run,
+    "nginx": download.run_nginx,
     "retention": retention.run,
     "growth": growth.run,
     "crowd": crowd.run,

@@ -10,11 +10,13 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.servers import BenchError
+from tests.support.nginx import front
 
 _CONFIG = """
 {user}
@@ -98,6 +100,19 @@ def nginx(base: Path, root: Path, *, upstream: str | None = None) -> Iterator[Ng
     finally:
         process.terminate()
         process.wait(_READY_SECONDS)
+
+
+@contextlib.contextmanager
+def checking_links(base: Path, data: Path, env: dict[str, str]) -> Iterator[str]:
+    """nginx as ``safelight nginx-config`` configures it, in front of nothing; its address. One worker, as the peer."""
+    folder = base / f"front-{secrets.token_hex(3)}"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "safelight", "nginx-config", "--output", folder, "--data-dir", data]
+    subprocess.run([*command, "--listen", f"127.0.0.1:{port}"], env={**os.environ, **env}, check=True, capture_output=True)
+    with front(folder, port) as running:
+        yield running.base_url
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:

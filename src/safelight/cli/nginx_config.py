@@ -34,7 +34,7 @@ def nginx_config(
         Path | None, Parameter(help=f"Folder to write to, such as {_FOLDER}. Without it nginx.conf is printed.")
     ] = None,
     upstream: Annotated[
-        tuple[str, ...], Parameter(help="An API node, as HOST:PORT; once for each. Without it: the one of these settings.")
+        tuple[str, ...], Parameter(negative="", help="An API node, as HOST:PORT; once for each. Without it: the one of these settings.")
     ] = (),
     listen: Annotated[str, Parameter(help="Port, or address and port, that nginx listens on.")] = "80",
     data_dir: DataDir = None,

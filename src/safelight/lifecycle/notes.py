@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 async def note_files(store: BlobStore, claim: Claim, files: tuple[StoredFile, ...], settled: Settled) -> None:
     """Note the files of a generation that was settled just now; not those that are delivered once."""
-    if not isinstance(store, NotingStore) or not claim.spec.store or settled.deletes_at is None:
+    if not isinstance(store, NotingStore) or not settled.is_stored or settled.deletes_at is None:
         return
     notes = [
         LinkNote(
