@@ -110,7 +110,9 @@ def checking_links(base: Path, data: Path, env: dict[str, str]) -> Iterator[str]
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "safelight", "nginx-config", "--output", folder, "--data-dir", data]
-    subprocess.run([*command, "--listen", f"127.0.0.1:{port}"], env={**os.environ, **env}, check=True, capture_output=True)
+    subprocess.run(
+        [*command, "--listen", f"127.0.0.1:{port}"], env={**os.environ, **env}, check=True, capture_output=True
+    )
     with front(folder, port) as running:
         yield running.base_url
 

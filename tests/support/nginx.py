@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import os
 import re
 import shutil
@@ -9,13 +11,20 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+
+import pytest
+
+from safelight.cli import run
 
 NGINX = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 HAS_NJS = Path("/usr/lib/nginx/modules/ngx_http_js_module.so").exists()
 _STARTS_SECONDS = 20.0
+
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers by lower-case name, body."""
 
 
 class Front:
@@ -76,3 +85,42 @@ def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
             return
         time.sleep(0.02)
     raise AssertionError(f"nginx did not start:\n{(folder / 'start.log').read_text()}")
+
+
+def command(env: Mapping[str, str], data_dir: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run ``safelight nginx-config`` in this process: status, and what it said."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as errors,
+    ):
+        for name, value in env.items():
+            patch.setenv(name, value)
+        status = run(["nginx-config", *arguments, "--data-dir", str(data_dir)])
+    return status, out.getvalue(), errors.getvalue()
+
+
+def write_config(env: Mapping[str, str], data_dir: Path, folder: Path, port: int, *more: str) -> None:
+    """Write the configuration to ``folder``, for an nginx at that port."""
+    status, _, errors = command(env, data_dir, "--output", str(folder), "--listen", f"127.0.0.1:{port}", *more)
+    assert status == 0, errors
+
+
+def answer(port: int, target: str | bytes, headers: list[tuple[str, str]] | None = None, method: str = "GET") -> Answer:
+    """The answer to a request whose target is sent as it is; nothing but the status if it is no HTTP."""
+    raw = target if isinstance(target, bytes) else target.encode()
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers or [])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        head = b"%b %b HTTP/1.1\r\nHost: x\r\n" % (method.encode(), raw)
+        connection.sendall(head + fields.encode() + b"Connection: close\r\n\r\n")
+        response = http.client.HTTPResponse(connection, method=method)
+        try:
+            response.begin()
+            body = response.read()
+        except http.client.HTTPException:
+            return 0, {}, b""
+        fields_of: dict[str, str] = {}
+        for name, value in response.getheaders():
+            assert name.lower() not in fields_of, f"{name} comes twice"
+            fields_of[name.lower()] = value
+        return response.status, fields_of, body

@@ -1,15 +1,16 @@
 """What a web server on the same machine needs to know of files that it sends by their links alone.
 
-For each such file there is a note, found by what a link names: ``.links/BUCKET/ID-INDEX``, where BUCKET is the first six
-characters of the id's ULID, so one for every 17 minutes. It is one line of fixed columns ::
+For each such file there is a note, found by what a link names: ``.links/BUCKET/ID-INDEX``, where BUCKET is the first
+six characters of the id's ULID, so one for every 17 minutes. It is one line of fixed columns ::
 
     size, 15 digits   deletion, a Unix second, 10 digits   SHA-256, 64 hex digits   WORKSPACE/KEY
 
 and leads to the file through the workspace's gate, ``.links/of/WORKSPACE``, a link to the store's root. A gate that is
 closed is a plain file, which stays: nothing of that workspace is reached any more, however many notes there are.
 
-Notes are written only where ``.links/of`` exists (``safelight nginx-config`` makes it). A note is not synced: one that a
-power cut took or spoiled leaves its file to the API. A note is never truer than its file: where that is gone, it is nothing.
+Notes are written only where ``.links/of`` exists (``safelight nginx-config`` makes it). A note is not synced: one that
+a power cut took or spoiled leaves its file to the API. A note is never truer than its file: where that is gone, it is
+nothing.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def nginx_config(
         Path | None, Parameter(help=f"Folder to write to, such as {_FOLDER}. Without it nginx.conf is printed.")
     ] = None,
     upstream: Annotated[
-        tuple[str, ...], Parameter(negative="", help="An API node, as HOST:PORT; once for each. Without it: the one of these settings.")
+        tuple[str, ...],
+        Parameter(negative="", help="An API node, as HOST:PORT; once for each. Without it: the one of these settings."),
     ] = (),
     listen: Annotated[str, Parameter(help="Port, or address and port, that nginx listens on.")] = "80",
     data_dir: DataDir = None,
@@ -48,7 +49,7 @@ def nginx_config(
         print(text, end="")
         return
     _write(settings, media, folder, text)
-    print(f"Written to {folder}. Start nginx with 'nginx -c {folder}/nginx.conf', or have it read this: 'nginx -s reload'.")
+    print(f"Written to {folder}. 'nginx -c {folder}/nginx.conf' starts nginx, 'nginx -s reload' has it read this.")
 
 
 def _media_folder(settings: Settings) -> Path:
@@ -88,7 +89,9 @@ async def _want_notes(settings: Settings) -> None:
 def _nginx_conf(settings: Settings, media: Path, folder: Path, upstreams: tuple[str, ...], listen: str) -> str:
     for text in (str(media), str(folder), listen, *upstreams):
         if not text or not _PLAIN.issuperset(text):
-            raise ConfigurationError(f"{text!r} cannot stand in a configuration of nginx. Use letters, digits and /._+@:-.")
+            raise ConfigurationError(
+                f"{text!r} cannot stand in a configuration of nginx. Use letters, digits and /._+@:-."
+            )
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False).from_string(  # noqa: S701 - no HTML
         (_TEMPLATES / "nginx.conf.j2").read_text()
     )

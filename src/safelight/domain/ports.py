@@ -316,7 +316,7 @@ class LinkNote(msgspec.Struct, frozen=True, kw_only=True):
 class NotingStore(Protocol):
     """A store beside which a web server may check links and send files by itself, as far as there are notes of them.
 
-    Where there is no such server, nothing is written and nothing is to be withdrawn. Each raises ``ServiceUnavailable``.
+    Where there is no such server, nothing is written and nothing is to be withdrawn. All raise ``ServiceUnavailable``.
     """
 
     async def want_notes(self) -> None:

@@ -6,7 +6,6 @@
 import crypto from 'crypto';
 import fs from 'fs';
 
-const NOTE_BYTES = 512;
 const PATH_AT = 92; // behind size (15), deletion (10) and SHA-256 (64), each with a blank
 
 // The seconds that the file has left, whether one range of it is asked for, and its note.
@@ -32,7 +31,7 @@ function noted(r, variables) {
     if ((r.method !== 'GET' && r.method !== 'HEAD') || now >= Number(exp) || !isMade(variables.safelight_text + exp, sig)) {
         return '';
     }
-    const text = read(variables.safelight_note_path);
+    const text = fs.readFileSync(variables.safelight_note_path, 'utf8');
     const size = Number(text.slice(0, 15)), seconds = Number(text.slice(16, 26)) - now;
     const facts = fs.lstatSync(safelight_links.media + '/.links/of/' + text.slice(PATH_AT, -1));
     if (!(seconds > 0) || facts.size !== size || !size || !facts.isFile()) {
@@ -40,16 +39,6 @@ function noted(r, variables) {
     }
     const asked = rangeAsked(r, r.headersIn, size, text);
     return asked === null ? '' : seconds + ' ' + asked + ' ' + text;
-}
-
-function read(path) {
-    const buffer = Buffer.alloc(NOTE_BYTES);
-    const file = fs.openSync(path);
-    try {
-        return buffer.toString('utf8', 0, fs.readSync(file, buffer));
-    } finally {
-        fs.closeSync(file);
-    }
 }
 
 // `exp` and `sig` where others stand beside them, which are not signed. A name written with an escape may be one of the two,
