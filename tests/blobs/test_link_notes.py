@@ -71,6 +71,15 @@ async def test_a_note_leads_to_its_file_through_the_workspaces_gate(tmp_path: Pa
     await store.close()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes folders for others")
+def test_what_root_makes_is_for_whoever_writes_the_files(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4321, 4322)
+    LinkNotes(tmp_path / "media").want()
+    for folder in ("media", "media/.links", "media/.links/of"):
+        facts = (tmp_path / folder).stat()
+        assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o777) == (4321, 4322, 0o750)
+
+
 async def test_a_full_disk_is_told_as_the_stores(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     await store.want_notes()

@@ -262,6 +262,7 @@ _BITS = st.sampled_from(
         "é",
         "thumbnail",
         "\x7f",
+        "\x00",
         "x" * 3000,
     ]
 )

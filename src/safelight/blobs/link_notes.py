@@ -48,8 +48,8 @@ class LinkNotes:
         return self._gates.is_dir()
 
     def want(self) -> None:
-        """Have notes written from now on."""
-        self._gates.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        """Have notes written from now on, by whoever writes the files: what root makes is the owner's of what it is in."""
+        _make(self._gates)
 
     def write(self, notes: Iterable[LinkNote]) -> None:
         """Note files, each of which lies in the store already."""
@@ -107,6 +107,16 @@ class LinkNotes:
 
     def _path(self, generation_id: str, index: int) -> Path:
         return self._folder / generation_id[_BUCKET] / f"{generation_id}-{index}"
+
+
+def _make(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    if os.geteuid() == 0:
+        above = folder.parent.stat()
+        os.chown(folder, above.st_uid, above.st_gid)
 
 
 def _place(path: Path, text: bytes) -> None:
