@@ -48,7 +48,7 @@ class LinkNotes:
         return self._gates.is_dir()
 
     def want(self) -> None:
-        """Have notes written from now on, by whoever writes the files: what root makes is the owner's of what it is in."""
+        """Have notes written from now on. What root makes is the owner's of the folder above: who writes files."""
         _make(self._gates)
 
     def write(self, notes: Iterable[LinkNote]) -> None:
