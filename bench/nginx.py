@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.servers import BenchError
-from tests.support.nginx import front
+from tests.support.nginx import Front, front
 
 _CONFIG = """
 {user}
@@ -61,7 +61,8 @@ _READY_SECONDS = 20.0
 class Nginx:
     """A running nginx."""
 
-    def __init__(self, port: int, secret: str) -> None:
+    def __init__(self, port: int, secret: str, pid: int) -> None:
+        self.pid = pid
         self.base_url = f"http://127.0.0.1:{port}"
         self._secret = secret
 
@@ -96,15 +97,15 @@ def nginx(base: Path, root: Path, *, upstream: str | None = None) -> Iterator[Ng
     process = subprocess.Popen([program(), "-c", config, "-e", folder / "error.log"], stdin=subprocess.DEVNULL)
     try:
         _wait(process, port, folder)
-        yield Nginx(port, secret)
+        yield Nginx(port, secret, process.pid)
     finally:
         process.terminate()
         process.wait(_READY_SECONDS)
 
 
 @contextlib.contextmanager
-def checking_links(base: Path, data: Path, env: dict[str, str]) -> Iterator[str]:
-    """nginx as ``safelight nginx-config`` configures it, in front of nothing; its address. One worker, as the peer."""
+def checking_links(base: Path, data: Path, env: dict[str, str]) -> Iterator[Front]:
+    """nginx as ``safelight nginx-config`` configures it, in front of nothing. One worker, as the peer."""
     folder = base / f"front-{secrets.token_hex(3)}"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -114,7 +115,7 @@ def checking_links(base: Path, data: Path, env: dict[str, str]) -> Iterator[str]
         [*command, "--listen", f"127.0.0.1:{port}"], env={**os.environ, **env}, check=True, capture_output=True
     )
     with front(folder, port) as running:
-        yield running.base_url
+        yield running
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:

@@ -33,6 +33,7 @@ class Front:
     def __init__(self, folder: Path, port: int, process: subprocess.Popen[bytes]) -> None:
         self.folder = folder
         self.port = port
+        self.pid = process.pid
         self.base_url = f"http://127.0.0.1:{port}"
         self._process = process
 
