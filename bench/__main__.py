@@ -44,6 +44,7 @@ BENCHES: dict[str, Bench] = {
     "durability": durability.run,
     "nodes": nodes.run,
     "download": download.run,
+    "nginx": download.run_nginx,
     "retention": retention.run,
     "growth": growth.run,
     "backup": backup.run,

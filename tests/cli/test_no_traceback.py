@@ -26,6 +26,7 @@ LEAST = {
     ("dashboard",): [],
     ("doctor",): [],
     ("sweep",): [],
+    ("nginx-config",): [],
     ("books",): [],
     ("docs",): [],
     ("service",): [],
@@ -65,6 +66,7 @@ OPTIONS = {
     ("up",): ["--host", "--port", "--workers"],
     ("serve",): ["--host", "--port", "--workers"],
     ("sweep",): ["--days", "--older-than"],
+    ("nginx-config",): ["--upstream", "--listen"],
     ("usage",): ["--workspace", "--days"],
     ("margins",): ["--workspace", "--days"],
     ("provenance", "verify"): ["--root"],
@@ -160,7 +162,9 @@ def test_odd_arguments(words: tuple[str, ...], place: dict[str, str], capsys: py
             one_line(asked, capsys)
 
 
-@pytest.mark.parametrize("words", [words for words in LEAST if words[0] not in ("up", "provenance", "signing-keys")])
+@pytest.mark.parametrize(
+    "words", [words for words in LEAST if words[0] not in ("up", "provenance", "signing-keys", "nginx-config")]
+)
 @pytest.mark.parametrize("url", ["away", "bare", "mysql://x/y", "postgresql://[::1"])
 def test_a_database_that_is_none(
     words: tuple[str, ...],

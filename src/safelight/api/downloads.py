@@ -51,7 +51,7 @@ _LONGEST_REDIRECT_SECONDS = 3600
 _NEWS_SECONDS = 0.02
 _METHODS = "GET, HEAD, OPTIONS"
 
-_ALWAYS = [
+ALWAYS = [
     # A browser that opens a link makes a page of its own around it: that one may play the link, and lay it out.
     (b"content-security-policy", b"default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox"),
     (b"x-content-type-options", b"nosniff"),
@@ -111,7 +111,7 @@ def _with_headers(send: Send) -> Send:
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *_ALWAYS]
+            message["headers"] = [*message["headers"], *ALWAYS]
         await send(message)
 
     return send_with_headers

@@ -4,6 +4,7 @@ Azure.
 store_urls  from a URL to a store
 checks      which keys, prefixes and ranges every store takes
 local       a folder: temporary, fsync, rename, fsync
+link_notes  what a web server needs to know of the files in it, to send them by their links alone
 remote      a bucket, through obstore
 observed    a store whose operations are counted
 

@@ -25,6 +25,7 @@ signing_keys the keys of download links
 sweep        deleting what is due, now
 docs, service
              pages and units that come with the package, found by ``shipped``
+nginx_config a web server in front that checks links itself: ``nginx/`` holds what it is made of
 webhooks     who is told of events, and how that went
 comfyui      from a workflow to a piece of a catalog
 model_server pipelines of the catalog on Ray Serve, as a backend of one's own
@@ -312,6 +313,12 @@ _COMMANDS = (
         """Delete what is due, and look for what is lost.
 
         Running workers do it on schedule. This does it now, and names files without a row and rows without a file.""",
+    ),
+    (
+        "nginx-config",
+        "nginx_config:nginx_config",
+        "Write a configuration of nginx that checks links and sends files itself.\n\nFrom then on new files are noted "
+        "for it. Once more after each change of signing keys, and 'nginx -s reload'.",
     ),
     (
         "books",

@@ -15,7 +15,7 @@ next), orders (what is traced of one), polls (asking about jobs, at each connect
 that keeps failing, or asks to be left alone), links (addresses of ours that a backend is given), hints (a backend
 tells of a job), fetch (what it made, brought from where it put that), pauses (between tries), bills (what backends
 charge that nobody pays), refusals (what was refused, counted), restored (what was under way at a backup that is put
-back), and services (what the steps need).
+back), notes (a web server may send the files by itself), and services (what the steps need).
 
 Who is told: events (what is told, as it is told), notify (who asked to be told is told), followers (who follows misses
 nothing), changes (who waits hears of it), and watching (people look on).

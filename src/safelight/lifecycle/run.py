@@ -45,6 +45,7 @@ from safelight.lifecycle.claims import Claim, ClaimedRow
 from safelight.lifecycle.deliver import deliver
 from safelight.lifecycle.dispatch import MAX_ATTEMPTS, Dispatch
 from safelight.lifecycle.leases import LeaseLost, Leases
+from safelight.lifecycle.notes import note_files
 from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import MadeImage, StoredFile
@@ -276,6 +277,7 @@ class _Run:
         settled = await through_outage(complete)
         if settled is None:
             raise LeaseLost
+        await note_files(self._services.store, claim, files, settled)
         if claim.type is GenerationType.IMAGE:
             self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen, seed=seed)
 

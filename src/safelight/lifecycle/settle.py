@@ -34,13 +34,15 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What the end came to. Whether and when the files are deleted tells ``deletes_at``."""
+    """What the end came to. Whether and when the files are deleted tells ``deletes_at``; ``is_stored`` False: they are
+    delivered once."""
 
     charged_nanos: int
     charged_thousandths: int
     created_at: datetime
     finished_at: datetime
     deletes_at: datetime | None
+    is_stored: bool = True
     notified: str | None = None
 
 
