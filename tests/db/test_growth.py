@@ -33,10 +33,23 @@ OF_BOUNDED_SIZE = {
     "workspaces",
 }
 # Their rows leave them with time, or as soon as something ends: they are read whole.
-OF_BOUNDED_INDEXES = {"generations_under_way", "deliveries_waiting", "deliveries_due"}
+OF_BOUNDED_INDEXES = {"generations_under_way", "deliveries_waiting", "deliveries_due", "archives_to_remove"}
 # The newest number of a table is the first entry of its index.
-NEWEST = {("close_books", "transfers_pkey"), ("open_books_close", "transfers_pkey")}
-WHOLE = {"books_drift", "books_statement", "books_usage", "reopen_books"}
+NEWEST = {
+    ("close_books", "transfers_pkey"),
+    ("open_books_close", "transfers_pkey"),
+    ("close_books", "archives_pkey"),
+    ("open_books_close", "archives_pkey"),
+    ("find_newest_archive", "archives_pkey"),
+}
+WHOLE = {
+    "books_drift",
+    "books_statement",
+    "books_usage",
+    "list_archived_ledger",
+    "list_archived_usage",
+    "reopen_books",
+}
 """These are to read everything."""
 
 

@@ -20,6 +20,7 @@ generations  what became of one
 provenance   the chain that signs files, and checking one
 signing_keys the keys of download links
 sweep        deleting what is due, now
+archive      what ended long ago, out of the database
 webhooks     who is told of events, and how that went
 comfyui      from a workflow to a piece of a catalog
 model_server pipelines of the catalog on Ray Serve, as a backend of one's own
@@ -312,8 +313,8 @@ _COMMANDS = (
         """Prove that the money adds up.
 
         Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
-        what came since the books were last closed, or all of it with --all.
-        Ends with status 1 if anything has drifted.""",
+        what came since the books were last closed, or all of it with --all. With --archives the files of the archive
+        are read as well. Ends with status 1 if anything has drifted.""",
     ),
     (
         "usage",
@@ -451,6 +452,20 @@ _GROUPS = (
                 "Propose a field map for a workflow, as a piece of a catalog.\n\nIt says what it could not place. "
                 "Nothing of yours is changed.",
             ),
+        ),
+    ),
+    (
+        "archive",
+        "Move what ended long ago out of the database, and read it there.",
+        (
+            (
+                "run",
+                "archive:run",
+                "Archive what is due, now instead of at night.\n\nWith SAFELIGHT_ARCHIVE_AFTER. Ends with status 1 if "
+                "something is in the way.",
+            ),
+            ("list", "archive:list_all", "List the segments of the archive, oldest first."),
+            ("find", "archive:find", "Print what the archive has of a generation, as JSON."),
         ),
     ),
     (

@@ -41,6 +41,10 @@ KILLPOINTS = (
     "expire-after-purge",
     "erase-after-begin",
     "erase-after-batch",
+    "archive-after-write",
+    "archive-after-store",
+    "archive-after-commit",
+    "archive-after-batch",
 )
 
 
