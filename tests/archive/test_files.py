@@ -101,7 +101,9 @@ CHANGES = {
     "cut off": lambda content: content[:-9],
     "longer": lambda content: content + b"\0",
     "empty": lambda content: b"",
-    "another amount": lambda content: gzip.compress(gzip.decompress(content).replace(b"50000000", b"40000000"), mtime=0),
+    "another amount": lambda content: gzip.compress(
+        gzip.decompress(content).replace(b"50000000", b"40000000"), mtime=0
+    ),
     "gone": lambda content: None,
 }
 
@@ -140,7 +142,8 @@ async def test_a_row_that_was_changed_is_told(world: World) -> None:
         assert [problem for problem in problems if says in problem], (text, undo, problems)
         for table, old in saved.items():
             put_back = "".join(
-                f"; insert into {table} select * from jsonb_populate_record(null::{table}, $q${row}$q$)" for (row,) in old
+                f"; insert into {table} select * from jsonb_populate_record(null::{table}, $q${row}$q$)"
+                for (row,) in old
             )
             world.sql(f"set session_replication_role = replica; delete from {table}{put_back}")
         await world.check()

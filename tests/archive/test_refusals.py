@@ -116,7 +116,9 @@ async def test_the_chain_has_no_gap_and_no_branch(world: World) -> None:
                 connection.execute(FORGED, forged(ids[4], **{**right, **changed}))
     with psycopg.connect(world.url) as connection:
         connection.execute(FORGED, forged(ids[4], **right))
-        told = connection.execute("select archived_at > now() - interval '1 hour', xid > '3' from archives where number = 4")
+        told = connection.execute(
+            "select archived_at > now() - interval '1 hour', xid > '3' from archives where number = 4"
+        )
         assert told.fetchall() == [(True, True)], "its times are the database's"
         connection.rollback()
 
@@ -154,9 +156,7 @@ async def test_nothing_is_put_on_record_that_does_not_add_up(world: World) -> No
     ids = await world.past(tenant, [Past(at=ago(40))])
     async with world.db.connection() as connection:
         await connection.execute("begin")
-        row = await (
-            await connection.execute(statement("sum_segment"), {"after": "", "last": ids[0]})
-        ).fetchone()
+        row = await (await connection.execute(statement("sum_segment"), {"after": "", "last": ids[0]})).fetchone()
         await connection.execute("rollback")
     assert row is not None
     generations, transfers, media, last_transfer_id, sums = row

@@ -38,6 +38,7 @@ log = structlog.get_logger()
 SEGMENT_GENERATIONS = 100_000
 """The most in one segment. It ends with its UTC day at the latest."""
 _MIME_TYPE = "application/gzip"
+_WRITING = "archiving-"
 _PAGE = 1000
 _BATCH = 1000
 _IN_THE_WAY = {
@@ -133,6 +134,7 @@ class _Run:
         self._segments = self._generations = self._removed = 0
 
     async def all(self) -> Archived:
+        await asyncio.to_thread(_remove_leftovers, self._services.work_dir)
         stopped_by = await self._remove_all()
         while stopped_by is None and await self._has_due():
             found = await self._find()
@@ -176,7 +178,7 @@ class _Run:
 
     async def _archive(self, last_id: str) -> str | None:
         """Write, store and record a segment; why that could not be, in words."""
-        path = self._services.work_dir / f"archive-{secrets.token_hex(8)}.gz"
+        path = self._services.work_dir / f"{_WRITING}{secrets.token_hex(8)}.gz"
         try:
             header, written = await self._write(path, last_id)
             killpoint("archive-after-write")
@@ -247,6 +249,12 @@ class _Run:
                 self._removed += batch.generations
             await self._db.run("end_archive", {"number": segment.number})
         return None
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What a run that was killed had begun to write."""
+    for path in folder.glob(f"{_WRITING}*"):
+        path.unlink(missing_ok=True)
 
 
 async def _write_pages(connection: Connection, writer: SegmentWriter, params: dict[str, object]) -> None:
