@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import (
     api,
+    archive,
     chaos,
     crowd,
     dashboard,
@@ -44,6 +45,7 @@ BENCHES: dict[str, Bench] = {
     "download": download.run,
     "retention": retention.run,
     "growth": growth.run,
+    "archive": archive.run,
     "crowd": crowd.run,
     "overhead": overhead.run,
     "chaos": chaos.run,

@@ -1,4 +1,4 @@
-"""Killed anywhere, or two at once: each generation is in the tables or in a file that can be read, and in one of them."""
+"""Killed anywhere, or two at once: each generation is in the tables or in a file that can be read."""
 
 from __future__ import annotations
 

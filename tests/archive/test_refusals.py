@@ -95,10 +95,10 @@ async def test_a_segment_lets_nothing_go_in_its_own_transaction(world: World) ->
 
 
 FORGED = """
-insert into archives (number, after_id, last_id, last_transfer_id, key, size_bytes, sha256, previous_sha256, generations,
-    transfers, media, sums, archived_at, xid)
-values (%(number)s, %(after)s, %(last)s, 1000000, %(last)s, 1, sha256(%(last)s::text::bytea), %(previous)s, 1, 1, 1, '[]',
-    now() - interval '1 day', '3')
+insert into archives (number, after_id, last_id, last_transfer_id, key, size_bytes, sha256, previous_sha256,
+    generations, transfers, media, sums, archived_at, xid)
+values (%(number)s, %(after)s, %(last)s, 1000000, %(last)s, 1, sha256(%(last)s::text::bytea), %(previous)s,
+    1, 1, 1, '[]', now() - interval '1 day', '3')
 """
 
 
@@ -111,14 +111,12 @@ async def test_the_chain_has_no_gap_and_no_branch(world: World) -> None:
     ((sha256,),) = world.sql("select sha256 from archives where number = 3")
     right: dict[str, object] = {"number": 4, "after": ids[2], "previous": sha256}
     for changed in ({"number": 5}, {"number": 3}, {"after": ids[1]}, {"after": ids[3]}, {"previous": None}):
-        with pytest.raises(errors.RestrictViolation, match="does not continue the chain"):
-            with psycopg.connect(world.url) as connection:
-                connection.execute(FORGED, forged(ids[4], **{**right, **changed}))
+        refusal = pytest.raises(errors.RestrictViolation, match="does not continue the chain")
+        with psycopg.connect(world.url) as connection, refusal:
+            connection.execute(FORGED, forged(ids[4], **{**right, **changed}))
     with psycopg.connect(world.url) as connection:
         connection.execute(FORGED, forged(ids[4], **right))
-        told = connection.execute(
-            "select archived_at > now() - interval '1 hour', xid > '3' from archives where number = 4"
-        )
+        told = connection.execute("select archived_at = now(), xid > '3' from archives where number = 4")
         assert told.fetchall() == [(True, True)], "its times are the database's"
         connection.rollback()
 

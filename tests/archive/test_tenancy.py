@@ -1,4 +1,4 @@
-"""What is archived is to every key as what never was; erasing, following events and a release before go on as they did."""
+"""What is archived is to every key as what never was; erasing, followers and the release before go on as they did."""
 
 from __future__ import annotations
 

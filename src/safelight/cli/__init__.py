@@ -1,3 +1,4 @@
+# Over 500 lines: the table of commands.
 """The ``safelight`` command.
 
 A command's module is imported when it is that command's turn, so ``safelight --help`` is quick and the
@@ -458,12 +459,7 @@ _GROUPS = (
         "archive",
         "Move what ended long ago out of the database, and read it there.",
         (
-            (
-                "run",
-                "archive:run",
-                "Archive what is due, now instead of at night.\n\nWith SAFELIGHT_ARCHIVE_AFTER. Ends with status 1 if "
-                "something is in the way.",
-            ),
+            ("run", "archive:run", "Archive what is due, now.\n\nEnds with status 1 if something is in the way."),
             ("list", "archive:list_all", "List the segments of the archive, oldest first."),
             ("find", "archive:find", "Print what the archive has of a generation, as JSON."),
         ),

@@ -41,9 +41,9 @@ _MIME_TYPE = "application/gzip"
 _WRITING = "archiving-"
 _PAGE = 1000
 _BATCH = 1000
+_NOT_YET = "recent"
 _IN_THE_WAY = {
     "under way": "it is under way",
-    "recent": "it ended less than SAFELIGHT_ARCHIVE_AFTER ago",
     "request": "what it was asked for is still kept",
     "file": "a file of it is not deleted yet",
     "event": "an event of it is still kept",
@@ -140,9 +140,9 @@ class _Run:
             found = await self._find()
             if found.last_id is not None:
                 stopped_by = await self._archive(found.last_id) or await self._remove_all()
-            elif found.blocked_id is not None:
+            elif found.blocked_id is not None and found.in_the_way != _NOT_YET:
                 stopped_by = f"{found.blocked_id}: {_IN_THE_WAY.get(found.in_the_way or '', found.in_the_way)}"
-            else:
+            else:  # the first ended later than its id says: it is due another day
                 break
         if self._generations or self._removed:
             log.info("generations archived", segments=self._segments, count=self._generations, removed=self._removed)

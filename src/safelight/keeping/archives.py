@@ -35,7 +35,7 @@ _LINES = 1000
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment on record: all generations after one id up to another. ``removed_at``: when none was left in the tables."""
+    """A segment on record: all generations after one id up to another. ``removed_at``: when their rows were gone."""
 
     number: int
     after_id: str
@@ -79,7 +79,7 @@ async def list_segments(db: Database) -> AsyncIterator[Segment]:
 
 
 async def find_archived(services: KeepingServices, generation_id: str) -> ArchivedGeneration:
-    """A generation of the archive, read from its file. Raises ``NotFound``, and ``ConfigurationError`` for a bad file."""
+    """A generation of the archive, read from its file. Raises ``NotFound``, and ``BadSegment``."""
     segment = None
     if is_generation_id(generation_id):
         segment = await services.db.one("find_archive_of", {"id": generation_id}, Segment)
@@ -94,9 +94,10 @@ async def find_archived(services: KeepingServices, generation_id: str) -> Archiv
 
 
 async def prove_archive(services: KeepingServices) -> Proof:
-    """Read every file of the archive: whether each is what was written, continues the chain, and adds up to its row; and
-    whether all of them add up to what the books take as archived. Raises ``ServiceUnavailable`` where the store is away,
-    and ``ConfigurationError`` while somebody is archiving.
+    """Read every file of the archive: whether each is what was written, continues the chain, and adds up to its row;
+    and whether all of them add up to what the books take as archived.
+
+    Raises ``ServiceUnavailable`` where the store is away, and ``ConfigurationError`` while somebody is archiving.
     """
     async with alone(services.db) as is_alone:
         if not is_alone:

@@ -23,9 +23,10 @@ from safelight.domain.generations import State
 
 FORMAT = "safelight-archive/1"
 ABOUT = (
-    "Generations of a Safelight installation that have ended, a line each, in the order of their ids, with the records of "
-    "their files, which are deleted, and their transfers. Amounts are integers of nano-dollars (10^-9 USD), charged_thousandths "
-    "thousandths of billable_unit, times UTC, sha256 lower-case hex. previous_sha256 is that of the whole file before this one."
+    "Generations of a Safelight installation that have ended, a line each, in the order of their ids, with the records "
+    "of their files, which are deleted, and their transfers. Amounts are integers of nano-dollars (10^-9 USD), "
+    "charged_thousandths thousandths of billable_unit, times UTC, sha256 lower-case hex. previous_sha256 is that of "
+    "the whole file before this one."
 )
 _LEVEL = 6
 

@@ -17,8 +17,8 @@ from safelight.media.jws import StatementSigner
 class KeepingServices(msgspec.Struct, frozen=True, kw_only=True):
     """One process's parts. ``statements`` signs receipts; None where there is no certificate chain.
 
-    ``retention_seconds``: how long the prompts of generations that made nothing are kept. ``archive_after_seconds``: how
-    long what has ended stays in the tables; None: for ever.
+    ``retention_seconds``: how long the prompts of generations that made nothing are kept.
+    ``archive_after_seconds``: how long what has ended stays in the tables; None: for ever.
     """
 
     db: Database
