@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from safelight.accounts.books import check_books
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.scope import OPERATOR
+from safelight.jobs.queues import make_app, make_upkeep_app
 from safelight.keeping import archive as archiving
 from safelight.keeping.segments import read_segment
 from safelight.node.settings import load_settings
@@ -80,6 +83,19 @@ def test_files_and_events_are_gone_by_then() -> None:
         load_settings(given)
     assert load_settings({**given, "SAFELIGHT_ARCHIVE_AFTER": "121d"}).archive_after_seconds == 121 * 86400
     assert load_settings({}).archive_after_seconds is None
+
+
+async def test_the_job_of_every_night_archives_where_it_is_on(world: World) -> None:
+    await world.past(await world.tenant(), [Past(at=ago(40))])
+    app = make_upkeep_app(make_app(world.url).connector)
+    assert [(each.cron, each.task.name) for each in app.periodic_registry.periodic_tasks.values()].count(
+        ("7 2 * * *", "archive")
+    ) == 1
+    off = msgspec.structs.replace(world.keeping, archive_after_seconds=None)
+    for keeping, left in ((off, 1), (world.keeping, 0)):
+        context = SimpleNamespace(additional_context={"parts": SimpleNamespace(keeping=keeping)})
+        await app.tasks["archive"].func(context, 0)
+        assert world.count("generations") == left
 
 
 async def test_two_at_once_archive_once(world: World) -> None:

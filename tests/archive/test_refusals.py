@@ -174,15 +174,11 @@ async def test_nothing_is_put_on_record_that_does_not_add_up(world: World) -> No
         session.rollback()
 
 
-async def test_rows_stay_while_the_books_are_open(world: World) -> None:
+@pytest.mark.parametrize("opened", ["update books_close set transfer_id = 1", "delete from books_close"])
+async def test_rows_stay_while_the_books_are_open(world: World, opened: str) -> None:
     await recorded(world)
-    world.sql(REOPENED)
+    world.sql(opened)
     with psycopg.connect(world.url, autocommit=True) as connection:
         found = connection.execute(statement("remove_archived"), {"number": 1, "after": "", "limit": 100}).fetchall()
     assert found == [(0, None, False)]
     assert world.count("generations") == 7
-
-
-REOPENED = """
-with a as (delete from books_closed_accounts), u as (delete from books_closed_usage) delete from books_close
-"""
