@@ -15,6 +15,7 @@ from rich.console import Console
 from bench import (
     api,
     backup,
+    archive,
     chaos,
     crowd,
     dashboard,
@@ -48,6 +49,7 @@ BENCHES: dict[str, Bench] = {
     "retention": retention.run,
     "growth": growth.run,
     "backup": backup.run,
+    "archive": archive.run,
     "crowd": crowd.run,
     "overhead": overhead.run,
     "chaos": chaos.run,

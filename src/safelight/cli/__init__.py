@@ -26,6 +26,7 @@ sweep        deleting what is due, now
 docs, service
              pages and units that come with the package, found by ``shipped``
 nginx_config a web server in front that checks links itself: ``nginx/`` holds what it is made of
+archive      what ended long ago, out of the database
 webhooks     who is told of events, and how that went
 comfyui      from a workflow to a piece of a catalog
 model_server pipelines of the catalog on Ray Serve, as a backend of one's own
@@ -326,8 +327,8 @@ _COMMANDS = (
         """Prove that the money adds up.
 
         Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
-        what came since the books were last closed, or all of it with --all.
-        Ends with status 1 if anything has drifted.""",
+        what came since the books were last closed, or all of it with --all. With --archives the files of the archive
+        are read as well. Ends with status 1 if anything has drifted.""",
     ),
     (
         "docs",
@@ -483,6 +484,15 @@ _GROUPS = (
                 "Propose a field map for a workflow, as a piece of a catalog.\n\nIt says what it could not place. "
                 "Nothing of yours is changed.",
             ),
+        ),
+    ),
+    (
+        "archive",
+        "Move what ended long ago out of the database, and read it there.",
+        (
+            ("run", "archive:run", "Archive what is due, now.\n\nEnds with status 1 if something is in the way."),
+            ("list", "archive:list_all", "List the segments of the archive, oldest first."),
+            ("find", "archive:find", "Print what the archive has of a generation, as JSON."),
         ),
     ),
     (

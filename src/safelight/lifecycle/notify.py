@@ -38,7 +38,7 @@ _KEPT_SHARE = 4  # of all places one in so many is kept for workspaces that have
 _LANES_LOOKED_AT = 256  # of one endpoint at a time, others the next time: hosts are as many as a workspace names
 _LEASE_SECONDS = 4 * TIMEOUT_SECONDS
 _POLL_SECONDS = 5.0  # for a notification that was missed, and for what becomes due
-_KEEP_DAYS = 30
+KEEP_DAYS = 30
 
 
 class _Due(Event, frozen=True, kw_only=True):
@@ -243,4 +243,4 @@ async def announce(db: Database, workspace_id: int, type_: EventType, payload: d
 
 async def expire_events(db: Database) -> int:
     """Forget events, and their deliveries, that ended over 30 days ago; a batch of them, and their number."""
-    return await db.run("expire_events", {"days": _KEEP_DAYS})
+    return await db.run("expire_events", {"days": KEEP_DAYS})

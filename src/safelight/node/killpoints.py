@@ -43,6 +43,10 @@ KILLPOINTS = (
     "erase-after-batch",
     "restore-after-files",
     "restore-after-move",
+    "archive-after-write",
+    "archive-after-store",
+    "archive-after-commit",
+    "archive-after-batch",
 )
 
 

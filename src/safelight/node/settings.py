@@ -27,6 +27,7 @@ __all__ = ["EVERY_ADDRESS", "PREFIX", "Settings", "ignored_variables", "load_set
 _DURATION = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
 Dollars = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?\Z")]
 _LONGEST_SECONDS = 100 * 365 * 86400  # links and the database know times as far ahead
+_EVENTS_SECONDS = 31 * 86400  # events and deliveries are kept for 30 days, idempotency keys for one
 _MOST = 1_000_000_000  # what the database counts in
 RenderProcesses = Annotated[int, Meta(ge=1, le=64)]
 Location = Annotated[str, Meta(pattern=r"^/[!-~]*\Z")]
@@ -87,6 +88,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"name": "retention_max"},
         ),
     ] = 90 * 86400
+    archive_after_seconds: Annotated[
+        Annotated[int, Meta(ge=60, le=_LONGEST_SECONDS)] | None,
+        Meta(
+            description="How long generations that have ended stay in the database, before they move into the archive "
+            "in the media store; without it, for ever (docs/scale.md).",
+            examples=["400d"],
+            extra={"name": "archive_after"},
+        ),
+    ] = None
     provenance: Annotated[
         Literal["on", "off"], Meta(description="Whether each file is signed with a C2PA manifest.")
     ] = "on"
@@ -426,6 +436,12 @@ def _check_together(settings: Settings) -> None:
             settings.retention_seconds > settings.retention_max_seconds,
             "SAFELIGHT_RETENTION ({retention_seconds}s) is longer than SAFELIGHT_RETENTION_MAX "
             "({retention_max_seconds}s). Shorten the one, or lengthen the other",
+        ),
+        (
+            settings.archive_after_seconds is not None
+            and settings.archive_after_seconds < settings.retention_max_seconds + _EVENTS_SECONDS,
+            "SAFELIGHT_ARCHIVE_AFTER ({archive_after_seconds}s) is not 31 days longer than SAFELIGHT_RETENTION_MAX "
+            "({retention_max_seconds}s): files and events would still be kept. Lengthen the one, or shorten the other",
         ),
         (
             settings.lease_seconds >= min(settings.image_deadline_seconds, settings.video_deadline_seconds),

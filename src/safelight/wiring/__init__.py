@@ -187,6 +187,7 @@ async def open_keeping(settings: Settings, *, answers_soon: bool = False) -> Asy
             retention_seconds=settings.retention_seconds,
             work_dir=work_dir,
             media_threads=media_threads,
+            archive_after_seconds=settings.archive_after_seconds,
         )
 
 
