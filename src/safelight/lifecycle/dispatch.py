@@ -16,7 +16,6 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
-from safelight.db.outage import through_outage
 from safelight.domain.catalog import Binding
 from safelight.domain.errors import ConfigurationError, MediaError, ServiceUnavailable
 from safelight.domain.media import Reference
@@ -459,7 +458,7 @@ class Dispatch:
     async def _record(self, name: str, **values: object) -> None:
         claim = self._claim
         params = {"id": claim.id, "run_token": claim.run_token, **values}
-        if not await through_outage(lambda: self._services.db.run(name, params)):
+        if not await self._leases.written(claim, lambda: self._services.db.run(name, params)):
             raise LeaseLost
 
     def _report_of(self, outcome: Failed | Unknown) -> Report:

@@ -47,6 +47,7 @@ log = structlog.get_logger()
 _IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 MIN_RETENTION_SECONDS = 60
 DELIVERED_ONCE_SECONDS = 3600
+_CALM_SECONDS = 1.5
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,6 +220,7 @@ async def _earlier_attempt(services: SubmitServices, submission: Submission) -> 
             raise IdempotencyConflict
         return use.generation_id if use else None
     if submission.retry_count > 0:
+        await services.db.calm(_CALM_SECONDS)  # the attempt may only now be put on record as one that nobody saw
         keyed = {"api_key_id": principal.key_id, "body_sha256": submission.body_sha256}
         row = await services.db.one("find_earlier_attempt", keyed, tuple)
         return row[0] if row else None
