@@ -215,7 +215,7 @@ def site(base: Path, *, job_seconds: float) -> Iterator[Site]:
 @contextlib.contextmanager
 def _nginx(folder: Path, made: Site) -> Iterator[None]:
     folder.mkdir()
-    servers = "\n".join(f"        server 127.0.0.1:{node.port} max_fails=1 fail_timeout=2s;" for node in made.api_nodes)
+    servers = "\n".join(f"        server 127.0.0.1:{node.port} max_fails=0;" for node in made.api_nodes)
     config = folder / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""
     config.write_text(_NGINX.format(user=user, folder=folder, servers=servers, port=made.address.rpartition(":")[2]))

@@ -8,7 +8,9 @@ on record names the backend: a catalog that is edited under way changes what is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +47,7 @@ from safelight.lifecycle.changes import Hinted
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.hints import pause
 from safelight.lifecycle.leases import LeaseLost, Leases
+from safelight.lifecycle.pauses import STORE_PAUSE_SECONDS, Pauses
 from safelight.lifecycle.polls import pause_seconds
 from safelight.lifecycle.reports import log_fields, may_be_kept, report_of
 from safelight.lifecycle.services import RunServices
@@ -310,21 +313,29 @@ class Dispatch:
             log.error("connection cannot be opened", connection=binding.connection, reason=error.message)
             self._turns.set_aside(error.message)
             return None
-        places = self._asked.backend.places
-        if places is None:
-            return await self._submit()
-        if places.locked() and self._intent is not None:
-            await self._withdraw_intent()  # waiting is no intent
-        async with places:
-            return await self._submit()
+        places, pauses = self._asked.backend.places, Pauses(math.inf, most_seconds=STORE_PAUSE_SECONDS)
+        while True:
+            if places is not None and places.locked():
+                await self._withdraw_unused_intent()
+            async with places or contextlib.nullcontext():
+                try:
+                    order = await self._order()
+                except FileNotFoundError:
+                    return Failed(FailureClass.PERMANENT, "a reference is gone from the store")
+                except ServiceUnavailable as error:
+                    away = error
+                else:
+                    return await self._submit(order)
+            log.warning("the store that holds the references is away; trying again", id=self._claim.id)
+            await self._withdraw_unused_intent()
+            await pauses.next(away)  # to the deadline, at most
 
-    async def _submit(self) -> Outcome:
-        try:
-            order = await self._order()
-        except FileNotFoundError:
-            return Failed(FailureClass.PERMANENT, "a reference is gone from the store")
-        except ServiceUnavailable:
-            return Failed(FailureClass.TRANSIENT, "the store that holds the references is away")
+    async def _withdraw_unused_intent(self) -> None:
+        """Waiting is no intent."""
+        if self._intent is not None:
+            await self._withdraw_intent()
+
+    async def _submit(self, order: Order) -> Outcome:
         await self._record_intent()
         outcome = await self._call(order)
         killpoint("run-after-submit")

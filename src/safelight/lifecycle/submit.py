@@ -48,6 +48,7 @@ _IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 MIN_RETENTION_SECONDS = 60
 DELIVERED_ONCE_SECONDS = 3600
 _CALM_SECONDS = 1.5
+_STORE_SECONDS = 20.0
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,7 +289,10 @@ async def _keep(services: SubmitServices, generation_id: str, index: int, refere
     path = services.work_dir / f"{generation_id}-{index}"
     try:
         await asyncio.to_thread(path.write_bytes, reference.data)
-        await services.store.put(key, path, mime_type=reference.mime_type)
+        async with asyncio.timeout(_STORE_SECONDS):
+            await services.store.put(key, path, mime_type=reference.mime_type)
+    except TimeoutError:
+        raise ServiceUnavailable(detail=f"The media store took no reference image in {_STORE_SECONDS:g} s.") from None
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
     return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)
