@@ -23,7 +23,7 @@ from tests.support.postgres import open_database
 from tests.support.tenants import Tenant, make_tenant
 
 _IMAGES, _VIDEOS = 3, 3
-_JOB_SECONDS, _BRIEF_JOB_SECONDS = 1.0, 0.2
+_JOB_SECONDS, BRIEF_JOB_SECONDS = 1.0, 0.2
 
 app = App(name="rehearsal", help="Rehearse outages on several nodes. docs/benchmarks.md has what was found.")
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -46,7 +46,7 @@ def rehearse(
         print(f"There is no phase {', '.join(sorted(unknown))}. There are: {', '.join(PHASES)}.", file=sys.stderr)
         return 2
     try:
-        found = asyncio.run(run(chosen, BRIEF if brief else Pace(), _BRIEF_JOB_SECONDS if brief else _JOB_SECONDS))
+        found = asyncio.run(run(chosen, BRIEF if brief else Pace(), BRIEF_JOB_SECONDS if brief else _JOB_SECONDS))
     except BenchError as error:
         _console.print(str(error), style="red", markup=False)
         return 1
@@ -65,14 +65,15 @@ async def run(names: list[str], pace: Pace, job_seconds: float) -> report.Result
         with site(base, job_seconds=job_seconds) as made:
             webhooks = Webhooks()
             async with webhooks.listening():
-                tenant = await _tenant(made, webhooks)
+                tenant = await open_workspace(made, webhooks)
                 load = Load(made.address, tenant.key)
-                await _under_load(made, load, names, pace)
+                await under_load(made, load, names, pace)
                 _say("at the end")
                 return report.results(names, load, await prove(made, load, webhooks, tenant.headers))
 
 
-async def _under_load(made: Site, load: Load, names: list[str], pace: Pace) -> None:
+async def under_load(made: Site, load: Load, names: list[str], pace: Pace) -> None:
+    """Run the phases, with clients at work from the first to the last."""
     load.phase = names[0]
     async with load.at_work(_IMAGES, _VIDEOS):
         for name in names:
@@ -84,7 +85,8 @@ async def _under_load(made: Site, load: Load, names: list[str], pace: Pace) -> N
             _say(f"{name}: {time.monotonic() - began:.0f} s")
 
 
-async def _tenant(made: Site, webhooks: Webhooks) -> Tenant:
+async def open_workspace(made: Site, webhooks: Webhooks) -> Tenant:
+    """A workspace with credit and a key, whose events go to the webhooks."""
     async with open_database(made.database.url) as db:
         tenant = await make_tenant(db, "rehearsal", usd="100000")
         policy = outbound_policy(load_settings(made.environment))

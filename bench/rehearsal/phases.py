@@ -19,9 +19,11 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     store_away: float = 10.0
     frozen: float = LEASE_SECONDS + 3.0
     quiet: float = 8.0
+    is_restarted: bool = True
+    """Whether what was killed is started again."""
 
 
-BRIEF = Pace(before=1.0, calm=1.0, database_away=1.0, store_away=1.0, quiet=1.0)
+BRIEF = Pace(before=1.0, calm=1.0, database_away=1.0, store_away=1.0, quiet=1.0, is_restarted=False)
 
 
 async def quiet(site: Site, pace: Pace) -> None:
@@ -72,8 +74,9 @@ async def roll(site: Site, pace: Pace) -> None:
 
 async def _kill(node: Node, pace: Pace) -> None:
     await asyncio.to_thread(node.kill)
-    await asyncio.sleep(pace.calm)
-    await asyncio.to_thread(node.start)
+    if pace.is_restarted:
+        await asyncio.sleep(pace.calm)
+        await asyncio.to_thread(node.start)
 
 
 PHASES: dict[str, Callable[[Site, Pace], Awaitable[None]]] = {

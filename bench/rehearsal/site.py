@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,7 @@ from safelight.providers.chaos import Memory
 from tests.blobs import seaweed
 
 LEASE_SECONDS = 10
-API_NODES, WORKERS = 2, 2
-_READY_SECONDS = 20.0
+_READY_SECONDS = 60.0
 _CATALOG = """
 [[models]]
 id = "image"
@@ -163,7 +163,9 @@ class Postgres:
 class Site:
     """All of it, and what is on record. ``address``: nginx, which clients speak to."""
 
-    def __init__(self, base: Path, database: Postgres, store: seaweed.Service, *, job_seconds: float) -> None:
+    def __init__(
+        self, base: Path, database: Postgres, store: seaweed.Service, *, job_seconds: float, workers: int
+    ) -> None:
         (base / "chaos").mkdir()
         self.backend = Memory(base / "chaos")
         self.database, self.store = database, store
@@ -184,12 +186,21 @@ class Site:
             "SAFELIGHT_REFERENCES_ALLOW": "127.0.0.1",  # where the webhooks go
             "SAFELIGHT_LEASE": f"{LEASE_SECONDS}s",
         }
-        self.api_nodes = [Node(f"api-{i}", "serve", base, self.environment) for i in range(1, API_NODES + 1)]
-        self.workers = [Node(f"worker-{i}", "worker", base, self.environment) for i in range(1, WORKERS + 1)]
+        self.api_nodes = [Node(f"api-{i}", "serve", base, self.environment) for i in (1, 2)]
+        self.workers = [Node(f"worker-{i}", "worker", base, self.environment) for i in range(1, workers + 1)]
 
     @property
     def nodes(self) -> list[Node]:
         return [*self.api_nodes, *self.workers]
+
+    def wait_for_workers(self) -> None:
+        """Until as many have told of themselves as there are."""
+        told = "select from process_facts where kind = 'worker' and told_at > now() - interval '20 s'"
+        give_up_at = time.monotonic() + _READY_SECONDS
+        while len(self.rows(told)) < len(self.workers):
+            if time.monotonic() > give_up_at:
+                raise BenchError("The workers did not start.")
+            time.sleep(0.05)
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         with psycopg.connect(self.database.url, row_factory=dict_row) as connection:
@@ -197,17 +208,19 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(base: Path, *, job_seconds: float) -> Iterator[Site]:
-    """The site, at work; everything ends with the block."""
+def site(base: Path, *, job_seconds: float, workers: int = 2) -> Iterator[Site]:
+    """The site, at work; everything ends with the block. ``job_seconds``: what its backend takes for each."""
     with contextlib.ExitStack() as parts:
         database = Postgres(base / "database")
         parts.callback(database.close)
         database.open()
         store = parts.enter_context(seaweed.serve_on_and_off(base / "store"))
-        made = Site(base, database, store, job_seconds=job_seconds)
+        made = Site(base, database, store, job_seconds=job_seconds, workers=workers)
         for node in made.nodes:
             parts.callback(node.stop)
-            node.start()
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(Node.start, made.nodes))
+        made.wait_for_workers()
         parts.enter_context(_nginx(base / "nginx", made))
         yield made
 
