@@ -22,7 +22,7 @@ from safelight.wiring import outbound_policy
 from tests.support.postgres import open_database
 from tests.support.tenants import Tenant, make_tenant
 
-_IMAGES, _VIDEOS = 3, 3
+_IMAGES, _VIDEOS = 6, 4
 _JOB_SECONDS, BRIEF_JOB_SECONDS = 1.0, 0.2
 
 app = App(name="rehearsal", help="Rehearse outages on several nodes. docs/benchmarks.md has what was found.")

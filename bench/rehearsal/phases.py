@@ -66,10 +66,13 @@ async def freeze_worker(site: Site, pace: Pace) -> None:
 
 
 async def roll(site: Site, pace: Pace) -> None:
-    """Node by node: SIGTERM, wait for its end, start it again, wait until it is ready. It is the same release again."""
+    """Node by node: SIGTERM, wait for its end, start it again, wait until it works. It is the same release again."""
     for node in site.nodes:
         await asyncio.to_thread(node.stop)
+        known = site.workers_at_work()
         await asyncio.to_thread(node.start)
+        if node in site.workers:
+            await asyncio.to_thread(site.wait_for_workers, 1, known=known)
 
 
 async def _kill(node: Node, pace: Pace) -> None:

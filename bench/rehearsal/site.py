@@ -193,11 +193,14 @@ class Site:
     def nodes(self) -> list[Node]:
         return [*self.api_nodes, *self.workers]
 
-    def wait_for_workers(self) -> None:
-        """Until as many have told of themselves as there are."""
-        told = "select from process_facts where kind = 'worker' and told_at > now() - interval '20 s'"
+    def workers_at_work(self) -> set[str]:
+        """The runners of workers that have told of themselves, those that have ended since included."""
+        return {row["runner"] for row in self.rows("select runner from process_facts where kind = 'worker'")}
+
+    def wait_for_workers(self, count: int, *, known: set[str] | None = None) -> None:
+        """Until so many work that were not ``known``."""
         give_up_at = time.monotonic() + _READY_SECONDS
-        while len(self.rows(told)) < len(self.workers):
+        while len(self.workers_at_work() - (known or set())) < count:
             if time.monotonic() > give_up_at:
                 raise BenchError("The workers did not start.")
             time.sleep(0.05)
@@ -220,7 +223,7 @@ def site(base: Path, *, job_seconds: float, workers: int = 2) -> Iterator[Site]:
             parts.callback(node.stop)
         with ThreadPoolExecutor() as threads:
             list(threads.map(Node.start, made.nodes))
-        made.wait_for_workers()
+        made.wait_for_workers(workers)
         parts.enter_context(_nginx(base / "nginx", made))
         yield made
 

@@ -159,9 +159,9 @@ class Database:
 
     @property
     def _retry_after_seconds(self) -> float:
-        """As long as it has been away: clients repeat a few times only, and an outage that goes on is longer yet."""
+        """Half as long as it has been away: clients repeat a few times only, and are not to come back late either."""
         away_seconds = time.monotonic() - self._away_since if self._away is not None else 0.0
-        return min(max(away_seconds, 1.0), _LONGEST_RETRY_AFTER_SECONDS)
+        return min(max(away_seconds / 2, 1.0), _LONGEST_RETRY_AFTER_SECONDS)
 
     def _note_away(self) -> None:
         if self._away is None:
