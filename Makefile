@@ -10,7 +10,8 @@ export UV_COMPILE_BYTECODE := 1
 # Nor is what is ours compiled again by each of the thousands of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-dev demo docs shots test mutants real real-comfyui real-ray bench bench-ray lint up pins vendor clean
+.PHONY: install install-dev demo docs shots test mutants real real-comfyui real-ray bench bench-ray rehearsal lint up pins vendor \
+  clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -134,6 +135,11 @@ lint: install-dev
 
 bench: install-dev
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+# Outages on several nodes under load, and proof that nothing is lost, doubled or stuck. Three minutes; PHASES names some.
+rehearsal: install-dev
+	$(BIN)/python tests/install_system_packages.py
+	$(BIN)/python -m bench.rehearsal $(if $(PHASES),--phases $(PHASES))
 
 # Rewrites the pins. Needs a package index; records no address of one.
 pins: $(UV)

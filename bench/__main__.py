@@ -14,8 +14,8 @@ from rich.console import Console
 
 from bench import (
     api,
-    backup,
     archive,
+    backup,
     chaos,
     crowd,
     dashboard,

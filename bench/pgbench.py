@@ -73,6 +73,7 @@ _EXPRESSIONS: Mapping[str, str] = {
     "error_code": "null::text",
     "error_message": "null::text",
     "unseen": "false",
+    "sent_after_seconds": "0",
     "frees_key": "false",
     "may_be_made": "false",
     "cost_nanos": "null::bigint",

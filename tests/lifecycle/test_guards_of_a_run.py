@@ -139,6 +139,7 @@ WRITES: dict[str, dict[str, object]] = {
     "settle": {
         "state": "failed",
         "unseen": False,
+        "sent_after_seconds": None,
         "charged_nanos": 0,
         "charged_thousandths": 0,
         "error_code": "generation_failed",

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from safelight.db.pool import Connection, NotConnected, one
 from safelight.domain.catalog import BillableUnit, Binding
-from safelight.domain.errors import InvalidParameter, QuotaExceeded, RateLimited, ServiceUnavailable
+from safelight.domain.errors import InvalidParameter, MayBeAccepted, QuotaExceeded, RateLimited, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.pricing import Price
 from safelight.domain.request import Spec
@@ -122,7 +122,7 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
     """Put them on record, all or none, and hold their price.
 
     They are of one request: of one key, one model and one price. Raises ``QuotaExceeded``, ``RateLimited`` and
-    ``ServiceUnavailable``.
+    ``ServiceUnavailable``, of which ``MayBeAccepted`` where they may be on record all the same.
     """
     new = [_new_generation(services, each) for each in ready]
     give_up_at = time.monotonic() + _LOST_ANSWER_SECONDS
@@ -131,8 +131,11 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
             window = await _insert(services, new)
         except NotConnected:
             raise
-        except ServiceUnavailable:
-            if not await _is_on_record(services, new[0], give_up_at):
+        except ServiceUnavailable as error:
+            is_on_record = await _is_on_record(services, new[0], give_up_at)
+            if is_on_record is None:
+                raise MayBeAccepted(retry_after_seconds=error.retry_after_seconds) from None
+            if not is_on_record:
                 raise
             return _accepted(new, ready, None)
         if window is not None:
@@ -249,8 +252,8 @@ async def _insert(services: SubmitServices, new: Sequence[NewGeneration]) -> Win
         return window
 
 
-async def _is_on_record(services: SubmitServices, new: NewGeneration, give_up_at: float) -> bool:
-    """Whether a submission whose answer was lost with the connection is on record all the same."""
+async def _is_on_record(services: SubmitServices, new: NewGeneration, give_up_at: float) -> bool | None:
+    """Whether a submission whose answer was lost with the connection is on record all the same; None: nobody says."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(give_up_at - time.monotonic()):
             while True:
@@ -260,7 +263,7 @@ async def _is_on_record(services: SubmitServices, new: NewGeneration, give_up_at
                     return await services.db.lookup("find_generation", asked, dict) is not None
                 except ServiceUnavailable:
                     continue
-    return False
+    return None
 
 
 async def _spend_from_key(connection: Connection, new: NewGeneration) -> None:

@@ -57,6 +57,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
     claimed_at: float = msgspec.field(default_factory=time.monotonic)
 
+    @property
+    def seconds_since_accepted(self) -> float | None:
+        """Of a generation that was born claimed; None of another: its runner answers nobody."""
+        return time.monotonic() - self.claimed_at if self.is_intent_recorded else None
+
 
 class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
     """What the statement ``claim`` answers."""

@@ -8,7 +8,9 @@ on record names the backend: a catalog that is edited under way changes what is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import math
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -17,7 +19,6 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
-from safelight.db.outage import through_outage
 from safelight.domain.catalog import Binding
 from safelight.domain.errors import ConfigurationError, MediaError, ServiceUnavailable
 from safelight.domain.media import Reference
@@ -48,6 +49,7 @@ from safelight.lifecycle.changes import Hinted
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.hints import pause
 from safelight.lifecycle.leases import LeaseLost, Leases
+from safelight.lifecycle.pauses import STORE_PAUSE_SECONDS, Pauses
 from safelight.lifecycle.polls import pause_seconds
 from safelight.lifecycle.reports import log_fields, may_be_kept, report_of
 from safelight.lifecycle.services import RunServices
@@ -317,24 +319,32 @@ class Dispatch:
             log.error("connection cannot be opened", connection=binding.connection, reason=error.message)
             self._turns.set_aside(error.message)
             return None
-        places = self._asked.backend.places
-        if places is None:
-            return await self._traced(self._submit())
-        if places.locked() and self._intent is not None:
-            await self._withdraw_intent()  # waiting is no intent
-        async with places:
-            return await self._traced(self._submit())
+        places, pauses = self._asked.backend.places, Pauses(math.inf, most_seconds=STORE_PAUSE_SECONDS)
+        while True:
+            if places is not None and places.locked():
+                await self._withdraw_unused_intent()
+            async with places or contextlib.nullcontext():
+                try:
+                    order = await self._order()
+                except FileNotFoundError:
+                    return Failed(FailureClass.PERMANENT, "a reference is gone from the store")
+                except ServiceUnavailable as error:
+                    away = error
+                else:
+                    return await self._traced(self._submit(order))
+            log.warning("the store that holds the references is away; trying again", id=self._claim.id)
+            await self._withdraw_unused_intent()
+            await pauses.next(away)  # to the deadline, at most
 
     async def _traced(self, work: Awaitable[T]) -> T:
         return await orders.traced(self._services, self._claim, self._asked, work)
 
-    async def _submit(self) -> Outcome:
-        try:
-            order = await self._order()
-        except FileNotFoundError:
-            return Failed(FailureClass.PERMANENT, "a reference is gone from the store")
-        except ServiceUnavailable:
-            return Failed(FailureClass.TRANSIENT, "the store that holds the references is away")
+    async def _withdraw_unused_intent(self) -> None:
+        """Waiting is no intent."""
+        if self._intent is not None:
+            await self._withdraw_intent()
+
+    async def _submit(self, order: Order) -> Outcome:
         await self._record_intent()
         outcome = await self._call(order)
         killpoint("run-after-submit")
@@ -476,7 +486,7 @@ class Dispatch:
     async def _record(self, name: str, **values: object) -> None:
         claim = self._claim
         params = {"id": claim.id, "run_token": claim.run_token, **values}
-        if not await through_outage(lambda: self._services.db.run(name, params)):
+        if not await self._leases.written(claim, lambda: self._services.db.run(name, params)):
             raise LeaseLost
 
     def _report_of(self, outcome: Failed | Unknown) -> Report:

@@ -17,7 +17,6 @@ from pathlib import Path
 import structlog
 from psycopg.types.json import Jsonb
 
-from safelight.db.outage import through_outage
 from safelight.db.pool import one
 from safelight.domain.errors import (
     ConfigurationError,
@@ -48,7 +47,7 @@ from safelight.lifecycle.leases import LeaseLost, Leases
 from safelight.lifecycle.notes import note_files
 from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
-from safelight.lifecycle.settle import MadeImage, StoredFile
+from safelight.lifecycle.settle import MadeImage, Settled, StoredFile
 from safelight.lifecycle.targets import Elsewhere, Target, target_on_record
 from safelight.lifecycle.workdir import Workdir
 from safelight.node.killpoints import killpoint
@@ -109,7 +108,7 @@ async def _run(
     services: RunServices, leases: Leases, claim: Claim, is_unseen: Callable[[], bool], span: Span
 ) -> MadeImage | None:
     async with leases.held(claim) as cancel_asked, _workdir(services, claim) as workdir:
-        this = _Run(services, claim, Dispatch(services, leases, claim, workdir), workdir, is_unseen)
+        this = _Run(services, leases, claim, workdir, is_unseen)
         try:
             await this.to_its_end(cancel_asked)
         except LeaseLost:
@@ -134,11 +133,12 @@ class _Run:
     """One run of one generation."""
 
     def __init__(
-        self, services: RunServices, claim: Claim, dispatch: Dispatch, workdir: Workdir, is_unseen: Callable[[], bool]
+        self, services: RunServices, leases: Leases, claim: Claim, workdir: Workdir, is_unseen: Callable[[], bool]
     ) -> None:
         self._services = services
+        self._leases = leases
         self._claim = claim
-        self._dispatch = dispatch
+        self._dispatch = Dispatch(services, leases, claim, workdir)
         self._workdir = workdir
         self._is_unseen = is_unseen
         self.completed_image: MadeImage | None = None
@@ -257,7 +257,7 @@ class _Run:
             )
 
     async def _settle(self, outcome: Completed, files: tuple[StoredFile, ...]) -> None:
-        claim, unseen = self._claim, self._is_unseen()
+        claim = self._claim
         difference = self._difference_in_size(files)
         report = self._dispatch.report_completed(outcome, difference)
         if difference:
@@ -269,12 +269,23 @@ class _Run:
             self._services.db,
             claim,
             files,
-            unseen=unseen,
             report=report,
             cost_nanos=self._dispatch.cost_nanos(outcome.answer, files),
             seed=seed,
         )
-        settled = await through_outage(complete)
+        tries = 0
+
+        async def try_to_complete() -> Settled | None:
+            nonlocal tries
+            tries += 1
+            return await complete(unseen=self._is_unseen() or tries > 1)
+
+        settled = await self._leases.written(claim, try_to_complete)
+        unseen = settled is not None and settled.unseen
+        if not unseen and self._is_unseen() and claim.is_intent_recorded:
+            # Whoever waited gave up as it was committed, perhaps by a try whose answer was lost.
+            lost, unseen = {"ids": [claim.id], "seen": False}, True
+            await self._leases.written(claim, lambda: self._services.db.run("record_seen", lost))
         if settled is None:
             raise LeaseLost
         await note_files(self._services.store, claim, files, settled)
@@ -314,7 +325,7 @@ class _Run:
             may_be_made=may_be_made,
             loss=loss,
         )
-        if await through_outage(fail) is None:
+        if await self._leases.written(self._claim, fail) is None:
             raise LeaseLost
 
     def _may_be_made(self) -> bool:
@@ -334,7 +345,7 @@ class _Run:
         log.warning("generation left to another worker", id=claim.id, **log_fields(report))
         params = {"id": claim.id, "run_token": claim.run_token, "report": Jsonb(report)}
         traces.current().set(OUTCOME, "left")
-        if not await through_outage(lambda: self._services.db.run("leave_to_others", params)):
+        if not await self._leases.written(claim, lambda: self._services.db.run("leave_to_others", params)):
             raise LeaseLost
         killpoint("leave-after-commit")
 
@@ -349,7 +360,7 @@ class _Run:
             "first_look_seconds": self._services.limits.lease_seconds / 2,
             "report": report and Jsonb(report),
         }
-        await through_outage(lambda: self._services.db.run("record_unknown", params))
+        await self._leases.written(claim, lambda: self._services.db.run("record_unknown", params))
         killpoint("unknown-after-commit")
 
 

@@ -34,8 +34,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What the end came to. Whether and when the files are deleted tells ``deletes_at``; ``is_stored`` False: they are
-    delivered once."""
+    """What the end came to. ``deletes_at``: whether, and when, the files are deleted; ``is_stored`` False: they are
+    delivered once. ``unseen``: a repeat joins it."""
 
     charged_nanos: int
     charged_thousandths: int
@@ -43,11 +43,12 @@ class Settled(msgspec.Struct, frozen=True):
     finished_at: datetime
     deletes_at: datetime | None
     is_stored: bool = True
+    unseen: bool = False
     notified: str | None = None
 
 
 class MadeImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that was completed just now. ``unseen``: nobody was answered with it yet."""
+    """An image that was completed just now. ``unseen``: that nobody was answered with it yet is on record."""
 
     claim: Claim
     files: tuple[StoredFile, ...]
@@ -147,6 +148,7 @@ async def _end(
         "run_token": claim.run_token,
         "state": str(state),
         "unseen": unseen,
+        "sent_after_seconds": claim.seconds_since_accepted,
         "charged_nanos": charged_nanos,
         "charged_thousandths": charged_thousandths,
         "error_code": error_code,

@@ -49,6 +49,8 @@ log = structlog.get_logger()
 _IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 MIN_RETENTION_SECONDS = 60
 DELIVERED_ONCE_SECONDS = 3600
+_CALM_SECONDS = 1.5
+_STORE_SECONDS = 20.0
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +227,7 @@ async def _earlier_attempt(services: SubmitServices, submission: Submission) -> 
             raise IdempotencyConflict
         return use.generation_id if use else None
     if submission.retry_count > 0:
+        await services.db.calm(_CALM_SECONDS)  # the attempt may only now be put on record as one that nobody saw
         keyed = {"api_key_id": principal.key_id, "body_sha256": submission.body_sha256}
         row = await services.db.one("find_earlier_attempt", keyed, tuple)
         return row[0] if row else None
@@ -292,7 +295,10 @@ async def _keep(services: SubmitServices, generation_id: str, index: int, refere
     path = services.work_dir / f"{generation_id}-{index}"
     try:
         await asyncio.to_thread(path.write_bytes, reference.data)
-        await services.store.put(key, path, mime_type=reference.mime_type)
+        async with asyncio.timeout(_STORE_SECONDS):
+            await services.store.put(key, path, mime_type=reference.mime_type)
+    except TimeoutError:
+        raise ServiceUnavailable(detail=f"The media store took no reference image in {_STORE_SECONDS:g} s.") from None
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
     return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)
