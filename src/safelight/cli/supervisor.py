@@ -31,8 +31,8 @@ class AlreadyExplained(Exception):
 class Child:
     """One process of ours: ``role`` is what it runs, ``title`` what people call it.
 
-    One that is not needed (``is_needed``) is started again however often it dies. Where there is a ``manager``, it tells
-    us what others tell that.
+    One that is not needed (``is_needed``) is started again however often it dies. Where there is a ``manager``, it
+    tells us what others tell that.
     """
 
     def __init__(

@@ -21,7 +21,6 @@ from psycopg.types.json import Jsonb
 
 from safelight.domain.catalog import Binding
 from safelight.domain.errors import ConfigurationError, MediaError, ServiceUnavailable
-from safelight.domain.media import Reference
 from safelight.domain.outcomes import (
     NOTHING_SAID,
     Accepted,
@@ -325,7 +324,7 @@ class Dispatch:
                 await self._withdraw_unused_intent()
             async with places or contextlib.nullcontext():
                 try:
-                    order = await self._order()
+                    order = await orders.order_of(self._services, self._claim)
                 except FileNotFoundError:
                     return Failed(FailureClass.PERMANENT, "a reference is gone from the store")
                 except ServiceUnavailable as error:
@@ -500,11 +499,3 @@ class Dispatch:
             detail=outcome.detail,
             answer=outcome.answer,
         )
-
-    async def _order(self) -> Order:
-        claim = self._claim
-        references = [
-            Reference(role=kept.role, mime_type=kept.mime_type, data=await self._services.store.get(kept.key))
-            for kept in claim.spec.references
-        ]
-        return Order(id=claim.id, type=claim.type, model=claim.model, spec=claim.spec, references=tuple(references))

@@ -1,4 +1,4 @@
-"""An order that a backend is given, as it is traced: one span from the order to what comes of it."""
+"""An order that a backend is given: what is in it, and how it is traced, in one span to what comes of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from safelight.domain.connections import HttpConnectionSettings
+from safelight.domain.media import Reference
 from safelight.domain.outcomes import Failed, Handle, Unknown
 from safelight.domain.ports import Local
+from safelight.domain.request import Order
 from safelight.domain.text import cut
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.services import RunServices
@@ -16,6 +18,15 @@ from safelight.telemetry import spans, traces
 from safelight.telemetry.names import RESPONSE_ID
 
 T = TypeVar("T")
+
+
+async def order_of(services: RunServices, claim: Claim) -> Order:
+    """With its references' bytes. Raises ``FileNotFoundError`` where one is gone, and ``ServiceUnavailable``."""
+    references = [
+        Reference(role=kept.role, mime_type=kept.mime_type, data=await services.store.get(kept.key))
+        for kept in claim.spec.references
+    ]
+    return Order(id=claim.id, type=claim.type, model=claim.model, spec=claim.spec, references=tuple(references))
 
 
 async def traced(services: RunServices, claim: Claim, target: Target, work: Awaitable[T]) -> T:
