@@ -374,9 +374,8 @@ class Dispatch:
         return outcome
 
     def _observed_submit(self) -> observe.BackendCall:
-        target = self._asked
-        model = target.binding.upstream_model
-        return observe.BackendCall(target.backend.kind, "submit", model=model, generation_id=self._claim.id)
+        kind, model = self._asked.backend.kind, self._asked.binding.upstream_model
+        return observe.BackendCall(kind, "submit", model=model, generation_id=self._claim.id)
 
     def _tell_breaker(self, outcome: SubmitOutcome) -> None:
         """A request, or a model, that cannot be served says nothing against the connection's other models."""
