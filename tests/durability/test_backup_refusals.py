@@ -1,4 +1,4 @@
-"""Backups of an older PostgreSQL and release, and what is refused: what is elsewhere, damaged, killed or full."""
+"""Backups of an older PostgreSQL and release; and what is refused: what is elsewhere, damaged, killed or full."""
 
 from __future__ import annotations
 
