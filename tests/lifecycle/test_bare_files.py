@@ -115,7 +115,6 @@ def claimed(wanted: ImageFormat | None) -> Claim:
         "remaining_seconds": 60.0,
         "age_seconds": 1.0,
         "tries": 0,
-        "age_seconds": 1.0,
         "traceparent": None,
     }
     return ClaimedRow(**values).claim()
