@@ -145,5 +145,7 @@ def test_a_changed_configuration_is_kept(tmp_path: Path) -> None:
     assert status == 0 and printed.startswith("# nginx in front of Safelight") and "listen 80;" in printed
     status, _, errors = command(ENV, tmp_path / "data", "--listen", "80; include /etc/passwd")
     assert status == 1 and "cannot stand in a configuration" in errors
+    status, _, errors = command({**ENV, "SAFELIGHT_PUBLIC_URL": "http://a;b{/"}, tmp_path / "data")
+    assert status == 1 and "'a;b{' cannot stand in a configuration" in errors
     status, _, errors = command({**ENV, "SAFELIGHT_MEDIA_URL": "s3://bucket/media?region=eu"}, tmp_path / "data")
     assert status == 1 and "SAFELIGHT_DOWNLOAD_REDIRECT" in errors

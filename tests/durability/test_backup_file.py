@@ -237,7 +237,7 @@ def test_what_others_put_in_its_place_is_not_written_to(tmp_path: Path, how: str
         partial.hardlink_to(victim)
     else:
         partial.touch(mode=0o644)
-    with pytest.raises((ConfigurationError, OSError), match="not of a backup of this user's|symbolic links"):
+    with pytest.raises((ConfigurationError, OSError), match=r"not of a backup of this user's|symbolic links"):
         write(tmp_path / "x.tar")
     assert victim.read_text() == "mine"
     assert os.path.lexists(partial) and not (tmp_path / "x.tar").exists()

@@ -87,7 +87,8 @@ async def _want_notes(settings: Settings) -> None:
 
 
 def _nginx_conf(settings: Settings, media: Path, folder: Path, upstreams: tuple[str, ...], listen: str) -> str:
-    for text in (str(media), str(folder), listen, *upstreams):
+    server_name = urlsplit(settings.base_url).hostname or ""
+    for text in (str(media), str(folder), listen, server_name, *upstreams):
         if not text or not _PLAIN.issuperset(text):
             raise ConfigurationError(
                 f"{text!r} cannot stand in a configuration of nginx. Use letters, digits and /._+@:-."
@@ -102,7 +103,7 @@ def _nginx_conf(settings: Settings, media: Path, folder: Path, upstreams: tuple[
         media=media,
         upstreams=upstreams or (urlsplit(settings.address).netloc,),
         listen=listen,
-        server_name=urlsplit(settings.base_url).hostname,
+        server_name=server_name,
         types=[(extension, mime_type) for mime_type, extension in EXTENSION_OF_MIME.items()],
         headers=[(name.decode().title(), value.decode()) for name, value in ALWAYS],
     )
