@@ -18,7 +18,7 @@ from safelight.domain.errors import ConfigurationError
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.domain.ports import NotingStore
 from safelight.domain.signing import parse_signing_keys
-from safelight.node.data_folder import write_private
+from safelight.node.data_folder import write_closed
 from safelight.node.settings import Settings, load_settings
 from safelight.wiring import open_media_store, signing_keys_of
 
@@ -68,10 +68,10 @@ def _write(settings: Settings, media: Path, folder: Path, text: str) -> None:
     links = {"media": str(media), "keys": [key.secret.hex() for key in keys]}
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     asyncio.run(_want_notes(settings))
-    write_private(folder / "links.json", json.dumps(links))
+    write_closed(folder / "links.json", json.dumps(links))
     (folder / "links.js").write_text((_TEMPLATES / "links.js").read_text())
     main = folder / "nginx.conf"
-    if main.exists() and main.read_text() != text:
+    if main.exists() and main.read_bytes() != text.encode():
         main = folder / "nginx.conf.new"
         print(f"{folder / 'nginx.conf'} is kept as it is. What would be written now is in {main}.")
     main.write_text(text)
