@@ -29,7 +29,7 @@ Sample: TypeAlias = tuple[str, Labels, float]
 """Name, labels and value of one series."""
 
 _HEAD = struct.Struct(">QII")
-_PLACE_BYTES = 4 * 1024 * 1024  # of one word; where it is shorter, the file has a hole
+_PLACE_BYTES = 16 * 1024 * 1024  # of one word, as of 1,500 models; where it is shorter, the file has a hole
 
 
 class Snapshot(msgspec.Struct, array_like=True):
