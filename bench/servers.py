@@ -82,9 +82,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def safelight(command: str, data_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+def safelight(
+    command: str, data_dir: Path, environment: Mapping[str, str] | None = None, *, port: int | None = None
+) -> Iterator[Server]:
     """``safelight up``, ``serve`` or ``worker`` on a data folder, without any setting from outside."""
-    port = free_port()
+    port = port or free_port()
     log = data_dir.parent / f"{data_dir.name}-{command}-{secrets.token_hex(3)}.log"
     options = ["--data-dir", str(data_dir)] + ([] if command == "worker" else ["--port", str(port)])
     started_at = time.monotonic()
@@ -94,7 +96,7 @@ def safelight(command: str, data_dir: Path, environment: Mapping[str, str] | Non
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=_environment(environment or {}),
+            env=clean(environment or {}),
             cwd=data_dir.parent,
             start_new_session=True,
         )
@@ -117,7 +119,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def clean(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without any of Safelight's settings, and with ``extra``."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SAFELIGHT_")}
     return kept | dict(extra)
 

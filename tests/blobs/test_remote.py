@@ -105,6 +105,25 @@ async def test_a_download_that_gets_nowhere_is_given_up(faulty: Faulty) -> None:
     assert len(faulty.requests) == 12
 
 
+async def test_one_that_hangs_is_not_waited_for(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for an object may be waiting; an upload may take its time."""
+    over = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await over.wait()
+        return web.Response()
+
+    faulty.handler = handler
+    monkeypatch.setattr(remote, "_ANSWER_SECONDS", 0.2)
+    store = faulty.open()
+    async with asyncio.timeout(30):  # a minute is the store's own limit
+        for ask in (store.get("object"), store.exists("object"), anext(store.stream("object", 0, 10))):
+            with pytest.raises(ServiceUnavailable, match=r"no answer in 0\.2 s") as away:
+                await ask
+            assert away.value.retry_after_seconds == 5
+    over.set()
+
+
 async def test_a_continuation_of_another_object_is_refused(faulty: Faulty) -> None:
     faulty.handler = serving(secrets.token_bytes(1_000_000), cut_after=400_000, e_tags=('"one"', '"two"'))
     with pytest.raises(ServiceUnavailable):

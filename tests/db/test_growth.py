@@ -52,6 +52,8 @@ WHOLE = {
     "list_archived_usage",
     "reopen_books",
 }
+# Of a backup, and of what is put back from it.
+WHOLE |= {"count_for_good", "end_every_login_link", "end_every_session"}
 """These are to read everything."""
 
 

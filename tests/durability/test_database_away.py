@@ -159,8 +159,11 @@ async def site(database: EmbeddedPostgres) -> AsyncIterator[Site]:
 
 
 def _environment(folder: Path, url: str) -> dict[str, str]:
+    common = settings_environment(folder, url)
+    catalog = Path(common["SAFELIGHT_CATALOG"])
+    catalog.write_text(catalog.read_text().replace("delay_seconds = 2.5", "delay_seconds = 1.2"))
     return {
-        **settings_environment(folder, url),
+        **common,
         "SAFELIGHT_DATA_DIR": str(folder / "data"),
         "SAFELIGHT_PROVENANCE": "off",
     }
@@ -245,6 +248,32 @@ async def test_a_request_that_met_it_runs_once_when_it_is_repeated(site: Site) -
     async with asyncio.timeout(60):
         while site.counts() != (before[0] + 1, before[1] + 1):
             await asyncio.sleep(0.1)
+
+
+async def test_an_image_that_is_made_meanwhile_is_the_repeats(site: Site) -> None:
+    """Its client is told in time. The statement that ends it may be carried out though its answer never came."""
+    await site.use_every_session()
+    before, path = site.counts(), "/v2/images/generations"
+    repeats = ({"x-stainless-retry-count": "1"}, {"idempotency-key": "its own"})
+    bodies = [{**IMAGE, "model": "still-slow", "prompt": f"a slope, {again}"} for again in repeats]
+    firsts = ({}, repeats[1])
+    asked = [
+        asyncio.create_task(site.call("POST", path, body, **first)) for body, first in zip(bodies, firsts, strict=True)
+    ]
+    while site.counts()[0] != before[0] + 2:
+        await asyncio.sleep(0.05)
+    with standing_still(site.database):
+        told = await asyncio.gather(*asked)
+    for answer in told:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "generation_unknown"), answer.text
+        assert (answer.headers["x-should-retry"], answer.headers["retry-after"]) == ("true", "2")
+    got = await asyncio.gather(
+        *(site.call("POST", path, body, **again) for body, again in zip(bodies, repeats, strict=True))
+    )
+    for first, second in zip(told, got, strict=True):
+        assert second.status_code == 200, second.text
+        assert second.json()["id"] in first.text
+    assert site.counts() == (before[0] + 2, before[1] + 2)
 
 
 async def test_leases_are_renewed_past_a_session_that_was_cut_off(site: Site) -> None:

@@ -139,6 +139,7 @@ WRITES: dict[str, dict[str, object]] = {
     "settle": {
         "state": "failed",
         "unseen": False,
+        "sent_after_seconds": None,
         "charged_nanos": 0,
         "charged_thousandths": 0,
         "error_code": "generation_failed",
@@ -319,5 +320,6 @@ def test_every_statement_of_a_runner_is_tried() -> None:
         "count_under_way",
         "list_processes",
         "list_under_way",
+        "take_from_runners",
     }  # they give, take, look
     assert written_by_runners == {f"{name}.sql" for name in {*WRITES, *others}}

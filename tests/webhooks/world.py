@@ -140,6 +140,7 @@ class World:
             "run_token": claim.run_token,
             "state": "failed",
             "unseen": False,
+            "sent_after_seconds": None,
             "charged_nanos": 0,
             "charged_thousandths": 0,
             "error_code": "generation_failed",

@@ -29,7 +29,7 @@ from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.ports import BlobFacts, ReadMethod
 
 if TYPE_CHECKING:
-    from obstore import GetOptions
+    from obstore import GetOptions, GetResult
 
 Bucket = S3Store | GCSStore | AzureStore
 
@@ -44,6 +44,8 @@ PARTS_AT_ONCE: Final = 4
 
 _DELETE_BATCH: Final = 1000  # what S3 takes in one request
 _AT_ONCE: Final = 32
+_ANSWER_SECONDS: Final = 10.0  # whoever asks for an object may be waiting for it
+_RETRY_AFTER_SECONDS: Final = 5.0  # clients repeat a few times only: a second each would not outlast a restart
 _RESUMES: Final = 1  # beyond those of obstore, which count over a whole answer; ours count anew at each byte
 _LONGEST_LINK_SECONDS: Final = 7 * 24 * 3600  # of Signature Version 4
 _MISSING_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
@@ -83,7 +85,7 @@ class RemoteStore:
     async def get(self, key: str) -> bytes:
         """The whole object. Raises ``FileNotFoundError``."""
         with self._store_errors(check_key(key)):
-            result = await obstore.get_async(self._bucket, key)
+            result = await self._asked_for(key, {})
             return bytes(await result.bytes_async())
 
     async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
@@ -99,7 +101,7 @@ class RemoteStore:
         while start < end:
             options["range"] = (start, end)
             with self._store_errors(key):
-                result = await obstore.get_async(self._bucket, key, options=options)
+                result = await self._asked_for(key, options)
             if result.range[1] != end:
                 short = f"The stored object {key} is shorter than the {end} bytes it should have."
                 raise ServiceUnavailable(detail=short)
@@ -141,7 +143,7 @@ class RemoteStore:
         object."""
         try:
             with self._store_errors(check_key(key)):
-                await obstore.get_async(self._bucket, key, options={"range": (0, 1)})
+                await self._asked_for(key, {"range": (0, 1)})
         except FileNotFoundError:
             return False
         except ServiceUnavailable as error:
@@ -149,6 +151,11 @@ class RemoteStore:
                 return True  # an empty object has no first byte
             raise
         return True
+
+    async def _asked_for(self, key: str, options: GetOptions) -> GetResult:
+        """The beginning of the store's answer, which one that hangs does not give."""
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await obstore.get_async(self._bucket, key, options=options)
 
     async def present(self, keys: list[str]) -> set[str]:
         """Those of the objects that are there."""
@@ -197,6 +204,8 @@ class RemoteStore:
         """Turn the store's errors into ours. With a ``key`` its absence is ``FileNotFoundError``."""
         try:
             yield
+        except TimeoutError as error:
+            raise self._unavailable(TimeoutError(f"no answer in {_ANSWER_SECONDS:g} s")) from error
         except (BaseError, OSError) as error:
             if key is not None and isinstance(error, FileNotFoundError) and not _MISSING_BUCKET.search(str(error)):
                 raise FileNotFoundError(errno.ENOENT, "no such object", key) from None
@@ -206,7 +215,8 @@ class RemoteStore:
         reason = _reason(str(error))
         for value in self._hidden:
             reason = reason.replace(value, "***")
-        return ServiceUnavailable(detail=f"The object store failed: {reason}.")
+        detail = f"The object store failed: {reason}."
+        return ServiceUnavailable(detail=detail, retry_after_seconds=_RETRY_AFTER_SECONDS)
 
 
 def _is_unsatisfiable(error: BaseException | None) -> bool:

@@ -15,23 +15,26 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.1, 1.0
-_GIVE_UP_SECONDS = 60.0
+_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.1, 0.4
+_GIVE_UP_SECONDS = 600.0
 
 
 async def through_outage(write: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a write until the database takes it, for about a minute. The write must be one that may be repeated:
+    """Repeat a write until the database takes it, for ten minutes. The write must be one that may be repeated:
 
     those of a runner are, as each carries its run token. Raises ``ServiceUnavailable`` at the end.
     """
-    give_up_at = time.monotonic() + _GIVE_UP_SECONDS
+    began = time.monotonic()
     pause = _FIRST_PAUSE_SECONDS
+    is_told = False
     while True:
         try:
             return await write()
         except ServiceUnavailable:
-            if time.monotonic() > give_up_at:
+            if time.monotonic() - began > _GIVE_UP_SECONDS:
                 raise
-            log.warning("the database is away; trying again", seconds=pause)
+            if not is_told:
+                log.warning("the database is away; trying again until it is back")
+                is_told = True
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LAST_PAUSE_SECONDS)  # it is not to wait long once the database is back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -51,6 +52,7 @@ _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.7
 _LOOK_AGAIN_SECONDS = 0.2
 _WORTH_ANOTHER_READ_SECONDS = 1.0
+_LONGEST_RETRY_AFTER_SECONDS = 5.0
 
 
 def _cancellations() -> int:
@@ -89,6 +91,8 @@ class Database:
         )
         self._away: asyncio.Task[None] | None = None
         """Looks for the database while it is known to be away."""
+        self._away_since = 0.0
+        self._back_at = -math.inf
         self._look: asyncio.Task[bool] | None = None
         self._reason = ""
         self._lookups: dict[tuple[str, type], Lookups[Any]] = {}
@@ -102,6 +106,10 @@ class Database:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         await self._pool.close()
+
+    def waiting(self) -> int:
+        """How many wait for a connection now."""
+        return self._pool.get_stats().get("requests_waiting", 0)
 
     @asynccontextmanager
     async def connection(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
@@ -123,7 +131,7 @@ class Database:
         except _AWAY as error:
             if connection.closed:
                 self._note_away()
-            raise ServiceUnavailable from error
+            raise ServiceUnavailable(retry_after_seconds=self._retry_after_seconds) from error
         finally:
             await self._pool.putconn(connection)
 
@@ -151,10 +159,17 @@ class Database:
                     return connection
                 await self._pool.drain()  # the others have lain there as long
         self._note_away()
-        raise NotConnected
+        raise NotConnected(retry_after_seconds=self._retry_after_seconds)
+
+    @property
+    def _retry_after_seconds(self) -> float:
+        """Half as long as it has been away: clients repeat a few times only, and are not to come back late either."""
+        away_seconds = time.monotonic() - self._away_since if self._away is not None else 0.0
+        return min(max(away_seconds / 2, 1.0), _LONGEST_RETRY_AFTER_SECONDS)
 
     def _note_away(self) -> None:
         if self._away is None:
+            self._away_since = time.monotonic()
             self._away = asyncio.create_task(self._until_it_is_back(), name="looking for the database")
 
     async def _until_it_is_back(self) -> None:
@@ -168,8 +183,14 @@ class Database:
                     break
             await self._pool.drain()
         finally:
-            self._away = None
+            self._away, self._back_at = None, time.monotonic()
         log.info("the database is back")
+
+    async def calm(self, seconds: float) -> None:
+        """Wait until the database has been there for so long: what others had to write meanwhile is on record then."""
+        if self._away is not None:
+            await asyncio.wait([self._away], timeout=seconds)
+        await asyncio.sleep(self._back_at + seconds - time.monotonic())
 
     async def _is_there(self) -> bool:
         """Whether the database takes a new session, by a look that began no earlier than this call."""

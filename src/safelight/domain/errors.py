@@ -202,6 +202,10 @@ class ServiceUnavailable(SafelightError):
     retry_after_seconds = 1.0
 
 
+class MayBeAccepted(ServiceUnavailable):
+    """The service is away for a moment, and may have accepted this. A repeat by your client joins it, and is free."""
+
+
 class StoreFull(ServiceUnavailable):
     """The media store is full. Nothing was charged; try again later."""
 

@@ -17,13 +17,14 @@ from psycopg.types.json import Jsonb
 
 from safelight.db.pool import Connection, NotConnected, one
 from safelight.domain.catalog import BillableUnit, Binding
-from safelight.domain.errors import InvalidParameter, QuotaExceeded, RateLimited, ServiceUnavailable
+from safelight.domain.errors import InvalidParameter, MayBeAccepted, QuotaExceeded, RateLimited, ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.pricing import Price
 from safelight.domain.request import Spec
 from safelight.lifecycle.claims import Claim, Intent
 from safelight.lifecycle.services import RateWindow, SubmitServices
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import observe, traces
 
 _TRIES = 3
 _LOST_ANSWER_SECONDS, _LOST_ANSWER_PAUSE_SECONDS = 4.5, 0.2
@@ -62,6 +63,7 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
     end_user: str | None
     remixed_from: str | None
     way_in: str | None
+    traceparent: str | None
     low_balance_nanos: int | None
     default_rpm: int
     default_concurrency: int
@@ -120,7 +122,7 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
     """Put them on record, all or none, and hold their price.
 
     They are of one request: of one key, one model and one price. Raises ``QuotaExceeded``, ``RateLimited`` and
-    ``ServiceUnavailable``.
+    ``ServiceUnavailable``, of which ``MayBeAccepted`` where they may be on record all the same.
     """
     new = [_new_generation(services, each) for each in ready]
     give_up_at = time.monotonic() + _LOST_ANSWER_SECONDS
@@ -129,8 +131,11 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
             window = await _insert(services, new)
         except NotConnected:
             raise
-        except ServiceUnavailable:
-            if not await _is_on_record(services, new[0], give_up_at):
+        except ServiceUnavailable as error:
+            is_on_record = await _is_on_record(services, new[0], give_up_at)
+            if is_on_record is None:
+                raise MayBeAccepted(retry_after_seconds=error.retry_after_seconds) from None
+            if not is_on_record:
                 raise
             return _accepted(new, ready, None)
         if window is not None:
@@ -143,7 +148,9 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
 
 
 def _accepted(new: Sequence[NewGeneration], ready: Sequence[Ready], window: RateWindow | None) -> list[Accepted]:
+    """They are on record."""
     pairs = zip(new, ready, strict=True)
+    observe.held(sum(each.held_nanos for each in new))
     return [Accepted(id=each.id, claim=_claim(each, its), window=window) for each, its in pairs]
 
 
@@ -188,6 +195,7 @@ def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
         end_user=ready.end_user,
         remixed_from=ready.remixed_from,
         way_in=ready.way_in,
+        traceparent=traces.traceparent(),
         low_balance_nanos=limits.low_balance_nanos,
         default_rpm=limits.rpm(ready.type),
         default_concurrency=limits.concurrency,
@@ -244,8 +252,8 @@ async def _insert(services: SubmitServices, new: Sequence[NewGeneration]) -> Win
         return window
 
 
-async def _is_on_record(services: SubmitServices, new: NewGeneration, give_up_at: float) -> bool:
-    """Whether a submission whose answer was lost with the connection is on record all the same."""
+async def _is_on_record(services: SubmitServices, new: NewGeneration, give_up_at: float) -> bool | None:
+    """Whether a submission whose answer was lost with the connection is on record all the same; None: nobody says."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(give_up_at - time.monotonic()):
             while True:
@@ -255,7 +263,7 @@ async def _is_on_record(services: SubmitServices, new: NewGeneration, give_up_at
                     return await services.db.lookup("find_generation", asked, dict) is not None
                 except ServiceUnavailable:
                     continue
-    return False
+    return None
 
 
 async def _spend_from_key(connection: Connection, new: NewGeneration) -> None:

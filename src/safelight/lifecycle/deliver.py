@@ -23,7 +23,7 @@ from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFi
 from safelight.domain.ports import Algorithmic, Backend, Provider
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.fetch import fetch
-from safelight.lifecycle.pauses import Pauses
+from safelight.lifecycle.pauses import STORE_PAUSE_SECONDS, Pauses
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import StoredFile
 from safelight.lifecycle.workdir import Workdir
@@ -114,14 +114,15 @@ class _Delivery(msgspec.Struct, frozen=True):
         target = self.workdir.folder() / f"fetched-{index}"
         target.unlink(missing_ok=True)
         max_bytes = _MAX_BYTES[self.claim.type]
-        await fetch(item, target, max_bytes=max_bytes, pauses=Pauses(self.until), fresh=fresh)
+        pauses, kind = Pauses(self.until), self.backend.kind
+        await fetch(item, target, max_bytes=max_bytes, pauses=pauses, fresh=fresh, kind=kind)
         return LocalFile(target)
 
     async def _stored(self, index: int, file: _Prepared) -> StoredFile:
         """Put a file into the store. While that is away the file waits on this node's disk."""
         mime_type = file.facts.mime_type
         key = media_key(self.claim.id, index, self.claim.run_token, EXTENSION_OF_MIME[mime_type])
-        pauses = Pauses(self.until)
+        pauses = Pauses(self.until, most_seconds=STORE_PAUSE_SECONDS)
         while True:
             try:
                 await self.services.store.put(key, file.path, mime_type=mime_type, consume=True)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 import structlog
 
+from safelight.db.outage import through_outage
 from safelight.db.pool import Database
 from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.outcomes import Stage
 from safelight.lifecycle.claims import Claim
+from safelight.telemetry import observe
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _TICK_SECONDS = 1.0
 _LEAST_PAUSE_SECONDS = 0.1
@@ -38,6 +43,7 @@ class _Held(msgspec.Struct):
     stage: Stage | None = None
     place: int | None = None
     recorded: tuple[float, Stage | None, int | None] = (0.0, None, None)
+    writes_since: float | None = None
 
     @property
     def standing(self) -> tuple[float, Stage | None, int | None]:
@@ -87,6 +93,22 @@ class Leases:
         held = self._held.get(claim.id)
         if held is None or held.claim is not claim or time.monotonic() - held.renewed_at > self._lease_seconds:
             raise LeaseLost
+
+    async def written(self, claim: Claim, write: Callable[[], Awaitable[T]]) -> T:
+        """What a write of this run gives, repeated through an outage. Meanwhile ``unwritten_seconds`` tells of it."""
+        held = self._held.get(claim.id)
+        if held is None:
+            return await through_outage(write)
+        held.writes_since = time.monotonic()
+        try:
+            return await through_outage(write)
+        finally:
+            held.writes_since = None
+
+    def unwritten_seconds(self, generation_id: str) -> float:
+        """How long a run of ours has had something to write that the database has not taken yet."""
+        held = self._held.get(generation_id)
+        return 0.0 if held is None or held.writes_since is None else time.monotonic() - held.writes_since
 
     def note_progress(self, generation_id: str, fraction: float) -> None:
         """Remember how far a run is (0 to 1); it is on record within a second."""
@@ -156,6 +178,7 @@ class Leases:
             if self._held.get(generation_id) is not item:
                 continue
             if generation_id not in kept:
+                observe.lost_lease()
                 log.warning("lease lost", id=generation_id)
                 item.task.cancel()
                 continue

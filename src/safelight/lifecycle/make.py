@@ -32,6 +32,9 @@ _ERROR_OF_CODE: dict[str | None, type[SafelightError]] = {
 _LOOK_SECONDS = 0.5
 _ENDING_SECONDS = 5.0
 """A run that passes its deadline is ended within that."""
+_OUTAGE_SECONDS = 4.0
+"""Nobody waits longer for what a run has to write and the database does not take."""
+_AGAIN_SECONDS = 2.0
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -90,7 +93,8 @@ async def outcome(
 ) -> Made:
     """How an image that was accepted ended: run here, or waited for where another request runs it.
 
-    Raises ``GenerationUnknown`` where the time for an image is up before its end, or whoever asked has left.
+    Raises ``GenerationUnknown`` where the time for an image is up before its end, or whoever asked has left, and its
+    kind ``ImageGoesOn`` where a repeat of the request gets it.
     """
     started = start(runner, accepted, is_unseen=has_left)
     found = await _end(submitting, viewing, runner, submission, started, has_left=has_left)
@@ -166,17 +170,24 @@ async def _end(
             return not (has_left() or runner.is_closed)
 
         wait_seconds = ends_at - time.monotonic()
-        found = await ended_view(
-            viewing, workspace_id, started.accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
-        )
+        try:
+            found = await ended_view(
+                viewing, workspace_id, started.accepted.id, GenerationType.IMAGE, wait_seconds=wait_seconds, waits=waits
+            )
+        except ServiceUnavailable:
+            raise _not_written(started.accepted) from None
         if runner.is_closed and not found.state.is_final:
             raise _goes_on(started.accepted)
     return found
 
 
 def _refuse_unknown(found: GenerationView) -> None:
-    if not found.state.is_final:
+    if found.state is State.UNKNOWN:
         raise GenerationUnknown(f"The outcome of {found.id} is not known yet. Nothing is lost: ask for it by this id.")
+    if not found.state.is_final:
+        raise ImageGoesOn(
+            f"{found.id} takes longer, and goes on. Ask for it by this id, or repeat the request to get it."
+        )
 
 
 async def _run_here(
@@ -196,6 +207,9 @@ async def _run_here(
     if run is None:
         return None
     while not run.done() and not has_left() and time.monotonic() < ends_at:
+        if runner.unwritten_seconds(id_) > _OUTAGE_SECONDS:
+            started.given_up.set()
+            raise _not_written(started.accepted)
         await asyncio.wait([run], timeout=_LOOK_SECONDS)
     if not run.done():  # nobody waits; or it is made, and not to be stored yet: it goes on, and a repeat joins it
         started.given_up.set()
@@ -205,8 +219,19 @@ async def _run_here(
     made = None if run.cancelled() or run.exception() else run.result()
     if made is not None:
         return view_of_completed(viewing, made)
-    found = await view(viewing, workspace_id, id_, GenerationType.IMAGE)
+    try:
+        found = await view(viewing, workspace_id, id_, GenerationType.IMAGE)
+    except ServiceUnavailable:
+        started.given_up.set()
+        raise _not_written(started.accepted) from None
     return found if found.state.is_final or found.state is State.UNKNOWN else None
+
+
+def _not_written(accepted: Accepted) -> ImageGoesOn:
+    return ImageGoesOn(
+        f"The database is away. {accepted.id} goes on, and is charged once at most: repeat the request to get it.",
+        retry_after_seconds=_AGAIN_SECONDS,
+    )
 
 
 def _goes_on(accepted: Accepted) -> ImageGoesOn:

@@ -39,6 +39,10 @@ class Runner:
             )
         )
 
+    def unwritten_seconds(self, generation_id: str) -> float:
+        """How long a run here has had something to write that the database has not taken yet."""
+        return self._leases.unwritten_seconds(generation_id)
+
     def _keep(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

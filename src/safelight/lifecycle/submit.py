@@ -40,6 +40,8 @@ from safelight.lifecycle.notify import announce, ensure_request_secret
 from safelight.lifecycle.refusals import COUNTED
 from safelight.lifecycle.services import SubmitServices
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import spans
+from safelight.telemetry.names import GENERATION_ID
 from safelight.webhooks.sender import read_webhook_url
 
 log = structlog.get_logger()
@@ -47,6 +49,8 @@ log = structlog.get_logger()
 _IDEMPOTENCY_KEY = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 MIN_RETENTION_SECONDS = 60
 DELIVERED_ONCE_SECONDS = 3600
+_CALM_SECONDS = 1.5
+_STORE_SECONDS = 20.0
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,8 +129,12 @@ async def submit_all(
     Each is repeated by itself: a repeat of the request finds those that are under way or were made, and accepts anew
     what failed through us.
     """
+    request = submission.request
     try:
-        return await _submit([part_of(submission, index) for index in range(count)], services, has_left)
+        with spans.submit(request.type, request.model, submission.principal.workspace_id) as span:
+            accepted = await _submit([part_of(submission, index) for index in range(count)], services, has_left)
+            span.set(GENERATION_ID, accepted[0].id)
+            return accepted
     except COUNTED as refusal:
         services.refusals.count(submission.principal, submission.request, refusal, way_in=submission.way_in)
         raise
@@ -219,6 +227,7 @@ async def _earlier_attempt(services: SubmitServices, submission: Submission) -> 
             raise IdempotencyConflict
         return use.generation_id if use else None
     if submission.retry_count > 0:
+        await services.db.calm(_CALM_SECONDS)  # the attempt may only now be put on record as one that nobody saw
         keyed = {"api_key_id": principal.key_id, "body_sha256": submission.body_sha256}
         row = await services.db.one("find_earlier_attempt", keyed, tuple)
         return row[0] if row else None
@@ -286,7 +295,10 @@ async def _keep(services: SubmitServices, generation_id: str, index: int, refere
     path = services.work_dir / f"{generation_id}-{index}"
     try:
         await asyncio.to_thread(path.write_bytes, reference.data)
-        await services.store.put(key, path, mime_type=reference.mime_type)
+        async with asyncio.timeout(_STORE_SECONDS):
+            await services.store.put(key, path, mime_type=reference.mime_type)
+    except TimeoutError:
+        raise ServiceUnavailable(detail=f"The media store took no reference image in {_STORE_SECONDS:g} s.") from None
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
     return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)

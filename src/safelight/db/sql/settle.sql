@@ -9,7 +9,10 @@ with ended as (
         error_code = %(error_code)s,
         error_message = %(error_message)s,
         backend_reports = add_report(backend_reports, %(report)s),
-        unseen = unseen or (type = 'image' and %(unseen)s), -- a video is seen once somebody asks about it
+        -- A video is seen once somebody asks about it. One who waits for an image has given up if the database comes to
+        -- this statement late: it was sent so many seconds after the image was accepted.
+        unseen = unseen or (type = 'image' and coalesce(
+            %(unseen)s or now() > created_at + make_interval(secs => %(sent_after_seconds)s + 3), false)),
         finished_at = now(),
         progress = case when %(state)s = 'completed' then 1 else progress end,
         cost_nanos = %(cost_nanos)s,
@@ -18,7 +21,7 @@ with ended as (
             then date_trunc('second', now()) + make_interval(secs => retention_seconds) end
     where id = %(id)s and run_token = %(run_token)s and state in ('running', 'unknown')
     returning id, type, model, workspace_id, api_key_id, held_nanos, charged_nanos, charged_thousandths,
-        created_at, submitted_at, finished_at, deletes_at
+        created_at, submitted_at, finished_at, deletes_at, is_stored, unseen
 ), account as (
     update accounts a set
         held_nanos = a.held_nanos - e.held_nanos,
@@ -63,7 +66,7 @@ with ended as (
         width integer, height integer, duration_seconds numeric, fps numeric, has_sound boolean)
     where e.deletes_at is not null
 )
-select charged_nanos, charged_thousandths, created_at, finished_at, deletes_at,
+select charged_nanos, charged_thousandths, created_at, finished_at, deletes_at, is_stored, unseen,
     -- Only videos have anybody who listens; a notification makes commits wait for each other.
     case when type = 'video' then pg_notify('safelight', 'changed:' || id)::text end as notified
 from ended;
