@@ -39,6 +39,13 @@ $(LITELLM)/.installed: $(UV) requirements/litellm.txt
 	VIRTUAL_ENV=$(CURDIR)/$(LITELLM) $(UV) pip install --quiet --python $(LITELLM)/bin/python --require-hashes -r requirements/litellm.txt
 	touch $@
 
+# The image, made of what deploy/Containerfile says, without a container engine (tests/deploy/engine.py). Takes root: as
+# another user nothing is made, and the tests that need it say so.
+IMAGE := build/image
+$(IMAGE)/image.json: $(VENV)/.installed-dev deploy/Containerfile requirements/build.txt requirements/image.txt pyproject.toml \
+  tests/deploy/engine.py tests/deploy/enter.py $(wildcard $(shell git ls-files src docs))
+	[ "$$(id -u)" -ne 0 ] || $(BIN)/python -m tests.deploy.engine $(IMAGE)
+
 install: $(VENV)/.installed
 
 install-dev: $(VENV)/.installed-dev
@@ -54,7 +61,7 @@ shots: install-dev
 up: install
 	$(BIN)/safelight up
 
-test: $(VENV)/.installed-npm $(LITELLM)/.installed
+test: $(VENV)/.installed-npm $(LITELLM)/.installed $(IMAGE)/image.json
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -115,6 +122,11 @@ pins: $(UV)
 	  --custom-compile-command "make pins" --extra embedded --extra builtin pyproject.toml -o requirements/install.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra mcp --extra otel --group dev pyproject.toml -o requirements/dev.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --group build -o requirements/build.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make pins" --extra embedded --extra builtin --extra mcp --extra otel \
+	  -c requirements/dev.txt pyproject.toml -o requirements/image.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make pins" --group real -o requirements/real.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

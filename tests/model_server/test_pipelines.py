@@ -93,7 +93,7 @@ def test_the_page_tells_every_route() -> None:
 
 
 def test_the_manifest_of_kuberay_is_what_the_application_takes(tmp_path: Path) -> None:
-    config_map, service = yaml.safe_load_all((ROOT / "docs/kuberay.yaml").read_text())
+    config_map, service = yaml.safe_load_all((ROOT / "deploy/kubernetes/kuberay.yaml").read_text())
     (application,) = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"]
     module, _, name = application["import_path"].partition(":")
     assert callable(getattr(importlib.import_module(module), name))

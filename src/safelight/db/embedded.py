@@ -57,6 +57,8 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "jit": "off",
+    # Files, for what parallel queries share: in a container /dev/shm is often 64 MiB, which they outgrow.
+    "dynamic_shared_memory_type": "mmap",
     "io_method": "sync",  # three helper processes less; nothing here reads ahead
     "max_logical_replication_workers": "0",
     "log_checkpoints": "off",

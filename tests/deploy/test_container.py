@@ -1,0 +1,130 @@
+"""The image as `compose.yaml` runs it, without a container engine (see ``engine``)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import compose
+from tests.deploy.engine import Image, first_process, inside, running
+from tests.support.server import eventually
+
+# More than the 64 MiB of /dev/shm: two tables joined by a hash table that several processes fill.
+PARALLEL = """
+create unlogged table numbers as select generate_series(1, 1500000) as number;
+alter table numbers set (parallel_workers = 2);
+analyze numbers;
+set work_mem = '256MB';
+set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
+set enable_mergejoin = off;
+select count(*) from numbers a join numbers b using (number);
+drop table numbers;
+"""
+
+
+class Container:
+    """One that runs, as ``exec`` sees it."""
+
+    def __init__(self, image: Image, process: subprocess.Popen[bytes], log: Path, data: Path) -> None:
+        self.image, self.process, self.log, self.data = image, process, log, data
+
+    def exec(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return inside(self.process, command, image=self.image)
+
+    def said(self, *command: str) -> str:
+        done = self.exec(*command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def is_healthy(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        return self.exec(*self.image.healthcheck).returncode == 0
+
+    def stop(self, grace_seconds: float) -> int:
+        os.kill(first_process(self.process), signal.Signals[self.image.stop_signal])
+        return self.process.wait(grace_seconds)
+
+    def as_client(self, *words: str) -> dict[str, object]:
+        key = (self.data / "api-key").read_text().strip()
+        return dict(json.loads(self.said("env", f"SAFELIGHT_API_KEY={key}", "safelight", *words, "--json")))
+
+
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory: pytest.TempPathFactory, image: Image) -> Path:
+    uid, gid = map(int, image.user.split(":"))
+    data = tmp_path_factory.mktemp("volume")
+    os.chown(data, uid, gid)
+    data.chmod(0o700)
+    for folder in (data.parent, data.parent.parent):
+        folder.chmod(0o755)
+    return data
+
+
+@pytest.fixture(scope="module")
+def container(image: Image, volume: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    log = tmp_path_factory.mktemp("log") / "log"
+    environment = compose.read("compose.yaml")["services"]["safelight"]["environment"]
+    with running(image, image.command, volumes={"/data": volume}, environment=environment, log=log) as process:
+        made = Container(image, process, log, volume)
+        eventually(made.is_healthy, "the container is healthy")
+        yield made
+
+
+def test_it_is_nobody_and_can_write_nothing(container: Container) -> None:
+    assert container.said("id", "--user").strip() == container.image.user.partition(":")[0] != "0"
+    for path in ("/", "/opt/safelight", "/etc", "/usr/bin"):
+        done = container.exec("touch", f"{path}/written")
+        assert done.returncode != 0 and "Read-only" in done.stderr
+    status = container.said("cat", "/proc/1/status")
+    assert "CapBnd:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+
+
+def test_an_image_from_a_picture_and_a_video_are_made(container: Container) -> None:
+    image = container.as_client("generate", "A cat", "--resolution", "1K", "-o", "/tmp/cat.png")
+    assert image["status"] == "completed"
+    words = ["--model", "seedance-v1-pro", "--resolution", "480p", "-i", "first:/tmp/cat.png", "-o", "/tmp/cat.mp4"]
+    assert container.as_client("generate", "The cat walks", *words)["status"] == "completed"
+    assert int(container.said("stat", "--format=%s", "/tmp/cat.mp4")) > 10_000
+    # What decoded the picture can make no other system call than it needs.
+    assert '"calls_fenced": true' in container.log.read_text()
+
+
+def test_its_database_needs_no_more_shared_memory_than_a_container_has(container: Container) -> None:
+    assert "64M" in container.said("df", "--human-readable", "/dev/shm")
+    script = (
+        "import sys, psycopg\n"
+        "from pathlib import Path\n"
+        "from safelight.db.embedded import EmbeddedPostgres\n"
+        "with EmbeddedPostgres(Path('/data')) as url, psycopg.connect(url, autocommit=True) as connection:\n"
+        "    results = connection.execute(sys.argv[1])\n"
+        "    while results.nextset():\n"
+        "        if results.description: print(results.fetchone()[0])\n"
+    )
+    assert container.said("python", "-c", script, PARALLEL).strip() == "1500000"
+
+
+def test_what_others_leave_is_reaped(container: Container) -> None:
+    """A hundred processes whose parents end first."""
+    container.said("sh", "-c", "for i in $(seq 100); do (sleep 0.1 &); done")
+    states = ["sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null | grep -c '(sleep) ' || true"]
+    eventually(lambda: container.said(*states).strip() == "0", "all are reaped")
+
+
+def test_it_stops_in_time_and_goes_on_where_it_was(container: Container, image: Image) -> None:
+    """The last test here: it ends the container, and starts another on what is left in the volume."""
+    service = compose.read("compose.yaml")["services"]["safelight"]
+    before = container.as_client("jobs")
+    assert container.stop(int(service["stop_grace_period"].removesuffix("s"))) == 0
+    with running(image, image.command, volumes={"/data": container.data}, log=container.log) as process:
+        again = Container(image, process, container.log, container.data)
+        eventually(again.is_healthy, "it is healthy again")
+        assert again.as_client("jobs") == before
+        began = time.monotonic()
+        assert again.stop(15) == 0, time.monotonic() - began
