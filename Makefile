@@ -10,7 +10,8 @@ export UV_COMPILE_BYTECODE := 1
 # Nor is what is ours compiled again by each of the thousands of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-dev demo shots test mutants real real-comfyui real-ray bench bench-ray rehearsal lint up pins vendor clean
+.PHONY: install install-dev demo docs shots test mutants real real-comfyui real-ray bench bench-ray rehearsal lint up pins vendor \
+  clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +40,26 @@ $(LITELLM)/.installed: $(UV) requirements/litellm.txt
 	VIRTUAL_ENV=$(CURDIR)/$(LITELLM) $(UV) pip install --quiet --python $(LITELLM)/bin/python --require-hashes -r requirements/litellm.txt
 	touch $@
 
+# Safelight as pip installs it, without a checkout: from the built package, with the extras and without. The pins are those of
+# install.txt in both, and what is compiled once does for both.
+PACKAGE := build/package
+$(PACKAGE)/.environments: $(VENV)/.installed-dev
+	rm -rf $(PACKAGE) && mkdir -p $(PACKAGE)
+	$(UV) venv --quiet --relocatable --python $(BIN)/python $(PACKAGE)/venv
+	$(UV) pip install --quiet --python $(PACKAGE)/venv --require-hashes -r requirements/install.txt
+	$(UV) pip compile --quiet --no-header --constraint requirements/install.txt pyproject.toml -o $(PACKAGE)/bare.txt
+	cp -al $(PACKAGE)/venv $(PACKAGE)/bare
+	$(UV) pip sync --quiet --python $(PACKAGE)/bare $(PACKAGE)/bare.txt
+	touch $@
+
+$(PACKAGE)/.installed: $(PACKAGE)/.environments pyproject.toml README.md LICENSE $(shell find src docs deploy -type f -not -name "*.pyc")
+	rm -rf $(PACKAGE)/dist
+	$(BIN)/python -m hatchling build -d $(PACKAGE)/dist >/dev/null
+	for each in venv bare; do \
+	  $(UV) pip install --quiet --python $(PACKAGE)/$$each --no-deps --force-reinstall $(PACKAGE)/dist/*.whl || exit; \
+	  $(UV) pip check --quiet --python $(PACKAGE)/$$each || exit; done
+	touch $@
+
 # The image, made of what deploy/Containerfile says, without a container engine (tests/deploy/engine.py). Takes root: as
 # another user nothing is made, and the tests that need it say so.
 IMAGE := build/image
@@ -58,10 +79,14 @@ shots: install-dev
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m bench.shots
 
+# The documentation as a site, in build/site; pages that are made from code are written anew. SITE_URL: its address, if it has one.
+docs: install-dev
+	$(BIN)/python -m docs_site
+
 up: install
 	$(BIN)/safelight up
 
-test: $(VENV)/.installed-npm $(LITELLM)/.installed $(IMAGE)/image.json
+test: $(VENV)/.installed-npm $(LITELLM)/.installed $(PACKAGE)/.installed $(IMAGE)/image.json
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m pytest $(ARGS)
 

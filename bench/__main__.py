@@ -14,6 +14,8 @@ from rich.console import Console
 
 from bench import (
     api,
+    archive,
+    backup,
     chaos,
     crowd,
     dashboard,
@@ -21,6 +23,7 @@ from bench import (
     durability,
     footprint,
     growth,
+    metrics,
     nodes,
     overhead,
     render,
@@ -42,13 +45,17 @@ BENCHES: dict[str, Bench] = {
     "durability": durability.run,
     "nodes": nodes.run,
     "download": download.run,
+    "nginx": download.run_nginx,
     "retention": retention.run,
     "growth": growth.run,
+    "backup": backup.run,
+    "archive": archive.run,
     "crowd": crowd.run,
     "overhead": overhead.run,
     "chaos": chaos.run,
     "underway": underway.run,
     "dashboard": dashboard.run,
+    "metrics": metrics.run,
 }
 
 app = App(name="bench", help="Measure Safelight on this machine. docs/benchmarks.md says what and against what.")

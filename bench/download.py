@@ -12,21 +12,24 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlsplit
 
 import msgspec
 
 from bench.load import program
-from bench.nginx import nginx
+from bench.nginx import Nginx, checking_links, nginx
 from bench.planted import Planted, plant
-from bench.processes import pss_mib, tree
+from bench.processes import cpu_seconds, pss_mib, tree
 from bench.report import Reach, Report, at_least, at_most
 from bench.servers import BenchError, Server, folder, postgres, safelight
 from bench.tenants import settings, tenants
 from safelight.blobs import open_store
-from safelight.domain.ports import BlobStore, PresignedStore
+from safelight.blobs.link_notes import LinkNotes
+from safelight.domain.ports import BlobStore, LinkNote, PresignedStore
 from safelight.domain.signing import LinkSigner, parse_signing_keys
 from tests.blobs import seaweed
+from tests.support.nginx import Front
 
 _CONNECTIONS = 16
 _SLOW_READERS = 50
@@ -75,6 +78,59 @@ async def run(report: Report) -> None:
                 ours, theirs = _link(front.base_url, file), front.base_url + front.path(file.key)
                 _compare(report, f"behind nginx, {name}", file, ours, theirs, _reach(name))
         await _from_s3(report, base, common, root, planted)
+
+
+async def run_nginx(report: Report) -> None:
+    """nginx that checks our links itself, beside nginx that checks its own."""
+    with folder() as base, postgres(base) as database:
+        await tenants(database.url, "nginx", 1)
+        root = base / "media"
+        planted = {name: plant(database.url, root, size) for name, size in _SIZES.items()}
+        env = {
+            **settings(base, database.url),
+            "SAFELIGHT_SIGNING_KEYS": _KEY,
+            "SAFELIGHT_MEDIA_URL": root.as_uri(),
+        }
+        with checking_links(base, base / "data", env) as front, nginx(base, root) as peer:
+            _note(root, planted)
+            for name, file in planted.items():
+                _compare_nginx(report, name, file, front, peer)
+
+
+def _compare_nginx(report: Report, name: str, file: Planted, front: Front, peer: Nginx) -> None:
+    """As ``_compare``, in many short turns; and nginx's own time for a request: less depends on what else runs."""
+    piece = _PIECE_BYTES if file.size_bytes > _PIECE_BYTES else 0
+    report.say(f"nginx checks links, {name}")
+    both = ((_link(front.base_url, file), front.pid), (peer.base_url + peer.path(file.key), peer.pid))
+    rates: tuple[list[float], list[float]] = ([], [])
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(max(2, int(report.seconds))):
+        for side, (url, pid) in enumerate(both):
+            before = cpu_seconds(pid)
+            rate = _wrk(url, file, piece, 1)
+            rates[side].append(rate.mib_per_second)
+            times[side].append((cpu_seconds(pid) - before) / rate.requests * 1e6)
+    what = f"{name}, ranges of {piece // _MIB} MiB" if piece else name
+    mine, theirs = map(median, rates)
+    report.add(what, mine, "MiB/s", peer=theirs, reach=at_least(0.8, of_peer=True))
+    mine, theirs = map(median, times)
+    report.add(f"{what}: processor time of a request", mine, "us", peer=theirs)
+
+
+def _note(root: Path, planted: dict[str, Planted]) -> None:
+    """The notes that runs would have written of these files."""
+    LinkNotes(root).write(
+        LinkNote(
+            generation_id=file.id,
+            index=0,
+            workspace_id=1,
+            key=file.key,
+            size_bytes=file.size_bytes,
+            sha256=hashlib.file_digest((root / file.key).open("rb"), "sha256").hexdigest(),
+            deletes_at_unix=file.until,
+        )
+        for file in planted.values()
+    )
 
 
 def _reach(name: str) -> Reach:

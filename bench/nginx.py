@@ -10,11 +10,13 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bench.servers import BenchError
+from tests.support.nginx import Front, front
 
 _CONFIG = """
 {user}
@@ -59,7 +61,8 @@ _READY_SECONDS = 20.0
 class Nginx:
     """A running nginx."""
 
-    def __init__(self, port: int, secret: str) -> None:
+    def __init__(self, port: int, secret: str, pid: int) -> None:
+        self.pid = pid
         self.base_url = f"http://127.0.0.1:{port}"
         self._secret = secret
 
@@ -94,10 +97,25 @@ def nginx(base: Path, root: Path, *, upstream: str | None = None) -> Iterator[Ng
     process = subprocess.Popen([program(), "-c", config, "-e", folder / "error.log"], stdin=subprocess.DEVNULL)
     try:
         _wait(process, port, folder)
-        yield Nginx(port, secret)
+        yield Nginx(port, secret, process.pid)
     finally:
         process.terminate()
         process.wait(_READY_SECONDS)
+
+
+@contextlib.contextmanager
+def checking_links(base: Path, data: Path, env: dict[str, str]) -> Iterator[Front]:
+    """nginx as ``safelight nginx-config`` configures it, in front of nothing. One worker, as the peer."""
+    folder = base / f"front-{secrets.token_hex(3)}"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "safelight", "nginx-config", "--output", folder, "--data-dir", data]
+    subprocess.run(
+        [*command, "--listen", f"127.0.0.1:{port}"], env={**os.environ, **env}, check=True, capture_output=True
+    )
+    with front(folder, port) as running:
+        yield running
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:

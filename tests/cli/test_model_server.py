@@ -45,4 +45,4 @@ def test_what_is_not_installed_is_told(
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("ray", "torch") else find("json"))
     assert run(["model-server", "--catalog", str(catalog)]) == 1
-    assert "needs ray, torch. Install safelight[ray]." in capsys.readouterr().err
+    assert "needs ray, torch. Run: pip install 'safelight[ray]'." in capsys.readouterr().err

@@ -26,7 +26,10 @@ LEAST = {
     ("dashboard",): [],
     ("doctor",): [],
     ("sweep",): [],
+    ("nginx-config",): [],
     ("books",): [],
+    ("docs",): [],
+    ("service",): [],
     ("usage",): [],
     ("margins",): [],
     ("provenance", "init"): [],
@@ -63,6 +66,7 @@ OPTIONS = {
     ("up",): ["--host", "--port", "--workers"],
     ("serve",): ["--host", "--port", "--workers"],
     ("sweep",): ["--days", "--older-than"],
+    ("nginx-config",): ["--upstream", "--listen"],
     ("usage",): ["--workspace", "--days"],
     ("margins",): ["--workspace", "--days"],
     ("provenance", "verify"): ["--root"],
@@ -78,7 +82,7 @@ OPTIONS = {
     ("webhooks", "deliveries"): ["--workspace", "--endpoint", "--state", "--limit"],
     ("webhooks", "redeliver"): ["--endpoint"],
 }
-NEED_NO_DATABASE = {("models", name) for name in ("list", "show", "check")}
+NEED_NO_DATABASE = {("docs",), ("service",), *(("models", name) for name in ("list", "show", "check"))}
 RUN_ON = {("up",), ("serve",), ("worker",)}
 ODD = [
     "",
@@ -158,7 +162,9 @@ def test_odd_arguments(words: tuple[str, ...], place: dict[str, str], capsys: py
             one_line(asked, capsys)
 
 
-@pytest.mark.parametrize("words", [words for words in LEAST if words[0] not in ("up", "provenance", "signing-keys")])
+@pytest.mark.parametrize(
+    "words", [words for words in LEAST if words[0] not in ("up", "provenance", "signing-keys", "nginx-config")]
+)
 @pytest.mark.parametrize("url", ["away", "bare", "mysql://x/y", "postgresql://[::1"])
 def test_a_database_that_is_none(
     words: tuple[str, ...],

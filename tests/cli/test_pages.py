@@ -149,7 +149,7 @@ def test_several_nodes_as_the_page_says(
         root = f"{server_folder}/etc/provenance/root.pem"
         for block in [*blocks("docs/billing.md"), *blocks("docs/delivery.md")]:
             typed = block.replace("file.png", "image.png").replace("root.pem", root)
-            api.type(f". /etc/safelight/env\n{typed}")
+            api.type(f"set -a; . /etc/safelight/env; set +a\n{typed}")
 
 
 def test_one_machine_and_the_readme(server: Server, server_folder: Path) -> None:

@@ -61,7 +61,7 @@ def test_what_kubernetes_sets_for_a_service_is_no_setting_of_ours() -> None:
 def test_a_misspelt_variable_names_the_nearest_setting() -> None:
     assert "no setting SAFELIGHT_RETENTON. Did you mean SAFELIGHT_RETENTION?" in refused(RETENTON="1d")
     assert "no setting SAFELIGHT_DATABSE_URL. Did you mean SAFELIGHT_DATABASE_URL?" in refused(DATABSE_URL="x")
-    assert "no setting SAFELIGHT_XYZZY. docs" in refused(XYZZY="1")
+    assert "no setting SAFELIGHT_XYZZY. 'safelight docs" in refused(XYZZY="1")
     assert "no setting SAFELIGHT_DB_PORT" in refused(DB_PORT="5432"), "no address, so Kubernetes has not set it"
 
 
@@ -91,6 +91,8 @@ def test_variables_that_are_ours_or_the_catalogs_are_no_mistakes(tmp_path: Path)
         ({"MODERATION_BLOCKLIST": "/x"}, ("SAFELIGHT_MODERATION_BLOCKLIST is set", "SAFELIGHT_MODERATION is off")),
         ({"MODERATION_KEY": "x"}, ("SAFELIGHT_MODERATION_KEY is set", "SAFELIGHT_MODERATION is off")),
         ({"PROVENANCE": "off", "PROVENANCE_PROMPT": "on"}, ("SAFELIGHT_PROVENANCE_PROMPT", "SAFELIGHT_PROVENANCE is")),
+        ({"METRICS_TOKEN": "x"}, ("SAFELIGHT_METRICS_TOKEN is set", "SAFELIGHT_METRICS is not")),
+        ({"METRICS": "127.0.0.1:8484"}, ("SAFELIGHT_METRICS (127.0.0.1:8484)", "no port of its own")),
         ({"MEDIA_URL": "s3://b/p", "ACCEL_PREFIX": "/m"}, ("SAFELIGHT_ACCEL_PREFIX",)),
         ({"DOWNLOAD_REDIRECT": "on"}, ("SAFELIGHT_DOWNLOAD_REDIRECT", "SAFELIGHT_MEDIA_URL")),
     ],
@@ -237,6 +239,8 @@ def test_a_blank_in_the_file_is_none_as_in_the_environment(blank: str, tmp_path:
         ({"MODERATION": "endpoint", "MODERATION_KEY": "hunter2\nB: c"}, "it is text such as sk-"),
         ({"MODERATION": "endpoint", "MODERATION_KEY": "hunter2ü"}, "it is text such as sk-"),
         ({"ACCEL_PREFIX": "/x\r\nA: b"}, "it is text such as /media-files."),
+        ({"METRICS": "9484"}, "it is text such as 127.0.0.1:9484."),
+        ({"METRICS": "http://127.0.0.1:9484"}, "it is text such as 127.0.0.1:9484."),
     ],
 )
 def test_a_refusal_says_what_is_wanted_and_repeats_no_secret(variables: dict[str, str], told: str) -> None:

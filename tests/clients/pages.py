@@ -1,4 +1,4 @@
-"""The pages of docs/clients/, as blocks that can be run."""
+"""The pages of docs/clients/, and others beside them, as blocks that can be run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,24 @@ import msgspec
 
 FOLDER = Path(__file__).parents[2] / "docs" / "clients"
 
-_BLOCK = re.compile(r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?(?: (?P<mark>run|save|background))?\n(?P<text>.*?)^```$",
+    re.M | re.S,
+)
 _ANY_BLOCK = re.compile(r"^```\S", re.M)
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A fenced block. ``title``: the file that a reader saves it as; without one it is typed into a shell."""
+    """A fenced block. ``title``: the file that a reader saves it as; without one it is typed into a shell.
+
+    ``mark``: on pages where not every block is for the reader to follow, what is done with this one. ``background``:
+    it is typed into another terminal, and goes on there.
+    """
 
     language: str
     title: str | None
     text: str
+    mark: str | None = None
 
 
 def names() -> list[str]:
@@ -33,7 +41,7 @@ def text_of(name: str) -> str:
 def blocks_of(name: str) -> list[Block]:
     """A page's blocks, in order. None is passed over."""
     text = text_of(name)
-    found = [Block(match["language"], match["title"], match["text"]) for match in _BLOCK.finditer(text)]
+    found = [Block(match["language"], match["title"], match["text"], match["mark"]) for match in _BLOCK.finditer(text)]
     assert len(found) == len(_ANY_BLOCK.findall(text)), f"{name}.md has a block that is not read"
     return found
 

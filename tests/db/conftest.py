@@ -10,15 +10,15 @@ from psycopg.rows import dict_row
 
 from safelight.db.migrate import migrate
 from tests.db.past import Connection
-from tests.db.release_before import ReleaseBefore
+from tests.db.release_before import REVISION, ReleaseBefore
 from tests.support.postgres import TestDatabases
 
 
 @pytest.fixture
 def url(databases: TestDatabases) -> Iterator[str]:
-    """An empty database at revision 0002."""
+    """An empty database at the revision of the release before."""
     made = databases.create_bare()
-    migrate(made, "0002")
+    migrate(made, REVISION)
     yield made
     databases.drop(made)
 

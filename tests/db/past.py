@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import psycopg
+from psycopg.types.json import Jsonb
 
-from tests.db.release_before import UNIT_PRICE_NANOS, ReleaseBefore, Row, Sender, Wish, Work
+from tests.db.release_before import UNIT_PRICE_NANOS, ReleaseBefore, Row, Sender, Wish, Work, intent
 
 STILL = Wish(type="image", model="still")
 CLIP = Wish(type="video", model="clip", quantity=5)
@@ -32,9 +35,7 @@ def make_past(old: ReleaseBefore, name: str) -> Past:
     """Two days of two workspaces, one of which was erased since, and work under way."""
     by = old.workspace(name)
     capped = old.key(name, spend_cap_nanos=500 * UNIT_PRICE_NANOS)
-    params = {"workspace": name, "event_types": None, "secret": "whsec_a"}
-    old.run("create_endpoint", url="https://hooks.example.com/", **params)
-    old.run("create_endpoint", url=None, **params)
+    get_known(old, by)
     ended = {f"yesterday {what}": work for what, work in end_some(old, by, CLIP).items()}
     ended |= {f"yesterday capped {what}": work for what, work in end_some(old, capped, SHORT).items()}
     gone = old.workspace(f"{name}-gone")
@@ -46,15 +47,34 @@ def make_past(old: ReleaseBefore, name: str) -> Past:
     return Past(open=by, capped=capped, ended=ended, under_way=get_under_way(old, by, capped))
 
 
+def get_known(old: ReleaseBefore, by: Sender) -> None:
+    """Who is told and who looks on, who is in, and what was refused."""
+    its: Row = {"workspace_id": by.workspace_id}
+    endpoint: Row = {**its, "event_types": None, "secret": "whsec_a", "idempotency_key": None}
+    old.run("create_endpoint", url="https://hooks.example.com/", **endpoint)
+    old.run("create_endpoint", url=None, **endpoint)
+    old.run("follow_workspace", seconds=3600, beginning="stream.begins", **its)
+    person: Row = {**its, "person": "somebody", "role": "admin", "seconds": 3600}
+    old.run("create_session", sha256=secrets.token_bytes(32), api_key_id=by.key_id, user_agent="a test", **person)
+    old.run("create_login_link", sha256=secrets.token_bytes(32), **person)
+    refused: Row = {**its, "type": "image", "model": "still", "api_key_id": by.key_id}
+    refused |= {"reason": "rate_limit", "count": 2}
+    listed = {name: [value] for name, value in refused.items()}
+    requests = Jsonb([{**refused, "way_in": "v2", "message": "No.", "param": None}])
+    old.run("count_refusals", date=[datetime.now(UTC).date()], requests=requests, **listed)
+
+
 def end_some(old: ReleaseBefore, by: Sender, video: Wish) -> dict[str, Work]:
     """An end of each kind, and what may become of its file."""
     url = "https://hooks.example.com/ends"
     key = f"key-{by.key_id}-{video.model}"
     made = {
         "forgotten": old.submit(by, STILL),
-        "failed": old.submit(by, msgspec.structs.replace(video, webhook_url=url)),
+        "failed": old.submit(by, msgspec.structs.replace(video, webhook_url=url, end_user="a")),
         "canceled": old.submit(by, video),
-        "kept": old.submit(by, msgspec.structs.replace(STILL, references=2, webhook_url=url, idempotency_key=key)),
+        "kept": old.submit(
+            by, msgspec.structs.replace(STILL, references=2, webhook_url=url, idempotency_key=key, end_user="a")
+        ),
         "delivered once": old.submit(by, msgspec.structs.replace(STILL, is_stored=False)),
         "tombstoned": old.submit(by, video),
         "purged": old.submit(by, msgspec.structs.replace(video, references=1)),
@@ -80,7 +100,7 @@ def end_some(old: ReleaseBefore, by: Sender, video: Wish) -> dict[str, Work]:
         assert len(due) == 1
         if what == "purged":
             old.purge(due)
-    old.run("record_seen", id=made["shorter"].id, seen=True)
+    old.run("record_seen", ids=[made["shorter"].id], seen=True)
     return made
 
 
@@ -116,16 +136,18 @@ def get_under_way(old: ReleaseBefore, by: Sender, capped: Sender) -> dict[str, W
     old.ask(made["intent"])
     old.ask(made["intent of the second binding, silent"], 1)
     old.ask(made["withdrawn"], 1)
-    assert old.write("withdraw_intent", made["withdrawn"])
+    loss = Jsonb({**intent(1), "binding_options": None, "reason": "failed", "cost_nanos": 7, "request_id": None})
+    assert old.write("withdraw_intent", made["withdrawn"], report=None, loss=loss, tries=1)
     old.ask(made["accepted"], 0, HANDLE)
-    progress = {"ids": [made["accepted"].id], "run_tokens": [made["accepted"].token], "progress": [0.25]}
+    progress: Row = {"ids": [made["accepted"].id], "run_tokens": [made["accepted"].token], "progress": [0.25]}
+    progress |= {"stages": ["sampling"], "places": [None]}
     assert old.run("record_progress", **progress) == 1
     old.ask(made["accepted by the second binding, silent"], 1, HANDLE)
     old.ask(made["unknown"])
-    assert old.write("record_unknown", made["unknown"], counts=1, first_look_seconds=600)
+    assert old.write("record_unknown", made["unknown"], counts=1, first_look_seconds=600, report=None)
     looked_at = made["unknown with a handle, to be looked at"]
     old.ask(looked_at, 1, HANDLE)
-    assert old.write("record_unknown", looked_at, counts=0, first_look_seconds=0)
+    assert old.write("record_unknown", looked_at, counts=0, first_look_seconds=0, report=None)
     old.connection.execute("update generations set wake_at = now() where id = %s", [looked_at.id])  # due from now on
     old.ask(made["running and not wanted"], 0, HANDLE)
     old.ask(made["handed back"], 1, HANDLE)
@@ -145,7 +167,8 @@ def let_a_day_pass(old: ReleaseBefore) -> None:
     }.items():
         moved = ", ".join(f"{column} = {column} - interval '1 day'" for column in columns)
         old.connection.execute(f"update {table} set {moved}")
-    old.connection.execute("update daily_costs set date = date - 1")
+    for table in ("daily_costs", "daily_usage", "daily_end_users", "daily_refusals", "daily_margins"):
+        old.connection.execute(f"update {table} set date = date - 1")
 
 
 def outlines(old: ReleaseBefore, made: dict[str, Work]) -> dict[str, Row | None]:
@@ -169,40 +192,6 @@ def let_leases_run_out(connection: Connection, *works: Work) -> None:
         """update generations set lease_until = now() - interval '1 s'
            where run_token is not null and (%(ids)s = '{}' or id = any(%(ids)s::text[]))""",
         {"ids": [work.id for work in works]},
-    )
-
-
-def many_ended(connection: Connection, by: Sender, count: int) -> None:
-    """Ended generations of ninety days, funded and settled, in one statement for each table."""
-    connection.execute(
-        """insert into generations (id, workspace_id, api_key_id, type, model, request, body_sha256, billable_unit,
-               unit_price_nanos, quantity, held_nanos, charged_nanos, charged_thousandths, state, error_code,
-               deadline, submitted_at, retention_seconds, created_at, finished_at, deletes_at)
-           select 'req-01JZ' || lpad(i::text, 22, '0'), %(workspace_id)s, case when i %% 3 > 0 then %(key_id)s end,
-               'image', 'still-' || i %% 4, jsonb_build_object('prompt', repeat('a hill ', 40)),
-               sha256(i::text::bytea), 'image', 1000, 1, 1000, paid * 1000, paid * 1000,
-               case paid when 1 then 'completed' else 'failed' end::generation_state,
-               case paid when 0 then 'generation_failed' end,
-               at, at, 3600, at, at, case paid when 1 then at end
-           from (select i, (i %% 10 > 0)::int as paid, now() - i * interval '90 days' / %(count)s as at
-                 from generate_series(1, %(count)s) i) made""",
-        {"workspace_id": by.workspace_id, "key_id": by.key_id, "count": count},
-    )
-    for kind, amounts in (
-        ("hold", "-held_nanos, held_nanos, 0"),
-        ("settle", "held_nanos - charged_nanos, -held_nanos, charged_nanos"),
-    ):
-        connection.execute(
-            f"""insert into transfers (workspace_id, kind, generation_id, available_nanos, held_nanos, revenue_nanos)
-                select workspace_id, '{kind}', id, {amounts} from generations where model like 'still-%'"""
-        )
-    connection.execute(
-        """insert into daily_costs select workspace_id, (finished_at at time zone 'UTC')::date, sum(charged_nanos)
-           from generations where model like 'still-%' group by 1, 2"""
-    )
-    connection.execute(
-        """insert into transfers (workspace_id, kind, funding_nanos, available_nanos, reason)
-           select workspace_id, 'fund', -sum(cost_nanos), sum(cost_nanos), 'for a test' from daily_costs group by 1"""
     )
 
 
@@ -259,16 +248,7 @@ def daily_usage(connection: Connection) -> Usage:
     return +counted
 
 
-def costs_by_day(connection: Connection, table: str) -> list[Row]:
-    """What each workspace was charged on each day, of a table that says so."""
-    return connection.execute(
-        f"""select workspace_id, date, sum(cost_nanos) as cost_nanos from {table}
-            group by 1, 2 having sum(cost_nanos) > 0 order by 1, 2"""
-    ).fetchall()
-
-
 def check(connection: Connection, old: ReleaseBefore) -> None:
     """Every end is counted once, on its day; and the release before finds its books in order."""
     assert daily_usage(connection) == ends_by_day(connection)
-    assert costs_by_day(connection, "daily_usage") == costs_by_day(connection, "daily_costs")
     assert old.drift() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from psycopg.types.json import Jsonb
 
 from safelight.domain.ids import new_generation_id
 
-FROZEN = Path(__file__).parent / "release_0002"
+REVISION = "0007"
+"""The newest that the release before knows."""
+FROZEN = Path(__file__).parent / f"release_{REVISION}"
 LEASE_SECONDS = 30.0
 UNIT_PRICE_NANOS = 100_000_000
 
@@ -41,6 +44,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None = None
     is_stored: bool = True
     references: int = 0
+    end_user: str | None = None
     deadline_seconds: int = 3600
     is_on_queue: bool = True
 
@@ -51,6 +55,11 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         kept = [{"role": role, "mime_type": "image/png", "key": f"inputs/{i}.png"} for i in range(self.references)]
         of_type = {"output_format": "jpeg"} if self.type == "image" else {"duration_seconds": self.quantity}
         return {**sizes, **of_type, "sound": None, "references": kept}
+
+
+def intent(place: int) -> Row:
+    """The backend that an order is for, as that release puts it on record."""
+    return {"connection": f"backend-{place}", "upstream_model": "a-model", "binding_options": Jsonb({})}
 
 
 class Work(msgspec.Struct, kw_only=True):
@@ -73,7 +82,9 @@ def frozen(name: str) -> str:
 class ReleaseBefore:
     """One connection of a node. It stays open: what it prepared before a migration it goes on with after it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, read: Callable[[str], str] = frozen) -> None:
+        """``read`` gives the text of a statement by its name."""
+        self._read = read
         self.connection = psycopg.connect(
             url, autocommit=True, prepare_threshold=2, row_factory=dict_row, options="-c TimeZone=UTC"
         )
@@ -82,7 +93,7 @@ class ReleaseBefore:
         self.connection.close()
 
     def rows(self, statement: str, /, **params: object) -> list[Row]:
-        cursor = self.connection.execute(frozen(statement), params)
+        cursor = self.connection.execute(self._read(statement).encode(), params)
         return cursor.fetchall() if cursor.description else []
 
     def row(self, statement: str, /, **params: object) -> Row | None:
@@ -91,29 +102,33 @@ class ReleaseBefore:
 
     def run(self, statement: str, /, **params: object) -> int:
         """The number of rows that the statement touched."""
-        return self.connection.execute(frozen(statement), params).rowcount
+        return self.connection.execute(self._read(statement).encode(), params).rowcount
 
     # Workspaces
 
     def workspace(self, name: str, nanos: int = 1000 * UNIT_PRICE_NANOS) -> Sender:
         """A new workspace with credit, and a key of it."""
-        assert self.row("create_workspace", name=name) is not None
-        self.run("add_credit", workspace=name, amount_nanos=nanos, reason="for a test")
+        row = self.row("create_workspace", name=name)
+        assert row is not None
+        self.run("add_credit", workspace_id=row["id"], amount_nanos=nanos, reason="for a test", reference=f"for {name}")
         return self.key(name)
 
-    def key(self, workspace: str, spend_cap_nanos: int | None = None) -> Sender:
+    def key(self, workspace: str, spend_cap_nanos: int | None = None, role: str = "generate") -> Sender:
+        found = self.connection.execute("select id from workspaces where name = %s", [workspace]).fetchone()
+        assert found is not None
         row = self.row(
             "create_key",
-            workspace=workspace,
+            workspace_id=found["id"],
             name="key",
+            role=role,
+            idempotency_key=None,
             sha256=secrets.token_bytes(32),
             prefix="sk_0000",
             last_four="0000",
             spend_cap_nanos=spend_cap_nanos,
             expires_at=None,
         )
-        found = self.connection.execute("select id from workspaces where name = %s", [workspace]).fetchone()
-        assert row is not None and found is not None
+        assert row is not None
         return Sender(workspace_id=found["id"], key_id=row["id"], is_capped=spend_cap_nanos is not None)
 
     # The life of a generation
@@ -135,11 +150,16 @@ class ReleaseBefore:
             "quantity": wish.quantity,
             "held_nanos": UNIT_PRICE_NANOS * wish.quantity,
             "run_token": work.token,
+            **(intent(0) if work.token is not None else dict.fromkeys(intent(0))),
             "lease_seconds": lease_seconds,
             "deadline_seconds": wish.deadline_seconds,
             "retention_seconds": 3600,
             "is_stored": wish.is_stored,
             "webhook_url": wish.webhook_url,
+            "end_user": wish.end_user,
+            "remixed_from": None,
+            "way_in": "v2",
+            "is_capped": by.is_capped,
             "low_balance_nanos": None,
             "default_rpm": 100_000,
             "default_concurrency": 1000,
@@ -172,7 +192,7 @@ class ReleaseBefore:
 
     def ask(self, work: Work, binding: int = 0, handle: Row | None = None) -> None:
         """Put an intent on record, and the job that the backend gave."""
-        assert self.write("record_intent", work, binding=binding)
+        assert self.write("record_intent", work, binding=binding, **intent(binding))
         if handle is not None:
             assert self.write("record_handle", work, handle=Jsonb(handle))
 
@@ -213,6 +233,12 @@ class ReleaseBefore:
             charged_thousandths=thousandths,
             error_code=error_code,
             error_message="It ended so." if error_code else None,
+            report=None,
+            cost_nanos=charged_nanos // 2 or None,
+            seed=None,
+            frees_key=False,
+            may_be_made=False,
+            loss=None,
             media=Jsonb(media),
         )
 
@@ -231,11 +257,19 @@ class ReleaseBefore:
     def erase(self, name: str) -> None:
         row = self.row("close_workspace", name=name)
         assert row is not None
-        workspace_id = row["id"]
-        assert self.row("count_in_flight", workspace_id=workspace_id) == {"in_flight": 0}
-        self.run("expire_workspace", workspace_id=workspace_id)
+        its: Row = {"workspace_id": row["id"]}
+        assert self.row("count_in_flight", **its) == {"in_flight": 0}
+        assert self.row("begin_erasure", **its)
+        while self.row("erase_generations", **its) != {"count": 0}:
+            pass
+        for statement in ("erase_idempotency_keys", "erase_refused_requests", "erase_end_users", "erase_sessions"):
+            self.run(statement, **its)
+        for endpoint in self.rows("list_endpoints_to_erase", **its):
+            self.run("forget_deliveries", endpoint_id=endpoint["id"])
+            self.run("delete_endpoint", endpoint_id=endpoint["id"])
+        self.run("forget_followed", **its)
+        self.run("end_erasure", **its)
         self.sweep(3600)
-        self.run("erase_workspace", workspace_id=workspace_id)
 
     def drift(self) -> list[Row]:
         """What its check of the books finds."""
@@ -243,4 +277,4 @@ class ReleaseBefore:
         assert statement is not None
         assert statement["sum_nanos"] == 0
         assert statement["revenue_nanos"] == statement["charged_nanos"] == statement["daily_costs_nanos"]
-        return self.rows("books_drift")
+        return self.rows("books_drift") + self.rows("books_usage")

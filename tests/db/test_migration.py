@@ -1,339 +1,225 @@
-"""A release works on a database that is one migration ahead, and loses nothing on the way there or back.
-
-The release before is its frozen statements; the release of today is its own functions, on the same database.
-"""
+"""Databases come to today's revision from long ago, though the migration is killed, and beside nodes that go on."""
 
 from __future__ import annotations
 
-import itertools
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
+import psycopg
 import pytest
-from psycopg.types.json import Jsonb
+from psycopg.rows import dict_row
 
 from safelight.accounts.books import check_books
-from safelight.db.migrate import migrate
-from safelight.domain.errors import GenerationFailed
-from safelight.domain.generations import GenerationType, State
-from safelight.domain.media import MediaFacts
-from safelight.domain.request import Request
-from safelight.domain.scope import OPERATOR, Principal
-from safelight.lifecycle import settle
-from safelight.lifecycle.claims import Claim, Intent
-from safelight.lifecycle.reconcile import reconcile
-from safelight.lifecycle.run import claim
-from safelight.lifecycle.settle import StoredFile
-from safelight.lifecycle.submit import Submission, submit
-from safelight.wiring import Parts
+from safelight.db import binaries, migration_steps
+from safelight.db.migrate import MIGRATIONS, migrate, newest_revision, revision_of
+from safelight.domain.errors import ConfigurationError
+from safelight.domain.scope import OPERATOR
 from tests.db import past
-from tests.db.past import CLIP, HANDLE, SHORT, STILL, Connection, Past
-from tests.db.release_before import UNIT_PRICE_NANOS, ReleaseBefore, Sender, Work
-from tests.money.shop import parts_in
+from tests.db.past import CLIP, HANDLE, SHORT, STILL, Connection
+from tests.db.release_before import ReleaseBefore, Sender, Wish
+from tests.support.postgres import TestDatabases, on_database
+from tests.support.server import eventually
 
 pytestmark = pytest.mark.database
 
-ENDS = (State.COMPLETED, State.FAILED, State.CANCELED)
+VERSIONS = MIGRATIONS / "versions"
+TWO_BACK = f"{int(newest_revision()) - 2:04}"
+PATIENCE_SECONDS = 90.0
+INDEX = "generations_kept"
+"""One that the last of these migrations but one builds while nodes go on."""
 
 
-# Forward
+@pytest.fixture
+def grown(databases: TestDatabases) -> Iterator[str]:
+    """A database at revision 0002 with generations in every state that there was."""
+    url = databases.create_bare()
+    migrate(url, "0002")
+    with psycopg.connect(url) as connection:
+        connection.execute((Path(__file__).parent / "past_of_0002.sql").read_bytes())
+    yield url
+    databases.drop(url)
 
 
-def test_what_is_there_stays_as_it_is(url: str, connection: Connection, old: ReleaseBefore) -> None:
-    past.make_past(old, "studio")
-    columns = past.columns_of(connection)
-    before = past.dump(connection, columns)
-    migrate(url)
-    assert past.dump(connection, columns) == before
-    assert set(columns) < set(past.columns_of(connection))
-    added = "select count(*) as known from generations where num_nonnulls(connection, named_at, backend_reports) > 0"
-    assert connection.execute(added).fetchone() == {"known": 0}
+@pytest.fixture
+def looking(grown: str) -> Iterator[Connection]:
+    with psycopg.connect(grown, autocommit=True, row_factory=dict_row, options="-c TimeZone=UTC") as made:
+        yield made
 
 
-def test_the_past_is_counted(url: str, connection: Connection, old: ReleaseBefore) -> None:
-    past.make_past(old, "studio")
-    migrate(url)
-    groups = [key[:-1] for key in past.daily_usage(connection)]
-    assert all(len(set(values)) > 1 for values in zip(*groups, strict=True))  # of each part of a group
-    past.check(connection, old)
-
-
-async def test_what_is_under_way_is_ended_by_this_release(
-    url: str, connection: Connection, old: ReleaseBefore, tmp_path: Path
-) -> None:
-    made = past.make_past(old, "studio")
-    migrate(url)
-    stale = list(made.under_way.values())
-    async with parts_in(tmp_path, url) as parts:
-        await reconcile(parts.running)
-        overdue = made.under_way.pop("queued past its deadline")
-        assert row_of(connection, overdue)["state"] == "failed"
-        for end, (what, work) in zip(itertools.cycle(ENDS), made.under_way.items(), strict=False):
-            await end_by_this_release(parts, connection, what, work, end)
-        assert (await check_books(OPERATOR, parts.db)).balances
-    for work in stale:
-        assert old.complete(work) is None
-    past.check(connection, old)
-    left = "select count(*) as under_way from generations where finished_at is null"
-    assert connection.execute(left).fetchone() == {"under_way": 0}
-
-
-async def end_by_this_release(parts: Parts, connection: Connection, what: str, work: Work, end: State) -> None:
-    """Take it up where the release before left it, and end it; once."""
-    before = row_of(connection, work)
-    if before["has_live_runner"]:
-        assert await claim(parts.running, work.id) is None, what
-        past.let_leases_run_out(connection, work)
-    taken = await claim(parts.running, work.id)
-    assert taken is not None, what
-    assert taken.was_submitted == (before["submitted_at"] is not None)
-    assert taken.is_cancel_requested == (before["cancel_requested_at"] is not None)
-    assert (taken.handle, taken.is_unknown) == (before["handle"], before["state"] == "unknown")
-    assert taken.price.total_nanos == UNIT_PRICE_NANOS * work.wish.quantity
-    assert len(taken.spec.references) == work.wish.references
-    if end is State.COMPLETED:
-        ended = await settle.complete(parts.db, taken, delivery(taken))
-    else:
-        ended = await settle.fail(parts.db, taken, GenerationFailed(), state=end)
-    assert ended is not None
-    assert await settle.fail(parts.db, taken, GenerationFailed()) is None
-    after = row_of(connection, work)
-    assert (after["state"], after["settlements"]) == (end, 1)
-    assert after["charged_nanos"] == (taken.price.total_nanos if end is State.COMPLETED else 0)
-
-
-def row_of(connection: Connection, work: Work) -> dict[str, Any]:
-    found: dict[str, Any] | None = connection.execute(
-        """select *, state::text as state, coalesce(lease_until > now(), false) as has_live_runner,
-               (select count(*) from transfers t where t.generation_id = g.id and kind = 'settle') as settlements
-           from generations g where id = %s""",
-        [work.id],
-    ).fetchone()
-    assert found is not None
-    return found
-
-
-def delivery(claim: Claim) -> tuple[StoredFile, ...]:
-    """One file of all that was ordered, as if it lay in the store."""
-    if claim.type is GenerationType.IMAGE:
-        facts = MediaFacts(mime_type="image/jpeg", width=64, height=64)
-    else:
-        facts = MediaFacts(
-            mime_type="video/mp4",
-            width=64,
-            height=64,
-            duration_seconds=float(claim.price.quantity),
-            fps=24.0,
-            has_sound=False,
-        )
-    return (StoredFile(index=0, key=f"media/{claim.id}", size_bytes=1, sha256="ab" * 32, facts=facts),)
-
-
-# The release before, on the database that is ahead
-
-
-def test_the_release_before_goes_on(url: str, connection: Connection, old: ReleaseBefore) -> None:
-    """Nodes that were running all the while: with what they had under way, and with all that they can do."""
-    first = past.make_past(old, "studio")
-    as_it_was = past.outlines(old, first.ended | first.under_way)
-    migrate(url)
-    assert past.outlines(old, first.ended | first.under_way) == as_it_was
-    again = old.workspace("again")
-    capped = old.key("again", spend_cap_nanos=500 * UNIT_PRICE_NANOS)
-    old.run("create_endpoint", workspace="again", event_types=None, secret="whsec_a", url="https://hooks.example.com/")
-    old.run("create_endpoint", workspace="again", event_types=None, secret="whsec_a", url=None)
-    under_way = past.get_under_way(old, again, capped)
-    ended = {f"today {what}": work for what, work in past.end_some(old, again, SHORT).items()}
-    ended |= {f"today capped {what}": work for what, work in past.end_some(old, capped, CLIP).items()}
-    for what, outline in past.outlines(old, ended | under_way).items():
-        assert outline == as_it_was[what], what
-    past.check(connection, old)
-    for work, end in zip(under_way.values(), itertools.cycle(ENDS), strict=False):
-        end_by_the_release_before(old, work, end)
-    end_all_by_the_release_before(old, first)
-    past.check(connection, old)
-    look_and_clean_up(old, again, ended["today kept"])
-    old.erase("again")
-    past.check(connection, old)
-    erased = "select count(*) as kept from generations where workspace_id = %s and request is not null"
-    assert connection.execute(erased, [again.workspace_id]).fetchone() == {"kept": 0}
-
-
-def end_all_by_the_release_before(old: ReleaseBefore, made: Past) -> None:
-    """As its reconciler does: what is past its deadline has failed; what lost its runner gets another."""
-    past.let_leases_run_out(old.connection)
-    ids = {work.id: work for work in made.under_way.values()}
-    for row in old.rows("list_overdue"):
-        work = ids.pop(row["id"])
-        assert old.claim(work) is not None and old.fail(work) is not None
-    on_queue = ("queued", "queued with a key and a webhook", "queued and not wanted", "handed back")
-    waiting = {made.under_way[what].id for what in (*on_queue, "unknown")}
-    assert {row["id"] for row in old.rows("requeue_due")} == ids.keys() - waiting
-    for work, end in zip(ids.values(), itertools.cycle(ENDS), strict=False):
-        end_by_the_release_before(old, work, end)
-
-
-def end_by_the_release_before(old: ReleaseBefore, work: Work, end: State) -> None:
-    past.let_leases_run_out(old.connection, work)
-    assert old.claim(work) is not None
-    kept = old.rows("renew_leases", ids=[work.id], run_tokens=[work.token], lease_seconds=30)
-    assert [row["id"] for row in kept] == [work.id]
-    ends = {State.FAILED: old.fail, State.CANCELED: old.cancel}
-    assert (ends[end](work) if end in ends else old.complete(work, 700)) is not None
-    assert old.fail(work) is None
-
-
-def look_and_clean_up(old: ReleaseBefore, by: Sender, kept: Work) -> None:
-    """What it lists, finds, replays, sends and deletes."""
-    params = {"type": None, "states": None, "after": None, "limit": 1000}
-    listed = old.rows("list_generations", workspace_id=by.workspace_id, **params)
-    found = old.rows("find_generation", id=[kept.id], workspace_id=[by.workspace_id])
-    assert [row["id"] for row in found] == [kept.id]
-    assert kept.id in {row["id"] for row in listed}
-    replayed = old.row("find_idempotency_key", workspace_id=by.workspace_id, key=kept.wish.idempotency_key)
-    assert replayed and replayed["generation_id"] == kept.id
-    attempt = {"api_key_id": by.key_id, "body_sha256": replayed["body_sha256"]}
-    assert old.row("find_earlier_attempt", **attempt) is None  # it ended, and was told
-    assert old.row("find_file", id=kept.id, index=0) is not None
-    leased = {"lane_slots": 1000, "slots": 1000, "lease_seconds": 30, "busy_lanes": [], "busy_attempts": []}
-    assert kept.id in {row["generation_id"] for row in old.rows("claim_deliveries", **leased)}
-    costs = old.rows("list_daily_costs", workspace_id=by.workspace_id, first="2000-01-01", last="2100-01-01")
-    account = old.row("limits", workspace_id=by.workspace_id, type="image", default_rpm=1, default_concurrency=1)
-    assert account and account["in_flight"] == 0
-    spent = 1000 * UNIT_PRICE_NANOS - account["available_nanos"]
-    assert sum(row["cost_nanos"] for row in costs) == spent == sum(row["charged_nanos"] for row in listed)
-    old.rows("tombstone_generation", id=kept.id, workspace_id=by.workspace_id)
-    old.purge([{"generation_id": kept.id, "index": 0}])
-    receipt = old.row("find_receipt", id=kept.id, workspace_id=by.workspace_id)
-    assert receipt and receipt["deleted_at"] is not None
-
-
-# Both at once
-
-
-def take(old: ReleaseBefore, work: Work) -> dict[str, Any]:
-    """Take it over for the release before, from whoever has it."""
-    past.let_leases_run_out(old.connection)
-    row = old.claim(work)
-    assert row is not None
-    return row
-
-
-async def take_by_this_release(parts: Parts, connection: Connection, work: Work) -> Claim:
-    past.let_leases_run_out(connection)
-    taken = await claim(parts.running, work.id)
-    assert taken is not None
-    return taken
-
-
-async def name_intent(parts: Parts, taken: Claim, place: int) -> None:
-    """As this release records an intent. The place stays in ``binding``, for the release before may read it."""
-    named = {"connection": f"backend-{place}", "upstream_model": "a-model", "binding_options": Jsonb({})}
-    params = {"id": taken.id, "run_token": taken.run_token, "binding": place, **named}
-    done = await parts.db.run("record_intent", params)
-    assert done == 1
-
-
-def names(connection: Connection, work: Work) -> tuple[str | None, bool, int]:
-    """The connection that is on record, whether it is the one that the standing intent is for, and the place."""
-    row = row_of(connection, work)
-    is_valid = row["submitted_at"] is not None and row["named_at"] == row["submitted_at"]
-    return row["connection"], is_valid, row["binding"]
-
-
-async def test_a_generation_may_pass_from_one_release_to_the_other_and_back(
-    url: str, connection: Connection, old: ReleaseBefore, tmp_path: Path
-) -> None:
-    by = old.workspace("studio")
-    migrate(url)
-    async with parts_in(tmp_path, url) as parts:
-        work = old.submit(by, CLIP)
-        taken = await take_by_this_release(parts, connection, work)
-        await name_intent(parts, taken, 1)
-        assert names(connection, work) == ("backend-1", True, 1)
-        # The release before polls the job of that intent, as its place says; the names stay good.
-        work.token = taken.run_token
-        assert old.write("record_handle", work, handle=Jsonb(HANDLE))
-        row = take(old, work)
-        assert (row["binding"], row["handle"], row["was_submitted"]) == (1, HANDLE, True)
-        assert old.write("record_unknown", work, counts=1, first_look_seconds=0)
-        assert names(connection, work) == ("backend-1", True, 1)
-        again = await take_by_this_release(parts, connection, work)
-        assert again.intent == Intent(connection="backend-1", upstream_model="a-model", options={})
-        # It asks another backend: the names are stale, and the place counts.
-        take(old, work)
-        assert old.write("withdraw_intent", work)
-        assert names(connection, work) == ("backend-1", False, 1)
-        old.ask(work, 0, {"job": "another"})
-        assert names(connection, work) == ("backend-1", False, 0)
-        taken = await take_by_this_release(parts, connection, work)
-        assert (taken.handle, taken.was_submitted) == ({"job": "another"}, True)
-        assert (taken.intent, taken.binding_place) == (None, 0)
-        assert names(connection, work) == ("backend-1", False, 0)
-        await name_intent(parts, taken, 0)
-        assert names(connection, work) == ("backend-0", True, 0)
-        assert await settle.complete(parts.db, taken, delivery(taken)) is not None
-        assert old.fail(work) is None
-        assert (await check_books(OPERATOR, parts.db)).balances
-    past.check(connection, old)
-
-
-async def test_what_this_release_accepted_is_ended_by_the_release_before(
-    url: str, connection: Connection, old: ReleaseBefore, tmp_path: Path
-) -> None:
-    """Going back: nodes of the release before are started again."""
-    by, capped = old.workspace("studio"), old.key("studio", spend_cap_nanos=500 * UNIT_PRICE_NANOS)
-    migrate(url)
-    async with parts_in(tmp_path, url) as parts:
-        accepted = [
-            await accept(parts, sender, type_, position)
-            for position, (sender, type_) in enumerate(itertools.product((by, capped), GenerationType))
-        ]
-        videos = [work for work in accepted if work.wish.type == "video"]
-        await name_intent(parts, await take_by_this_release(parts, connection, videos[0]), 0)
-    for work, end in zip(accepted, itertools.cycle(ENDS), strict=False):
-        row = take(old, work)
-        assert (row["type"], row["model"], row["binding"]) == (work.wish.type, work.wish.model, 0)
-        assert row["was_submitted"] == (work.wish.type == "image" or work is videos[0])
-        assert row["request"]["prompt"] == "a hill"
-        end_by_the_release_before(old, work, end)
-    past.check(connection, old)
-
-
-async def accept(parts: Parts, by: Sender, type_: GenerationType, position: int) -> Work:
-    wish = STILL if type_ is GenerationType.IMAGE else CLIP
-    request = Request(type=type_, model=wish.model, prompt="a hill")
-    principal = Principal(key_id=by.key_id, workspace_id=by.workspace_id, workspace="studio", is_capped=by.is_capped)
-    accepted = await submit(
-        parts.submitting,
-        Submission(principal=principal, request=request, body_sha256=bytes(32), idempotency_key=f"k-{position}"),
+def schema_of(url: str) -> str:
+    """All that a database has but its rows."""
+    _, programs = binaries.newest()
+    said = subprocess.run(
+        [programs / "pg_dump", "--schema-only", "--no-owner", "--dbname", url],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    price = parts.submitting.catalog.models[wish.model].rates[0].unit_price_nanos
-    return Work(id=accepted.id, by=by, wish=wish, unit_price_nanos=price)
+    return re.sub(r"(?m)^(--.*|\\.*|)\n", "", said.stdout)
 
 
-def test_what_a_backend_said_goes_with_the_request(url: str, connection: Connection, old: ReleaseBefore) -> None:
-    """The release before does not know of it, and forgets it all the same."""
-    by = old.workspace("studio")
+def kill_after(step: int, url: str) -> int | None:
+    """Migrate in a process that is killed after so many steps; its status."""
+    process = get_context("fork").Process(target=_migrate_and_die, args=(step, url))
+    process.start()
+    process.join(PATIENCE_SECONDS)
+    return process.exitcode
+
+
+def _migrate_and_die(last: int, url: str) -> None:
+    done = 0
+
+    def then_die(step: Callable[[psycopg.Connection, Path], None], connection: psycopg.Connection, path: Path) -> None:
+        nonlocal done
+        step(connection, path)
+        done += 1
+        if done == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for name in ("add", "build"):
+        setattr(migration_steps, name, partial(then_die, getattr(migration_steps, name)))
     migrate(url)
-    purged, failed, erased = (old.submit(by, STILL) for _ in range(3))
-    connection.execute("""update generations set backend_reports = '[{"words": "a canary"}]'""")
-    assert old.complete(purged) and old.fail(failed) and old.complete(erased)
-    old.purge(old.rows("tombstone_generation", id=purged.id, workspace_id=by.workspace_id))
-    assert reports(connection) == {failed.id, erased.id}
-    old.run("forget_unfulfilled", retention_seconds=-1)
-    assert reports(connection) == {erased.id}
-    old.run("erase_workspace", workspace_id=by.workspace_id)
-    assert reports(connection) == set()
 
 
-def reports(connection: Connection) -> set[str]:
-    rows = connection.execute("select id from generations where backend_reports is not null").fetchall()
-    return {row["id"] for row in rows}
+# From long ago
 
 
-def test_it_can_be_run_again(url: str, connection: Connection, old: ReleaseBefore) -> None:
-    past.make_past(old, "studio")
-    for _ in range(2):
-        migrate(url)
-        past.check(connection, old)
+def test_a_past_of_long_ago_comes_to_today(grown: str, looking: Connection) -> None:
+    """What had ended before it was counted is counted; the books balance, and may be closed."""
+    columns = past.columns_of(looking)
+    before = past.dump(looking, columns)
+    migrate(grown)
+    assert past.dump(looking, columns) == before
+    assert past.daily_usage(looking) == past.ends_by_day(looking)
+    groups = [key[:-1] for key in past.daily_usage(looking)]
+    assert all(len(set(values)) > 1 for values in zip(*groups, strict=True))  # of each part of a group
+    assert on_database(grown, partial(check_books, OPERATOR)).balances
+
+
+def test_a_migration_that_is_killed_after_any_step_goes_on(
+    grown: str, looking: Connection, fresh_database_url: str
+) -> None:
+    migrate(grown, TWO_BACK)
+    steps = 0
+    while kill_after(steps + 1, grown) == -signal.SIGKILL:
+        steps += 1
+        assert looking.execute("select version_num from alembic_version").fetchone() != {
+            "version_num": newest_revision()
+        }
+    assert steps >= len(list(VERSIONS.glob("0007_*.sql")))
+    with psycopg.connect(grown) as connection:
+        assert revision_of(connection) == newest_revision()
+    assert schema_of(grown) == schema_of(fresh_database_url)
+    assert past.daily_usage(looking) == past.ends_by_day(looking)
+    assert on_database(grown, partial(check_books, OPERATOR)).balances
+
+
+def test_an_index_that_was_half_built_is_built_anew(grown: str, looking: Connection) -> None:
+    migrate(grown, TWO_BACK)
+    building = "select from pg_stat_progress_create_index where index_relid = to_regclass(%s)"
+    valid = "select indisvalid from pg_index where indexrelid = to_regclass(%s)"
+    with psycopg.connect(grown) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("select")  # whoever builds waits at last for who sees what was before
+        process = get_context("fork").Process(target=migrate, args=(grown,))
+        process.start()
+        eventually(lambda: looking.execute(building, [INDEX]).fetchone() is not None, "the index is being built")
+        process.kill()
+        process.join(PATIENCE_SECONDS)
+        assert process.exitcode == -signal.SIGKILL
+        looking.execute("select pg_terminate_backend(pid) from pg_stat_progress_create_index")
+    eventually(lambda: looking.execute(building, [INDEX]).fetchone() is None, "its session has ended")
+    assert looking.execute(valid, [INDEX]).fetchone() == {"indisvalid": False}
+    migrate(grown)
+    assert looking.execute(valid, [INDEX]).fetchone() == {"indisvalid": True}
+
+
+# Beside others
+
+
+def test_it_gives_way_to_who_submits(grown: str, looking: Connection) -> None:
+    """Who has written its generation comes to its key: the migration, which waits for it, must not have the keys."""
+    migrate(grown, TWO_BACK)
+    waits = "select from pg_locks where relation = 'generations'::regclass and not granted"
+    with psycopg.connect(grown) as under_way, ThreadPoolExecutor() as threads:
+        under_way.execute("update generations set model = model where false")
+        migration = threads.submit(migrate, grown)
+        eventually(
+            lambda: migration.done() or looking.execute(waits).fetchone() is not None,
+            "the migration waits for the submission",
+        )
+        assert not migration.done(), migration.result()
+        under_way.execute("update api_keys set name = name")
+        under_way.commit()
+        migration.result(PATIENCE_SECONDS)
+
+
+def test_who_never_ends_is_told_of(grown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migration_steps, "_TRIES", 1)
+    migrate(grown, TWO_BACK)
+    with psycopg.connect(grown) as reader, psycopg.connect(grown, autocommit=True) as own:
+        own.execute("set statement_timeout = '20 s'")
+        reader.execute("select count(*) from generations")
+        with pytest.raises(ConfigurationError, match="pg_stat_activity"):
+            migration_steps.add(own, VERSIONS / "0007_generations.sql")
+    with psycopg.connect(grown) as writer:
+        writer.execute("set lock_timeout = '2 s'")
+        writer.execute("update generations set model = model")  # nothing is left locked
+
+
+def test_nodes_of_the_release_before_work_on_meanwhile(url: str, connection: Connection, old: ReleaseBefore) -> None:
+    """PostgreSQL ends one of those who wait in a circle; here that would be a node, or the migration."""
+    senders = (old.workspace("studio"), old.key("studio", spend_cap_nanos=10**15))
+    file = "select pg_relation_filenode(%s) as number"
+    tables = ("generations", "media", "transfers", "accounts", "events", "deliveries")
+    files = {table: connection.execute(file, [table]).fetchone() for table in tables}
+    stop = threading.Event()
+
+    def work(place: int) -> int:
+        node, made = ReleaseBefore(url), 0
+        while not stop.is_set():
+            end_one(node, senders[place], made)
+            made += 1
+        node.close()
+        return made
+
+    def change() -> int:
+        node, made = ReleaseBefore(url), 0
+        its = {"workspace_id": senders[0].workspace_id, "key_id": senders[0].key_id}
+        limits = {"image_rpm": None, "video_rpm": None, "concurrency": 1000, "retention_max_seconds": None}
+        while not stop.is_set():
+            node.run("set_workspace_limits", **its, **limits)
+            node.run("touch_key", **its)
+            node.run("make_end_user_key", **its, fresh=b"k")
+            made += 1
+        node.close()
+        return made
+
+    with ThreadPoolExecutor() as threads:
+        nodes = [threads.submit(work, 0), threads.submit(work, 1), threads.submit(change)]
+        try:
+            migrate(url)
+        finally:
+            stop.set()
+        assert all(node.result(PATIENCE_SECONDS) > 0 for node in nodes)
+    past.check(connection, old)
+    assert {table: connection.execute(file, [table]).fetchone() for table in tables} == files  # no row was written anew
+
+
+def end_one(old: ReleaseBefore, by: Sender, position: int) -> None:
+    """From its submission to its end, which is another each time."""
+    wish: Wish = (CLIP, SHORT, STILL)[position % 3]
+    work = old.submit(by, wish)
+    if wish.type == "video":
+        assert old.claim(work) is not None
+        old.ask(work, 0, HANDLE)
+    end = (partial(old.complete, delivered_thousandths=1000), old.fail, old.cancel)[position % 3]
+    assert end(work) is not None

@@ -113,6 +113,8 @@ def claimed(wanted: ImageFormat | None) -> Claim:
         "retention_seconds": 60,
         "run_token": uuid.uuid4(),
         "remaining_seconds": 60.0,
+        "age_seconds": 1.0,
         "tries": 0,
+        "traceparent": None,
     }
     return ClaimedRow(**values).claim()

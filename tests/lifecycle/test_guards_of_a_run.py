@@ -320,5 +320,6 @@ def test_every_statement_of_a_runner_is_tried() -> None:
         "count_under_way",
         "list_processes",
         "list_under_way",
+        "take_from_runners",
     }  # they give, take, look
     assert written_by_runners == {f"{name}.sql" for name in {*WRITES, *others}}

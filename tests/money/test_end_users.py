@@ -16,7 +16,7 @@ from safelight.accounts.usage import EndUserUsage, list_end_users
 from safelight.db.pool import statement
 from safelight.domain.errors import InvalidParameter
 from safelight.domain.scope import OPERATOR
-from tests.db.test_release_0006 import FAILED, SETTLED, Node, text_of
+from tests.db.release_before import ReleaseBefore, Sender, Wish, frozen
 from tests.money.shop import parts_in
 from tests.support.postgres import open_database
 from tests.support.tenants import make_tenant
@@ -30,10 +30,12 @@ DAYS = (TODAY - timedelta(days=1), TODAY + timedelta(days=1))
 
 def end_many(url: str, is_before: bool) -> None:
     """Ends of a few users' images, in an order of its own: as a node of the release before, or of today."""
-    chance, node = random.Random(is_before), Node(url, text_of if is_before else statement)
+    chance, node = random.Random(is_before), ReleaseBefore(url, frozen if is_before else statement)
+    by = Sender(workspace_id=1, key_id=1, is_capped=True)
     for _ in range(EACH):
-        node.make(chance.choice(["a", "b", None]), chance.choice([SETTLED, SETTLED, FAILED]))
-    node.connection.close()
+        work = node.submit(by, Wish(type="image", model="still", end_user=chance.choice(["a", "b", None])))
+        assert chance.choice([node.complete, node.complete, node.fail])(work) is not None
+    node.close()
 
 
 async def test_two_processes_that_end_at_once_lose_and_double_nothing(fresh_database_url: str, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_options_that_are_left_out_are_not_on_record(name: str) -> None:
 def test_a_kind_whose_extra_is_missing_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
     read = read_catalog({"models": [{**IMAGE, "bindings": [{"provider": "builtin"}]}]}, source="shop.toml", kinds=KINDS)
-    with pytest.raises(ConfigurationError, match=r"Install safelight\[builtin\]"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'safelight\[builtin\]'"):
         check_connections(read, host(tmp_path))
 
 

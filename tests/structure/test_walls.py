@@ -80,6 +80,10 @@ PLANTS: dict[str, list[Plant]] = {
         {"cli/client/planted.py": _TYPE_CHECKING + "import safelight.mcp.api"},
         {"jobs/planted.py": "import mcp_types"},
     ],
+    "One module alone imports OpenTelemetry": [
+        {"api/planted.py": "from opentelemetry import trace"},
+        {"telemetry/planted.py": "def use(): import opentelemetry.sdk.trace"},
+    ],
     "MCP within the process goes through the API as well": [
         {"api/mcp/planted.py": "import safelight.lifecycle.submit"},
         {"api/mcp/planted.py": "import safelight.keeping.expire"},

@@ -43,6 +43,7 @@ class Action(StrEnum):
     GENERATION_CREATE = "generation.create"
     GENERATION_CANCEL = "generation.cancel"
     MEDIA_DELETE = "media.delete"
+    BACKUP_RESTORE = "backup.restore"
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from safelight.db.pool import Database
 from safelight.domain.errors import IdempotencyConflict, InvalidParameter
 from safelight.domain.scope import OperatorScope, WorkspaceScope
 from safelight.domain.text import read_line
+from safelight.telemetry import observe
 
 _MAX_REASON_CHARACTERS = 1000
 _MAX_REFERENCE_CHARACTERS = 100
@@ -75,6 +76,7 @@ async def _add(db: Database, asked: _Asked, reference: str | None) -> int:
         raise InvalidParameter("The balance would leave its range: it cannot go below zero.", param="amount") from None
     if row is None:
         raise no_such_workspace(asked.workspace_id)
+    observe.credited(asked.amount_nanos)
     return int(row[0])
 
 

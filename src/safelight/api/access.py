@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.domain.ids import new_ulid
 from safelight.domain.text import cut
+from safelight.telemetry import observe, traces
 from safelight.telemetry.logs import ACCESS
+from safelight.telemetry.spans import Head
 
 log = logging.getLogger(ACCESS)
 
 _REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 _QUIET = ("/healthz", "/readyz")
+_OBSERVED = "safelight.observed"
+"""In a request's scope: what is observed of it."""
 
 
 def request_id() -> str:
@@ -23,8 +26,15 @@ def request_id() -> str:
     return _REQUEST_ID.get()
 
 
+def note_route(scope: Scope, template: str) -> None:
+    """The route of a request is found. One that is made within another is not observed by itself."""
+    request: observe.Request | None = scope.get(_OBSERVED)
+    if request is not None:
+        request.route = template
+
+
 class AccessLog:
-    """Wraps an ASGI app."""
+    """Wraps an ASGI app: each request is observed, and logged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,21 +45,40 @@ class AccessLog:
             return
         rid, path = new_ulid(), scope["path"]
         _REQUEST_ID.set(rid)
-        status = 0
-        started = time.perf_counter()
+        is_traced = traces.is_on() and path not in _QUIET
+        request = observe.Request(scope["method"], _head(scope, rid) if is_traced else None)
 
         async def send_noted(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                request.status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", rid.encode())]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_noted)
+            with request:
+                await self._app({**scope, _OBSERVED: request}, receive, send_noted)
         finally:
             if path not in _QUIET and log.isEnabledFor(logging.INFO):
-                milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                values = (scope["method"], cut(path), status, milliseconds, rid)
+                milliseconds = round(request.seconds * 1000, 1)
+                values = (scope["method"], cut(path), request.status, milliseconds, rid)
                 # Not ``log.info``, which walks the stack to find its caller.
-                log.handle(log.makeRecord(ACCESS, logging.INFO, __file__, 0, "%s %s %s %s ms %s", values, None))
+                record = log.makeRecord(ACCESS, logging.INFO, __file__, 0, "%s %s %s %s ms %s", values, None)
+                record.ids = request.ids
+                log.handle(record)
+
+
+def _head(scope: Scope, request_id: str) -> Head:
+    sent = {b"host": "", b"traceparent": ""}
+    for name, value in scope["headers"]:
+        if name in sent:
+            # Of two that are sent neither counts: it is not known whose is meant.
+            sent[name] = value.decode("latin-1") if not sent[name] else "?"
+    return Head(
+        method=scope["method"],
+        path=scope["path"],
+        scheme=scope["scheme"],
+        host=sent[b"host"],
+        version=scope["http_version"],
+        traceparent=sent[b"traceparent"] or None,
+        request_id=request_id,
+    )

@@ -21,6 +21,8 @@ from safelight.keeping.services import KeepingServices
 from safelight.lifecycle.events import ToJson
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import RunServices, SubmitServices, ViewServices
+from safelight.telemetry import traces
+from safelight.telemetry.names import WORKSPACE_ID
 
 STATE = "api"
 """In the state that the server hands to every request: the process's ``ApiState``."""
@@ -69,7 +71,9 @@ async def require_key(request: Request) -> None:
     sent = [value for name, value in scope["headers"] if name == b"authorization"]
     header = sent[0].decode("latin-1") if len(sent) == 1 else None
     authenticator = api_state(request).authenticator
-    scope[_PRINCIPAL] = await authenticator.authenticate(header, is_suspect=scope.get(SUSPECT, False))
+    sender = await authenticator.authenticate(header, is_suspect=scope.get(SUSPECT, False))
+    scope[_PRINCIPAL] = sender
+    traces.current().set(WORKSPACE_ID, sender.workspace_id)
 
 
 def act_as(request: Request, sender: Principal) -> None:

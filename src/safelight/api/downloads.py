@@ -15,6 +15,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from safelight.api.access import note_route
 from safelight.api.auth import ApiState, state_of
 from safelight.api.errors import error_response
 from safelight.api.ranges import (
@@ -38,17 +39,19 @@ from safelight.keeping.expire import claim_end, delete_delivered, release_end
 from safelight.keeping.files import FileToSend
 from safelight.keeping.services import KeepingServices
 from safelight.keeping.thumbnails import VARIANT, thumbnail_of
+from safelight.telemetry import observe
 
 log = structlog.get_logger()
 
 Fields = Mapping[bytes, bytes]
 
 _BELOW = "/v2/downloads/"
+_TEMPLATE = "/v2/downloads/{id}/{index}"
 _LONGEST_REDIRECT_SECONDS = 3600
 _NEWS_SECONDS = 0.02
 _METHODS = "GET, HEAD, OPTIONS"
 
-_ALWAYS = [
+ALWAYS = [
     # A browser that opens a link makes a page of its own around it: that one may play the link, and lay it out.
     (b"content-security-policy", b"default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox"),
     (b"x-content-type-options", b"nosniff"),
@@ -108,13 +111,14 @@ def _with_headers(send: Send) -> Send:
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *_ALWAYS]
+            message["headers"] = [*message["headers"], *ALWAYS]
         await send(message)
 
     return send_with_headers
 
 
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    note_route(scope, _TEMPLATE)
     if scope["method"] == "OPTIONS":
         await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send)
         return
@@ -251,6 +255,7 @@ class _Sending:
             self.has_begun = True
             await self._raw_send(self._head)
         await self._raw_send({"type": "http.response.body", "body": body, "more_body": more_body})
+        observe.downloaded(len(body))
 
     async def _without_bytes(self, status: int, more: Fields, *, nginx_adds: bool = False) -> None:
         """An answer with nothing of the file in it, if that is still there: where it is sent, opening it tells."""

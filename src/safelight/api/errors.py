@@ -13,6 +13,7 @@ from safelight.api.access import request_id
 from safelight.api.answer import head_of, json_response
 from safelight.api.dialect import dialect_at
 from safelight.domain.errors import InternalError, Kind, SafelightError
+from safelight.telemetry import observe
 
 log = structlog.get_logger()
 
@@ -42,6 +43,8 @@ def error_response(scope: Scope, error: Exception, headers: Mapping[str, str] | 
     error = for_client(error)
     dialect = dialect_at(scope)
     status = dialect.statuses.get(error.kind, STATUS_OF_KIND[error.kind])
+    if status < 500:
+        observe.refused(error.code)
     answer: dict[str, str] = dict(headers or {})
     if status == 401:
         answer["www-authenticate"] = "Bearer"

@@ -10,6 +10,7 @@ from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 from starlette.types import Lifespan, Receive, Scope, Send
 
+from safelight.api.access import note_route
 from safelight.api.answer import head_of
 from safelight.api.auth import require_key, require_role
 from safelight.api.dialect import Route, dialect_at
@@ -44,11 +45,13 @@ class Endpoint:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = {route.method: route for route in routes}
+        self._template = next(iter(self._routes.values())).path
         if "GET" in self._routes:
             self._routes["HEAD"] = self._routes["GET"]
         self._allowed = ", ".join(sorted([*self._routes, "OPTIONS"]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        note_route(scope, self._template)
         try:
             response = await self._answer(Request(scope, receive, send))
         except ClientDisconnect:

@@ -5,7 +5,8 @@ in 0.12), so a power cut may leave an announced file empty. Here an object is wr
 in the same file system, synced, renamed into place, and its folder synced: two fsyncs for an object in a
 folder already in use, one more for each folder that is new to this process.
 
-Objects lie at ``root/key``. Temporaries lie in ``root/.incoming``, which no key can name.
+Objects lie at ``root/key``. Temporaries lie in ``root/.incoming``, and notes for a web server in ``root/.links``
+(``safelight.blobs.link_notes``), which no key can name.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
 from safelight.blobs.checks import check_key, check_prefix, check_range, is_key
+from safelight.blobs.link_notes import LinkNotes
 from safelight.domain.errors import ServiceUnavailable, StoreFull
-from safelight.domain.ports import BlobFacts
+from safelight.domain.ports import BlobFacts, LinkNote
 
 CHUNK_BYTES: Final = 112 * 1024
 """What one reader of ``stream`` holds in memory.
@@ -64,6 +66,7 @@ class LocalStore:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
         self._folders = _Folders(self.root)
         self._swept = False
+        self._notes = LinkNotes(self.root)
 
     async def put(self, key: str, source: Path, *, mime_type: str, consume: bool = False) -> None:
         """Store the file at ``source`` durably; the type is the file's own affair here.
@@ -122,6 +125,24 @@ class LocalStore:
         finally:
             found.close()
 
+    async def want_notes(self) -> None:
+        await self._run(self._noted, self._notes.want)
+
+    async def note_links(self, notes: list[LinkNote]) -> None:
+        if self._notes.are_wanted():
+            await self._run(self._noted, self._notes.write, notes)
+
+    async def withdraw_links(self, files: list[tuple[str, int]]) -> None:
+        if self._notes.are_wanted():
+            await self._run(self._noted, self._notes.withdraw, files)
+
+    async def withdraw_workspace(self, workspace_id: int) -> None:
+        if self._notes.are_wanted():
+            await self._run(self._noted, self._notes.close_gate, workspace_id)
+
+    async def sweep_notes(self, first_id: str, last_id: str) -> int:
+        return await self._run(self._noted, self._notes.sweep, first_id, last_id)
+
     async def probe(self) -> None:
         """Write, read and delete a small object; raises ``ServiceUnavailable`` with the reason."""
         await self._run(self._probe)
@@ -136,6 +157,10 @@ class LocalStore:
         return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     # What follows runs in the store's threads, but for ``_open``.
+
+    def _noted(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with _store_errors():
+            return work(*args, **kwargs)
 
     def _put(self, key: str, source: Path, consume: bool) -> None:
         with source.open("rb", buffering=0) as file:

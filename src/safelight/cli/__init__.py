@@ -1,13 +1,16 @@
+# Over 500 lines: the table of commands.
 """The ``safelight`` command.
 
 A command's module is imported when it is that command's turn, so ``safelight --help`` is quick and the
 supervisor of ``up`` is small.
 
 up           everything in one foreground command: ``supervisor`` keeps its processes, ``child`` is their
-             entry, ``prepare`` readies the database
-serve        the API
+             entry, ``prepare`` readies the database, ``relay`` tells the service manager how they are
+serve        the API; ``api_life`` tells the service manager how it is
 worker       the runner of videos and upkeep
+metrics      what Prometheus is told, by a process beside these (``metrics_address``, ``cluster_gauges``)
 migrate      the database's schema
+backup       an installation in one file, which restore puts back
 checks       what a start needs
 audit        what commands change, for the log
 dashboard    a link that lets the operator in
@@ -20,6 +23,10 @@ generations  what became of one
 provenance   the chain that signs files, and checking one
 signing_keys the keys of download links
 sweep        deleting what is due, now
+docs, service
+             pages and units that come with the package, found by ``shipped``
+nginx_config a web server in front that checks links itself: ``nginx/`` holds what it is made of
+archive      what ended long ago, out of the database
 webhooks     who is told of events, and how that went
 comfyui      from a workflow to a piece of a catalog
 model_server pipelines of the catalog on Ray Serve, as a backend of one's own
@@ -276,6 +283,8 @@ _COMMANDS = (
         Makes the tables in an empty database. Safe to run again, and beside running processes. 'safelight up'
         does it by itself.""",
     ),
+    ("backup", "backup:backup", "Back up database, media and keys in one file.\n\nBeside a running 'up', or without."),
+    ("restore", "restore:restore", "Put a backup into a new data folder.\n\nSays what that means for work under way."),
     (
         "doctor",
         "doctor:doctor",
@@ -307,13 +316,37 @@ _COMMANDS = (
         Running workers do it on schedule. This does it now, and names files without a row and rows without a file.""",
     ),
     (
+        "nginx-config",
+        "nginx_config:nginx_config",
+        "Write a configuration of nginx that checks links and sends files itself.\n\nFrom then on new files are noted "
+        "for it. Once more after each change of signing keys, and 'nginx -s reload'.",
+    ),
+    (
         "books",
         "books:books",
         """Prove that the money adds up.
 
         Rebuilds every balance from the ledger's postings, and every day's usage from the generations, and compares:
-        what came since the books were last closed, or all of it with --all.
-        Ends with status 1 if anything has drifted.""",
+        what came since the books were last closed, or all of it with --all. With --archives the files of the archive
+        are read as well. Ends with status 1 if anything has drifted.""",
+    ),
+    (
+        "docs",
+        "docs:docs",
+        """Read the documentation of this release.
+
+        safelight docs operating
+
+        Without a page: lists them all, and the folder that they are in.""",
+    ),
+    (
+        "service",
+        "service:service",
+        """Print a unit of systemd that runs what is installed here.
+
+        safelight service > /etc/systemd/system/safelight.service
+
+        'safelight-api' and 'safelight-worker' are for several machines.""",
     ),
     (
         "usage",
@@ -451,6 +484,15 @@ _GROUPS = (
                 "Propose a field map for a workflow, as a piece of a catalog.\n\nIt says what it could not place. "
                 "Nothing of yours is changed.",
             ),
+        ),
+    ),
+    (
+        "archive",
+        "Move what ended long ago out of the database, and read it there.",
+        (
+            ("run", "archive:run", "Archive what is due, now.\n\nEnds with status 1 if something is in the way."),
+            ("list", "archive:list_all", "List the segments of the archive, oldest first."),
+            ("find", "archive:find", "Print what the archive has of a generation, as JSON."),
         ),
     ),
     (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from cyclopts import Parameter
@@ -10,10 +11,13 @@ from cyclopts import Parameter
 from safelight.accounts.books import Books, check_books, check_books_since_close
 from safelight.cli.database import with_database
 from safelight.cli.options import AsJson, DataDir
-from safelight.cli.show import print_json, print_table
+from safelight.cli.show import cell, print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
+
+if TYPE_CHECKING:
+    from safelight.keeping.archives import Proof
 
 _LINES = ("funded", "available", "held", "revenue")
 _USAGE_COLUMNS = ("date", "workspace", "type", "model", "key", "what", "recorded", "rebuilt")
@@ -24,6 +28,9 @@ def books(
     everything: Annotated[
         bool, Parameter(name="--all", negative="", help="Verify again what was verified and closed before.")
     ] = False,
+    archives: Annotated[
+        bool, Parameter(negative="", help="Verify all, and read every file of the archive again.")
+    ] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> int:
@@ -33,15 +40,36 @@ def books(
     """
 
     async def work(database: Database) -> Books:
-        check = check_books if everything else check_books_since_close
+        check = check_books if everything or archives else check_books_since_close
         return await check(OPERATOR, database)
 
     result = with_database(data_dir, work)
+    proof = _prove(data_dir) if archives else None
     if as_json:
-        print_json({"balances": result.balances, **msgspec.to_builtins(result)})
+        of_archive = {} if proof is None else {"archive": msgspec.to_builtins(proof)}
+        print_json({"balances": result.balances, **msgspec.to_builtins(result), **of_archive})
     else:
         _print(result)
-    return 0 if result.balances else 1
+        if proof is not None:
+            _print_proof(proof)
+    return 0 if result.balances and (proof is None or proof.holds) else 1
+
+
+def _prove(data_dir: Path | None) -> Proof:
+    # What keeps files brings the media libraries along: only this option pays for them.
+    from safelight.cli.archive import with_keeping
+    from safelight.keeping.archives import prove_archive
+
+    return with_keeping(data_dir, prove_archive)
+
+
+def _print_proof(proof: Proof) -> None:
+    for problem in proof.problems:
+        print(f"PROBLEM: {cell(problem)}")
+    for key in proof.leftovers:
+        print(f"Left by a run that was interrupted, and named by no row: {cell(key)}")
+    if proof.holds:
+        print(f"The archive has what it says: {proof.generations} generations in {proof.segments} segments.")
 
 
 def _print(result: Books) -> None:

@@ -17,6 +17,9 @@ from safelight.cli.show import print_json, print_table
 from safelight.db.pool import Database
 from safelight.domain.money import format_usd
 from safelight.domain.scope import OPERATOR
+from safelight.node.settings import load_settings
+from safelight.telemetry.recording import record_once
+from safelight.telemetry.snapshots import metrics_folder
 
 
 def add(
@@ -40,6 +43,7 @@ def add(
         return left
 
     available = format_usd(with_database(data_dir, work))
+    record_once(metrics_folder(load_settings(data_dir=data_dir)))
     if as_json:
         print_json({"workspace": workspace, "amount": format_usd(nanos), "available": available})
     else:

@@ -15,7 +15,7 @@ from safelight.db.embedded import EmbeddedPostgres, is_embedded
 from safelight.db.migrate import migrate, pending
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError, ServiceUnavailable
-from safelight.node.data_folder import full
+from safelight.node.data_folder import check_whole, full
 from safelight.node.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -54,6 +54,7 @@ def database_url(settings: Settings, *, may_create: bool = False) -> Iterator[st
         check(settings.database_url)
         yield settings.database_url
         return
+    check_whole(settings.data_dir)
     if not may_create and not (settings.data_dir / "postgres").is_dir():
         raise ConfigurationError(
             f"There is no database in the data folder {settings.data_dir}. 'safelight up' and "

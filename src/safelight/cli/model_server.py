@@ -48,7 +48,7 @@ def model_server(
         )
     pipelines = pipelines_in(catalog)
     if missing := [module for module in NEEDS if importlib.util.find_spec(module) is None]:
-        raise ConfigurationError(f"The model server needs {', '.join(missing)}. Install safelight[ray].")
+        raise ConfigurationError(f"The model server needs {', '.join(missing)}. Run: pip install 'safelight[ray]'.")
     if address is None:
         for folder in filter(None, (folder_of(pipeline, catalog.absolute().parent) for pipeline in pipelines)):
             check_folder(folder)

@@ -13,6 +13,8 @@ from safelight.db.migrate import migrate
 from safelight.db.pool import Database
 from safelight.domain.errors import ConfigurationError
 from safelight.node.settings import Settings
+from safelight.telemetry.recording import record_once
+from safelight.telemetry.snapshots import metrics_folder
 
 
 def run(settings: Settings, *, is_again: bool = False) -> None:
@@ -23,6 +25,7 @@ def run(settings: Settings, *, is_again: bool = False) -> None:
         if is_pending(settings.database_url):
             migrate(settings.database_url)
         made = asyncio.run(_first_start(settings, settings.database_url))
+    record_once(metrics_folder(settings))
     print(msgspec.json.encode(made).decode(), flush=True)
 
 

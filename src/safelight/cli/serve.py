@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,14 +17,17 @@ from granian.server import MPServer
 from starlette.types import ASGIApp
 
 from safelight import __version__, wiring
+from safelight.cli.api_life import ApiLife
 from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
+from safelight.cli.metrics_address import metrics_beside
 from safelight.cli.options import DataDir, Host, Port, Workers, as_environment, load_to_start
 from safelight.cli.tcp_port import claim, listening_address
 from safelight.domain.errors import ConfigurationError
 from safelight.node.connections import make_room
 from safelight.node.memory import give_large_buffers_back
 from safelight.node.processes import end_with_parent
+from safelight.node.service_manager import ServiceManager
 from safelight.node.settings import Settings, load_settings
 from safelight.telemetry.logs import configure_logging
 
@@ -51,18 +55,22 @@ _LOGGING: dict[str, Any] = {
 
 def serve(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> None:
     """Run the API alone."""
+    manager = ServiceManager.from_environment()
     settings = load_to_start(listens=True, data_dir=data_dir, host=host, port=port, workers=workers)
     with database_url(settings) as url:
         settings = msgspec.structs.replace(settings, database_url=url)
         os.environ.update(as_environment(settings))
-        run(settings, is_alone=True)
+        with metrics_beside(settings):
+            run(settings, is_alone=True, manager=manager)
 
 
-def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -> None:
+def run(
+    settings: Settings, *, is_again: bool = False, is_alone: bool = False, manager: ServiceManager | None = None
+) -> None:
     """Serve until a signal says stop. ``settings`` must be those of the environment.
 
     ``is_again``: it has run before, so what is around it may be away for a while. ``is_alone``: nobody else says where
-    it listens.
+    it listens. ``manager`` is told how it is.
     """
     configure_logging(settings)
     require(settings)
@@ -97,11 +105,13 @@ def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -
         respawn_interval=_START_SECONDS,
         workers_kill_timeout=max(1, settings.shutdown_seconds - 1),
     )
+    server.life = ApiLife(manager or ServiceManager(), settings, server.process_numbers)
     # API processes are forks: what is imported by now is in memory once, as long as nothing touches it.
     gc.collect()
     gc.freeze()
+    server.life.start()
     try:
-        server.serve()
+        server.serve(target_loader=partial(make_app, server.life), wrap_loader=False)
     finally:
         claimed.path.unlink(missing_ok=True)
         claimed.release()
@@ -109,6 +119,12 @@ def run(settings: Settings, *, is_again: bool = False, is_alone: bool = False) -
 
 class _Server(MPServer):
     """Granian, whose API processes are replaced one by one at a hangup signal, unless they could not start."""
+
+    life: ApiLife
+
+    def process_numbers(self) -> list[int]:
+        """Of the API processes that serve, without those that have been replaced."""
+        return [worker.inner.pid for worker in list(self.wrks)]
 
     def _spawn_worker(self, *args: Any, **kwargs: Any) -> Any:
         """An API process that ends its runs before its requests: they wait for them."""
@@ -125,19 +141,31 @@ class _Server(MPServer):
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Take up a changed catalog and changed keys; what is wrong with them leaves things as they are."""
+        self.life.manager.reloading()
         try:
             settings = load_settings()
             require(settings)
             wiring.load_dialects(settings)
         except ConfigurationError as error:
             log.error("not reloaded", reason=error.message)
+            self.life.manager.not_reloaded(error.message)
             return
         log.info("reloading")
         super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
 
+    def _reload(self, *args: Any, **kwargs: Any) -> None:
+        super()._reload(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.life.await_ready()
 
-def make_app() -> ASGIApp:
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Stop."""
+        self.life.manager.stopping()
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+def make_app(life: ApiLife) -> ASGIApp:
     """The application of one API process."""
+    life.beat()
     end_with_parent(os.getppid())
     gc.set_threshold(_GC_THRESHOLD)
     give_large_buffers_back()

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from safelight.cli.child import MISCONFIGURED
 from safelight.domain.errors import ConfigurationError
+from safelight.node.service_manager import ServiceManager, told
 from safelight.node.settings import EVERY_ADDRESS
 
 _TICK_SECONDS = 0.2
@@ -28,11 +29,33 @@ class AlreadyExplained(Exception):
 
 
 class Child:
-    """One process of ours: ``role`` is what it runs, ``title`` what people call it."""
+    """One process of ours: ``role`` is what it runs, ``title`` what people call it.
 
-    def __init__(self, role: str, title: str, *, stdout: int | None = None) -> None:
+    One that is not needed (``is_needed``) is started again however often it dies. Where there is a ``manager``, it
+    tells us what others tell that.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        title: str,
+        *,
+        stdout: int | None = None,
+        is_needed: bool = True,
+        manager: ServiceManager | None = None,
+    ) -> None:
         self.title = title
+        self._is_needed = is_needed
         self._command = [sys.executable, "-P", "-m", "safelight.cli.child", role, str(os.getpid())]
+        self._watchdog_seconds: float | None = None
+        self._hears: socket.socket | None = None
+        self._passed: tuple[socket.socket, ...] = ()
+        if manager is not None and manager.is_there:
+            self._watchdog_seconds = manager.watchdog_seconds
+            self._hears, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._hears.setblocking(False)
+            self._passed = (tells,)  # kept open, for the process that takes this one's place
+            self._command.append(str(tells.fileno()))
         self._stdout = stdout
         self._quick_deaths = 0
         self._has_run = False
@@ -50,12 +73,20 @@ class Child:
         """Start it; it imports, and waits for its settings. Ctrl-C in the terminal is not for it."""
         self.started_at = time.monotonic()
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=self._stdout, start_new_session=True
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=self._stdout,
+            start_new_session=True,
+            pass_fds=[end.fileno() for end in self._passed],
         )
 
     def go(self, environment: Mapping[str, str]) -> None:
         """Hand over the settings."""
-        start = {"environment": dict(environment), "is_again": self._has_run}
+        start = {
+            "environment": dict(environment),
+            "is_again": self._has_run,
+            "watchdog_seconds": self._watchdog_seconds,
+        }
         self._has_run = True
         with suppress(BrokenPipeError):  # it has died; its status will tell
             self._pipe(json.dumps(start) + "\n")
@@ -85,8 +116,8 @@ class Child:
                 f"The {self.title} ended with {_status(status)} at its start. What it said stands above."
             )
 
-    def keep(self, environment: Mapping[str, str], report: Callable[[str], None]) -> None:
-        """Start it again if it died, after a pause that grows. Raises when it dies again and again."""
+    def keep(self, environment: Mapping[str, str], report: Callable[[str], object]) -> None:
+        """Start it again if it died, after a pause that grows. Raises when it dies again and again, and is needed."""
         now = time.monotonic()
         if self._start_again_at is not None:
             if now >= self._start_again_at:
@@ -98,11 +129,11 @@ class Child:
         if status is None:
             return
         self.end_now()
-        if status == MISCONFIGURED:
+        if status == MISCONFIGURED and self._is_needed:
             raise AlreadyExplained
         quick = now - self.started_at < _QUICK_SECONDS
         self._quick_deaths = self._quick_deaths + 1 if quick else 1
-        if self._quick_deaths >= _MOST_QUICK_DEATHS:
+        if self._quick_deaths >= _MOST_QUICK_DEATHS and self._is_needed:
             raise ConfigurationError(
                 f"The {self.title} died {_MOST_QUICK_DEATHS} times in a row, at last with {_status(status)}. "
                 "What it said stands above; 'safelight doctor' may know more."
@@ -110,6 +141,15 @@ class Child:
         pause = min(0.5 * 2 ** (self._quick_deaths - 1), _LONGEST_PAUSE_SECONDS)
         report(f"the {self.title} died with {_status(status)}; starting it again in {pause:g} s")
         self._start_again_at = now + pause
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells us how it is."""
+        return self._hears is not None
+
+    def told(self) -> list[dict[str, str]]:
+        """What it told us since we last asked."""
+        return [] if self._hears is None else told(self._hears)
 
     def reload(self) -> None:
         """Have it take up a changed catalog and changed keys."""

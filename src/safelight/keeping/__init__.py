@@ -9,6 +9,9 @@ expire      mark what is due, delete it, see that it is gone, record it
 inventory   what is kept, for the operator, and what should be gone
 receipts    what was deleted and when, signed
 orphans     files without a row, rows without a file
+archive     what ended long ago, out of the tables into segments in the store
+segments    such a file: written and read
+archives    the segments there are, one generation of them, and their proof
 erase       a workspace's media, prompts, keys and name
 readiness   whether database and store are there, and fit to be worked on
 services    what all of them need

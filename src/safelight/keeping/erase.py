@@ -13,6 +13,7 @@ import time
 import structlog
 
 from safelight.domain.errors import InvalidParameter, NotFound
+from safelight.domain.ports import NotingStore
 from safelight.keeping.expire import sweep
 from safelight.keeping.services import KeepingServices
 from safelight.node.killpoints import killpoint
@@ -45,6 +46,8 @@ async def begin_erasure(services: KeepingServices, name: str, *, patience_second
         if time.monotonic() > give_up_at:
             raise InvalidParameter("Generations are still under way; its keys are revoked. Try again in a while.")
         await asyncio.sleep(0.5)
+    if isinstance(services.store, NotingStore):
+        await services.store.withdraw_workspace(workspace_id)
     await services.db.one("begin_erasure", {"workspace_id": workspace_id}, tuple)
     killpoint("erase-after-begin")
     return int(workspace_id)

@@ -14,6 +14,7 @@ import structlog
 from safelight.domain.errors import NotFound
 from safelight.domain.ids import is_generation_id
 from safelight.domain.object_keys import thumbnail_key
+from safelight.domain.ports import NotingStore
 from safelight.keeping.services import KeepingServices
 from safelight.node.killpoints import killpoint
 
@@ -59,8 +60,11 @@ async def _sweep_batches(services: KeepingServices) -> int:
 async def delete_media(services: KeepingServices, workspace_id: int, generation_id: str) -> None:
     """Delete a generation's files now, before their time. Repeating it is harmless. Raises ``NotFound``."""
     params = {"id": generation_id, "workspace_id": workspace_id}
-    if not is_generation_id(generation_id) or not await services.db.all("find_receipt", params, tuple):
+    files = await services.db.all("find_receipt", params, tuple) if is_generation_id(generation_id) else []
+    if not files:
         raise NotFound("There is no generation with media and this id in this workspace.")
+    # Before they are marked: killed in between, nothing is sent by a link that the API refuses.
+    await _withdraw_links(services, [(id_, index) for id_, index, *_ in files])
     if due := await services.db.all("tombstone_generation", params, _Due):
         await _delete(services, due)
 
@@ -87,6 +91,7 @@ async def delete_delivered(services: KeepingServices, generation_id: str, index:
 async def _delete(services: KeepingServices, due: list[_Due]) -> int:
     killpoint("expire-after-tombstone")
     keys = [item.key for item in due]
+    await _withdraw_links(services, [(item.generation_id, item.index) for item in due])
     await services.store.delete([*keys, *map(thumbnail_key, keys)])
     killpoint("expire-after-delete")
     still_there = await services.store.present(keys)
@@ -97,3 +102,8 @@ async def _delete(services: KeepingServices, due: list[_Due]) -> int:
     await services.db.run("purge", params)
     killpoint("expire-after-purge")
     return len(gone)
+
+
+async def _withdraw_links(services: KeepingServices, files: list[tuple[str, int]]) -> None:
+    if isinstance(services.store, NotingStore):
+        await services.store.withdraw_links(files)

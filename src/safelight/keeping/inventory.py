@@ -15,6 +15,9 @@ GRACE_SECONDS = 60
 """How long a file that is due may still be there: the upkeep looks every ten seconds."""
 
 
+_MOST_SUMMED = 5000
+
+
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Files of one kind (``image``, ``video``) that are due at one time.
 
@@ -48,3 +51,16 @@ async def count_files(operator: OperatorScope, db: Database) -> list[Kept]:
 async def list_overdue_files(operator: OperatorScope, db: Database, *, most: int = 100) -> list[OverdueFile]:
     """Files that should be gone for ``GRACE_SECONDS`` and more, the longest first."""
     return await db.all("list_overdue_files", {"grace_seconds": GRACE_SECONDS, "most": most}, OverdueFile)
+
+
+async def count_overdue_files(operator: OperatorScope, db: Database) -> int:
+    """How many there are of these, of ``MOST_COUNTED`` at most."""
+    params = {"grace_seconds": GRACE_SECONDS, "most": MOST_COUNTED}
+    row = await db.one("count_overdue_files", params, tuple)
+    return int(row[0]) if row else 0
+
+
+async def stored_bytes(operator: OperatorScope, db: Database) -> int:
+    """How much is kept; of more than ``_MOST_SUMMED`` files an estimate."""
+    row = await db.one("estimate_stored", {"most": _MOST_SUMMED}, tuple)
+    return int(row[0]) if row else 0

@@ -10,7 +10,7 @@ import structlog
 
 from safelight.domain.ids import first_id_at
 from safelight.domain.object_keys import generation_of, original_key
-from safelight.domain.ports import BlobFacts
+from safelight.domain.ports import BlobFacts, NotingStore
 from safelight.keeping.services import KeepingServices
 
 log = structlog.get_logger()
@@ -37,6 +37,9 @@ async def sweep_orphans(services: KeepingServices, *, day: datetime, older_than:
             unknown = await (_unknown_media(services, batch) if prefix == "media" else _unneeded(services, batch))
             await services.store.delete(unknown)
             removed += len(unknown)
+    if isinstance(services.store, NotingStore):
+        start = day.replace(hour=0, minute=0, second=0, microsecond=0)
+        removed += await services.store.sweep_notes(first_id_at(start), first_id_at(start + timedelta(days=1)))
     missing = tuple([key async for key in _missing(services, day)])
     if removed:
         log.warning("files that belonged to nothing were removed", count=removed, day=f"{day:%Y-%m-%d}")

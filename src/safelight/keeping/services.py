@@ -18,6 +18,7 @@ class KeepingServices(msgspec.Struct, frozen=True, kw_only=True):
     """One process's parts. ``statements`` signs receipts; None where there is no certificate chain.
 
     ``retention_seconds``: how long the prompts of generations that made nothing are kept.
+    ``archive_after_seconds``: how long what has ended stays in the tables; None: for ever.
     """
 
     db: Database
@@ -27,4 +28,5 @@ class KeepingServices(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     work_dir: Path
     media_threads: Executor
+    archive_after_seconds: int | None = None
     recent_files: RecentFiles = msgspec.field(default_factory=RecentFiles)

@@ -9,12 +9,14 @@ settle     one transaction, only with the live run token: state, media, capture,
 reconcile  find what lost its runner or waits to be looked at, and see to it
 
 Beside them, for runs: make (an image while somebody waits), remix (another take), cancel, claims and leases (a
-runner's hold on a generation), presence (that its process lives, for others to see), runner (the runs of one process),
-workdir (where a run's files lie), targets and turns (the backend that is asked, and whose turn it is next), polls
-(asking about jobs, at each connection's pace), breaker (a connection that keeps failing, or asks to be left alone),
-links (addresses of ours that a backend is given), hints (a backend tells of a job), fetch (what it made, brought from
-where it put that), pauses (between tries), bills (what backends charge that nobody pays), refusals (what was refused,
-counted), and services (what the steps need).
+runner's hold on a generation), presence (that its process lives, for others to see), runner (the runs of one
+process), workdir (where a run's files lie), targets and turns (the backend that is asked, and whose turn it is next),
+orders (what a backend is given, and how that is traced), polls (asking about jobs, at each connection's pace),
+breaker (a connection that keeps failing, or asks to be left alone), links (addresses of ours that a backend is
+given), hints (a backend tells of a job), fetch (what it made, brought from where it put that), pauses (between
+tries), bills (what backends charge that nobody pays), refusals (what was refused, counted), restored (what was under
+way at a backup that is put back), notes (a web server may send the files by itself), and services (what the steps
+need).
 
 Who is told: events (what is told, as it is told), notify (who asked to be told is told), followers (who follows misses
 nothing), changes (who waits hears of it), and watching (people look on).

@@ -24,6 +24,7 @@ from safelight.domain.request import Spec
 from safelight.lifecycle.claims import Claim, Intent
 from safelight.lifecycle.services import RateWindow, SubmitServices
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import observe, traces
 
 _TRIES = 3
 _LOST_ANSWER_SECONDS, _LOST_ANSWER_PAUSE_SECONDS = 4.5, 0.2
@@ -62,6 +63,7 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
     end_user: str | None
     remixed_from: str | None
     way_in: str | None
+    traceparent: str | None
     low_balance_nanos: int | None
     default_rpm: int
     default_concurrency: int
@@ -146,7 +148,9 @@ async def accept(services: SubmitServices, ready: Sequence[Ready]) -> list[Accep
 
 
 def _accepted(new: Sequence[NewGeneration], ready: Sequence[Ready], window: RateWindow | None) -> list[Accepted]:
+    """They are on record."""
     pairs = zip(new, ready, strict=True)
+    observe.held(sum(each.held_nanos for each in new))
     return [Accepted(id=each.id, claim=_claim(each, its), window=window) for each, its in pairs]
 
 
@@ -191,6 +195,7 @@ def _new_generation(services: SubmitServices, ready: Ready) -> NewGeneration:
         end_user=ready.end_user,
         remixed_from=ready.remixed_from,
         way_in=ready.way_in,
+        traceparent=traces.traceparent(),
         low_balance_nanos=limits.low_balance_nanos,
         default_rpm=limits.rpm(ready.type),
         default_concurrency=limits.concurrency,

@@ -32,8 +32,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     which one; None where it was never said, or by a node of the release before, which knew a binding by its place
     in the catalog alone (``binding_place``). ``is_intent_recorded``: this runner's own call is on record already.
     ``handle``: the job that the backend gave. ``attempts``: this runner and those that were lost before it.
-    ``tries``: orders of it that came to nothing, as backends said. ``claimed_at``: when, by this machine's
-    monotonic clock.
+    ``tries``: orders of it that came to nothing, as backends said. ``traceparent``: where its submission was traced, if
+    it was. ``claimed_at``: when, by this machine's monotonic clock.
     """
 
     id: str
@@ -54,6 +54,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     remaining_seconds: float
     tries: int = 0
+    traceparent: str | None = None
     claimed_at: float = msgspec.field(default_factory=time.monotonic)
 
     @property
@@ -86,7 +87,9 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     run_token: uuid.UUID
     remaining_seconds: float
+    age_seconds: float
     tries: int
+    traceparent: str | None
 
     def claim(self) -> Claim:
         return Claim(
@@ -110,6 +113,7 @@ class ClaimedRow(msgspec.Struct, frozen=True, kw_only=True):
             attempts=self.attempts,
             remaining_seconds=self.remaining_seconds,
             tries=self.tries,
+            traceparent=self.traceparent,
         )
 
     def _submitted_at(self) -> datetime | None:

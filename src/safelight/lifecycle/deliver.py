@@ -114,7 +114,8 @@ class _Delivery(msgspec.Struct, frozen=True):
         target = self.workdir.folder() / f"fetched-{index}"
         target.unlink(missing_ok=True)
         max_bytes = _MAX_BYTES[self.claim.type]
-        await fetch(item, target, max_bytes=max_bytes, pauses=Pauses(self.until), fresh=fresh)
+        pauses, kind = Pauses(self.until), self.backend.kind
+        await fetch(item, target, max_bytes=max_bytes, pauses=pauses, fresh=fresh, kind=kind)
         return LocalFile(target)
 
     async def _stored(self, index: int, file: _Prepared) -> StoredFile:

@@ -7,11 +7,19 @@ from datetime import datetime
 
 import msgspec
 
+from safelight.db.pool import Database
 from safelight.domain.errors import NotFound
-from safelight.domain.scope import Scope
+from safelight.domain.scope import OperatorScope, Scope
 from safelight.lifecycle.events import Event, ToJson, event_body
 from safelight.lifecycle.services import ViewServices
 from safelight.webhooks.signing import signed_headers
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """How long the delivery waits that is due for longest; and how many endpoints are disabled."""
+
+    oldest_seconds: float
+    disabled: int
 
 
 class _Found(Event, frozen=True, kw_only=True):
@@ -108,3 +116,8 @@ def _is_as_sent(found: _Found, body: bytes | None) -> bool | None:
     timestamp = int(found.last_headers.get("webhook-timestamp", "0"))
     now = signed_headers(found.event_id, timestamp, body, found.secrets)["webhook-signature"].split()
     return any(hmac.compare_digest(one, other) for one in sent for other in now)
+
+
+async def backlog(operator: OperatorScope, db: Database) -> Backlog:
+    """How deliveries stand, of all workspaces."""
+    return await db.one("find_webhook_backlog", {}, Backlog) or Backlog(0, 0)

@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import itertools
 import math
+from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -20,7 +21,6 @@ from psycopg.types.json import Jsonb
 
 from safelight.domain.catalog import Binding
 from safelight.domain.errors import ConfigurationError, MediaError, ServiceUnavailable
-from safelight.domain.media import Reference
 from safelight.domain.outcomes import (
     NOTHING_SAID,
     Accepted,
@@ -42,6 +42,7 @@ from safelight.domain.outcomes import (
 from safelight.domain.ports import Asked, Backend, Cancelable, Findable, Job, Pollable, Provider
 from safelight.domain.pricing import cost_of
 from safelight.domain.request import Order
+from safelight.lifecycle import orders
 from safelight.lifecycle.bills import Loss, loss_of
 from safelight.lifecycle.changes import Hinted
 from safelight.lifecycle.claims import Claim
@@ -56,6 +57,7 @@ from safelight.lifecycle.targets import Absent, Elsewhere, Target, target_on_rec
 from safelight.lifecycle.turns import Turns
 from safelight.lifecycle.workdir import Workdir
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import observe
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
@@ -70,6 +72,7 @@ _FINAL = (FailureClass.CONTENT_POLICY, FailureClass.BAD_INPUT, FailureClass.CANC
 _NO_FAULT_OF_THE_JOB = (FailureClass.TRANSIENT, FailureClass.RATE_LIMITED, FailureClass.QUOTA)
 
 Outcome = Completed | Failed | Unknown
+T = TypeVar("T")
 
 
 class Dispatch:
@@ -240,9 +243,9 @@ class Dispatch:
         if claim.attempts > MAX_ATTEMPTS:
             return Failed(FailureClass.PERMANENT, f"{claim.attempts - 1} runners were lost on it")
         if self._handle is not None:
-            return await self._seen_through(await self._poll(self._handle))
+            return await self._seen_through(await self._traced(self._poll(self._handle)))
         if claim.was_submitted and not self._asked.is_repeatable:
-            return await self._seen_through(await self._find())
+            return await self._seen_through(await self._traced(self._find()))
         if self._target is None and not self._bindings:
             return Elsewhere(f"the catalog of this worker has no model {claim.model!r}")
         return await self._seen_through(None)
@@ -259,8 +262,10 @@ class Dispatch:
         if not isinstance(provider, Cancelable):
             return Cancellation.TOO_LATE
         try:
-            async with asyncio.timeout(_CANCEL_SECONDS):
-                answered = await provider.cancel(handle, self._job)
+            with observe.BackendCall(self._asked.backend.kind, "cancel", generation_id=self._claim.id) as call:
+                async with asyncio.timeout(_CANCEL_SECONDS):
+                    answered = await provider.cancel(handle, self._job)
+                call.result = "ok"
         except TimeoutError:
             return Cancellation.ASKED
         except Exception as error:
@@ -319,16 +324,19 @@ class Dispatch:
                 await self._withdraw_unused_intent()
             async with places or contextlib.nullcontext():
                 try:
-                    order = await self._order()
+                    order = await orders.order_of(self._services, self._claim)
                 except FileNotFoundError:
                     return Failed(FailureClass.PERMANENT, "a reference is gone from the store")
                 except ServiceUnavailable as error:
                     away = error
                 else:
-                    return await self._submit(order)
+                    return await self._traced(self._submit(order))
             log.warning("the store that holds the references is away; trying again", id=self._claim.id)
             await self._withdraw_unused_intent()
             await pauses.next(away)  # to the deadline, at most
+
+    async def _traced(self, work: Awaitable[T]) -> T:
+        return await orders.traced(self._services, self._claim, self._asked, work)
 
     async def _withdraw_unused_intent(self) -> None:
         """Waiting is no intent."""
@@ -355,13 +363,19 @@ class Dispatch:
         self._leases.check(self._claim)
         self._may_hold_job = self.was_asked = True
         try:
-            outcome = await self.provider.submit(order, self._job)
+            with self._observed_submit() as call:
+                outcome = await self.provider.submit(order, self._job)
+                call.came(outcome)
         except Exception as error:
             # It says nothing of the backend, and so nothing to the breaker: its other models go on as ever.
             log.error("provider broke in submit", id=self._claim.id, **without_message(error))
             return self._after_surprise(error)
         self._tell_breaker(outcome)
         return outcome
+
+    def _observed_submit(self) -> observe.BackendCall:
+        kind, model = self._asked.backend.kind, self._asked.binding.upstream_model
+        return observe.BackendCall(kind, "submit", model=model, generation_id=self._claim.id)
 
     def _tell_breaker(self, outcome: SubmitOutcome) -> None:
         """A request, or a model, that cannot be served says nothing against the connection's other models."""
@@ -382,6 +396,7 @@ class Dispatch:
         await self._record("record_handle", handle=Jsonb(handle))
         killpoint("run-after-handle")
         self._handle = handle
+        orders.note_handle(handle)
         self._moved.set()
         return await self._poll(handle)
 
@@ -483,11 +498,3 @@ class Dispatch:
             detail=outcome.detail,
             answer=outcome.answer,
         )
-
-    async def _order(self) -> Order:
-        claim = self._claim
-        references = [
-            Reference(role=kept.role, mime_type=kept.mime_type, data=await self._services.store.get(kept.key))
-            for kept in claim.spec.references
-        ]
-        return Order(id=claim.id, type=claim.type, model=claim.model, spec=claim.spec, references=tuple(references))

@@ -27,6 +27,7 @@ from safelight.lifecycle.pauses import Pauses
 from safelight.outbound.client import AnswerStream, GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import OutboundRefused, Reason
+from safelight.telemetry import observe
 
 log = structlog.get_logger()
 
@@ -65,16 +66,22 @@ class _Broken(Exception):
 
 
 async def fetch(
-    item: RemoteFile, target: Path, *, max_bytes: int, pauses: Pauses, fresh: FreshAddress | None = None
+    item: RemoteFile,
+    target: Path,
+    *,
+    max_bytes: int,
+    pauses: Pauses,
+    fresh: FreshAddress | None = None,
+    kind: str = "unknown",
 ) -> None:
-    """Write the file to ``target``, trying for as long as ``pauses`` last.
+    """Write the file to ``target``, trying for as long as ``pauses`` last. ``kind``: that of the backend, by name.
 
     Raises ``MediaError`` with the last reason, at once where no further try would do better; and
     ``ServiceUnavailable`` where this machine's disk does not take it.
     """
     received, exchanged, had_bytes = _Received(), 0, 0
     while True:
-        refused = await _from_address(item, target, received, max_bytes, pauses)
+        refused = await _from_address(item, target, received, max_bytes, pauses, kind)
         if refused is None:
             return
         exchanged = 1 if received.size_bytes > had_bytes else exchanged + 1
@@ -84,7 +91,7 @@ async def fetch(
 
 
 async def _from_address(
-    item: RemoteFile, target: Path, received: _Received, max_bytes: int, pauses: Pauses
+    item: RemoteFile, target: Path, received: _Received, max_bytes: int, pauses: Pauses, kind: str
 ) -> MediaError | None:
     """Try at one address until the file is there (None), or until the address itself is refused, and why."""
     client = GuardedClient(OutboundPolicy.parse(item.allow, setting="the provider's addresses"))
@@ -92,7 +99,9 @@ async def _from_address(
         while True:
             before, wait_seconds = received.size_bytes, 0.0
             try:
-                await _try(client, item, target, received, max_bytes, pauses.until - time.monotonic())
+                with observe.BackendCall(kind, "fetch") as call:
+                    await _try(client, item, target, received, max_bytes, pauses.until - time.monotonic())
+                    call.result = "ok"
                 return None
             except OutboundRefused as refused:
                 # Its details may be the server's words, which nothing here clears of secrets.

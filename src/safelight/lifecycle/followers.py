@@ -19,6 +19,7 @@ from safelight.db.pool import Database, one, run
 from safelight.domain.errors import InvalidParameter, NotFound, RateLimited
 from safelight.domain.events import EventType
 from safelight.lifecycle.events import Event
+from safelight.lifecycle.notify import KEEP_DAYS
 from safelight.lifecycle.services import ViewServices
 
 KEPT_SECONDS = 7 * 24 * 3600
@@ -110,6 +111,14 @@ async def events_behind(
                     await changed.wait()
                 continue
             yield []
+
+
+async def keep_places(db: Database) -> int:
+    """Of the newest events that somebody follows, and that are as old as events are kept, keep their places alone.
+
+    What they told of may then go. Their number.
+    """
+    return await db.run("unbind_events", {"beginning": _BEGINNING, "days": KEEP_DAYS})
 
 
 async def tell_test_event(db: Database, workspace_id: int, type_: EventType, payload: dict[str, Any]) -> str | None:

@@ -16,6 +16,7 @@ from safelight.db.pool import Database
 from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.outcomes import Stage
 from safelight.lifecycle.claims import Claim
+from safelight.telemetry import observe
 from safelight.telemetry.exceptions import without_message
 
 log = structlog.get_logger()
@@ -177,6 +178,7 @@ class Leases:
             if self._held.get(generation_id) is not item:
                 continue
             if generation_id not in kept:
+                observe.lost_lease()
                 log.warning("lease lost", id=generation_id)
                 item.task.cancel()
                 continue

@@ -21,6 +21,8 @@ from safelight.domain.errors import NotFound, ServiceUnavailable
 from safelight.domain.events import EventType
 from safelight.lifecycle.events import Event, ToJson, event_body
 from safelight.lifecycle.services import ViewServices
+from safelight.telemetry import observe
+from safelight.telemetry.spans import Delivery
 from safelight.webhooks.schedule import DELAYS_SECONDS, next_delay_seconds
 from safelight.webhooks.sender import TIMEOUT_SECONDS, NotTaken, Outcome, Sender, Taken
 from safelight.webhooks.signing import new_secret
@@ -36,7 +38,7 @@ _KEPT_SHARE = 4  # of all places one in so many is kept for workspaces that have
 _LANES_LOOKED_AT = 256  # of one endpoint at a time, others the next time: hosts are as many as a workspace names
 _LEASE_SECONDS = 4 * TIMEOUT_SECONDS
 _POLL_SECONDS = 5.0  # for a notification that was missed, and for what becomes due
-_KEEP_DAYS = 30
+KEEP_DAYS = 30
 
 
 class _Due(Event, frozen=True, kw_only=True):
@@ -50,6 +52,7 @@ class _Due(Event, frozen=True, kw_only=True):
     is_of_request: bool
     is_disabled: bool
     secrets: list[str]
+    traceparent: str | None
 
 
 class _Hopeless(NotTaken, frozen=True):
@@ -158,17 +161,19 @@ class WebhookDelivery:
         self._wake.set()
 
     async def _attempt(self, due: _Due) -> None:
-        try:
-            outcome = await self._outcome(due)
-        except ServiceUnavailable:
-            return  # nothing was sent; the lease brings it back
-        except Exception:
-            log.exception("webhook broke", id=due.event_id)
-            outcome = NotTaken("internal")
-        try:
-            await self._record(due, outcome)
-        except ServiceUnavailable:
-            log.warning("webhook sent, but not recorded: it will be sent again", id=due.event_id)
+        with observe.WebhookAttempt(_traced(due)) as attempt:
+            try:
+                outcome = await self._outcome(due)
+            except ServiceUnavailable:
+                return  # nothing was sent; the lease brings it back
+            except Exception:
+                log.exception("webhook broke", id=due.event_id)
+                outcome = NotTaken("internal")
+            attempt.came(outcome.status, outcome.error if isinstance(outcome, NotTaken) else None)
+            try:
+                attempt.result = await self._record(due, outcome)
+            except ServiceUnavailable:
+                log.warning("webhook sent, but not recorded: it will be sent again", id=due.event_id)
 
     async def _outcome(self, due: _Due) -> Outcome:
         if due.is_disabled:
@@ -182,7 +187,8 @@ class WebhookDelivery:
         assert due.url is not None
         return await self._sender.send(due.url, due.event_id, body, due.secrets)
 
-    async def _record(self, due: _Due, outcome: Outcome) -> None:
+    async def _record(self, due: _Due, outcome: Outcome) -> observe.AttemptResult:
+        """Put on record what came of an attempt, and what is to follow."""
         state, error, delay_seconds, exchange = "delivered", None, None, outcome.exchange
         if isinstance(outcome, NotTaken):
             error = outcome.error
@@ -202,13 +208,26 @@ class WebhookDelivery:
         }
         await self._services.db.run("record_delivery", params)
         if isinstance(outcome, Taken):
-            return
+            return "delivered"
         log.info("webhook not taken", id=due.event_id, error=error, status=outcome.status, attempts=due.attempts)
         if outcome.is_gone and not due.is_of_request:
             await self._services.db.run("disable_endpoint", {"id": due.endpoint_id, "reason": "it answered 410 Gone"})
             log.warning("webhook endpoint disabled: it answered 410 Gone", endpoint=due.endpoint_id)
         if delay_seconds is not None and delay_seconds < 2 * _POLL_SECONDS:
             asyncio.get_running_loop().call_later(delay_seconds, self._wake.set)
+        return "failed" if delay_seconds is None else "retry"
+
+
+def _traced(due: _Due) -> Delivery:
+    return Delivery(
+        event_id=due.event_id,
+        event=due.type,
+        attempt=due.attempts,
+        generation_id=due.generation_id,
+        workspace_id=due.workspace_id,
+        url=due.url,
+        traceparent=due.traceparent,
+    )
 
 
 async def ensure_request_secret(db: Database, workspace_id: int) -> None:
@@ -224,4 +243,4 @@ async def announce(db: Database, workspace_id: int, type_: EventType, payload: d
 
 async def expire_events(db: Database) -> int:
     """Forget events, and their deliveries, that ended over 30 days ago; a batch of them, and their number."""
-    return await db.run("expire_events", {"days": _KEEP_DAYS})
+    return await db.run("expire_events", {"days": KEEP_DAYS})

@@ -19,6 +19,7 @@ import msgspec
 from safelight.domain.outcomes import FindOutcome, PollOutcome
 from safelight.domain.ports import Asked, Backend, BatchPollable, Findable, Job, Pollable
 from safelight.lifecycle.changes import Hinted
+from safelight.telemetry import observe
 
 _CALL_SECONDS = 660.0
 """A backstop: backends have limits of their own, and what was made, a clip of 200 MiB, may come in the answer."""
@@ -47,15 +48,21 @@ class Polls:
             return answer
         assert isinstance(provider, Pollable)
         await self._line(backend).stand(workspace_id, None, hinted)
-        async with asyncio.timeout(_CALL_SECONDS):
-            return await provider.poll(asked.handle, asked.job)
+        with observe.BackendCall(backend.kind, "poll", generation_id=asked.job.generation_id) as call:
+            async with asyncio.timeout(_CALL_SECONDS):
+                outcome = await provider.poll(asked.handle, asked.job)
+            call.came(outcome)
+        return outcome
 
     async def find(self, backend: Backend, workspace_id: int, job: Job[Any]) -> FindOutcome:
         """Ask a ``Findable`` backend whether it has a job, likewise."""
         assert isinstance(backend.provider, Findable)
         await self._line(backend).stand(workspace_id)
-        async with asyncio.timeout(_CALL_SECONDS):
-            return await backend.provider.find(job)
+        with observe.BackendCall(backend.kind, "find", generation_id=job.generation_id) as call:
+            async with asyncio.timeout(_CALL_SECONDS):
+                found = await backend.provider.find(job)
+            call.came(found)
+        return found
 
     def _line(self, backend: Backend) -> _Line:
         if backend.connection not in self._lines:
@@ -121,6 +128,7 @@ class _Line:
 
     def __init__(self, backend: Backend) -> None:
         provider = backend.provider
+        self._kind = backend.kind
         self._provider = provider if isinstance(provider, BatchPollable) else None
         self._at_once = provider.poll_batch if isinstance(provider, BatchPollable) else 1
         self._pause_seconds = 1 / backend.polls_per_second
@@ -188,8 +196,10 @@ class _Line:
         assert self._provider is not None
         asked = [waiting.asked for waiting in called if waiting.asked is not None]
         try:
-            async with asyncio.timeout(_CALL_SECONDS):
-                outcomes = await self._provider.poll_many(asked)
+            with observe.BackendCall(self._kind, "poll") as call:
+                async with asyncio.timeout(_CALL_SECONDS):
+                    outcomes = await self._provider.poll_many(asked)
+                call.result = "ok"
             answers = list(zip(called, outcomes, strict=True))
         except Exception as error:
             for waiting in called:

@@ -14,8 +14,7 @@ import uuid
 from pathlib import Path
 
 from safelight.node.data_folder import FileLock
-
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+from safelight.node.processes import this_machine
 
 
 class Presence:
@@ -25,7 +24,7 @@ class Presence:
         self.number = secrets.randbits(31)
         self.runner = f"{self.number:08x}"
         self._folder = folder
-        self._machine = _this_machine()
+        self._machine = this_machine()
         self._lock = FileLock(self._file_of(self.runner))
 
     def open(self) -> None:
@@ -66,11 +65,3 @@ class Presence:
             return lock.acquire(wait=False)
         finally:
             lock.release()
-
-
-def _this_machine() -> str:
-    """What tells this start of this machine from others that may share the data folder; locks reach no further."""
-    try:
-        return _BOOT.read_text().strip()
-    except OSError:
-        return f"{uuid.getnode():x}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -26,12 +27,14 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
     """Generations of one state and type. ``held``: by a runner whose lease stands; ``lease_over``: by one whose does
-    not; ``waiting``: looked at again later; ``overdue``: past their deadline."""
+    not; ``waiting``: looked at again later; ``overdue``: past their deadline. ``held_nanos``: of money.
+    """
 
     state: str
     type: str
     generations: int
     oldest_at: datetime
+    held_nanos: int
     held: int
     lease_over: int
     waiting: int
@@ -119,6 +122,11 @@ async def list_waiting(operator: OperatorScope, db: Database) -> list[Waiting]:
 async def count_under_way(operator: OperatorScope, db: Database) -> list[UnderWay]:
     """How many generations are under way."""
     return await db.all("count_under_way", {}, UnderWay)
+
+
+async def oldest_waiting(operator: OperatorScope, db: Database, queues: Sequence[str]) -> dict[str, float]:
+    """How many seconds the first job waits in each of the queues; 0 where none does."""
+    return dict(await db.all("find_oldest_waiting", {"queues": list(queues)}, tuple))
 
 
 async def list_under_way(

@@ -10,7 +10,7 @@ from safelight.db.pool import every
 from safelight.domain.errors import GenerationFailed, ServiceUnavailable
 from safelight.lifecycle import settle
 from safelight.lifecycle.reports import report_of
-from safelight.lifecycle.run import claim, loss_of_unknown, was_asked_once
+from safelight.lifecycle.run import claim, loss_of_unknown, traced, was_asked_once
 from safelight.lifecycle.services import RunServices
 from safelight.node.killpoints import killpoint
 from safelight.telemetry.exceptions import without_message
@@ -46,7 +46,10 @@ async def _fail(services: RunServices, generation_id: str, why_left: str | None)
         report = report_of("failed", None, None, detail=f"the deadline passed, and {why}")
         may_be_made = was_asked_once(services, claimed)
         loss = loss_of_unknown(services, claimed) if may_be_made else None
-        await settle.fail(services.db, claimed, GenerationFailed(), report=report, may_be_made=may_be_made, loss=loss)
+        with traced(claimed):
+            await settle.fail(
+                services.db, claimed, GenerationFailed(), report=report, may_be_made=may_be_made, loss=loss
+            )
 
 
 async def _requeue_due(services: RunServices) -> None:

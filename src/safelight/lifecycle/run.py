@@ -44,13 +44,17 @@ from safelight.lifecycle.claims import Claim, ClaimedRow
 from safelight.lifecycle.deliver import deliver
 from safelight.lifecycle.dispatch import MAX_ATTEMPTS, Dispatch
 from safelight.lifecycle.leases import LeaseLost, Leases
+from safelight.lifecycle.notes import note_files
 from safelight.lifecycle.reports import log_fields
 from safelight.lifecycle.services import RunServices
 from safelight.lifecycle.settle import MadeImage, Settled, StoredFile
 from safelight.lifecycle.targets import Elsewhere, Target, target_on_record
 from safelight.lifecycle.workdir import Workdir
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import observe, spans, traces
 from safelight.telemetry.exceptions import without_message
+from safelight.telemetry.names import OUTCOME
+from safelight.telemetry.traces import Span
 
 log = structlog.get_logger()
 
@@ -69,6 +73,8 @@ async def claim(services: RunServices, generation_id: str) -> Claim | None:
     if row is None:
         return None
     killpoint("run-after-claim")
+    if row.attempts == 1:
+        observe.waited(GenerationType(row.type), row.model, row.age_seconds)
     return row.claim()
 
 
@@ -80,18 +86,44 @@ async def run(
     ``is_unseen`` is asked at the end whether nobody waits for it any more. Losing the lease stops the run without a
     trace: whoever holds it now goes on. Cancelling the task hands the generation back for another runner.
     """
+    with traced(claim) as span:
+        return await _run(services, leases, claim, is_unseen, span)
+
+
+def traced(claim: Claim) -> Span:
+    """The run of a claim, as a span."""
+    return spans.run(
+        spans.Work(
+            id=claim.id,
+            workspace_id=claim.workspace_id,
+            type=claim.type,
+            model=claim.model,
+            attempt=claim.attempts,
+            traceparent=claim.traceparent,
+        )
+    )
+
+
+async def _run(
+    services: RunServices, leases: Leases, claim: Claim, is_unseen: Callable[[], bool], span: Span
+) -> MadeImage | None:
     async with leases.held(claim) as cancel_asked, _workdir(services, claim) as workdir:
         this = _Run(services, leases, claim, workdir, is_unseen)
         try:
             await this.to_its_end(cancel_asked)
         except LeaseLost:
+            observe.lost_lease()
+            span.fail("lease_lost")
             log.warning("run lost its lease", id=claim.id)
         except ServiceUnavailable:
             # The row stands as it was last written; its lease runs out, and the reconciler takes it from there.
+            span.fail("service_unavailable")
             log.error("run stopped: the database or the store is away", id=claim.id)
         except Exception as error:
+            span.fail(type(error).__name__)
             log.error("run broke", id=claim.id, **without_message(error))  # likewise; a few lost runners, and it fails
         except asyncio.CancelledError:
+            span.set(OUTCOME, "handed_back")
             await hand_back(services, claim)
             raise
         return this.completed_image
@@ -113,7 +145,7 @@ class _Run:
         self._deadline = time.monotonic() + max(claim.remaining_seconds, 0)
 
     async def to_its_end(self, cancel_asked: asyncio.Event) -> None:
-        work = asyncio.create_task(self._dispatch.outcome())
+        work = asyncio.create_task(self._outcome())
         stopper = asyncio.create_task(self._stop_when_asked(cancel_asked))
         try:
             async with asyncio.timeout(max(self._claim.remaining_seconds, 0)):
@@ -139,6 +171,11 @@ class _Run:
             await self._leave_to_others(outcome, cancel_asked)
         else:
             await self._end(outcome, is_cancel_asked=cancel_asked.is_set())
+
+    async def _outcome(self) -> Completed | Failed | Unknown | Elsewhere:
+        claim = self._claim
+        with observe.Step("backend", claim.id, claim.type, claim.model):
+            return await self._dispatch.outcome()
 
     def _loss_of_abandoned(self, answered: Cancellation) -> Loss | None:
         match answered:
@@ -190,15 +227,7 @@ class _Run:
         try:
             # It gives up by itself when the time is up; a thread or a store that hangs does not.
             async with asyncio.timeout(until - time.monotonic() + _HANGING_SECONDS):
-                files = await deliver(
-                    self._services,
-                    claim,
-                    self._dispatch.backend,
-                    outcome.media,
-                    self._workdir,
-                    until=until,
-                    again=self._dispatch.made_again,
-                )
+                files = await self._deliver(outcome, until)
         except SafelightError as error:
             report = self._dispatch.report_undelivered(str(error))
             log.warning("delivery failed", id=claim.id, error=error.code, **log_fields(report))
@@ -213,6 +242,19 @@ class _Run:
             await self._fail(GenerationFailed(), report=self._dispatch.report_undelivered(broke), loss=loss)
             return
         await self._settle(outcome, files)
+
+    async def _deliver(self, outcome: Completed, until: float) -> tuple[StoredFile, ...]:
+        claim, dispatch = self._claim, self._dispatch
+        with observe.Step("deliver", claim.id, claim.type, claim.model):
+            return await deliver(
+                self._services,
+                claim,
+                dispatch.backend,
+                outcome.media,
+                self._workdir,
+                until=until,
+                again=dispatch.made_again,
+            )
 
     async def _settle(self, outcome: Completed, files: tuple[StoredFile, ...]) -> None:
         claim = self._claim
@@ -246,6 +288,7 @@ class _Run:
             await self._leases.written(claim, lambda: self._services.db.run("record_seen", lost))
         if settled is None:
             raise LeaseLost
+        await note_files(self._services.store, claim, files, settled)
         if claim.type is GenerationType.IMAGE:
             self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen, seed=seed)
 
@@ -301,12 +344,14 @@ class _Run:
         claim, report = self._claim, self._dispatch.report(outcome)
         log.warning("generation left to another worker", id=claim.id, **log_fields(report))
         params = {"id": claim.id, "run_token": claim.run_token, "report": Jsonb(report)}
+        traces.current().set(OUTCOME, "left")
         if not await self._leases.written(claim, lambda: self._services.db.run("leave_to_others", params)):
             raise LeaseLost
         killpoint("leave-after-commit")
 
     async def _record_unknown(self, outcome: Unknown) -> None:
         claim, report = self._claim, self._dispatch.report(outcome)
+        traces.current().set(OUTCOME, State.UNKNOWN.value)
         log.warning("outcome unknown: the backend may hold the job", id=claim.id, **log_fields(report))
         params = {
             "id": claim.id,

@@ -20,6 +20,7 @@ from safelight.domain.pricing import THOUSANDTHS, charge_for
 from safelight.lifecycle.bills import Loss
 from safelight.lifecycle.claims import Claim
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import observe
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +34,15 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What the end came to. ``deletes_at``: whether, and when, the files are deleted. ``unseen``: a repeat joins it."""
+    """What the end came to. ``deletes_at``: whether, and when, the files are deleted; ``is_stored`` False: they are
+    delivered once. ``unseen``: a repeat joins it."""
 
     charged_nanos: int
     charged_thousandths: int
     created_at: datetime
     finished_at: datetime
     deletes_at: datetime | None
+    is_stored: bool = True
     unseen: bool = False
     notified: str | None = None
 
@@ -159,8 +162,18 @@ async def _end(
         "loss": loss and Jsonb(loss),
     }
     killpoint("settle-before-commit")
-    settled = await db.one("settle", params, Settled)
+    with observe.Step("settle", claim.id, claim.type, claim.model):
+        settled = await db.one("settle", params, Settled)
     killpoint("settle-after-commit")
+    if settled is not None:
+        observe.settled(
+            claim.type,
+            claim.model,
+            state,
+            error_code,
+            captured_nanos=charged_nanos,
+            released_nanos=claim.price.total_nanos - charged_nanos,
+        )
     return settled
 
 

@@ -40,6 +40,8 @@ from safelight.lifecycle.notify import announce, ensure_request_secret
 from safelight.lifecycle.refusals import COUNTED
 from safelight.lifecycle.services import SubmitServices
 from safelight.node.killpoints import killpoint
+from safelight.telemetry import spans
+from safelight.telemetry.names import GENERATION_ID
 from safelight.webhooks.sender import read_webhook_url
 
 log = structlog.get_logger()
@@ -127,8 +129,12 @@ async def submit_all(
     Each is repeated by itself: a repeat of the request finds those that are under way or were made, and accepts anew
     what failed through us.
     """
+    request = submission.request
     try:
-        return await _submit([part_of(submission, index) for index in range(count)], services, has_left)
+        with spans.submit(request.type, request.model, submission.principal.workspace_id) as span:
+            accepted = await _submit([part_of(submission, index) for index in range(count)], services, has_left)
+            span.set(GENERATION_ID, accepted[0].id)
+            return accepted
     except COUNTED as refusal:
         services.refusals.count(submission.principal, submission.request, refusal, way_in=submission.way_in)
         raise

@@ -4,7 +4,9 @@ settings        the environment over a file over defaults, and what cannot go to
 variables       the ``SAFELIGHT_`` variables of the environment: settings, and what is none
 operator_files  text files that people write
 data_folder     the folder that holds everything, and who may use it
+backup_file     an installation in one file, and reading it back
 processes       processes that end with the one that started them
+service_manager  what systemd and its like are told of this process
 processors      how many there are for this process
 connections     this process's connections from clients, and which are too many
 arrivals        whether an answer arrived, as far as the network tells

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from safelight.domain.errors import ConfigurationError
 
+RESTORING = ".restoring"
+"""Where a restore puts everything together: a data folder that has it is half a one."""
+
 _ELSEWHERE = "or choose another folder with --data-dir"
 
 
@@ -55,7 +58,17 @@ def prepare(folder: Path) -> Path:
             folder.mkdir(mode=0o700, exist_ok=True)
             folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
         _check_access(folder)
+        check_whole(folder)
     return folder
+
+
+def check_whole(folder: Path) -> None:
+    """Find what a restore that was ended midway left. Raises ``ConfigurationError``."""
+    if (folder / RESTORING).exists():
+        raise ConfigurationError(
+            f"A restore into {folder} is under way, or was ended midway. Wait for it; or delete the folder, and run "
+            "'safelight restore' again."
+        )
 
 
 def usable(folder: Path) -> tuple[Path, bool]:
@@ -67,6 +80,7 @@ def usable(folder: Path) -> tuple[Path, bool]:
         if not nearest.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
         _check_access(nearest)
+        check_whole(folder)
     return folder, exists
 
 

@@ -41,6 +41,12 @@ KILLPOINTS = (
     "expire-after-purge",
     "erase-after-begin",
     "erase-after-batch",
+    "restore-after-files",
+    "restore-after-move",
+    "archive-after-write",
+    "archive-after-store",
+    "archive-after-commit",
+    "archive-after-batch",
 )
 
 

@@ -1,4 +1,5 @@
-"""Processes that end with the one that started them, even if that one is killed, and that have a name (on Linux)."""
+"""Processes that end with the one that started them, even if that one is killed, and that have a name (on Linux); and
+the machine that they are of."""
 
 from __future__ import annotations
 
@@ -6,7 +7,10 @@ import ctypes
 import os
 import signal
 import sys
+import uuid
+from pathlib import Path
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER = 0x10000000
 _libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
@@ -38,3 +42,11 @@ def pass_for(uid: int, gid: int) -> None:
         file = os.open(f"/proc/self/{name}", os.O_WRONLY)
         os.write(file, text.encode())
         os.close(file)
+
+
+def this_machine() -> str:
+    """What tells this start of this machine from others that may share the data folder; locks reach no further."""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return f"{uuid.getnode():x}"

@@ -27,9 +27,11 @@ __all__ = ["EVERY_ADDRESS", "PREFIX", "Settings", "ignored_variables", "load_set
 _DURATION = re.compile(r"(\d{1,9})(s|m|h|d)", re.ASCII)
 Dollars = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?\Z")]
 _LONGEST_SECONDS = 100 * 365 * 86400  # links and the database know times as far ahead
+_EVENTS_SECONDS = 31 * 86400  # events and deliveries are kept for 30 days, idempotency keys for one
 _MOST = 1_000_000_000  # what the database counts in
 RenderProcesses = Annotated[int, Meta(ge=1, le=64)]
 Location = Annotated[str, Meta(pattern=r"^/[!-~]*\Z")]
+Address = Annotated[str, Meta(pattern=r"^([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}\Z")]
 Secret = Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -86,6 +88,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"name": "retention_max"},
         ),
     ] = 90 * 86400
+    archive_after_seconds: Annotated[
+        Annotated[int, Meta(ge=60, le=_LONGEST_SECONDS)] | None,
+        Meta(
+            description="How long generations that have ended stay in the database, before they move into the archive "
+            "in the media store; without it, for ever (docs/scale.md).",
+            examples=["400d"],
+            extra={"name": "archive_after"},
+        ),
+    ] = None
     provenance: Annotated[
         Literal["on", "off"], Meta(description="Whether each file is signed with a C2PA manifest.")
     ] = "on"
@@ -236,6 +247,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "info"
     )
     log_format: Annotated[Literal["console", "json"], Meta(description="How log lines are written.")] = "console"
+    metrics: Annotated[
+        Address | None,
+        Meta(
+            examples=["127.0.0.1:9484"],
+            description="Address and port where Prometheus gets the metrics of this node; without it, nowhere.",
+        ),
+    ] = None
+    metrics_token: Annotated[
+        Secret | None, Meta(description="Bearer token that it must show there.", examples=["s3cret"])
+    ] = None
+    traces_prompt: Annotated[
+        Literal["on", "off"],
+        Meta(description="Whether traces tell the prompt to whoever sees them (docs/tracing.md)."),
+    ] = "off"
     shutdown_seconds: Annotated[
         int, Meta(ge=1, le=86400, description="Grace for work under way at a stop.", extra={"name": "shutdown"})
     ] = 8
@@ -292,7 +317,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, file: Path | None
     for name, value in _read_file(path, required=explicit).items():
         if name not in names:
             near = variables.did_you_mean(name, names)
-            raise ConfigurationError(f"{path}: there is no setting {name!r}. {near}docs/operating.md lists them all.")
+            raise ConfigurationError(f"{path}: there is no setting {name!r}. {near}{variables.PAGE}")
         given = value.strip() if isinstance(value, str) else value
         if given != "":  # a blank is none, as in the environment
             values[names[name].name], where[names[name].name] = given, f"{path}: {name}"
@@ -413,6 +438,12 @@ def _check_together(settings: Settings) -> None:
             "({retention_max_seconds}s). Shorten the one, or lengthen the other",
         ),
         (
+            settings.archive_after_seconds is not None
+            and settings.archive_after_seconds < settings.retention_max_seconds + _EVENTS_SECONDS,
+            "SAFELIGHT_ARCHIVE_AFTER ({archive_after_seconds}s) is not 31 days longer than SAFELIGHT_RETENTION_MAX "
+            "({retention_max_seconds}s): files and events would still be kept. Lengthen the one, or shorten the other",
+        ),
+        (
             settings.lease_seconds >= min(settings.image_deadline_seconds, settings.video_deadline_seconds),
             "SAFELIGHT_LEASE ({lease_seconds}s) is not shorter than SAFELIGHT_IMAGE_DEADLINE "
             "({image_deadline_seconds}s) and SAFELIGHT_VIDEO_DEADLINE ({video_deadline_seconds}s): what a lost node "
@@ -442,6 +473,16 @@ def _check_together(settings: Settings) -> None:
             settings.dashboard_trusted_header is not None and not (settings.proxies and settings.dashboard_people),
             "SAFELIGHT_DASHBOARD_TRUSTED_HEADER is set, which takes SAFELIGHT_PROXIES, whose word it is, and "
             "SAFELIGHT_DASHBOARD_PEOPLE, for what each may do. Set both, or leave the header out",
+        ),
+        (
+            settings.metrics_token is not None and settings.metrics is None,
+            "SAFELIGHT_METRICS_TOKEN is set, and SAFELIGHT_METRICS is not: nobody is told anything. Set the address, "
+            "or leave the token out",
+        ),
+        (
+            settings.metrics is not None and int(settings.metrics.rpartition(":")[2]) in (0, settings.port),
+            "SAFELIGHT_METRICS ({metrics}) has no port of its own. Choose another than that of the API, such as "
+            "127.0.0.1:9484",
         ),
         (
             settings.accel_prefix is not None and not settings.media_store_url.startswith("file:"),

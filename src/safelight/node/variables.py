@@ -18,7 +18,7 @@ CLIENTS = (f"{PREFIX}PROFILE", f"{PREFIX}BASE_URL", f"{PREFIX}API_KEY")
 _EXAMPLES = (f"{PREFIX}URL", f"{PREFIX}KEY")  # stand in the reference's
 _OURS = (CONFIG, f"{PREFIX}KILLPOINT", *CLIENTS, *_EXAMPLES)
 _TESTS = f"{PREFIX}TEST_"
-_PAGE = "docs/operating.md lists them all."
+PAGE = "'safelight docs operating' lists them all."
 
 # What Kubernetes sets in every pod for a Service named safelight or safelight-SOMETHING.
 # Source: Kubernetes documentation, "Service", environment variables.
@@ -54,7 +54,7 @@ def check_known(environ: Mapping[str, str], names: Collection[str], catalog_text
             continue
         if re.search(rf"\benv:{re.escape(variable)}\b", catalog_text()) is None:
             near = did_you_mean(variable.removeprefix(PREFIX).lower(), {*names, "config"}, as_written=_written)
-            raise ConfigurationError(f"There is no setting {variable}. {near}{_PAGE}")
+            raise ConfigurationError(f"There is no setting {variable}. {near}{PAGE}")
 
 
 def did_you_mean(name: str, known: Iterable[str], *, as_written: Callable[[str], str] = str) -> str:

@@ -73,7 +73,7 @@ def check_connection(connection: Connection, host: Host) -> None:
         if importlib.util.find_spec(module) is None:
             raise ConfigurationError(
                 f"connection {connection.name!r}: kind {connection.kind!r} is not installed. "
-                f"Install safelight[{extra}]."
+                f"Run: pip install 'safelight[{extra}]'."
             )
     _read_secrets(connection, host)
 
@@ -120,6 +120,7 @@ class OpenBackends:
             places=None if limits.concurrency is None else asyncio.Semaphore(limits.concurrency),
             polls_per_second=limits.polls_per_second,
             flat_is_refusal=connection.settings.flat_is_refusal,
+            kind=connection.kind,
         )
 
     def _provider(self, connection: Connection, kind: ProviderKind) -> Provider:

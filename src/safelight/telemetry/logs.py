@@ -1,5 +1,7 @@
 """Logging: structlog and the standard library's loggers through one formatter, one line an event, on stderr.
 
+A line that is written within a span names it (``trace_id``, ``span_id``; see ``safelight.telemetry.traces``).
+
 No line shows a secret: API keys, ``Authorization`` headers, signatures of download links and passwords in
 URLs are replaced, wherever in an event they stand.
 """
@@ -9,7 +11,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +20,9 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from safelight.domain.text import printable_lines
+from safelight.domain.text import cut, printable_lines
 from safelight.node.settings import Settings
+from safelight.telemetry import traces
 
 _HIDDEN = "***"
 _SECRET_NAMES = re.compile(r"authorization|api[_-]?key$|secret|password|token$|cookie", re.IGNORECASE)
@@ -35,12 +39,15 @@ ACCESS = "safelight.access"
 _PLAIN_PATH = re.compile(r"/v2(?:/[a-z]+){1,2}(?:/req-[0-9A-Z]{26}(?:/[0-9]{1,4})?)?", re.ASCII)
 _OURS = "safelight"
 _CHATTY = {"psycopg.pool": logging.ERROR, "c2pa": logging.ERROR}  # their warnings come again and again, and help nobody
+_SENDER = "opentelemetry"
+_SENDER_PAUSE_SECONDS = 60.0
 
 
 def configure_logging(settings: Settings) -> None:
     """Set logging up for this process. Calling it again replaces what was there."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _with_ids,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -68,6 +75,7 @@ def configure_logging(settings: Settings) -> None:
             ],
         )
     )
+    handler.addFilter(_seldom_of_the_sender())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -77,6 +85,34 @@ def configure_logging(settings: Settings) -> None:
     _configure_access_log(settings.log_format)
     for name, least in _CHATTY.items():
         logging.getLogger(name).setLevel(max(level, least) if level > logging.DEBUG else level)
+
+
+def _with_ids(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """A structlog processor: the trace and the span that the event is in, under the names that collectors look for.
+
+    Source: OpenTelemetry specification, "Trace Context in non-OTLP Log Formats".
+    """
+    if (found := traces.ids()) is not None:
+        event["trace_id"], event["span_id"] = found
+    return event
+
+
+def _seldom_of_the_sender() -> Callable[[logging.LogRecord], bool]:
+    """A filter: of what sends traces, a line a minute. A collector that is away is told of with each batch."""
+    next_at = 0.0
+
+    def passes(record: logging.LogRecord) -> bool:
+        nonlocal next_at
+        if not record.name.startswith(_SENDER):
+            return True
+        now = time.monotonic()
+        if now < next_at:
+            return False
+        next_at = now + _SENDER_PAUSE_SECONDS
+        record.msg, record.args, record.exc_info = cut(record.getMessage()), None, None  # part of it is the collector's
+        return True
+
+    return passes
 
 
 def _configure_access_log(log_format: str) -> None:
@@ -89,7 +125,9 @@ def _configure_access_log(log_format: str) -> None:
 
 
 class _AccessFormatter(logging.Formatter):
-    """Lines that look like all others, but for colours. A record's arguments are method, path, status, ms and id."""
+    """Lines that look like all others, but for colours. A record's arguments are method, path, status, ms and id.
+
+    ``ids``, where it has them, are its trace and its span."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__()
@@ -98,15 +136,18 @@ class _AccessFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         assert isinstance(record.args, tuple)
         method, path, status, ms, request_id = record.args
-        path = str(path)
+        path, ids = str(path), getattr(record, "ids", None)
         if not _PLAIN_PATH.fullmatch(path):
             path = redact_text(path) if self._as_json else repr(redact_text(path))
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         level = record.levelname.lower()
         if not self._as_json:
             fields = f"id={request_id} method={method} ms={ms} path={path} status={status}"
+            fields += "" if ids is None else f" trace_id={ids[0]} span_id={ids[1]}"
             return f"{moment} [{level:<9}] request                        [{ACCESS}] {fields}"
         line = {"method": method, "path": path, "status": status, "ms": ms, "id": request_id}
+        if ids is not None:
+            line |= {"trace_id": ids[0], "span_id": ids[1]}
         about = {"event": "request", "level": level, "logger": ACCESS, "timestamp": moment}
         return msgspec.json.encode(line | about).decode()
 

@@ -14,6 +14,7 @@ from safelight.outbound.client import NEVER_SENT, GuardedClient
 from safelight.outbound.policy import OutboundPolicy
 from safelight.outbound.resolver import Lookup, OutboundRefused
 from safelight.outbound.urls import UrlRefused, parse_reachable
+from safelight.telemetry import traces
 from safelight.webhooks.signing import signed_headers
 
 TIMEOUT_SECONDS = 15.0
@@ -95,6 +96,8 @@ class Sender:
     async def send(self, url: str, event_id: str, body: bytes, secrets: Sequence[str]) -> Outcome:
         """Post one event, signed for this moment."""
         headers = {"content-type": "application/json", **signed_headers(event_id, int(time.time()), body, secrets)}
+        if (traceparent := traces.traceparent()) is not None:
+            headers["traceparent"] = traceparent
         began = time.monotonic()
 
         def exchange(response: str | None) -> Exchange:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import resources
@@ -24,6 +24,7 @@ from safelight.api.getimg import examples, wire
 from safelight.api.getimg import routes as getimg
 from safelight.api.openai import routes as openai
 from safelight.api.waits import Waits
+from safelight.blobs.observed import observed
 from safelight.dashboard import routes as dashboard
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, Model
@@ -59,9 +60,13 @@ from safelight.providers.registry import KINDS, OpenBackends, check_binding, che
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
+from safelight.telemetry.exporting import tracing
 from safelight.telemetry.logs import configure_logging
+from safelight.telemetry.recording import recording
+from safelight.telemetry.snapshots import metrics_folder
 from safelight.webhooks.sender import Sender
 from safelight.wiring.checks import inspect, local_folders
+from safelight.wiring.gauges import show_state
 from safelight.wiring.opening import check_provenance as check_provenance
 from safelight.wiring.opening import comfyui_snippet as comfyui_snippet
 from safelight.wiring.opening import open_media_store as open_media_store
@@ -74,6 +79,8 @@ from safelight.wiring.opening import signing_keys_of as signing_keys_of
 
 STOPPING = signal.SIGUSR1
 """What an API process is sent right before it is asked to end."""
+
+_FLUSH_SECONDS = 1.0  # what is left of the grace at a stop, once everything else has ended
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -168,7 +175,7 @@ async def open_keeping(settings: Settings, *, answers_soon: bool = False) -> Asy
         db = Database(settings.database_url, pool_size=settings.database_pool_size, answers_soon=answers_soon)
         await db.open()
         stack.push_async_callback(db.close)
-        store = open_media_store(settings)
+        store = observed(open_media_store(settings))
         stack.push_async_callback(store.close)
         media_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="media")
         stack.callback(media_threads.shutdown, wait=False, cancel_futures=True)
@@ -180,6 +187,7 @@ async def open_keeping(settings: Settings, *, answers_soon: bool = False) -> Asy
             retention_seconds=settings.retention_seconds,
             work_dir=work_dir,
             media_threads=media_threads,
+            archive_after_seconds=settings.archive_after_seconds,
         )
 
 
@@ -212,6 +220,7 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
         refusals = Refusals(keeping.db)
         stack.push_async_callback(refusals.close)
         limits, breakers = _limits(settings), Breakers()
+        show_state(settings, keeping.db, catalog, breakers)
         kind = "api" if answers_soon else "worker"
         teller = Teller(keeping.db, presence, breakers, kind, local_folders(settings))
         teller.start()
@@ -263,7 +272,11 @@ def create_app() -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def open_state() -> AsyncIterator[ApiState]:
-        async with open_parts(settings, answers_soon=True) as parts:
+        async with (
+            _tracing(settings),
+            recording(metrics_folder(settings), "api"),
+            open_parts(settings, answers_soon=True) as parts,
+        ):
             connections.start()
             runner = Runner(parts.running)
             stopping = _ends_runs_at_signal(runner, parts.viewing.changes, settings)
@@ -332,17 +345,25 @@ def _ends_runs_at_signal(runner: Runner, changes: Changes, settings: Settings) -
     return stopping
 
 
+def _tracing(settings: Settings) -> contextlib.AbstractAsyncContextManager[None]:
+    return tracing(tells_prompt=settings.traces_prompt == "on", flush_seconds=_FLUSH_SECONDS)
+
+
 def _grace_seconds(settings: Settings) -> float:
     return max(settings.shutdown_seconds - 2, 0.5)
 
 
-async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
-    """Work on the queues until ``stop`` is set; then finish or hand back what is under way."""
+async def run_worker(settings: Settings, stop: asyncio.Event, when_working: Callable[[], None] = lambda: None) -> None:
+    """Work on the queues until ``stop`` is set; then finish or hand back what is under way.
+
+    ``when_working`` is called once everything is there to work on.
+    """
     assert settings.database_url is not None
-    async with open_parts(settings) as parts:
+    async with _tracing(settings), open_parts(settings) as parts:
         app = make_jobs(settings.database_url)
         async with opened(app, parts.db, stop) as is_open:
             if is_open:
+                when_working()
                 queues = (
                     Queue(app, LOCAL, _local_slots(parts.running)),
                     Queue(app, REMOTE, settings.worker_concurrency),

@@ -24,6 +24,7 @@ from safelight.node.checks import Check, failed
 from safelight.node.data_folder import usable
 from safelight.node.settings import Settings
 from safelight.node.signing_key_file import read_signing_keys
+from safelight.telemetry import exporting
 from safelight.wiring.opening import check_provenance, open_moderator, outbound_policy, proxies_of
 
 Look = Callable[[Settings], str]
@@ -46,6 +47,7 @@ def configuration(load_catalog: LoadCatalog) -> tuple[tuple[str, Look], ...]:
         ("moderation", _moderation),
         ("references", _outbound),
         ("proxies", _proxies),
+        ("traces", _traces),
     )
 
 
@@ -93,6 +95,10 @@ def _proxies(settings: Settings) -> str:
     return settings.proxies or "none"
 
 
+def _traces(settings: Settings) -> str:
+    return exporting.check()
+
+
 def clock(database_seconds: float) -> str:
     """This machine's clock is the database's, which says that it is so many Unix seconds."""
     ahead = time.time() - database_seconds
@@ -125,6 +131,7 @@ def work_under_way(catalog: Catalog, found: Sequence[ConnectionUse]) -> str:
 def room(settings: Settings, most: int) -> str:
     """The database has a connection for each that the processes of one command may open."""
     wanted = settings.workers * (settings.database_pool_size + _CONNECTIONS_BESIDE_THE_POOL)
+    wanted += settings.metrics is not None  # of the process that tells them
     if wanted > most:
         raise ConfigurationError(
             f"SAFELIGHT_WORKERS ({settings.workers}) processes with SAFELIGHT_DATABASE_POOL_SIZE "

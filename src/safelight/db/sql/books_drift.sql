@@ -1,14 +1,24 @@
--- What is recorded of a workspace beside what its postings and generations add up to, where the two differ.
+-- What is recorded of a workspace beside what its postings and generations add up to, those in the archive too, where the
+-- two differ.
 with ledger as (
     select workspace_id,
         sum(available_nanos) as available_nanos, sum(held_nanos) as held_nanos, sum(revenue_nanos) as revenue_nanos
-    from transfers group by workspace_id
+    from (
+        select workspace_id, available_nanos, held_nanos, revenue_nanos from transfers
+        union all
+        select workspace_id, available_nanos, held_nanos, revenue_nanos from archived_ledger
+    ) posted group by workspace_id
 ), made as (
-    select workspace_id,
-        coalesce(sum(held_nanos) filter (where finished_at is null), 0) as held_nanos,
-        count(*) filter (where finished_at is null) as under_way,
-        coalesce(sum(charged_nanos), 0) as charged_nanos
-    from generations group by workspace_id
+    select workspace_id, sum(held_nanos) as held_nanos, sum(under_way) as under_way, sum(charged_nanos) as charged_nanos
+    from (
+        select workspace_id,
+            coalesce(sum(held_nanos) filter (where finished_at is null), 0) as held_nanos,
+            count(*) filter (where finished_at is null) as under_way,
+            coalesce(sum(charged_nanos), 0) as charged_nanos
+        from generations group by workspace_id
+        union all
+        select workspace_id, 0, 0, sum(cost_nanos) from archived_usage group by workspace_id
+    ) parts group by workspace_id
 ), costs as (
     select workspace_id, sum(cost_nanos) as cost_nanos from daily_usage group by workspace_id
 )

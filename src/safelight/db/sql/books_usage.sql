@@ -1,6 +1,7 @@
--- What is recorded of a day's use beside what the generations add up to, grouped the same way, where the two differ.
+-- What is recorded of a day's use beside what the generations add up to, those in the archive too, grouped the same way,
+-- where the two differ.
 -- A row that is missing, or that no generation belongs to, differs in the number of rows.
-with made as (
+with kept as (
     select workspace_id, (finished_at at time zone 'UTC')::date as date, type, model, api_key_id,
         count(*) filter (where state = 'completed') as completed,
         sum(charged_thousandths) as charged_thousandths,
@@ -8,6 +9,15 @@ with made as (
         count(*) filter (where state <> 'completed') as failed
     from generations where finished_at is not null
     group by 1, 2, 3, 4, 5
+), made as (
+    select workspace_id, date, type, model, api_key_id, sum(completed) as completed,
+        sum(charged_thousandths) as charged_thousandths, sum(cost_nanos) as cost_nanos, sum(failed) as failed
+    from (
+        select * from kept
+        union all
+        select workspace_id, date, type, model, api_key_id, completed, charged_thousandths, cost_nanos, failed
+        from archived_usage
+    ) parts group by 1, 2, 3, 4, 5
 )
 select w.name as workspace, coalesce(u.date, m.date) as date, coalesce(u.type, m.type)::text as type,
     coalesce(u.model, m.model) as model, coalesce(u.api_key_id, m.api_key_id) as api_key_id,

@@ -13,6 +13,7 @@ returning id, workspace_id, type::text as type, model, request, state::text as s
     extract(epoch from now() - submitted_at)::float8 as submitted_seconds_ago,
     -- The names are those of an earlier intent where the release before recorded one: it knows a binding's place alone.
     case when named_at = submitted_at then connection end as connection, upstream_model, binding_options, binding,
-    handle, cancel_requested_at is not null as is_cancel_requested,
+    handle, cancel_requested_at is not null as is_cancel_requested, traceparent,
     billable_unit, unit_price_nanos, quantity, retention_seconds, run_token,
-    extract(epoch from deadline - now())::float8 as remaining_seconds;
+    extract(epoch from deadline - now())::float8 as remaining_seconds,
+    extract(epoch from now() - created_at)::float8 as age_seconds;

@@ -68,4 +68,4 @@ where d.id = due.id and v.id = d.event_id and e.id = d.endpoint_id
 returning d.id, d.event_id, d.endpoint_id, d.lane, d.attempts, coalesce(d.url, e.url) as url,
     d.url is not null as is_of_request, e.disabled_at is not null as is_disabled,
     array_remove(array[e.secret, case when e.previous_until > now() then e.previous_secret end], null) as secrets,
-    v.type, v.workspace_id, v.generation_id, g.type::text as generation_type, v.payload, v.created_at as happened_at;
+    v.type, v.workspace_id, v.generation_id, g.type::text as generation_type, v.payload, v.created_at as happened_at, g.traceparent;

@@ -9,7 +9,7 @@ with workspace as (
         where g.workspace_id = w.id and g.id > w.erased_up_to order by g.id limit 1000
     ) g
 ), forgotten as (
-    update generations set request = null, handle = null, webhook_url = null, end_user = null,
+    update generations set request = null, handle = null, webhook_url = null, end_user = null, traceparent = null,
         error_message = case when error_code is not null then 'Erased.' end
     where ctid = any (array(select address from batch))
 ), due as (

@@ -13,7 +13,7 @@ with gone as (
     ))
     returning generation_id
 ), forgotten as (
-    update generations set request = null
+    update generations set request = null, traceparent = null
     where id in (select generation_id from gone)
 )
 select count(*) from gone;

@@ -21,7 +21,7 @@ with ended as (
             then date_trunc('second', now()) + make_interval(secs => retention_seconds) end
     where id = %(id)s and run_token = %(run_token)s and state in ('running', 'unknown')
     returning id, type, model, workspace_id, api_key_id, held_nanos, charged_nanos, charged_thousandths,
-        created_at, submitted_at, finished_at, deletes_at, unseen
+        created_at, submitted_at, finished_at, deletes_at, is_stored, unseen
 ), account as (
     update accounts a set
         held_nanos = a.held_nanos - e.held_nanos,
@@ -66,7 +66,7 @@ with ended as (
         width integer, height integer, duration_seconds numeric, fps numeric, has_sound boolean)
     where e.deletes_at is not null
 )
-select charged_nanos, charged_thousandths, created_at, finished_at, deletes_at, unseen,
+select charged_nanos, charged_thousandths, created_at, finished_at, deletes_at, is_stored, unseen,
     -- Only videos have anybody who listens; a notification makes commits wait for each other.
     case when type = 'video' then pg_notify('safelight', 'changed:' || id)::text end as notified
 from ended;

@@ -41,7 +41,8 @@ with account as (
         id, workspace_id, api_key_id, type, model, request, body_sha256,
         billable_unit, unit_price_nanos, quantity, held_nanos,
         state, run_token, lease_until, attempts, submitted_at, named_at, connection, upstream_model, binding_options,
-        deadline, retention_seconds, is_stored, webhook_url, end_user, remixed_from, way_in, unseen)
+        deadline, retention_seconds, is_stored, webhook_url, end_user, remixed_from, way_in, traceparent,
+        unseen)
     select %(id)s, workspace_id, %(api_key_id)s, %(type)s::generation_type, %(model)s, %(request)s, %(body_sha256)s,
         %(billable_unit)s, %(unit_price_nanos)s, %(quantity)s, %(held_nanos)s,
         case when %(run_token)s::uuid is null then 'queued' else 'running' end::generation_state,
@@ -53,6 +54,7 @@ with account as (
         %(connection)s, %(upstream_model)s, %(binding_options)s,
         now() + make_interval(secs => %(deadline_seconds)s),
         %(retention_seconds)s, %(is_stored)s, %(webhook_url)s, %(end_user)s, %(remixed_from)s, %(way_in)s,
+        %(traceparent)s,
         %(type)s = 'video'
     from account
 ), hold as (

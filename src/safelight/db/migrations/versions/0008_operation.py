@@ -9,8 +9,14 @@ from safelight.db.migration_steps import add, build
 revision = "0008"
 down_revision = "0007"
 
-_ADDED: tuple[str, ...] = ()
-_BUILT: tuple[str, ...] = ()
+_ADDED = (
+    "0008_traces.sql",
+    "0008_archive.sql",
+    "0008_archive_transfers.sql",
+    "0008_archive_generations.sql",
+    "0008_archive_media.sql",
+)
+_BUILT = ("0008_archive_indexes.sql",)
 
 
 def upgrade() -> None:

@@ -1,0 +1,8 @@
+-- What is on record of files goes only where it is archived. One table's lock alone, which stands for a moment. The release
+-- before deletes none. It may be run again.
+
+-- Who waits for a lock lets nobody past. This is longer than PostgreSQL takes to send an autovacuum away (1 s).
+set local lock_timeout = '2 s';
+
+create or replace trigger media_go_archived after delete on media referencing old table as gone
+    for each statement execute function keep_receipts();

@@ -1,0 +1,2 @@
+-- End every link to come in by, likewise.
+delete from login_links;

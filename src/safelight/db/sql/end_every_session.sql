@@ -1,0 +1,2 @@
+-- End every session: those of a backup are not known to be whose they were.
+delete from dashboard_sessions;

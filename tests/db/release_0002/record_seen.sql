@@ -1,2 +1,0 @@
--- Note whether a client was told of a generation. Repeats of its request join only what is unseen.
-update generations set unseen = not %(seen)s where id = %(id)s and unseen = %(seen)s;

@@ -1,2 +1,0 @@
--- The revision that the database is at.
-select max(version_num) from alembic_version;

@@ -1,2 +1,0 @@
--- Forget an endpoint, whose deliveries are forgotten.
-delete from webhook_endpoints where id = %(endpoint_id)s;

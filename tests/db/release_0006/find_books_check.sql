@@ -1,2 +1,0 @@
--- What the newest check of the books found.
-select problems from books_check;

@@ -1,2 +1,0 @@
--- A workspace by its name.
-select id from workspaces where name = %(name)s;

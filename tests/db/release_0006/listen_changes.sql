@@ -1,2 +1,0 @@
--- Hear of generations that change, and of wishes to cancel one.
-listen safelight;

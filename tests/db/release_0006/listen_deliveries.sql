@@ -1,2 +1,0 @@
--- Be told of new deliveries.
-listen deliveries;
