@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from importlib.util import find_spec
 from urllib.parse import urlsplit
@@ -19,6 +20,11 @@ from safelight.telemetry import traces
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _HTTP = "http/protobuf"
+_NUMBERS = {  # those at which the SDK breaks, or complains at length
+    "OTEL_BSP_(SCHEDULE_DELAY|MAX_QUEUE_SIZE|MAX_EXPORT_BATCH_SIZE)": "0*[1-9][0-9]*",
+    "OTEL_BSP_EXPORT_TIMEOUT": "[0-9]+",
+    "OTEL_[A-Z_]*_LIMIT": "[0-9]+|none",
+}
 
 
 def is_asked_for(environ: Mapping[str, str] | None = None) -> bool:
@@ -50,6 +56,12 @@ def check(environ: Mapping[str, str] | None = None) -> str:
                 f"{name} is {environ[name].strip()!r}, and traces are sent by {_HTTP} alone. Set it to that, and "
                 f"{variable} to the collector's port for HTTP (4318 as a rule)."
             )
+    for names, written in _NUMBERS.items():
+        for name in filter(re.compile(names).fullmatch, environ):
+            if (value := environ[name].strip()) and not re.fullmatch(written, value, re.ASCII | re.IGNORECASE):
+                raise ConfigurationError(
+                    f"{name} is {cut(value)!r}, which is no number for it. Correct it, or leave it out."
+                )
     if not _is_installed():
         raise ConfigurationError(
             f"{variable} asks for traces, and what sends them is not installed. Run: pip install 'safelight[otel]'."
@@ -80,9 +92,9 @@ async def tracing(*, tells_prompt: bool, flush_seconds: float) -> AsyncIterator[
     try:
         mine = OtlpTracer()
     except ValueError as error:  # the SDK reads the rest of its variables as it begins
+        why = cut(str(error).rstrip("."))
         raise ConfigurationError(
-            f"A variable of OpenTelemetry's (OTEL_...) has a value that it does not take: {cut(str(error).rstrip('.'))}. "
-            "Correct it, or leave it out."
+            f"The variables of OpenTelemetry (OTEL_...) do not fit: {why}. Correct them."
         ) from None
     traces.trace_by(mine, tells_prompt=tells_prompt)
     try:
