@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import compose
-from tests.deploy.engine import Image, first_process, inside, running
+from tests.deploy.engine import REPOSITORY, Image, first_process, inside, running
 from tests.support.server import eventually
 
 # More than the 64 MiB of /dev/shm: two tables joined by a hash table that several processes fill.
@@ -84,6 +84,11 @@ def test_it_is_nobody_and_can_write_nothing(container: Container) -> None:
         assert done.returncode != 0 and "Read-only" in done.stderr
     status = container.said("cat", "/proc/1/status")
     assert "CapBnd:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
+
+
+def test_it_has_the_pages_and_the_units_of_its_release(container: Container) -> None:
+    assert container.said("safelight", "docs", "operating") == (REPOSITORY / "docs/operating.md").read_text()
+    assert "ExecStart=/opt/safelight/bin/safelight worker" in container.said("safelight", "service", "safelight-worker")
 
 
 def test_an_image_from_a_picture_and_a_video_are_made(container: Container) -> None:

@@ -43,13 +43,14 @@ _LONGEST_NAME: Final = tarfile.LENGTH_NAME
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """What the database has, in the moment of the backup; ``files``: those of media, with the references of what is
-    under way. ``files_bytes``: of those in the archive."""
+    under way. ``files_bytes``: of those in the backup. ``segments``: files of the archive in the backup."""
 
     workspaces: int
     generations: int
     transfers: int
     files: int = 0
     files_bytes: int = 0
+    segments: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
