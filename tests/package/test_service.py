@@ -233,7 +233,7 @@ def test_who_tells_metrics_may_hang_or_die(ready: Service) -> None:
     os.kill(ready.process.pid, signal.SIGHUP)
     ready.notified.wait_for(*before, "RELOADING", "READY")
     listener.kill()
-    scrape = "safelight_process_start_time_seconds"
+    scrape = "safelight_build_info"
     eventually(lambda: scrape in _scraped(ready), "another one tells")
     ready.notified.wait_for_beat()
 
