@@ -101,6 +101,13 @@ def test_an_image_from_a_picture_and_a_video_are_made(container: Container) -> N
     assert '"calls_fenced": true' in container.log.read_text()
 
 
+def test_it_is_backed_up_and_put_back(container: Container) -> None:
+    assert "1 workspaces" in container.said("safelight", "backup", "/data/backup.tar")
+    said = container.said("safelight", "restore", "/data/backup.tar", "--data-dir", "/tmp/drill")
+    assert "The books balance." in said
+    container.said("rm", "-r", "/data/backup.tar", "/tmp/drill")
+
+
 def test_its_database_needs_no_more_shared_memory_than_a_container_has(container: Container) -> None:
     assert "64M" in container.said("df", "--human-readable", "/dev/shm")
     script = (

@@ -233,13 +233,15 @@ class _Extraction:
         if not member.isreg() or not (is_media or member.name == DUMP or _OWN_FILES.fullmatch(member.name)):
             raise ConfigurationError(f"{self._archive} has something in it that is of no backup: {member.name!r}.")
         path = self._folder / PurePosixPath(member.name)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750 if is_media else 0o700)
+        _make(path.parent, 0o750 if is_media else 0o700)
         digest = hashlib.sha256()
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640 if is_media else 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             raise self._damaged(member.name) from None
         with os.fdopen(descriptor, "wb") as file:
+            if is_media:
+                os.fchmod(descriptor, 0o640)  # as the store has it, whatever the umask
             for chunk in self._read(member):
                 digest.update(chunk)
                 file.write(chunk)
@@ -274,6 +276,13 @@ class _Extraction:
         return ConfigurationError(
             f"{self._archive} is damaged: {name} is not what was backed up. Nothing was restored; use another backup."
         )
+
+
+def _make(folder: Path, mode: int) -> None:
+    if not folder.is_dir():
+        _make(folder.parent, mode)
+        folder.mkdir()
+        folder.chmod(mode)
 
 
 def _not_whole(archive: Path) -> ConfigurationError:
