@@ -9,6 +9,7 @@ import yaml
 
 from bench.rehearsal import site
 from safelight.node.settings import Settings
+from tests.delivery.house import KEYS
 from tests.deploy import compose
 from tests.deploy.engine import REPOSITORY
 from tests.support.nginx import command
@@ -29,7 +30,7 @@ def advice(text: str) -> set[str]:
 
 
 def written(folder: Path, catalog: str = "") -> str:
-    env = {"SAFELIGHT_SIGNING_KEYS": f"k1:{'0' * 64}"}
+    env = {"SAFELIGHT_SIGNING_KEYS": KEYS}
     if catalog:
         (folder / "catalog.toml").write_text(catalog)
         env["SAFELIGHT_CATALOG"] = str(folder / "catalog.toml")
@@ -74,3 +75,15 @@ def test_what_the_image_is_made_of_is_not_ignored() -> None:
         name for line in lines if line.startswith("COPY ") and "--from" not in line for name in line.split()[1:-1]
     ]
     assert set(copied) == kept
+
+
+def test_who_writes_it_is_told_where_nginx_cannot_come_in() -> None:
+    with open_folder() as folder:
+        folder.chmod(0o711)
+        env = {"SAFELIGHT_SIGNING_KEYS": KEYS, "SAFELIGHT_MEDIA_URL": (folder / "closed/media").as_uri()}
+        (folder / "closed").mkdir()
+        for mode, is_told in ((0o700, True), (0o750, False), (0o711, False)):
+            (folder / "closed").chmod(mode)
+            status, said, errors = command(env, folder / "data", "--output", str(folder / "nginx"))
+            assert status == 0, errors
+            assert (f"{folder / 'closed'} is closed to it" in said) == is_told, (oct(mode), said)

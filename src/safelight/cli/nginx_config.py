@@ -52,6 +52,8 @@ def nginx_config(
         return
     _write(settings, media, folder, text)
     print(f"Written to {folder}. 'nginx -c {folder}/nginx.conf' starts nginx, 'nginx -s reload' has it read this.")
+    if (closed := _closed_to_its_group(media)) is not None:
+        print(f"nginx cannot read {media}: {closed} is closed to it. Until that is open the API sends every file.")
 
 
 def _media_folder(settings: Settings) -> Path:
@@ -116,6 +118,16 @@ def _longest_image_seconds(settings: Settings) -> int:
     models = read_declared(settings).models.values()
     of_models = [model.deadline_seconds or 0 for model in models if model.type is GenerationType.IMAGE]
     return max(settings.image_deadline_seconds, *of_models, 0)
+
+
+def _closed_to_its_group(media: Path) -> Path | None:
+    """The first folder on the way to the media that lets in neither the group of the media folder nor everybody."""
+    group = media.stat().st_gid
+    for folder in reversed((media, *media.parents)):
+        facts = folder.stat()
+        if not (facts.st_mode & 0o001 or (facts.st_mode & 0o010 and facts.st_gid == group)):
+            return folder
+    return None
 
 
 def _user(media: Path) -> str:
