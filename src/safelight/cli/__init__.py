@@ -4,7 +4,8 @@ A command's module is imported when it is that command's turn, so ``safelight --
 supervisor of ``up`` is small. ``command_table`` has each command's words and help.
 
 up           everything in one foreground command: ``supervisor`` keeps its processes, ``child`` is their
-             entry, ``prepare`` readies the database, ``relay`` tells the service manager how they are
+             entry, ``prepare`` readies the database, ``first_start`` says what is there now, ``relay`` tells
+             the service manager how they are
 serve        the API; ``api_life`` tells the service manager how it is
 worker       the runner of videos and upkeep
 metrics      what Prometheus is told, by a process beside these (``metrics_address``, ``cluster_gauges``)
@@ -12,6 +13,8 @@ migrate      the database's schema
 backup       an installation in one file, which restore puts back
 checks       what a start needs
 audit        what commands change, for the log
+options, numbers, tcp_port, show
+             what commands are given, and how they print
 dashboard    a link that lets the operator in
 doctor       what is configured, what is reachable, what to do
 keys, workspaces, credit, usage, margins, books
