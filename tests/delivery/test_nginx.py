@@ -238,6 +238,8 @@ def test_a_link_that_the_api_refuses_is_never_sent(house: House, outer: Front) -
     ):
         given = compare(house, outer, f"{other}?{query}", [])
         assert not is_nginxs(given), other
+    over = compare(house, outer, path_of(house.link(file.id, 0, int(time.time()) - 1)), [])
+    assert over[0] == 410, "a link may end before its file does"
 
 
 _BITS = st.sampled_from(

@@ -1,7 +1,7 @@
 """Settings: the environment over ``safelight.toml`` over defaults, read once and frozen.
 
-Each field of ``Settings`` is the setting ``SAFELIGHT_<NAME>`` in the environment and ``<name>`` in the file. The
-table in docs/operating.md is tested against this module.
+Each field of ``Settings`` is the setting ``SAFELIGHT_<NAME>`` in the environment and ``<name>`` in the file.
+docs/reference/settings.md has them all, made from this module.
 """
 
 from __future__ import annotations
