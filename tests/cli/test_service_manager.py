@@ -134,6 +134,15 @@ def test_a_watchdog_of_another_process_is_not_ours(monkeypatch: pytest.MonkeyPat
             assert ServiceManager.from_environment().watchdog_seconds == seconds
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 400, "-1", "0", "000", "1e6", "x", " 1", "\u0663"])
+def test_a_time_that_is_none_is_no_watchdog(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_notified() as notified:
+        monkeypatch.setenv("NOTIFY_SOCKET", notified.environment["NOTIFY_SOCKET"])
+        monkeypatch.setenv("WATCHDOG_USEC", text)
+        manager = ServiceManager.from_environment()
+        assert manager.is_there and manager.watchdog_seconds is None
+
+
 def test_a_status_is_one_line_whatever_it_holds() -> None:
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with mine, theirs:

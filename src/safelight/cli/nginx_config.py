@@ -19,7 +19,7 @@ from safelight.domain.generations import GenerationType
 from safelight.domain.media import EXTENSION_OF_MIME
 from safelight.domain.ports import NotingStore
 from safelight.domain.signing import parse_signing_keys
-from safelight.node.data_folder import write_private
+from safelight.node.data_folder import write_closed
 from safelight.node.settings import Settings, load_settings
 from safelight.wiring import open_media_store, read_declared, signing_keys_of
 
@@ -72,10 +72,10 @@ def _write(settings: Settings, media: Path, folder: Path, text: str) -> None:
     links = {"media": str(media), "keys": [key.secret.hex() for key in keys]}
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     asyncio.run(_want_notes(settings))
-    write_private(folder / "links.json", json.dumps(links))
+    write_closed(folder / "links.json", json.dumps(links))
     (folder / "links.js").write_text((_TEMPLATES / "links.js").read_text())
     main = folder / "nginx.conf"
-    if main.exists() and main.read_text() != text:
+    if main.exists() and main.read_bytes() != text.encode():
         main = folder / "nginx.conf.new"
         print(f"{folder / 'nginx.conf'} is kept as it is. What would be written now is in {main}.")
     main.write_text(text)
@@ -91,7 +91,8 @@ async def _want_notes(settings: Settings) -> None:
 
 
 def _nginx_conf(settings: Settings, media: Path, folder: Path, upstreams: tuple[str, ...], listen: str) -> str:
-    for text in (str(media), str(folder), listen, *upstreams):
+    server_name = urlsplit(settings.base_url).hostname or ""
+    for text in (str(media), str(folder), listen, server_name, *upstreams):
         if not text or not _PLAIN.issuperset(text):
             raise ConfigurationError(
                 f"{text!r} cannot stand in a configuration of nginx. Use letters, digits and /._+@:-."
@@ -107,7 +108,7 @@ def _nginx_conf(settings: Settings, media: Path, folder: Path, upstreams: tuple[
         upstreams=upstreams or (urlsplit(settings.address).netloc,),
         listen=listen,
         read_seconds=_longest_image_seconds(settings) + _ANSWER_SECONDS,
-        server_name=urlsplit(settings.base_url).hostname,
+        server_name=server_name,
         types=[(extension, mime_type) for mime_type, extension in EXTENSION_OF_MIME.items()],
         headers=[(name.decode().title(), value.decode()) for name, value in ALWAYS],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -147,6 +147,8 @@ def _staging(folder: Path) -> Iterator[Path]:
     except BaseException:
         for name in _MOVED:
             shutil.rmtree(folder / name, ignore_errors=True)
+            with suppress(OSError):
+                (folder / name).unlink()
         shutil.rmtree(staging, ignore_errors=True)
         raise
 
