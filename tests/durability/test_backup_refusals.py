@@ -283,7 +283,8 @@ def test_what_is_elsewhere_is_somebody_elses(older: Older, tmp_path: Path, monke
 
 
 def test_what_became_of_files_meanwhile_is_told(older: Older, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One is deleted once the database is dumped, one is another than its row says, and one is gone without a word."""
+    """One is deleted once the database is dumped, one is another than its row says, and one is gone without a
+    word, as a segment of the archive is that nothing deletes."""
     deleted, damaged, missing, *_ = older.files
     files = Moment.files
 
@@ -294,12 +295,13 @@ def test_what_became_of_files_meanwhile_is_told(older: Older, tmp_path: Path, mo
         older.files[missing].unlink()
         older.files[damaged].write_text("A file")
         yield from files(moment)
+        yield KeptFile(key="archive/segment", is_for_good=True)
 
     monkeypatch.setattr(Moment, "files", later)
     said = run("backup", tmp_path / "a.tar", "--data-dir", older.folder, status=1)
     assert "1 files were deleted while it was made" in said
     assert f"MISSING from the store: {missing}" in said and f"DAMAGED in the store: {damaged}" in said
-    assert said.count("store:") == 2
+    assert "MISSING from the store: archive/segment" in said and said.count("store:") == 3
     with opened(older.folder) as connection:
         connection.execute("update media set tombstoned_at = null, deleted_at = null where key = %s", [deleted])
     for path in older.files.values():

@@ -33,12 +33,16 @@ PAGE = "docs/backup.md tells how."
 
 
 class Stored(msgspec.Struct, kw_only=True):
-    """What became of the store's files: how many are in the archive, how large they are, and what was odd."""
+    """What became of the store's files: how many are in the backup, how large they are, and what was odd.
+
+    ``absent`` are those that may have been due meanwhile, ``missing`` those that nothing deletes.
+    """
 
     files: int = 0
     files_bytes: int = 0
     damaged: list[str] = msgspec.field(default_factory=list)
     absent: list[str] = msgspec.field(default_factory=list)
+    missing: list[str] = msgspec.field(default_factory=list)
 
 
 def backup(
@@ -61,7 +65,7 @@ def backup(
             secret = [name for name in OWN_FILES if _add(archive, name, settings.data_dir / name)]
             if not no_media:
                 stored = _add_media(archive, moment, open_media_store(settings))
-        missing = still_kept(url, stored.absent)
+        missing = [*stored.missing, *still_kept(url, stored.absent)]
         manifest = Manifest(
             version=__version__,
             revision=moment.revision,
@@ -72,7 +76,7 @@ def backup(
             counts=Counts(**msgspec.structs.asdict(moment.counted), files=stored.files, files_bytes=stored.files_bytes),
             missing=len(missing),
             damaged=len(stored.damaged),
-            deleted=len(stored.absent) - len(missing),
+            deleted=len(stored.missing) + len(stored.absent) - len(missing),
         )
         size_bytes = archive.finish(manifest)
     _print(path, size_bytes, manifest, secret, settings)
@@ -120,7 +124,7 @@ def _add_media(archive: BackupWriter, moment: Moment, store: BlobStore) -> Store
         try:
             size_bytes, sha256 = archive.add_file(f"media/{kept.key}", path)
         except FileNotFoundError:
-            stored.absent.append(kept.key)
+            (stored.missing if kept.is_for_good else stored.absent).append(kept.key)
             continue
         stored.files += 1
         stored.files_bytes += size_bytes

@@ -32,15 +32,16 @@ _MOST_JOBS = 4
 
 
 class KeptFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that the store is to have: one of media, or a reference image of what is under way, which no hash is on
-    record of."""
+    """A file that the store is to have: one of media, a segment of the archive (``is_for_good``), or a reference image
+    of what is under way, which no hash is on record of."""
 
     key: str
     sha256: bytes | None = None
+    is_for_good: bool = False
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows the largest of the tables have that nothing is ever deleted from."""
+    """How many rows the largest of the tables have."""
 
     workspaces: int
     generations: int
@@ -70,7 +71,8 @@ class Moment:
 
     def files(self) -> Iterator[KeptFile]:
         """What the store had then."""
-        for name in ("list_kept_files", "list_inputs_under_way"):
+        has_archive = _value(self._connection, "select to_regclass('archives') is not null")  # since revision 0008
+        for name in (*(["list_archive_files"] if has_archive else []), "list_kept_files", "list_inputs_under_way"):
             with self._connection.cursor(name, row_factory=class_row(KeptFile)) as cursor:
                 cursor.itersize = _BATCH
                 cursor.execute(statement(name))

@@ -178,6 +178,8 @@ class Leases:
             if self._held.get(generation_id) is not item:
                 continue
             if generation_id not in kept:
+                if item.writes_since is not None:
+                    continue  # it may be its own end that is on record: the write tells, as only the live runner's counts
                 observe.lost_lease()
                 log.warning("lease lost", id=generation_id)
                 item.task.cancel()
