@@ -105,6 +105,11 @@ class Leases:
         finally:
             held.writes_since = None
 
+    def let_go(self, claim: Claim) -> None:
+        """Its end is on record: there is no lease left to keep, or to lose."""
+        if (held := self._held.get(claim.id)) is not None and held.claim is claim:
+            del self._held[claim.id]
+
     def unwritten_seconds(self, generation_id: str) -> float:
         """How long a run of ours has had something to write that the database has not taken yet."""
         held = self._held.get(generation_id)

@@ -288,6 +288,7 @@ class _Run:
             await self._leases.written(claim, lambda: self._services.db.run("record_seen", lost))
         if settled is None:
             raise LeaseLost
+        self._leases.let_go(claim)
         await note_files(self._services.store, claim, files, settled)
         if claim.type is GenerationType.IMAGE:
             self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen, seed=seed)
