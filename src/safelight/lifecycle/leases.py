@@ -184,7 +184,7 @@ class Leases:
                 continue
             if generation_id not in kept:
                 if item.writes_since is not None:
-                    continue  # it may be its own end that is on record: the write tells, as only the live runner's counts
+                    continue  # its own end may be on record by now: the write tells, as only the live runner's counts
                 observe.lost_lease()
                 log.warning("lease lost", id=generation_id)
                 item.task.cancel()

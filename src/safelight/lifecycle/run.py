@@ -328,6 +328,7 @@ class _Run:
         )
         if await self._leases.written(self._claim, fail) is None:
             raise LeaseLost
+        self._leases.let_go(self._claim)
 
     def _may_be_made(self) -> bool:
         """Whether a backend may hold the order, and is not to be given it twice."""
