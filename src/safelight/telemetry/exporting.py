@@ -81,8 +81,8 @@ async def tracing(*, tells_prompt: bool, flush_seconds: float) -> AsyncIterator[
         mine = OtlpTracer()
     except ValueError as error:  # the SDK reads the rest of its variables as it begins
         raise ConfigurationError(
-            f"A variable of OpenTelemetry's (OTEL_...) has a value that it does not take: {cut(str(error).rstrip('.'))}. "
-            "Correct it, or leave it out."
+            f"A variable of OpenTelemetry's (OTEL_...) has a value that it does not take: "
+            f"{cut(str(error).rstrip('.'))}. Correct it, or leave it out."
         ) from None
     traces.trace_by(mine, tells_prompt=tells_prompt)
     try:
