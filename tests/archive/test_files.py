@@ -18,8 +18,6 @@ from safelight.keeping.archives import Segment, find_archived
 from tests.archive.world import World, ago
 from tests.support.histories import Past
 
-pytestmark = pytest.mark.database
-
 SECRETS = ("canary-prompt", "canary-user", "canary.example", "canary-error", "canary-handle")
 
 
