@@ -79,12 +79,12 @@ async def told(world: World, tenant: Tenant) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
 @given(
     histories=st.lists(st.lists(pasts(), min_size=1, max_size=8), min_size=1, max_size=2),
     most=st.integers(1, 5),
     batch=st.integers(1, 3),
-    stops=st.lists(st.integers(0, 6), max_size=4),
+    stops=st.lists(st.integers(0, 6), max_size=3),
 )
 async def test_all_that_is_told_is_the_same(
     databases: TestDatabases, histories: list[list[Past]], most: int, batch: int, stops: list[int]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import secrets
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -12,13 +13,14 @@ import pytest
 from safelight.domain.errors import GenerationFailed, QuotaExceeded, SafelightError
 from safelight.domain.generations import GenerationType
 from safelight.domain.outcomes import Accepted, Failed, FailureClass
-from safelight.domain.request import ImageInput
+from safelight.domain.request import ImageInput, Request
 from safelight.lifecycle import make, settle
 from safelight.lifecycle.breaker import Breakers
 from safelight.lifecycle.cancel import cancel
 from safelight.lifecycle.dispatch import Dispatch
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import RunServices
+from safelight.lifecycle.submit import Submission, submit
 from tests.lifecycle.studio import Studio
 from tests.lifecycle.test_guards_of_a_run import Stage, Stub
 from tests.references import files
@@ -152,3 +154,22 @@ async def test_what_its_client_left_at_the_last_moment_is_unseen(
     assert left == [leaves]
     ((unseen,),) = await studio.rows("select unseen from generations where id = %s", made.view.id)
     assert unseen is leaves
+
+
+@pytest.mark.parametrize("late_seconds", [0, 10])
+async def test_what_the_database_records_late_is_unseen(studio: Studio, late_seconds: int) -> None:
+    """Whoever waited was told to repeat the request meanwhile: the statement says when it was sent."""
+    sender = await studio.workspace()
+    request = Request(type=GenerationType.IMAGE, model="still", prompt="a hill")
+    asked = Submission(principal=sender, request=request, body_sha256=secrets.token_bytes(32), retry_count=1)
+    accepted = await submit(studio.parts.submitting, asked)
+    assert accepted.claim is not None
+    await studio.rows(
+        "update generations set created_at = created_at - make_interval(secs => %s) where id = %s",
+        late_seconds,
+        accepted.id,
+    )
+    settled = await settle.complete(studio.db, accepted.claim, ())
+    assert settled is not None and settled.unseen is bool(late_seconds)
+    again = await submit(studio.parts.submitting, asked)
+    assert again.is_replay is bool(late_seconds)

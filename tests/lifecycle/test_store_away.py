@@ -16,6 +16,8 @@ from safelight.lifecycle import pauses, submit
 from tests.lifecycle.studio import Studio
 from tests.references import files
 
+pytestmark = pytest.mark.database
+
 PICTURE = ImageInput(url="data:image/png;base64," + base64.b64encode(files.png()).decode())
 TIMES = 14
 """More often than a backend would be asked again, and than all pauses that grow."""

@@ -52,7 +52,7 @@ _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.7
 _LOOK_AGAIN_SECONDS = 0.2
 _WORTH_ANOTHER_READ_SECONDS = 1.0
-_LONGEST_RETRY_AFTER_SECONDS = 5.0
+_LEAST_RETRY_AFTER_SECONDS, _MOST_RETRY_AFTER_SECONDS = 2.0, 5.0
 
 
 def _cancellations() -> int:
@@ -163,9 +163,9 @@ class Database:
 
     @property
     def _retry_after_seconds(self) -> float:
-        """Half as long as it has been away: clients repeat a few times only, and are not to come back late either."""
+        """As long as it has been away, within bounds: clients repeat a few times only, and outlast 20 s with these."""
         away_seconds = time.monotonic() - self._away_since if self._away is not None else 0.0
-        return min(max(away_seconds / 2, 1.0), _LONGEST_RETRY_AFTER_SECONDS)
+        return min(max(away_seconds, _LEAST_RETRY_AFTER_SECONDS), _MOST_RETRY_AFTER_SECONDS)
 
     def _note_away(self) -> None:
         if self._away is None:
