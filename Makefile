@@ -10,8 +10,8 @@ export UV_COMPILE_BYTECODE := 1
 # Nor is what is ours compiled again by each of the thousands of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-dev demo docs shots test for-tests mutants real real-comfyui real-ray bench bench-ray rehearsal lint up pins vendor \
-  clean
+.PHONY: install install-dev demo docs shots test for-tests mutants real real-comfyui real-ray bench bench-ray rehearsal lint \
+  up pins vendor clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
