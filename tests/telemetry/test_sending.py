@@ -168,7 +168,8 @@ async def test_a_collector_that_takes_nothing_holds_nobody_up(
     with hosted(silent) as (port,):
         port = free_port() if collector_is == "away" else port
         endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_BSP_SCHEDULE_DELAY": "10"}
-        _set(monkeypatch, {**endpoint, "OTEL_BSP_MAX_QUEUE_SIZE": "8", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"})
+        endpoint["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"] = "1"  # second, for each of what would be forty
+        _set(monkeypatch, {**endpoint, "OTEL_BSP_MAX_QUEUE_SIZE": "80", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"})
         with _logging():
             async with asyncio.timeout(30):  # the SDK would wait for as long by itself
                 async with exporting.tracing(tells_prompt=False, flush_seconds=0.05):

@@ -43,13 +43,14 @@ _LONGEST_NAME: Final = tarfile.LENGTH_NAME
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """What the database has, in the moment of the backup; ``files``: those of media, with the references of what is
-    under way. ``files_bytes``: of those in the archive."""
+    under way. ``files_bytes``: of those in the backup. ``segments``: files of the archive in the backup."""
 
     workspaces: int
     generations: int
     transfers: int
     files: int = 0
     files_bytes: int = 0
+    segments: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,11 +264,13 @@ class _Extraction:
         path = self._folder / PurePosixPath(member.name)
         digest = hashlib.sha256()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750 if is_media else 0o700)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640 if is_media else 0o600)
+            _make(path.parent, 0o750 if is_media else 0o700)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except (FileExistsError, NotADirectoryError):  # a file of that name, or of its folder's, was in it before
             raise self._damaged(member.name) from None
         with os.fdopen(descriptor, "wb") as file:
+            if is_media:
+                os.fchmod(descriptor, 0o640)  # as the store has it, whatever the umask
             for chunk in self._read(member):
                 digest.update(chunk)
                 file.write(chunk)
@@ -302,6 +305,13 @@ class _Extraction:
         return ConfigurationError(
             f"{self._archive} is damaged: {name} is not what was backed up. Nothing was restored; use another backup."
         )
+
+
+def _make(folder: Path, mode: int) -> None:
+    if not folder.is_dir():
+        _make(folder.parent, mode)
+        folder.mkdir()
+        folder.chmod(mode)
 
 
 def _not_whole(archive: Path) -> ConfigurationError:

@@ -95,7 +95,7 @@ def _status(text: str) -> str:
     return f"STATUS={line.encode()[:_STATUS_BYTES].decode(errors='ignore')}"
 
 
-def told(link: socket.socket) -> list[dict[str, str]]:
+def messages(link: socket.socket) -> list[dict[str, str]]:
     """What came over a socket that does not block, since the last look."""
     found = []
     with suppress(BlockingIOError, ConnectionError):
