@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -20,11 +21,13 @@ from safelight.api.auth import ApiState
 from safelight.api.getimg.routes import DIALECT
 from safelight.db import outage, sessions
 from safelight.db.embedded import EmbeddedPostgres
+from safelight.domain.errors import ServiceUnavailable
 from safelight.domain.generations import GenerationType
 from safelight.domain.request import Request
-from safelight.lifecycle import leases
+from safelight.lifecycle import leases, settle
 from safelight.lifecycle.leases import Leases
 from safelight.lifecycle.runner import Runner
+from safelight.lifecycle.settle import Settled
 from safelight.lifecycle.submit import Submission, submit
 from safelight.node.settings import load_settings
 from safelight.wiring import open_parts
@@ -52,7 +55,7 @@ class Line:
         self._path = f"{socket_folder}/.s.PGSQL.5432"
         self._ways: list[asyncio.StreamWriter] = []
         self._silent: set[asyncio.StreamWriter] = set()
-        self.is_cut = self.is_deaf = False
+        self.is_cut = False
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
 
@@ -71,11 +74,6 @@ class Line:
         """Nothing passes any more on the ways that are open; new ones may be opened."""
         self._silent.update(self._ways)
 
-    def lose_answers(self) -> None:
-        """What is sent arrives, and no answer to it does."""
-        self.is_deaf = True
-        self._silent.update(self._ways[::2])
-
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
@@ -88,8 +86,6 @@ class Line:
         self._ways += [writer, there[1]]
         if self.is_cut:
             self._silent.update([writer, there[1]])
-        elif self.is_deaf:
-            self._silent.add(writer)
         await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -288,17 +284,25 @@ async def test_an_image_whose_end_got_no_answer_is_the_repeats(site: Site, monke
     """The end is on record at once, as one that was seen, and its lease is gone before its runner has heard of it."""
     monkeypatch.setattr(leases, "_RENEWALS", 60)
     monkeypatch.setattr(outage, "_LAST_PAUSE_SECONDS", 1.0)  # the renewal comes first
+    complete, calls = settle.complete, 0
+
+    async def unanswered(*args: Any, **more: Any) -> Settled | None:
+        nonlocal calls
+        calls += 1
+        settled = await complete(*args, **more)
+        if calls == 1:
+            site.line.is_cut = True
+            site.line.silence_what_is_open()
+            raise ServiceUnavailable
+        return settled
+
     await site.use_every_session()
-    before, path = site.counts(), "/v2/images/generations"
-    body = {**IMAGE, "model": "still-slow"}
-    asked = asyncio.create_task(site.call("POST", path, body))
-    while site.counts()[0] != before[0] + 1:
-        await asyncio.sleep(0.05)
-    site.line.lose_answers()
-    told = await asked
+    monkeypatch.setattr(settle, "complete", unanswered)
+    before, path, body = site.counts(), "/v2/images/generations", {**IMAGE, "model": "still-slow"}
+    told = await site.call("POST", path, body)
     assert (told.status_code, told.headers["x-should-retry"]) == (504, "true"), told.text
     assert site.counts() == (before[0] + 1, before[1] + 1)
-    site.line.is_deaf = False
+    site.line.is_cut = False
     got = await site.call("POST", path, body, **{"x-stainless-retry-count": "1"})
     assert got.status_code == 200 and got.json()["id"] in told.text
     assert site.counts() == (before[0] + 1, before[1] + 1)
