@@ -10,8 +10,8 @@ export UV_COMPILE_BYTECODE := 1
 # Nor is what is ours compiled again by each of the thousands of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-dev demo docs shots test mutants real real-comfyui real-ray bench bench-ray rehearsal lint up pins vendor \
-  clean
+.PHONY: install install-dev demo docs shots test for-tests mutants real real-comfyui real-ray bench bench-ray rehearsal lint \
+  up pins vendor clean
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -64,7 +64,7 @@ $(PACKAGE)/.installed: $(PACKAGE)/.environments pyproject.toml README.md LICENSE
 # another user nothing is made, and the tests that need it say so.
 IMAGE := build/image
 $(IMAGE)/image.json: $(VENV)/.installed-dev deploy/Containerfile requirements/build.txt requirements/image.txt pyproject.toml \
-  tests/deploy/engine.py tests/deploy/enter.py $(wildcard $(shell git ls-files src docs))
+  tests/deploy/engine.py tests/deploy/enter.py $(wildcard $(shell git ls-files src docs deploy/systemd))
 	[ "$$(id -u)" -ne 0 ] || $(BIN)/python -m tests.deploy.engine $(IMAGE)
 
 install: $(VENV)/.installed
@@ -86,7 +86,11 @@ docs: install-dev
 up: install
 	$(BIN)/safelight up
 
-test: $(VENV)/.installed-npm $(LITELLM)/.installed $(PACKAGE)/.installed $(IMAGE)/image.json
+# What tests need, two at a time: each waits for others for half of its time.
+for-tests: $(VENV)/.installed-npm $(LITELLM)/.installed $(PACKAGE)/.installed $(IMAGE)/image.json
+
+test: install-dev
+	$(MAKE) --no-print-directory --jobs=2 for-tests
 	$(BIN)/python tests/install_system_packages.py
 	$(BIN)/python -m pytest $(ARGS)
 

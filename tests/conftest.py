@@ -41,7 +41,9 @@ _WITH_SERVERS = tuple(
     f"tests/{name}/"
     for name in ("cli/client", "clients", "contract", "dashboard", "delivery", "mcp", "money", "openai_dialect")
 )
-_WAITING = ("tests/durability/", "tests/conformance/", "tests/lifecycle/")
+_WAITING = tuple(
+    f"tests/{name}/" for name in ("durability", "conformance", "lifecycle", "deploy", "package", "telemetry")
+)
 _WAITING_ENDS_AT = 0.8
 
 

@@ -46,6 +46,7 @@ http {{
     upstream safelight {{
 {servers}
         keepalive 32;
+        keepalive_timeout 4s;
     }}
     server {{
         listen 127.0.0.1:{port};

@@ -22,8 +22,6 @@ from tests.archive.world import World, ago, environment
 from tests.support.histories import Past
 from tests.support.server import safelight
 
-pytestmark = pytest.mark.database
-
 POINTS = ("archive-after-write", "archive-after-store", "archive-after-commit", "archive-after-batch")
 
 
@@ -96,6 +94,7 @@ async def test_the_job_of_every_night_archives_where_it_is_on(world: World) -> N
         assert world.count("generations") == left
 
 
+@pytest.mark.database
 async def test_two_at_once_archive_once(world: World) -> None:
     ids = await world.past(await world.tenant(), [Past(at=ago(40 - n)) for n in range(6)])
     done = await asyncio.gather(*(world.archive() for _ in range(2)))
@@ -107,6 +106,7 @@ async def test_two_at_once_archive_once(world: World) -> None:
     await world.check()
 
 
+@pytest.mark.database
 async def test_without_their_lock_the_chain_keeps_them_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is lost with its session: whoever comes later puts nothing on record, while rows are there and after."""
     ids = await world.past(await world.tenant(), [Past(at=ago(40 - n // 3)) for n in range(12)])
@@ -129,6 +129,7 @@ async def test_without_their_lock_the_chain_keeps_them_apart(world: World, monke
     await world.check()
 
 
+@pytest.mark.database
 async def test_removed_by_several_it_is_added_up_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await world.past(await world.tenant(), [Past(at=ago(40)) for _ in range(12)])
 

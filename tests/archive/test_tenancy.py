@@ -22,8 +22,6 @@ from tests.support.histories import Past
 from tests.support.server import Server
 from tests.support.tenants import Tenant
 
-pytestmark = pytest.mark.database
-
 PATHS = ("/v2/images/generations/{}", "/v2/generations/{}/receipt", "/v2/generations/{}/events", "/v1/videos/{}")
 
 
@@ -60,6 +58,7 @@ async def told(client: httpx.AsyncClient, customer: Tenant, path: str) -> tuple[
     return answer.status_code, body
 
 
+@pytest.mark.database
 async def test_an_erased_workspace_keeps_its_amounts_and_nothing_else(world: World) -> None:
     tenant, other = await world.tenant(), await world.tenant()
     gone, _ = await world.past(tenant, [Past(at=ago(40), end_user="canary"), Past(at=ago(1), end_user="canary")])
@@ -75,6 +74,7 @@ async def test_an_erased_workspace_keeps_its_amounts_and_nothing_else(world: Wor
     await world.check()
 
 
+@pytest.mark.database
 async def test_who_follows_goes_on_where_the_newest_event_was(world: World) -> None:
     """It is the last place in the order, and stays; the generation that it told of may go."""
     tenant = await world.tenant()
@@ -92,6 +92,7 @@ async def test_who_follows_goes_on_where_the_newest_event_was(world: World) -> N
     assert await place_behind(world.db, tenant.id, None, param="x") == place
 
 
+@pytest.mark.database
 async def test_a_node_of_the_release_before_goes_on(world: World) -> None:
     """It makes, settles and deletes; its look at all books knows of no archive, so that archiving begins after it."""
     tenant = await world.tenant()

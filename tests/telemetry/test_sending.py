@@ -168,7 +168,8 @@ async def test_a_collector_that_takes_nothing_holds_nobody_up(
     with hosted(silent) as (port,):
         port = free_port() if collector_is == "away" else port
         endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_BSP_SCHEDULE_DELAY": "10"}
-        _set(monkeypatch, {**endpoint, "OTEL_BSP_MAX_QUEUE_SIZE": "8", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"})
+        endpoint["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"] = "1"  # second, for each of what would be forty
+        _set(monkeypatch, {**endpoint, "OTEL_BSP_MAX_QUEUE_SIZE": "80", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"})
         with _logging():
             async with asyncio.timeout(30):  # the SDK would wait for as long by itself
                 async with exporting.tracing(tells_prompt=False, flush_seconds=0.05):
@@ -247,6 +248,24 @@ def test_the_environment_asks_for_traces(environment: dict[str, str], where: str
 def test_what_cannot_work_is_told_at_the_start(environment: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         exporting.check(environment)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "max_queue_size"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "-1", "schedule_delay"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+    ],
+)
+async def test_what_the_sdk_does_not_take_is_a_line(
+    variable: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"OTEL_.*{told}.*Correct it"):
+        async with exporting.tracing(tells_prompt=False, flush_seconds=1):
+            pass
 
 
 @pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.exporter"])

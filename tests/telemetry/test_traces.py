@@ -19,8 +19,6 @@ from tests.support.server import Server, eventually, open_folder
 from tests.support.tenants import Tenant, make_tenant_at
 from tests.telemetry.collector import Collector, Span, collecting
 
-pytestmark = pytest.mark.database
-
 CANARY = "canary5e1f"
 """In a prompt, in the name of an end user, and in the address of a webhook: it must turn up in no span."""
 CALLER = "0af7651916cd43dd8448eb211c80319c"
