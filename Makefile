@@ -64,7 +64,7 @@ $(PACKAGE)/.installed: $(PACKAGE)/.environments pyproject.toml README.md LICENSE
 # another user nothing is made, and the tests that need it say so.
 IMAGE := build/image
 $(IMAGE)/image.json: $(VENV)/.installed-dev deploy/Containerfile requirements/build.txt requirements/image.txt pyproject.toml \
-  tests/deploy/engine.py tests/deploy/enter.py $(wildcard $(shell git ls-files src docs))
+  tests/deploy/engine.py tests/deploy/enter.py $(wildcard $(shell git ls-files src docs deploy/systemd))
 	[ "$$(id -u)" -ne 0 ] || $(BIN)/python -m tests.deploy.engine $(IMAGE)
 
 install: $(VENV)/.installed

@@ -28,7 +28,7 @@ _CLIENTS = 6
 _JOB_SECONDS = 1.5
 _PATIENCE_SECONDS = 180.0
 _REACH_SECONDS = 12.0
-_CATALOG = """
+CATALOG = """
 [[models]]
 id = "image"
 name = "Image"
@@ -48,10 +48,11 @@ created_at = 2026-01-01T00:00:00Z
 aspect_ratios = ["1:1"]
 resolutions = ["480p"]
 durations = [2]
-rates = [{{ unit_price = "0.01" }}]
+rates = [{{ unit_price = "0.05" }}]
 bindings = [{{ connection = "chaos", options = {options} }}]
 sizes = {{ "480p" = {{ "1:1" = "64x64" }} }}
 """
+"""An image and a video of the ``chaos`` backend, with its options to be put in."""
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ class _Site:
         self.jobs = Memory(base / "chaos")
         catalog = base / "catalog.toml"
         options = f'{{ behaviour = "job", job_seconds = {_JOB_SECONDS} }}'
-        catalog.write_text(_CATALOG.format(options=options))
+        catalog.write_text(CATALOG.format(options=options))
         self._environment = {
             **LIMITS,
             "SAFELIGHT_DATABASE_URL": url,

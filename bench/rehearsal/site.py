@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bench.nginx import program
+from bench.nodes import CATALOG
 from bench.servers import BenchError, Server, free_port, safelight
 from bench.tenants import LIMITS
 from safelight.db.embedded import EmbeddedPostgres
@@ -26,30 +27,6 @@ from tests.blobs import seaweed
 
 LEASE_SECONDS = 10
 _READY_SECONDS = 60.0
-_CATALOG = """
-[[models]]
-id = "image"
-name = "Image"
-type = "image"
-created_at = 2026-01-01T00:00:00Z
-aspect_ratios = ["1:1"]
-resolutions = ["1K"]
-rates = [{{ unit_price = "0.01" }}]
-bindings = [{{ connection = "chaos", options = {options} }}]
-sizes = {{ "1K" = {{ "1:1" = "64x64" }} }}
-
-[[models]]
-id = "video"
-name = "Video"
-type = "video"
-created_at = 2026-01-01T00:00:00Z
-aspect_ratios = ["1:1"]
-resolutions = ["480p"]
-durations = [2]
-rates = [{{ unit_price = "0.05" }}]
-bindings = [{{ connection = "chaos", options = {options} }}]
-sizes = {{ "480p" = {{ "1:1" = "64x64" }} }}
-"""
 
 # As docs/operating.md has it, without what is a site's own: names, certificates, logs.
 _NGINX = """
@@ -69,6 +46,7 @@ http {{
     upstream safelight {{
 {servers}
         keepalive 32;
+        keepalive_timeout 4s;
     }}
     server {{
         listen 127.0.0.1:{port};
@@ -173,7 +151,7 @@ class Site:
         self.address = f"http://127.0.0.1:{free_port()}"
         catalog = base / "catalog.toml"
         options = f'{{ behaviour = "job", job_seconds = {job_seconds} }}'
-        catalog.write_text(_CATALOG.format(options=options))
+        catalog.write_text(CATALOG.format(options=options))
         self.environment = {
             **LIMITS,
             "SAFELIGHT_DATABASE_URL": database.url,

@@ -11,7 +11,7 @@ import pytest
 from safelight.blobs import open_store, remote
 from safelight.blobs.observed import observed
 from safelight.domain.errors import ServiceUnavailable
-from safelight.domain.ports import BlobStore, PresignedStore
+from safelight.domain.ports import BlobStore, NotingStore, PresignedStore
 
 Write = Callable[..., Path]
 
@@ -38,6 +38,19 @@ async def read(store: BlobStore, key: str, start: int, end: int) -> bytes:
 
 async def keys(store: BlobStore, prefix: str = "") -> list[str]:
     return sorted([facts.key async for facts in store.walk(prefix)])
+
+
+@pytest.mark.parametrize("kind", list(STORES))
+async def test_an_observed_store_can_do_whatever_the_store_can(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Otherwise it is asked for what it is, and is something less."""
+    store = open_store(STORES[kind](request, tmp_path))
+    able = {name for name in dir(store) if name[0] != "_" and callable(getattr(store, name))}
+    assert able == {name for name in dir(observed(store)) if name[0] != "_"}
+    for port in (PresignedStore, NotingStore):
+        assert isinstance(observed(store), port) == isinstance(store, port)
+    await store.close()
 
 
 async def test_what_is_put_is_got(store: BlobStore, write: Write) -> None:

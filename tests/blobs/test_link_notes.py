@@ -106,3 +106,22 @@ def test_notes_of_nothing_are_swept(tmp_path: Path) -> None:
     assert notes.sweep("req-00000000000000000000000000", "req-00000100000000000000000000") == 0
     assert notes.sweep(first, last) == 3
     assert {path.name for path in folder.iterdir()} == {f"{kept}-0", f"{young}-0"}
+
+
+async def test_a_web_server_in_the_group_reads_notes_and_files_whatever_the_umask(tmp_path: Path) -> None:
+    """That of the units of systemd leaves nothing to a group."""
+    source, root, id_ = tmp_path / "source", tmp_path / "media", new_generation_id()
+    source.write_bytes(b"abc")
+    before = os.umask(0o077)
+    try:
+        store = LocalStore(root)
+        await store.put(_KEY, source, mime_type="image/png")
+        await store.want_notes()
+        await store.note_links([a_note(id_)])
+        await store.close()
+    finally:
+        os.umask(before)
+    file, note = root / _KEY, root / ".links" / id_[4:10] / f"{id_}-0"
+    assert {path.stat().st_mode & 0o777 for path in (file, note)} == {0o640}
+    folders = (root, root / ".links", root / ".links/of", note.parent, *list(file.parents)[:4])
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o750}

@@ -13,14 +13,15 @@ import psycopg
 import pytest
 from cyclopts import Parameter
 
-from safelight.cli import _CLIENT_COMMANDS, _COMMANDS, _GROUPS, run
 from safelight.cli import __name__ as cli
+from safelight.cli import command_table, run
 from safelight.cli.show import cell, print_json
 from safelight.domain.text import is_blank, printable, read_line
 
 ESCAPES = "\x1b[2J\x1b]0;title\x07\x9b31m\u202eturned"
-TARGETS = [target for _, target, _ in _COMMANDS] + [t for _, _, members in _GROUPS for _, t, _ in members]
-TARGETS += [f"client.{target}" for _, target, _ in _CLIENT_COMMANDS]
+TARGETS = [target for _, target, _ in command_table.ALONE]
+TARGETS += [target for _, _, members in command_table.GROUPS for _, target, _ in members]
+TARGETS += [f"client.{target}" for _, target, _ in command_table.OVER_HTTP]
 
 
 @pytest.fixture(autouse=True)

@@ -198,6 +198,25 @@ def test_doctor_makes_nothing_and_finds_nothing_wrong_before_the_first_start(
         "SAFELIGHT_DATA_DIR": str(folder / "data"),
         "SAFELIGHT_PORT": str(free_port()),
     }
+    environ |= {"SAFELIGHT_METRICS": f"127.0.0.1:{free_port()}", "SAFELIGHT_METRICS_TOKEN": "hunter2"}
     status, out, _ = here("doctor", "--json", environ=environ, capsys=capsys)
-    assert status == 0, out
+    assert status == 0 and "hunter2" not in out, out
     assert not (folder / "data").exists()
+
+
+@pytest.mark.database
+def test_an_address_of_metrics_that_is_taken_is_told(
+    folder: Path, fresh_database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environ = {
+            "SAFELIGHT_CONFIG": "/dev/null",
+            "SAFELIGHT_DATABASE_URL": fresh_database_url,
+            "SAFELIGHT_DATA_DIR": str(folder / "data"),
+            "SAFELIGHT_PORT": str(free_port()),
+            "SAFELIGHT_METRICS": f"127.0.0.1:{taken.getsockname()[1]}",
+        }
+        _, _, line = here("worker", environ=environ, capsys=capsys)
+        assert "SAFELIGHT_METRICS: something listens on" in line
+        found = problems(*here("doctor", "--json", environ=environ, capsys=capsys))
+        assert found == [line.removeprefix("safelight: ").strip()]

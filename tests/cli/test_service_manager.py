@@ -16,7 +16,7 @@ import pytest
 from safelight.node.service_manager import Beats, ServiceManager
 from tests.support.notified import Notified, open_notified
 from tests.support.postgres import TestDatabases, on_database
-from tests.support.server import PATIENCE_SECONDS, Server, eventually, open_folder
+from tests.support.server import PATIENCE_SECONDS, Server, eventually, free_port, open_folder
 from tests.support.tenants import Tenant, make_tenant
 
 SHIPPED = Path(__file__).parents[2] / "src/safelight/catalog.toml"
@@ -31,7 +31,11 @@ class Node:
         self.name, self.notified, self.tenant = name, notified, tenant
         self.catalog = folder / "catalog.toml"
         self.catalog.write_text(SHIPPED.read_text())
-        settings = {"SAFELIGHT_DATABASE_URL": database_url, "SAFELIGHT_CATALOG": str(self.catalog)}
+        settings = {
+            "SAFELIGHT_DATABASE_URL": database_url,
+            "SAFELIGHT_CATALOG": str(self.catalog),
+            "SAFELIGHT_METRICS": f"127.0.0.1:{free_port()}",
+        }
         options = ["--workers", "2"] if name == "serve" else []
         self.server = Server(folder / "data", *options, command=name, env=settings | notified.environment)
         self.process = self.server.process
@@ -95,7 +99,8 @@ def test_a_process_that_hangs_is_not_said_to_live(node: Node) -> None:
     """Of the API: one of two. The process that starts them does not hang, nor does the other."""
     node.notified.wait_for_beat()
     process = psutil.Process(node.process.pid)
-    hung = process if node.name == "worker" else process.children()[0]
+    api = [child for child in process.children() if "safelight.cli.child" not in child.cmdline()]
+    hung = process if node.name == "worker" else api[0]
     hung.suspend()
     try:
         node.notified.wait_for_silence()
@@ -127,6 +132,15 @@ def test_a_watchdog_of_another_process_is_not_ours(monkeypatch: pytest.MonkeyPat
             monkeypatch.setenv("WATCHDOG_USEC", "2000000")
             monkeypatch.setenv("WATCHDOG_PID", str(process))
             assert ServiceManager.from_environment().watchdog_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 400, "-1", "0", "000", "1e6", "x", " 1", "\u0663"])
+def test_a_time_that_is_none_is_no_watchdog(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_notified() as notified:
+        monkeypatch.setenv("NOTIFY_SOCKET", notified.environment["NOTIFY_SOCKET"])
+        monkeypatch.setenv("WATCHDOG_USEC", text)
+        manager = ServiceManager.from_environment()
+        assert manager.is_there and manager.watchdog_seconds is None
 
 
 def test_a_status_is_one_line_whatever_it_holds() -> None:

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from safelight import wiring
+from safelight.cli.doctor import visible_settings
 from safelight.cli.options import as_environment, notes
 from safelight.domain.connections import Secret
 from safelight.domain.errors import ConfigurationError
@@ -279,3 +281,11 @@ def test_a_folder_keeps_its_name_on_its_way_to_a_child(end: str, tmp_path: Path)
     settings = load_settings(NO_FILE, data_dir=Path(f"{tmp_path}/data{end}"), catalog=Path(f"{tmp_path}/c{end}"))
     given = json.loads(json.dumps(as_environment(settings)))
     assert load_settings(NO_FILE | given) == settings
+
+
+def test_whatever_is_called_a_key_a_token_or_a_secret_is_hidden() -> None:
+    secret = re.compile(r"(^|_)(keys?|token|secret|password)$")
+    named = {name: field.name for name, field in setting_names().items() if secret.search(name)}
+    assert {"signing_keys", "moderation_key", "metrics_token"} <= set(named)
+    given = msgspec.structs.replace(Settings(), **dict.fromkeys(named.values(), "hunter2"))
+    assert {value for name, value in visible_settings(given).items() if name in named} == {"(hidden)"}

@@ -53,7 +53,7 @@ WHOLE = {
     "reopen_books",
 }
 # Of a backup, and of what is put back from it.
-WHOLE |= {"count_for_good", "end_every_login_link", "end_every_session"}
+WHOLE |= {"count_for_good", "end_every_login_link", "end_every_session", "list_archive_files"}
 """These are to read everything."""
 
 

@@ -141,9 +141,14 @@ def test_a_changed_configuration_is_kept(tmp_path: Path) -> None:
     changed = (tmp_path / "nginx.conf").read_text()
     write_config(ENV, tmp_path / "data", tmp_path, 8080)
     assert (tmp_path / "nginx.conf").read_text() == changed and (tmp_path / "nginx.conf.new").exists()
+    (tmp_path / "nginx.conf").write_bytes(changed.encode() + b"# caf\xe9\n")
+    write_config(ENV, tmp_path / "data", tmp_path, 8080)
+    assert (tmp_path / "nginx.conf").read_bytes().endswith(b"\xe9\n")
     status, printed, _ = command(ENV, tmp_path / "data")
     assert status == 0 and printed.startswith("# nginx in front of Safelight") and "listen 80;" in printed
     status, _, errors = command(ENV, tmp_path / "data", "--listen", "80; include /etc/passwd")
     assert status == 1 and "cannot stand in a configuration" in errors
+    status, _, errors = command({**ENV, "SAFELIGHT_PUBLIC_URL": "http://a;b{/"}, tmp_path / "data")
+    assert status == 1 and "'a;b{' cannot stand in a configuration" in errors
     status, _, errors = command({**ENV, "SAFELIGHT_MEDIA_URL": "s3://bucket/media?region=eu"}, tmp_path / "data")
     assert status == 1 and "SAFELIGHT_DOWNLOAD_REDIRECT" in errors

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import compose
-from tests.deploy.engine import Image, first_process, inside, running
+from tests.deploy.engine import REPOSITORY, Image, first_process, inside, running
 from tests.support.server import eventually
 
 # More than the 64 MiB of /dev/shm: two tables joined by a hash table that several processes fill.
@@ -97,6 +97,11 @@ def test_it_is_nobody_and_can_write_nothing(container: Container) -> None:
     assert "CapBnd:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
 
 
+def test_it_has_the_pages_and_the_units_of_its_release(container: Container) -> None:
+    assert container.said("safelight", "docs", "operating") == (REPOSITORY / "docs/operating.md").read_text()
+    assert "ExecStart=/opt/safelight/bin/safelight worker" in container.said("safelight", "service", "safelight-worker")
+
+
 def test_an_image_from_a_picture_and_a_video_are_made(container: Container) -> None:
     image = container.as_client("generate", "A cat", "--resolution", "1K", "-o", "/tmp/cat.png")
     assert image["status"] == "completed"
@@ -105,6 +110,13 @@ def test_an_image_from_a_picture_and_a_video_are_made(container: Container) -> N
     assert int(container.said("stat", "--format=%s", "/tmp/cat.mp4")) > 10_000
     # What decoded the picture can make no other system call than it needs.
     assert '"calls_fenced": true' in container.log.read_text()
+
+
+def test_it_is_backed_up_and_put_back(container: Container) -> None:
+    assert "1 workspaces" in container.said("safelight", "backup", "/data/backup.tar")
+    said = container.said("safelight", "restore", "/data/backup.tar", "--data-dir", "/tmp/drill")
+    assert "The books balance." in said
+    container.said("rm", "-r", "/data/backup.tar", "/tmp/drill")
 
 
 def test_its_database_needs_no_more_shared_memory_than_a_container_has(container: Container) -> None:

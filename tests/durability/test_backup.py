@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from safelight.accounts.books import check_and_record_books
 from safelight.accounts.keys import create_key, revoke_key
 from safelight.accounts.webhooks import create_endpoint
 from safelight.accounts.workspaces import workspace_scope
@@ -21,6 +23,7 @@ from safelight.outbound.policy import OutboundPolicy
 from safelight.providers.chaos import Memory
 from tests.dashboard.receiving import Receiver, open_receiver
 from tests.durability.deployment import Model, catalog_text
+from tests.support.histories import Past, put_on_record
 from tests.support.postgres import on_database
 from tests.support.server import (
     PATIENCE_SECONDS,
@@ -119,6 +122,22 @@ def link(made: dict[str, Any]) -> str:
     return str(made["data"][0]["url"])
 
 
+def archive_one(server: Server, url: str, workspace_id: int) -> None:
+    """A generation of long ago goes into a segment, which is then all that there is of it."""
+    put_on_record(url, workspace_id, [Past(at=datetime.now(UTC) - timedelta(days=400))])
+    with psycopg.connect(url, autocommit=True) as connection:
+        (newest,) = connection.execute("select max(id) from transfers").fetchone() or (0,)
+
+        def is_closed() -> bool:
+            assert on_database(url, lambda db: check_and_record_books(OPERATOR, db)).balances
+            found = connection.execute("select transfer_id from books_close").fetchone()
+            return found is not None and found[0] >= newest
+
+        eventually(is_closed, "the books are closed")
+    done = safelight("archive", "run", "--data-dir", server.data_dir, env={"SAFELIGHT_ARCHIVE_AFTER": "396d"})
+    assert done.returncode == 0 and "1 generations" in done.stdout, done.stdout + done.stderr
+
+
 def go_on(server: Server, memories: dict[str, Memory], under_way: dict[str, str]) -> None:
     """What waited is ordered, as the jobs before it end."""
     for what in ("job", "falling"):
@@ -164,6 +183,7 @@ def tell(server: Server, receiver: Receiver, folder: Path) -> Story:
     memories = {name: Memory(folder / "original" / "chaos" / name) for name in CONNECTIONS}
     with EmbeddedPostgres(server.data_dir) as url:
         scope = on_database(url, lambda db: workspace_scope(OPERATOR, db, "default"))
+        archive_one(server, url, scope.workspace_id)
         policy = OutboundPolicy.parse(["127.0.0.1"])
         on_database(url, lambda db: create_endpoint(scope, db, url=receiver.url, policy=policy))
         key = on_database(url, lambda db: create_key(scope, db, name="to be revoked"))
@@ -283,7 +303,7 @@ def test_the_restore_says_what_it_means(story: Story) -> None:
         "2 generations waited for a backend.",
         "2 generations have a job at a backend",
         "1 generations may have been given to a backend",
-        "2 files of ",
+        "3 files of ",
         "The books balance.",
     ):
         assert line in story.said, story.said
@@ -295,7 +315,8 @@ def test_the_restore_says_what_it_means(story: Story) -> None:
 def test_the_books_balance_afterwards(story: Story) -> None:
     for what in story.under_way:
         story.ended(what)
-    assert "The books balance." in command("books", "--all", "--data-dir", story.copy)
+    said = command("books", "--archives", "--data-dir", story.copy)
+    assert "The books balance." in said and "1 generations in 1 segments" in said
     assert on_copy(story, "select sum(held_nanos) as held, sum(in_flight)::int as n from accounts") == [
         {"held": 0, "n": 0}
     ]

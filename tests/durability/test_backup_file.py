@@ -136,6 +136,28 @@ def test_nothing_but_files_is_taken(whole: Path, tmp_path: Path, kind: bytes) ->
     assert "of no backup" in refused(rewritten(whole, tmp_path / "other.tar", other), tmp_path / "to")
 
 
+@pytest.mark.parametrize("kind", [*b"LKxgS"])
+def test_headers_that_no_backup_has_are_not_read(whole: Path, tmp_path: Path, kind: int) -> None:
+    """Long names, and extensions such as maps of holes: they may be long without end, and say anything."""
+    header = tarfile.TarInfo("PaxHeaders/x")
+    header.type, header.size = bytes([kind]), 1 << 32
+    content, place = whole.read_bytes(), 512 + 4096
+    (tmp_path / "x.tar").write_bytes(content[:place] + header.tobuf(tarfile.GNU_FORMAT))
+    with (tmp_path / "x.tar").open("r+b") as file:
+        file.truncate(1 << 32)  # a hole
+    assert "of no backup: 'PaxHeaders/x'" in refused(tmp_path / "x.tar", tmp_path / "to")
+
+
+def test_a_manifest_that_is_no_text_or_no_file_is_refused(whole: Path, tmp_path: Path) -> None:
+    content = whole.read_bytes()
+    (tmp_path / "odd.tar").write_bytes(content[:520] + b"\xff" + content[521:])
+    assert "is damaged: manifest.json" in refused(tmp_path / "odd.tar", tmp_path / "a")
+    folder = tarfile.TarInfo("manifest.json")
+    folder.type = tarfile.DIRTYPE
+    (tmp_path / "folder.tar").write_bytes(folder.tobuf(tarfile.GNU_FORMAT) + content[512:])
+    assert "of no backup" in refused(tmp_path / "folder.tar", tmp_path / "b")
+
+
 def test_one_member_less_or_twice_is_found(whole: Path, tmp_path: Path) -> None:
     less = rewritten(whole, tmp_path / "less.tar", lambda member: [] if member.name == DUMP else [(member, b"")])
     twice = rewritten(
@@ -201,3 +223,21 @@ def test_a_full_disk_leaves_nothing() -> None:
         with pytest.raises(OSError, match="No space left"):
             write(folder / "full.tar")
         assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["link", "hard link", "readable"])
+def test_what_others_put_in_its_place_is_not_written_to(tmp_path: Path, how: str) -> None:
+    """As in /tmp: a backup has every secret in it, and root may write it."""
+    victim, partial = tmp_path / "victim", tmp_path / ".x.tar.partial"
+    victim.write_text("mine")
+    victim.chmod(0o600)
+    if how == "link":
+        partial.symlink_to(victim)
+    elif how == "hard link":
+        partial.hardlink_to(victim)
+    else:
+        partial.touch(mode=0o644)
+    with pytest.raises((ConfigurationError, OSError), match=r"not of a backup of this user's|symbolic links"):
+        write(tmp_path / "x.tar")
+    assert victim.read_text() == "mine"
+    assert os.path.lexists(partial) and not (tmp_path / "x.tar").exists()

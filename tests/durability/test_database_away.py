@@ -18,10 +18,11 @@ from safelight.accounts.keys import Authenticator
 from safelight.api.app import make_app
 from safelight.api.auth import ApiState
 from safelight.api.getimg.routes import DIALECT
-from safelight.db import sessions
+from safelight.db import outage, sessions
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.generations import GenerationType
 from safelight.domain.request import Request
+from safelight.lifecycle import leases
 from safelight.lifecycle.leases import Leases
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.submit import Submission, submit
@@ -51,7 +52,7 @@ class Line:
         self._path = f"{socket_folder}/.s.PGSQL.5432"
         self._ways: list[asyncio.StreamWriter] = []
         self._silent: set[asyncio.StreamWriter] = set()
-        self.is_cut = False
+        self.is_cut = self.is_deaf = False
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
 
@@ -70,6 +71,11 @@ class Line:
         """Nothing passes any more on the ways that are open; new ones may be opened."""
         self._silent.update(self._ways)
 
+    def lose_answers(self) -> None:
+        """What is sent arrives, and no answer to it does."""
+        self.is_deaf = True
+        self._silent.update(self._ways[::2])
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
@@ -82,6 +88,8 @@ class Line:
         self._ways += [writer, there[1]]
         if self.is_cut:
             self._silent.update([writer, there[1]])
+        elif self.is_deaf:
+            self._silent.add(writer)
         await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -276,6 +284,26 @@ async def test_an_image_that_is_made_meanwhile_is_the_repeats(site: Site) -> Non
     assert site.counts() == (before[0] + 2, before[1] + 2)
 
 
+async def test_an_image_whose_end_got_no_answer_is_the_repeats(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end is on record at once, as one that was seen, and its lease is gone before its runner has heard of it."""
+    monkeypatch.setattr(leases, "_RENEWALS", 60)
+    monkeypatch.setattr(outage, "_LAST_PAUSE_SECONDS", 1.0)  # the renewal comes first
+    await site.use_every_session()
+    before, path = site.counts(), "/v2/images/generations"
+    body = {**IMAGE, "model": "still-slow"}
+    asked = asyncio.create_task(site.call("POST", path, body))
+    while site.counts()[0] != before[0] + 1:
+        await asyncio.sleep(0.05)
+    site.line.lose_answers()
+    told = await asked
+    assert (told.status_code, told.headers["x-should-retry"]) == (504, "true"), told.text
+    assert site.counts() == (before[0] + 1, before[1] + 1)
+    site.line.is_deaf = False
+    got = await site.call("POST", path, body, **{"x-stainless-retry-count": "1"})
+    assert got.status_code == 200 and got.json()["id"] in told.text
+    assert site.counts() == (before[0] + 1, before[1] + 1)
+
+
 async def test_leases_are_renewed_past_a_session_that_was_cut_off(site: Site) -> None:
     """Also where nobody waits for an answer, as in a worker. The lease is as short as can be."""
     with open_folder() as folder:
@@ -287,15 +315,15 @@ async def test_leases_are_renewed_past_a_session_that_was_cut_off(site: Site) ->
                 parts.submitting, Submission(principal=sender, request=request, body_sha256=os.urandom(32))
             )
             assert accepted.claim
-            leases = Leases(parts.db, 2)
-            async with leases.held(accepted.claim):
+            kept = Leases(parts.db, 2)
+            async with kept.held(accepted.claim):
                 for _ in range(2):
                     site.line.silence_what_is_open()
                     until = await _lease(parts.db.url, accepted.id)
                     async with asyncio.timeout(60):
                         while await _lease(parts.db.url, accepted.id) == until:
                             await asyncio.sleep(0.05)
-            await leases.close()
+            await kept.close()
 
 
 async def _lease(url: str, generation_id: str) -> object:

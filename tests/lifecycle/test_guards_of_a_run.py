@@ -215,6 +215,23 @@ async def test_a_lease_that_is_lost_ends_its_run(stage: Stage, leases: Leases) -
     assert await stage.row() == before
 
 
+async def test_a_run_is_not_stopped_by_its_own_end(stage: Stage, leases: Leases) -> None:
+    """A renewal that comes as it is written, or right after, finds its lease gone. What is written tells by itself."""
+    claim = await stage.claimed()
+
+    async def ends() -> int:
+        await stage.taken_by_another()
+        await leases._renew()
+        await asyncio.sleep(0)
+        return 1
+
+    async with leases.held(claim):
+        assert await leases.written(claim, ends) == 1
+        leases.let_go(claim)
+        await leases._renew()
+        await asyncio.sleep(0)
+
+
 async def test_a_wish_to_cancel_that_nobody_heard_of_is_found_at_the_renewal(stage: Stage, leases: Leases) -> None:
     async with leases.held(await stage.claimed()) as asked:
         await leases._renew()

@@ -73,10 +73,12 @@ class Service:
         give(self.catalog, SHIPPED.read_text())
         port = free_port()
         self.base_url = f"http://127.0.0.1:{port}"
+        self.metrics = f"127.0.0.1:{free_port()}"
         self.settings = {
             "SAFELIGHT_DATA_DIR": str(self.data_dir),
             "SAFELIGHT_PORT": str(port),
             "SAFELIGHT_CATALOG": str(self.catalog),
+            "SAFELIGHT_METRICS": self.metrics,
         }
         start = ["safelight", *setting_of("safelight", "ExecStart").split()[1:]]
         if IS_ROOT:
@@ -219,6 +221,27 @@ def test_a_process_that_hangs_is_not_said_to_live(ready: Service, words: tuple[s
     finally:
         hung.send_signal(signal.SIGCONT)
     ready.notified.wait_for_beat()
+
+
+def test_who_tells_metrics_may_hang_or_die(ready: Service) -> None:
+    """Nothing is restarted for it, and a reload before this has not waited for it either."""
+    before = ready.notified.states()
+    listener = ready.process_of("cli.child metrics")
+    listener.send_signal(signal.SIGSTOP)
+    for _ in range(6):  # a service manager gives up after four
+        ready.notified.wait_for_beat()
+    os.kill(ready.process.pid, signal.SIGHUP)
+    ready.notified.wait_for(*before, "RELOADING", "READY")
+    listener.kill()
+    scrape = "safelight_build_info"
+    eventually(lambda: scrape in _scraped(ready), "another one tells")
+    ready.notified.wait_for_beat()
+
+
+def _scraped(service: Service) -> str:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"http://{service.metrics}/metrics").text
+    return ""
 
 
 def test_it_says_that_it_stops_and_leaves_nothing(ready: Service) -> None:

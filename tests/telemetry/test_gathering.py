@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from safelight.node.processes import this_machine
 from safelight.telemetry import gathering, snapshots
@@ -166,6 +167,35 @@ def test_a_full_disk_costs_nothing_but_the_record(tmp_path: Path, monkeypatch: p
     node.look()
     assert held(node.values()) == 5
     assert not list(tmp_path.glob("*.process"))
+
+
+def test_what_is_no_file_of_a_process_is_in_nobodys_way(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{this_machine()}.{number}.process").mkdir()
+    (tmp_path / f"{this_machine()}.3.process").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(tmp_path / f"{this_machine()}.4.process")
+    (tmp_path / f"{this_machine()}.5.process").write_bytes(os.urandom(100_000))
+    for counted in (5, 7):
+        writer(tmp_path, counted).close()
+    alive = writer(tmp_path, 1)
+    node = gatherer(tmp_path)
+    assert held(node.values()) == 13
+    with capture_logs() as told:
+        for _ in range(2):
+            node.look()
+            assert held(node.values()) == 13
+    assert len(told) == 4, "each is told of once"
+    assert not (tmp_path / "elsewhere").exists()
+    alive.close()
+
+
+def test_what_roots_command_counts_is_the_nodes(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("for root alone")
+    os.chown(tmp_path, 1234, 1235)
+    writer(tmp_path / "metrics", 5).close()
+    (file,) = (tmp_path / "metrics").iterdir()
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in (file, file.parent)} == {(1234, 1235)}
 
 
 def test_files_of_others_are_forgotten_after_a_day(tmp_path: Path) -> None:

@@ -250,6 +250,24 @@ def test_what_cannot_work_is_told_at_the_start(environment: dict[str, str], told
         exporting.check(environment)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "max_queue_size"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "-1", "schedule_delay"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+    ],
+)
+async def test_what_the_sdk_does_not_take_is_a_line(
+    variable: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"OTEL_.*{told}.*Correct it"):
+        async with exporting.tracing(tells_prompt=False, flush_seconds=1):
+            pass
+
+
 @pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.exporter"])
 def test_without_the_extra_one_line_names_it(missing: str) -> None:
     """With the extra ``mcp`` the API is there, and the exporter is not."""

@@ -113,10 +113,17 @@ def _make(folder: Path) -> None:
     if folder.is_dir():
         return
     _make(folder.parent)
-    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    _make_one(folder)
     if os.geteuid() == 0:
         above = folder.parent.stat()
         os.chown(folder, above.st_uid, above.st_gid)
+
+
+def _make_one(folder: Path) -> None:
+    """For the web server to look into, whatever the umask of who makes it."""
+    with suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(_FOLDER_MODE)
 
 
 def _place(path: Path, text: bytes) -> None:
@@ -128,9 +135,10 @@ def _place(path: Path, text: bytes) -> None:
         except FileNotFoundError:
             if attempt == 4:
                 raise
-            path.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+            _make_one(path.parent)
             continue
         try:
+            os.fchmod(file, _FILE_MODE)
             os.write(file, text)
         finally:
             os.close(file)

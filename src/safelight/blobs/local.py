@@ -358,13 +358,16 @@ class _Folders:
 
     def _make(self, path: str) -> _Descriptor:
         if not path:
-            self._root.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            if not self._root.is_dir():
+                self._root.mkdir(parents=True, exist_ok=True)
+                self._root.chmod(_FOLDER_MODE)
             _sync_folder(self._root.parent)
             return _Descriptor(os.open(self._root, _FOLDER_FLAGS))
         above, _, name = path.rpartition("/")
         parent = self.get(above)
         with suppress(FileExistsError):
-            os.mkdir(name, _FOLDER_MODE, dir_fd=parent.number)
+            os.mkdir(name, dir_fd=parent.number)
+            os.chmod(name, _FOLDER_MODE, dir_fd=parent.number)  # whatever the umask, as of files
         # Also where another process made it: whether that one has come to its own fsync is unknown here.
         os.fsync(parent.number)
         return _Descriptor(os.open(name, _FOLDER_FLAGS, dir_fd=parent.number))

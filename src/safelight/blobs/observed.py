@@ -7,13 +7,19 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import cast
 
-from safelight.domain.ports import BlobFacts, BlobStore, PresignedStore, ReadMethod
+from safelight.domain.ports import BlobFacts, BlobStore, LinkNote, NotingStore, PresignedStore, ReadMethod
 from safelight.telemetry import observe
 
 
 def observed(store: BlobStore) -> BlobStore:
     """The store, of the same capabilities."""
-    return _ObservedPresigned(store) if isinstance(store, PresignedStore) else _Observed(store)
+    match store:
+        case PresignedStore():
+            return _ObservedPresigned(store)
+        case NotingStore():
+            return _ObservedNoting(store)
+        case _:
+            return _Observed(store)
 
 
 class _Observed:
@@ -80,3 +86,26 @@ class _ObservedPresigned(_Observed):
     async def presigned_url(self, key: str, expires_seconds: int, *, method: ReadMethod = "GET") -> str:
         store = cast(PresignedStore, self._store)
         return await store.presigned_url(key, expires_seconds, method=method)
+
+
+class _ObservedNoting(_Observed):
+    """Notes are no operations of the store: they are for a web server beside it."""
+
+    async def want_notes(self) -> None:
+        await self._noting.want_notes()
+
+    async def note_links(self, notes: list[LinkNote]) -> None:
+        await self._noting.note_links(notes)
+
+    async def withdraw_links(self, files: list[tuple[str, int]]) -> None:
+        await self._noting.withdraw_links(files)
+
+    async def withdraw_workspace(self, workspace_id: int) -> None:
+        await self._noting.withdraw_workspace(workspace_id)
+
+    async def sweep_notes(self, first_id: str, last_id: str) -> int:
+        return await self._noting.sweep_notes(first_id, last_id)
+
+    @property
+    def _noting(self) -> NotingStore:
+        return cast(NotingStore, self._store)

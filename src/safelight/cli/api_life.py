@@ -33,8 +33,8 @@ class ApiLife:
         self._settings = settings
         self._processes = processes
         self._beats = Beats(2 * manager.beat_seconds)
-        self._hears, self._tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        for end in (self._hears, self._tells):
+        self._receiver, self._sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for end in (self._receiver, self._sender):
             end.setblocking(False)
         self._is_awaited = threading.Event()
 
@@ -56,7 +56,7 @@ class ApiLife:
 
         def beat() -> None:
             with suppress(OSError):
-                self._tells.send(str(os.getpid()).encode())
+                self._sender.send(str(os.getpid()).encode())
             loop.call_later(self.manager.beat_seconds, beat)
 
         loop.call_soon(beat)
@@ -68,7 +68,7 @@ class ApiLife:
                 self._is_awaited.clear()
                 self.manager.ready(f"Serving on {self._settings.address}.")
             with suppress(BlockingIOError):
-                while beat := self._hears.recv(_BEAT_BYTES):
+                while beat := self._receiver.recv(_BEAT_BYTES):
                     self._beats.heard(int(beat))
             if time.monotonic() >= due and self._beats.all_live(self._processes()):
                 self.manager.alive()

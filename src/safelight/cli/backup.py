@@ -17,7 +17,7 @@ from safelight.cli.database import refusals_explained, shown
 from safelight.cli.options import DataDir
 from safelight.cli.show import cell
 from safelight.db import binaries
-from safelight.db.dump import Moment, moment_of, still_kept
+from safelight.db.dump import KeptFile, Moment, moment_of, still_kept
 from safelight.db.embedded import EmbeddedPostgres
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.ports import BlobStore
@@ -33,10 +33,15 @@ PAGE = "docs/backup.md tells how."
 
 
 class Stored(msgspec.Struct, kw_only=True):
-    """What became of the store's files: how many are in the archive, how large they are, and what was odd."""
+    """What became of the store's files: how many are in the backup, how large they are, and what was odd.
+
+    ``segments``: those of the archive, which are not among ``files``. ``lost``: those of them that are missing.
+    """
 
     files: int = 0
     files_bytes: int = 0
+    segments: int = 0
+    lost: list[str] = msgspec.field(default_factory=list)
     damaged: list[str] = msgspec.field(default_factory=list)
     absent: list[str] = msgspec.field(default_factory=list)
 
@@ -59,9 +64,12 @@ def backup(
         with moment_of(url) as moment:
             archive.add(DUMP, moment.dump())
             secret = [name for name in OWN_FILES if _add(archive, name, settings.data_dir / name)]
-            if not no_media:
-                stored = _add_media(archive, moment, open_media_store(settings))
-        missing = still_kept(url, stored.absent)
+            if _is_local(settings):
+                store = open_media_store(settings)
+                _add_segments(archive, moment, store, stored)
+                if not no_media:
+                    _add_media(archive, moment, store, stored)
+        missing = [*stored.lost, *still_kept(url, stored.absent)]
         manifest = Manifest(
             version=__version__,
             revision=moment.revision,
@@ -69,10 +77,15 @@ def backup(
             dumped_by=binaries.newest()[0],
             made_at=moment.at,
             has_media=not no_media,
-            counts=Counts(**msgspec.structs.asdict(moment.counted), files=stored.files, files_bytes=stored.files_bytes),
+            counts=Counts(
+                **msgspec.structs.asdict(moment.counted),
+                files=stored.files,
+                files_bytes=stored.files_bytes,
+                segments=stored.segments,
+            ),
             missing=len(missing),
             damaged=len(stored.damaged),
-            deleted=len(stored.absent) - len(missing),
+            deleted=len(stored.absent) + len(stored.lost) - len(missing),
         )
         size_bytes = archive.finish(manifest)
     _print(path, size_bytes, manifest, secret, settings)
@@ -90,7 +103,7 @@ def _check(settings: Settings, *, no_media: bool) -> None:
             f"The database at {shown(settings.database_url)} is none of this command's: back it up with PostgreSQL's "
             f"own tools, or those of whoever runs it. {PAGE}"
         )
-    if not no_media and urlsplit(settings.media_store_url).scheme != "file":
+    if not no_media and not _is_local(settings):
         raise ConfigurationError(
             f"The media in {without_secrets(settings.media_store_url)} is none of this command's: add --no-media, and "
             f"let the bucket keep versions. {PAGE}"
@@ -102,6 +115,11 @@ def _check(settings: Settings, *, no_media: bool) -> None:
         )
 
 
+def _is_local(settings: Settings) -> bool:
+    """Whether the media lies in a folder; a bucket keeps what is in it, the archive as well."""
+    return urlsplit(settings.media_store_url).scheme == "file"
+
+
 def _add(archive: BackupWriter, name: str, path: Path) -> bool:
     """Whether there is such a file to add."""
     try:
@@ -111,22 +129,37 @@ def _add(archive: BackupWriter, name: str, path: Path) -> bool:
     return True
 
 
-def _add_media(archive: BackupWriter, moment: Moment, store: BlobStore) -> Stored:
+def _add_media(archive: BackupWriter, moment: Moment, store: BlobStore, stored: Stored) -> None:
     """Add what the store had in that moment. A file is never changed, so that it is what it was, or is gone."""
-    stored = Stored()
     for kept in moment.files():
-        path = store.local_path(kept.key)
-        assert path is not None
-        try:
-            size_bytes, sha256 = archive.add_file(f"media/{kept.key}", path)
-        except FileNotFoundError:
+        size_bytes = _add_stored(archive, kept, store, stored)
+        if size_bytes is None:
             stored.absent.append(kept.key)
             continue
         stored.files += 1
         stored.files_bytes += size_bytes
-        if kept.sha256 is not None and kept.sha256.hex() != sha256:
-            stored.damaged.append(kept.key)
-    return stored
+
+
+def _add_segments(archive: BackupWriter, moment: Moment, store: BlobStore, stored: Stored) -> None:
+    """Add the archive, also where the media is left out: it is of the ledger."""
+    for kept in moment.segments():
+        if _add_stored(archive, kept, store, stored) is None:
+            stored.lost.append(kept.key)
+        else:
+            stored.segments += 1
+
+
+def _add_stored(archive: BackupWriter, kept: KeptFile, store: BlobStore, stored: Stored) -> int | None:
+    """The size of a file of the store that was added; None: it is gone."""
+    path = store.local_path(kept.key)
+    assert path is not None
+    try:
+        size_bytes, sha256 = archive.add_file(f"media/{kept.key}", path)
+    except FileNotFoundError:
+        return None
+    if kept.sha256 is not None and kept.sha256.hex() != sha256:
+        stored.damaged.append(kept.key)
+    return size_bytes
 
 
 @contextmanager
@@ -140,16 +173,22 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _print(path: Path, size_bytes: int, manifest: Manifest, secret: list[str], settings: Settings) -> None:
-    counts = manifest.counts
-    media = f"{counts.files:,} files of {megabytes(counts.files_bytes)}" if manifest.has_media else "no media"
     print(f"{cell(path)}: {megabytes(size_bytes)}, of {cell(manifest.made_at)}.")
-    print(f"{counts.workspaces:,} workspaces, {counts.generations:,} generations, {media}.")
+    print(f"{what_is_in(manifest)}.")
     print(f"It holds secrets ({', '.join(secret)}) and every prompt. Only its owner reads it (mode 0600): keep it so.")
     if manifest.deleted:
         print(f"{manifest.deleted:,} files were deleted while it was made. They are not in it.")
     for name, what in ((settings.signing_keys, "SIGNING_KEYS"), (settings.provenance_dir, "PROVENANCE_DIR")):
         if name:
             print(f"What SAFELIGHT_{what} gives is not in it: keep that as well.")
+
+
+def what_is_in(manifest: Manifest) -> str:
+    """Its counts, in words."""
+    counts = manifest.counts
+    archived = f", {counts.segments:,} segments of the archive" if counts.segments else ""
+    media = f"{counts.files:,} files of {megabytes(counts.files_bytes)}" if manifest.has_media else "no media"
+    return f"{counts.workspaces:,} workspaces, {counts.generations:,} generations{archived}, {media}"
 
 
 def megabytes(size_bytes: int) -> str:

@@ -17,6 +17,7 @@ from rich.text import Text
 from safelight import __version__, wiring
 from safelight.cli.checks import CONFIGURATION, media_store, room
 from safelight.cli.database import database_url, shown, work_on
+from safelight.cli.metrics_address import look_at_metrics_address
 from safelight.cli.options import AsJson, DataDir, notes
 from safelight.cli.show import cell, console, print_json
 from safelight.cli.tcp_port import check_port, is_ours
@@ -60,7 +61,8 @@ def run_checks(settings: Settings) -> list[Check]:
                 found.append(tried("work", lambda: _work_under_way(settings, urls[0])))
             found.append(tried("connections", partial(room, connected)))
         found.append(tried("media store", partial(media_store, settings)))
-    found += [tried("address", lambda: _address(settings)), tried("disk", lambda: checks.disk(settings))]
+    found += [tried("address", lambda: _address(settings)), tried("metrics", lambda: look_at_metrics_address(settings))]
+    found.append(tried("disk", lambda: checks.disk(settings)))
     return found
 
 
@@ -91,16 +93,22 @@ def visible_settings(settings: Settings) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, field in setting_names().items():
         value = getattr(settings, field.name)
-        if value is not None:
-            match name:
-                case "database_url":
-                    value = shown(value)
-                case "signing_keys" | "moderation_key":
-                    value = "(hidden)"
-                case _:
-                    value = checks.without_secrets(value) if isinstance(value, str) else value
+        if value is not None and _is_secret(field.type):
+            value = "(hidden)"
+        elif isinstance(value, str):
+            value = shown(value) if name == "database_url" else checks.without_secrets(value)
         values[name] = str(value) if isinstance(value, Path) else value
     return values
+
+
+def _is_secret(type_: msgspec.inspect.Type) -> bool:
+    """Whether a value of it is to be shown to nobody."""
+    match type_:
+        case msgspec.inspect.Metadata(type=within, extra=extra):
+            return bool((extra or {}).get("is_secret")) or _is_secret(within)
+        case msgspec.inspect.UnionType(types=types):
+            return any(map(_is_secret, types))
+    return False
 
 
 def _print(settings: dict[str, Any], found: list[Check], noted: list[str]) -> None:

@@ -31,16 +31,26 @@ def make_listener() -> Child:
 def check_metrics_address(settings: Settings) -> None:
     """Raise ``ConfigurationError`` where nobody can listen for Prometheus, and no process of this data folder does."""
     folder = metrics_folder(settings)
+    if folder is not None:
+        with explained(settings.data_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    look_at_metrics_address(settings)
+
+
+def look_at_metrics_address(settings: Settings) -> str:
+    """Where metrics are told, for people; it makes no folder. Raises as ``check_metrics_address``."""
+    folder = metrics_folder(settings)
     if folder is None or settings.metrics is None:
-        return
+        return "nowhere"
     with explained(settings.data_dir):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = gatherer_lock(folder)
         try:
-            if lock.acquire(wait=False):
-                listening_socket(settings.metrics).close()
+            if folder.is_dir() and not lock.acquire(wait=False):
+                return f"{settings.metrics}, where a process of this data folder tells them"
+            listening_socket(settings.metrics).close()
         finally:
             lock.release()
+    return f"{settings.metrics} is free; nothing is told there"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ class Relay:
 
     def __init__(self, manager: ServiceManager, children: Sequence[Child], ready: str) -> None:
         self._manager = manager
-        self._children = [child for child in children if child.tells]
+        self._children = [child for child in children if child.has_link]
         self._ready = ready
         self._beats = Beats(2 * manager.beat_seconds)
         self._due = 0.0
@@ -43,7 +43,7 @@ class Relay:
             self._due = time.monotonic() + self._manager.beat_seconds
 
     def _hear(self, child: Child) -> None:
-        for facts in child.told():
+        for facts in child.messages():
             if "WATCHDOG" in facts:
                 self._beats.heard(child)
             if "READY" in facts and child in self._reloading:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from safelight import __version__
 from safelight.accounts.audit import Action
 from safelight.accounts.books import Books, check_books
 from safelight.cli.audit import note
-from safelight.cli.backup import PAGE, megabytes
+from safelight.cli.backup import PAGE, what_is_in
 from safelight.cli.database import is_pending, refusals_explained, shown, with_database, work_on
 from safelight.cli.options import DataDir
 from safelight.cli.show import cell
@@ -147,6 +147,8 @@ def _staging(folder: Path) -> Iterator[Path]:
     except BaseException:
         for name in _MOVED:
             shutil.rmtree(folder / name, ignore_errors=True)
+            with suppress(OSError):
+                (folder / name).unlink()
         shutil.rmtree(staging, ignore_errors=True)
         raise
 
@@ -187,10 +189,8 @@ async def _see_to(db: Database, name: str, *, order_what_waited: bool) -> _Found
 
 
 def _print(folder: Path, manifest: Manifest, found: _Found, *, has_media_elsewhere: bool) -> None:
-    counts = manifest.counts
-    files = f"{counts.files:,} files of {megabytes(counts.files_bytes)}" if manifest.has_media else "no media"
     print(f"{cell(folder)} is as Safelight {manifest.version} was at {cell(manifest.made_at)}:")
-    print(f"{counts.workspaces:,} workspaces, {counts.generations:,} generations, {files}.")
+    print(f"{what_is_in(manifest)}.")
     print("The books balance." if found.books.balances else "PROBLEM: the books do not balance ('safelight books').")
     print("\nWhat happened since is not in it:")
     for line in (*_notes(found), *_notes_on_media(folder, manifest, has_media_elsewhere=has_media_elsewhere)):
@@ -221,7 +221,12 @@ def _notes(found: _Found) -> Iterator[str]:
 
 
 def _notes_on_media(folder: Path, manifest: Manifest, *, has_media_elsewhere: bool) -> Iterator[str]:
-    if not manifest.has_media:
-        yield f"The media is not in the backup: put it into {cell(folder / 'media')} before you start."
+    media = cell(folder / "media")
+    if not manifest.has_media and has_media_elsewhere:
+        yield "The media is not in the backup: SAFELIGHT_MEDIA_URL names where it is looked for."
+    elif not manifest.has_media:
+        yield f"The media is not in the backup: put it into {media} before you start, without its .links."
     elif has_media_elsewhere:
-        yield f"The media lies in {cell(folder / 'media')}, and SAFELIGHT_MEDIA_URL names another place."
+        yield f"The media lies in {media}, and SAFELIGHT_MEDIA_URL names another place."
+    if manifest.counts.segments and has_media_elsewhere:
+        yield f"The archive lies in {media}/archive: it belongs where SAFELIGHT_MEDIA_URL names, unless it is there."

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from safelight.cli.child import MISCONFIGURED
 from safelight.domain.errors import ConfigurationError
-from safelight.node.service_manager import ServiceManager, told
+from safelight.node.service_manager import ServiceManager, messages
 from safelight.node.settings import EVERY_ADDRESS
 
 _TICK_SECONDS = 0.2
@@ -48,14 +48,14 @@ class Child:
         self._is_needed = is_needed
         self._command = [sys.executable, "-P", "-m", "safelight.cli.child", role, str(os.getpid())]
         self._watchdog_seconds: float | None = None
-        self._hears: socket.socket | None = None
+        self._receiver: socket.socket | None = None
         self._passed: tuple[socket.socket, ...] = ()
         if manager is not None and manager.is_there:
             self._watchdog_seconds = manager.watchdog_seconds
-            self._hears, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._hears.setblocking(False)
-            self._passed = (tells,)  # kept open, for the process that takes this one's place
-            self._command.append(str(tells.fileno()))
+            self._receiver, sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._receiver.setblocking(False)
+            self._passed = (sender,)  # kept open, for the process that takes this one's place
+            self._command.append(str(sender.fileno()))
         self._stdout = stdout
         self._quick_deaths = 0
         self._has_run = False
@@ -143,13 +143,13 @@ class Child:
         self._start_again_at = now + pause
 
     @property
-    def tells(self) -> bool:
-        """Whether it tells us how it is."""
-        return self._hears is not None
+    def has_link(self) -> bool:
+        """Whether it can tell us how it is."""
+        return self._receiver is not None
 
-    def told(self) -> list[dict[str, str]]:
+    def messages(self) -> list[dict[str, str]]:
         """What it told us since we last asked."""
-        return [] if self._hears is None else told(self._hears)
+        return [] if self._receiver is None else messages(self._receiver)
 
     def reload(self) -> None:
         """Have it take up a changed catalog and changed keys."""

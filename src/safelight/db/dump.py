@@ -32,8 +32,8 @@ _MOST_JOBS = 4
 
 
 class KeptFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that the store is to have: one of media, or a reference image of what is under way, which no hash is on
-    record of."""
+    """A file that the store is to have: one of media, a segment of the archive, or a reference image of what is under
+    way, which no hash is on record of."""
 
     key: str
     sha256: bytes | None = None
@@ -69,8 +69,16 @@ class Moment:
                 yield chunk
 
     def files(self) -> Iterator[KeptFile]:
-        """What the store had then."""
-        for name in ("list_kept_files", "list_inputs_under_way"):
+        """What the store had of media and references then."""
+        return self._list("list_kept_files", "list_inputs_under_way")
+
+    def segments(self) -> Iterator[KeptFile]:
+        """What the store had of the archive then: what is in no table any more, and never deleted."""
+        has_archive = _value(self._connection, "select to_regclass('archives') is not null")
+        return self._list("list_archive_files") if has_archive else iter(())
+
+    def _list(self, *names: str) -> Iterator[KeptFile]:
+        for name in names:
             with self._connection.cursor(name, row_factory=class_row(KeptFile)) as cursor:
                 cursor.itersize = _BATCH
                 cursor.execute(statement(name))

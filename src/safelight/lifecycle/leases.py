@@ -105,6 +105,11 @@ class Leases:
         finally:
             held.writes_since = None
 
+    def let_go(self, claim: Claim) -> None:
+        """Its end is on record: there is no lease left to keep, or to lose."""
+        if (held := self._held.get(claim.id)) is not None and held.claim is claim:
+            del self._held[claim.id]
+
     def unwritten_seconds(self, generation_id: str) -> float:
         """How long a run of ours has had something to write that the database has not taken yet."""
         held = self._held.get(generation_id)
@@ -178,6 +183,8 @@ class Leases:
             if self._held.get(generation_id) is not item:
                 continue
             if generation_id not in kept:
+                if item.writes_since is not None:
+                    continue  # its own end may be on record by now: the write tells, as only the live runner's counts
                 observe.lost_lease()
                 log.warning("lease lost", id=generation_id)
                 item.task.cancel()

@@ -288,6 +288,7 @@ class _Run:
             await self._leases.written(claim, lambda: self._services.db.run("record_seen", lost))
         if settled is None:
             raise LeaseLost
+        self._leases.let_go(claim)
         await note_files(self._services.store, claim, files, settled)
         if claim.type is GenerationType.IMAGE:
             self.completed_image = MadeImage(claim=claim, files=files, settled=settled, unseen=unseen, seed=seed)
@@ -327,6 +328,7 @@ class _Run:
         )
         if await self._leases.written(self._claim, fail) is None:
             raise LeaseLost
+        self._leases.let_go(self._claim)
 
     def _may_be_made(self) -> bool:
         """Whether a backend may hold the order, and is not to be given it twice."""

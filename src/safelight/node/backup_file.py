@@ -24,7 +24,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import IO, Final, Literal
+from typing import IO, Final, Literal, Self
 
 import msgspec
 
@@ -43,13 +43,14 @@ _LONGEST_NAME: Final = tarfile.LENGTH_NAME
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """What the database has, in the moment of the backup; ``files``: those of media, with the references of what is
-    under way. ``files_bytes``: of those in the archive."""
+    under way. ``files_bytes``: of those in the backup. ``segments``: files of the archive in the backup."""
 
     workspaces: int
     generations: int
     transfers: int
     files: int = 0
     files_bytes: int = 0
+    segments: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,15 +88,23 @@ class BackupWriter:
             raise ConfigurationError(f"{self.path} is there already. Choose another name.")
         if not self._lock.acquire(wait=False):  # one that was killed holds none
             raise ConfigurationError(f"Another backup is being written to {self.path}. Wait for it.")
+        self._check_is_ours()
         try:
             self._sums = tempfile.TemporaryFile(dir=self.path.parent)
-            self._file = self._partial.open("r+b")
+            self._file = os.fdopen(os.dup(self._lock.fileno()), "r+b")
             self._file.truncate(0)
         except OSError:
             self._partial.unlink()
             raise
         self._file.seek(tarfile.BLOCKSIZE + _MANIFEST_BYTES)
         return self
+
+    def _check_is_ours(self) -> None:
+        """In a folder where others may write, such as /tmp, they may have put one there, to read or to mislead."""
+        facts = os.fstat(self._lock.fileno())
+        if facts.st_uid != os.geteuid() or facts.st_nlink != 1 or facts.st_mode & 0o077:
+            self._lock.release()
+            raise ConfigurationError(f"{self._partial} is not of a backup of this user's. Choose another folder.")
 
     def add(self, name: str, chunks: Iterable[bytes]) -> str:
         """Add a member; the SHA-256 of its bytes, in hexadecimal."""
@@ -177,8 +186,13 @@ def extract(archive: Path, folder: Path, look: Callable[[Manifest], None]) -> Ma
     archive is a ``ConfigurationError``; ``OSError`` as the system refuses.
     """
     try:
-        with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|", bufsize=_CHUNK_BYTES) as members:
+        with (
+            archive.open("rb") as raw,
+            tarfile.open(fileobj=raw, mode="r|", bufsize=_CHUNK_BYTES, tarinfo=_PlainFile) as members,
+        ):
             return _Extraction(archive, folder, members).extract(look)
+    except _ForeignMemberError as error:
+        raise ConfigurationError(f"{archive} has something in it that is of no backup: {error}.") from None
     except (tarfile.TarError, EOFError):
         raise _not_whole(archive) from None
     except FileNotFoundError as error:
@@ -187,6 +201,22 @@ def extract(archive: Path, folder: Path, look: Callable[[Manifest], None]) -> Ma
         raise ConfigurationError(f"There is no {archive}.") from None
     except IsADirectoryError:
         raise ConfigurationError(f"{archive} is a folder without a backup in it.") from None
+
+
+class _ForeignMemberError(tarfile.TarError):
+    """A member that no backup has; its name."""
+
+
+class _PlainFile(tarfile.TarInfo):
+    """A member as ``BackupWriter`` makes them. Nothing else is read: what other headers say, and how long they say that
+    they are, is their writer's."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type != tarfile.REGTYPE:
+            raise _ForeignMemberError(repr(member.name))
+        return member
 
 
 class _Extraction:
@@ -224,21 +254,23 @@ class _Extraction:
                 f"{self._archive} is of a form that this release does not know ({error}). Restore it with the release "
                 "that made it, or a newer one."
             ) from None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._damaged(_MANIFEST) from None
 
     def _put(self, member: tarfile.TarInfo) -> str:
         is_media = _MEDIA.fullmatch(member.name) is not None
-        if not member.isreg() or not (is_media or member.name == DUMP or _OWN_FILES.fullmatch(member.name)):
-            raise ConfigurationError(f"{self._archive} has something in it that is of no backup: {member.name!r}.")
+        if not (is_media or member.name == DUMP or _OWN_FILES.fullmatch(member.name)):
+            raise _ForeignMemberError(repr(member.name))
         path = self._folder / PurePosixPath(member.name)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750 if is_media else 0o700)
         digest = hashlib.sha256()
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640 if is_media else 0o600)
-        except FileExistsError:
+            _make(path.parent, 0o750 if is_media else 0o700)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except (FileExistsError, NotADirectoryError):  # a file of that name, or of its folder's, was in it before
             raise self._damaged(member.name) from None
         with os.fdopen(descriptor, "wb") as file:
+            if is_media:
+                os.fchmod(descriptor, 0o640)  # as the store has it, whatever the umask
             for chunk in self._read(member):
                 digest.update(chunk)
                 file.write(chunk)
@@ -273,6 +305,13 @@ class _Extraction:
         return ConfigurationError(
             f"{self._archive} is damaged: {name} is not what was backed up. Nothing was restored; use another backup."
         )
+
+
+def _make(folder: Path, mode: int) -> None:
+    if not folder.is_dir():
+        _make(folder.parent, mode)
+        folder.mkdir()
+        folder.chmod(mode)
 
 
 def _not_whole(archive: Path) -> ConfigurationError:

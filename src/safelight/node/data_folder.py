@@ -122,7 +122,7 @@ class FileLock:
     def acquire(self, *, shared: bool = False, wait: bool = True) -> bool:
         """Take the lock, or change the kind held. False: somebody else has it, and ``wait`` is off."""
         if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
         try:
             fcntl.flock(self._descriptor, kind)

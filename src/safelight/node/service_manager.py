@@ -7,6 +7,7 @@ names. The processes of ``up`` tell ``up`` the same in the same words, over a pa
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Hashable, Iterable
@@ -18,6 +19,7 @@ NOT_RELOADED = "Not reloaded:"
 _SEND_SECONDS = 1.0
 _MOST_BYTES = 4096
 _STATUS_BYTES = 512
+_IS_TIME = re.compile(r"0*[1-9][0-9]{0,18}", re.ASCII).fullmatch
 
 
 class ServiceManager:
@@ -45,7 +47,7 @@ class ServiceManager:
         except OSError:
             link.close()
             return cls()
-        is_watched = microseconds.isdecimal() and int(microseconds) > 0 and process in ("", str(os.getpid()))
+        is_watched = _IS_TIME(microseconds) is not None and process in ("", str(os.getpid()))
         return cls(link, int(microseconds) / 1e6 if is_watched else None)
 
     @property
@@ -93,7 +95,7 @@ def _status(text: str) -> str:
     return f"STATUS={line.encode()[:_STATUS_BYTES].decode(errors='ignore')}"
 
 
-def told(link: socket.socket) -> list[dict[str, str]]:
+def messages(link: socket.socket) -> list[dict[str, str]]:
     """What came over a socket that does not block, since the last look."""
     found = []
     with suppress(BlockingIOError, ConnectionError):

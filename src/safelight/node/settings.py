@@ -1,7 +1,7 @@
 """Settings: the environment over ``safelight.toml`` over defaults, read once and frozen.
 
-Each field of ``Settings`` is the setting ``SAFELIGHT_<NAME>`` in the environment and ``<name>`` in the file. The
-table in docs/operating.md is tested against this module.
+Each field of ``Settings`` is the setting ``SAFELIGHT_<NAME>`` in the environment and ``<name>`` in the file.
+docs/reference/settings.md has them all, made from this module.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _MOST = 1_000_000_000  # what the database counts in
 RenderProcesses = Annotated[int, Meta(ge=1, le=64)]
 Location = Annotated[str, Meta(pattern=r"^/[!-~]*\Z")]
 Address = Annotated[str, Meta(pattern=r"^([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}\Z")]
-Secret = Annotated[str, Meta(pattern=r"^[!-~]+\Z")]
+Secret = Annotated[str, Meta(pattern=r"^[!-~]+\Z", extra={"is_secret": True})]
+SigningKeys = Annotated[str, Meta(extra={"is_secret": True})]
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -66,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8484
     workers: Annotated[int, Meta(ge=1, le=64, description="API processes.")] = 1
     signing_keys: Annotated[
-        str | None,
+        SigningKeys | None,
         Meta(description="Download link keys, newest first: `id:hex,...`; without it, from the data folder."),
     ] = None
     catalog: Annotated[Path | None, Meta(description="Catalog file in TOML; without it, the one that ships.")] = None

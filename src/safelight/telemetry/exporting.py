@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from safelight.domain.errors import ConfigurationError
+from safelight.domain.text import cut
 from safelight.telemetry import traces
 
 # Source: OpenTelemetry specification, "OpenTelemetry Protocol Exporter" and "Environment Variable Specification".
@@ -76,7 +77,13 @@ async def tracing(*, tells_prompt: bool, flush_seconds: float) -> AsyncIterator[
     check()
     from safelight.telemetry.otlp import OtlpTracer
 
-    mine = OtlpTracer()
+    try:
+        mine = OtlpTracer()
+    except ValueError as error:  # the SDK reads the rest of its variables as it begins
+        raise ConfigurationError(
+            f"A variable of OpenTelemetry's (OTEL_...) has a value that it does not take: "
+            f"{cut(str(error).rstrip('.'))}. Correct it, or leave it out."
+        ) from None
     traces.trace_by(mine, tells_prompt=tells_prompt)
     try:
         yield

@@ -64,6 +64,7 @@ class Gatherer:
         self._folded: list[str] = []
         self._held: list[FileLock] = []
         self._last_words: dict[str, tuple[int, Snapshot]] = {}
+        self._passed_over: set[str] = set()
         self._is_failing = False
 
     def acquire(self) -> bool:
@@ -85,7 +86,12 @@ class Gatherer:
         """Add up what has ended since the last look, and remove its files."""
         for path in self._others():
             lock = FileLock(path)
-            if lock.acquire(wait=False):
+            try:
+                is_free = lock.acquire(wait=False)
+            except OSError as error:
+                self._pass_over(path, error)
+                continue
+            if is_free:
                 self._held.append(lock)  # until it is removed: nobody is to begin a file that goes
                 self._fold(path)
             else:
@@ -123,6 +129,12 @@ class Gatherer:
             _add(self._ended, {key: value for key, value in values.items() if _only_rises(key[0])})
         self._last_words.pop(path.name, None)
         self._folded.append(path.name)
+
+    def _pass_over(self, path: Path, error: OSError) -> None:
+        """Leave alone what is no file of this user's, such as one that root's command left."""
+        if path.name not in self._passed_over:
+            self._passed_over.add(path.name)
+            log.warning("a file of metrics is passed over", file=str(path), **without_message(error))
 
     def _put_on_record(self) -> None:
         samples: list[Sample] = [(name, labels, value) for (name, labels), value in self._ended.items()]

@@ -42,6 +42,7 @@ class Listener:
         self._pages = pages
         self._wanted = None if token is None else f"Bearer {token}".encode()
         self._open: set[asyncio.StreamWriter] = set()
+        self._idle: dict[asyncio.StreamWriter, None] = {}
 
     async def serve(self, listening: socket.socket) -> None:
         """Answer until cancelled."""
@@ -50,24 +51,40 @@ class Listener:
             await server.serve_forever()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._open) >= _MOST_AT_ONCE:
+        if len(self._open) >= _MOST_AT_ONCE and not self._made_room():
             writer.transport.abort()
             return
         self._open.add(writer)
+        self._idle[writer] = None
         try:
             async with asyncio.timeout(_HEAD_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
+            self._idle.pop(writer, None)
             status, body, is_head = await self._found(head)
+            if status != 200:
+                self._idle[writer] = None
             async with asyncio.timeout(_ANSWER_SECONDS):
                 writer.write(_message(status, body, is_head=is_head))
                 await writer.drain()
                 writer.write_eof()
-                await reader.read(1)  # until it has hung up: closing on what it still sends may cut the answer short
+                while await reader.read(_HEAD_BYTES):  # until it has hung up: closing on what it still sends may cut
+                    pass  # the answer short
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
             self._open.discard(writer)
+            self._idle.pop(writer, None)
             writer.transport.abort()
+
+    def _made_room(self) -> bool:
+        """Hang up on who has asked for nothing for longest, or was refused: so those who stay keep nobody out."""
+        if not self._idle:
+            return False
+        longest = next(iter(self._idle))
+        del self._idle[longest]
+        self._open.discard(longest)
+        longest.transport.abort()
+        return True
 
     async def _found(self, head: bytes) -> tuple[int, bytes, bool]:
         """Status and body of the answer, and whether only its head is wanted."""
