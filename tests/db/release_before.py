@@ -159,6 +159,7 @@ class ReleaseBefore:
             "end_user": wish.end_user,
             "remixed_from": None,
             "way_in": "v2",
+            "traceparent": None,  # of today's alone
             "is_capped": by.is_capped,
             "low_balance_nanos": None,
             "default_rpm": 100_000,
@@ -238,6 +239,7 @@ class ReleaseBefore:
             seed=None,
             frees_key=False,
             may_be_made=False,
+            sent_after_seconds=0.0,  # of today's alone
             loss=None,
             media=Jsonb(media),
         )

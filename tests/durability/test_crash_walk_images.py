@@ -81,3 +81,22 @@ def test_the_client_that_asks_again_gets_it(site: Deployment, walked: dict[str, 
             assert answer.json()["id"] == walked[point]
             assert site.memory.taken(answer.json()["id"]) == 1
     site.check_nothing_held()
+
+
+def test_a_client_without_a_key_that_asks_again_gets_what_its_dead_process_made(site: Deployment) -> None:
+    """It was charged and never answered. Whoever goes on asking a process that lives has its answer already."""
+    body = {"model": "sync", "prompt": "a slope that is climbed once"}
+    dying, api = site.serve(KILLPOINT="settle-after-commit"), site.serve()
+    with pytest.raises(httpx.HTTPError):
+        site.request(dying, "POST", "/v2/images/generations", body)
+    dying.kill()
+    made = site.sql("select id from generations where request ->> 'prompt' = %s", body["prompt"])
+    repeated = {"x-stainless-retry-count": "1"}
+    again = site.request(api, "POST", "/v2/images/generations", body, **repeated)
+    assert [{"id": again.json()["id"]}] == made
+    site.check_one_end(again.json()["id"])
+
+    other = body | {"prompt": "a slope that is climbed twice"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", headers=site.headers, timeout=60) as client:
+        first = client.post("/v2/images/generations", json=other).json()["id"]
+        assert client.post("/v2/images/generations", json=other, headers=repeated).json()["id"] != first

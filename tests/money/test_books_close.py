@@ -152,9 +152,7 @@ async def test_nothing_comes_to_light_behind_a_close(
         for _ in range(3):
             assert (await check_and_record_books(OPERATOR, db)).balances
         assert (await check_books_since_close(OPERATOR, db)).closed_up_to == 0
-    for _ in range(4):
-        books = await check_and_record_books(OPERATOR, db)
-        assert books.balances, books
+    books = await close(db)
     assert books.closed_up_to == newest_transfer(connection)
     assert books.statement.funded_nanos == 1_000_007
 

@@ -4,6 +4,8 @@ with ended as (
     update generations set
         state = %(state)s::generation_state,
         run_token = null, lease_until = null,
+        -- Whether its process lives to see the answer arrive (`find_earlier_attempt`).
+        ended_by = case when type = 'image' then run_token end,
         charged_nanos = %(charged_nanos)s,
         charged_thousandths = %(charged_thousandths)s,
         error_code = %(error_code)s,

@@ -11,6 +11,7 @@ down_revision = "0007"
 
 _ADDED = (
     "0008_traces.sql",
+    "0008_answers.sql",
     "0008_archive.sql",
     "0008_archive_transfers.sql",
     "0008_archive_generations.sql",
