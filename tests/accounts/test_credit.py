@@ -43,8 +43,8 @@ async def test_of_a_workspace_that_is_not_there(database_url: str) -> None:
             await add_credit(OPERATOR, db, to=gone, amount_nanos=1, reason="a test")
 
 
-async def test_what_is_asked_for_twice_is_added_once(database_url: str) -> None:
-    async with open_database(database_url) as db:
+async def test_what_is_asked_for_twice_is_added_once(fresh_database_url: str) -> None:
+    async with open_database(fresh_database_url) as db:
         tenant = await make_tenant(db, usd="0")
 
         async def ask(amount_nanos: int = 5, reason: str = "a test") -> bool:
@@ -62,9 +62,9 @@ async def test_what_is_asked_for_twice_is_added_once(database_url: str) -> None:
         assert (await check_books(OPERATOR, db)).balances
 
 
-async def test_what_is_taken_back_twice_is_taken_once(database_url: str) -> None:
+async def test_what_is_taken_back_twice_is_taken_once(fresh_database_url: str) -> None:
     """The second time it is not there any more: that is no refusal of what was done."""
-    async with open_database(database_url) as db:
+    async with open_database(fresh_database_url) as db:
         tenant = await make_tenant(db, usd="5")
         more = {"to": tenant.scope, "amount_nanos": -4 * 10**9, "reason": "a test", "reference": f"back {tenant.id}"}
         assert sorted(await asyncio.gather(*(add_credit_once(OPERATOR, db, **more) for _ in range(3)))) == [

@@ -96,6 +96,7 @@ class Front:
         self.vendor.prepare(self.studio.parts.running.catalog, self._folder / "data")
         if self.vendor.type is GenerationType.IMAGE:
             making = asyncio.create_task(self._make(owner, request))
+            making.add_done_callback(lambda task: task.cancelled() or task.exception())  # it may be that nobody asks
             self._making = making
             await asyncio.sleep(0)
             return await self._newest(owner, making)

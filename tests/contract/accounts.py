@@ -11,7 +11,7 @@ import psycopg
 from safelight.accounts.keys import revoke_key
 from safelight.domain.scope import OPERATOR
 from tests.support.postgres import on_database
-from tests.support.server import Server
+from tests.support.server import Server, eventually
 from tests.support.tenants import another_key, make_tenant_at
 
 
@@ -58,6 +58,13 @@ class Accounts:
         with psycopg.connect(self._database_url) as connection:
             connection.execute("update generations set progress = %s where id = %s", [progress, generation_id])
             connection.execute("select pg_notify('safelight', %s)", [f"changed:{generation_id}"])
+
+    def traces_at_rest(self, account: Account) -> tuple[int, int]:
+        """The same, once nothing is under way that was asked for before."""
+        busy = "select in_flight from accounts a join workspaces w on w.id = a.workspace_id where w.name = %s"
+        with psycopg.connect(self._database_url, autocommit=True) as connection:
+            eventually(lambda: connection.execute(busy, [account.workspace]).fetchone() == (0,), "nothing is under way")
+        return self.traces(account)
 
     def traces(self, account: Account) -> tuple[int, int]:
         """How many generations and how many transfers of money the workspace has on record."""

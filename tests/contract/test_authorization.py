@@ -90,7 +90,7 @@ def test_what_is_hardly_http_is_the_clients_fault(value: bytes, account: Account
 def test_two_of_what_there_is_one_of_are_refused_by_name(
     name: str, first: str, second: str, account: Account, accounts: Accounts
 ) -> None:
-    before = accounts.traces(account)
+    before = accounts.traces_at_rest(account)
     body = b'{"model": "noop-image", "prompt": "A mountain"}'
     usual = {"Host": "localhost", "Authorization": "Bearer {key}"}
     fields = [(field, value) for field, value in usual.items() if field != name] + [(name, first), (name, second)]

@@ -13,7 +13,7 @@ LONGEST_MESSAGE = 400
 
 @pytest.mark.parametrize("case", [*FIELDS, *REFERENCES, *DOCUMENTS], ids=lambda case: case.name)
 def test_a_bad_request_is_refused(case: Case, http: httpx.Client, account: Account, accounts: Accounts) -> None:
-    before = accounts.traces(account)
+    before = accounts.traces_at_rest(account)
     answer = http.post(case.path, content=case.body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400, answer.text
     error = answer.json()["error"]
@@ -80,7 +80,7 @@ def test_a_bad_model_filter(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\tin it"], ids=["empty", "256 characters", "a control character"])
 def test_bad_idempotency_keys(key: str, http: httpx.Client, account: Account, accounts: Accounts) -> None:
-    before = accounts.traces(account)
+    before = accounts.traces_at_rest(account)
     body = {"model": "noop-image", "prompt": "A mountain"}
     answer = http.post(IMAGES, json=body, headers={"Idempotency-Key": key})
     assert answer.status_code == 400

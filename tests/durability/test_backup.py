@@ -303,7 +303,7 @@ def test_the_restore_says_what_it_means(story: Story) -> None:
         "2 generations waited for a backend.",
         "2 generations have a job at a backend",
         "1 generations may have been given to a backend",
-        "3 files of ",
+        "1 segments of the archive, 2 files of ",
         "The books balance.",
     ):
         assert line in story.said, story.said
