@@ -38,7 +38,11 @@ def rehearse(
 ) -> int:
     """Run the phases; exit 1 if anything was lost, doubled or stuck, or a sum is wrong."""
     if markdown:
-        print(report.markdown(report.load_results()))
+        try:
+            print(report.markdown(report.load_results()))
+        except FileNotFoundError:
+            print("There was no rehearsal yet: run it without --markdown first.", file=sys.stderr)
+            return 1
         return 0
     chosen = [name for each in phases or PHASES for name in each.split(",")]
     unknown = set(chosen) - set(PHASES)
