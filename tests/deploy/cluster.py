@@ -222,7 +222,7 @@ def main() -> None:
         seen["books"] = cluster.said("books", "--all")
         for name in ("api-2", "worker-2"):
             os.kill(first_process(cluster.containers[name]), signal.Signals[image.stop_signal])
-        grace = int(cluster.document["services"]["api-2"]["stop_grace_period"].removesuffix("s"))
+        grace = compose.grace_seconds(cluster.document["services"]["api-2"])
         seen["stopped"] = {name: cluster.containers[name].wait(grace) for name in ("api-2", "worker-2")}
     print(json.dumps(seen))
 

@@ -39,3 +39,8 @@ def _filled(value: Any, variables: Mapping[str, str]) -> Any:
 def read_env(path: Path) -> dict[str, str]:
     """The variables of an ``.env`` file."""
     return dict(line.split("=", 1) for line in path.read_text().splitlines() if line)
+
+
+def grace_seconds(service: Mapping[str, Any]) -> int:
+    """How long a service is waited for when it is asked to stop."""
+    return int(service["stop_grace_period"].removesuffix("s"))

@@ -44,7 +44,7 @@ def test_each_of_our_services_can_write_nothing_and_become_nothing(name: str) ->
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert int(service["stop_grace_period"].removesuffix("s")) > Settings().shutdown_seconds
+        assert compose.grace_seconds(service) > Settings().shutdown_seconds
 
 
 @pytest.mark.parametrize("name", FILES)
