@@ -28,6 +28,7 @@ from bench import (
     overhead,
     render,
     retention,
+    streams,
     submit,
     underway,
 )
@@ -56,6 +57,7 @@ BENCHES: dict[str, Bench] = {
     "underway": underway.run,
     "dashboard": dashboard.run,
     "metrics": metrics.run,
+    "streams": streams.run,
 }
 
 app = App(name="bench", help="Measure Safelight on this machine. docs/benchmarks.md says what and against what.")
