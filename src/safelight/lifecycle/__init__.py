@@ -19,7 +19,7 @@ way at a backup that is put back), notes (a web server may send the files by its
 need).
 
 Who is told: events (what is told, as it is told), notify (who asked to be told is told), followers (who follows misses
-nothing), changes (who waits hears of it), and watching (people look on).
+nothing), changes (who waits hears of it), looks (what many ask for at once), and watching (people look on).
 
 What can be looked at: views (how a generation stands, for its workspace), job_views, media_views and delivery_views
 (its jobs, what is kept of them, and what was sent, as people look at them), records and reports (a generation and why

@@ -7,9 +7,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from safelight.db.listen import listen
+from safelight.lifecycle.looks import Looks
 from safelight.lifecycle.presence import Presence
+
+_LOOKS_AT_ONCE = 8
 
 E = TypeVar("E", bound=asyncio.Event)
 
@@ -42,6 +46,7 @@ class Changes:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._hinted: dict[str, set[Hinted]] = {}
         self._following: dict[str, set[asyncio.Event]] = {}
+        self._looks: WeakValueDictionary[int, Looks] = WeakValueDictionary()
         self._task: asyncio.Task[None] | None = None
         self.is_ending = False
         """Whoever waits is to come back for it: to another process, or to this one when it runs again."""
@@ -84,6 +89,13 @@ class Changes:
     def following(self, workspace_id: int) -> contextlib.AbstractContextManager[asyncio.Event]:
         """An event that is set whenever the workspace's followers may have something new; clear it before looking."""
         return _listed(self._following, str(workspace_id), asyncio.Event)
+
+    def looks(self, workspace_id: int) -> Looks:
+        """What its followers look up together: each event is told to many, and other workspaces do not wait for that.
+
+        Hold it while following. Whoever does not read takes no turn.
+        """
+        return self._looks.setdefault(workspace_id, Looks(_LOOKS_AT_ONCE))
 
     def _hear(self, payload: str | None) -> None:
         if payload is None:

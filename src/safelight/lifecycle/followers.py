@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -86,7 +87,7 @@ async def events_behind(
     An empty list each time that there is nothing for ``quiet_seconds``. Ends where one is missing, and when this
     process does.
     """
-    number = place.number
+    number, looks = place.number, services.changes.looks(workspace_id)
     with services.changes.following(workspace_id) as changed:
         renewed_at = time.monotonic()
         while True:
@@ -94,8 +95,7 @@ async def events_behind(
                 await services.db.run("go_on_following", {"workspace_id": workspace_id, "seconds": KEPT_SECONDS})
                 renewed_at = time.monotonic()
             changed.clear()
-            params = {"workspace_id": workspace_id, "after": number, "limit": _BATCH}
-            found = await services.db.all("list_followed_events", params, FollowedEvent)
+            found = await looks.find(("behind", number), partial(_list, services.db, workspace_id, number))
             unbroken = [event for next_number, event in enumerate(found, number + 1) if event.number == next_number]
             if unbroken:
                 yield unbroken
@@ -111,6 +111,11 @@ async def events_behind(
                     await changed.wait()
                 continue
             yield []
+
+
+async def _list(db: Database, workspace_id: int, number: int) -> list[FollowedEvent]:
+    params = {"workspace_id": workspace_id, "after": number, "limit": _BATCH}
+    return await db.all("list_followed_events", params, FollowedEvent)
 
 
 async def keep_places(db: Database) -> int:

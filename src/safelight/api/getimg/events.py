@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Collection
-from weakref import WeakValueDictionary
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
@@ -19,7 +18,7 @@ from safelight.api.answer import (
     server_sent_event,
     server_sent_id,
 )
-from safelight.api.auth import api_state, principal, query_value, require_key
+from safelight.api.auth import SUSPECT, api_state, principal, query_value, require_key
 from safelight.api.bodies import read_body
 from safelight.api.getimg import requests, wire
 from safelight.api.getimg.examples import EVENTS
@@ -29,11 +28,8 @@ from safelight.domain.events import EventType
 from safelight.domain.text import quoted
 from safelight.lifecycle.events import event_body
 from safelight.lifecycle.followers import FollowedEvent, Place, events_behind, place_behind, tell_test_event
+from safelight.lifecycle.services import ViewServices
 
-_AT_ONCE = 8
-# By workspace, those of its followers that are told something now: many of them tell each event many times, and other
-# workspaces do not wait for that. Whoever does not read holds none.
-_TURNS: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 _EVENT_ID = re.compile(r"evt_[0-9a-f]{32}", re.ASCII)
 
 
@@ -87,15 +83,16 @@ async def _stream(request: Request, place: Place, types: Collection[str]) -> Asy
     Where this ends, the client comes back with the last id that it was told, and hears why, if it may not go on.
     """
     services, workspace_id = api_state(request).viewing, principal(request).workspace_id
-    turns = _TURNS.setdefault(workspace_id, asyncio.Semaphore(_AT_ONCE))
+    looks = services.changes.looks(workspace_id)
+    key = ("key", request.headers.get("authorization"), request.scope.get(SUSPECT, False))
     yield server_sent_id(place.event_id) + b"\r\n"
     try:
         async for events in events_behind(services, workspace_id, place, quiet_seconds=HEARTBEAT_SECONDS):
-            async with turns:
-                await require_key(request)
+            await looks.find(key, partial(require_key, request))
             for event in events:
-                async with turns:
-                    told = await _told(request, event, types)
+                told = None
+                if not event.is_beginning and event.type in types:
+                    told = await looks.find(event.event_id, partial(_told, services, event))
                 if told:
                     yield told
             if not events:
@@ -106,11 +103,8 @@ async def _stream(request: Request, place: Place, types: Collection[str]) -> Asy
         return
 
 
-async def _told(request: Request, event: FollowedEvent, types: Collection[str]) -> bytes | None:
-    """One event as it goes out; None: it was not asked for, or what it told of is erased."""
-    if event.is_beginning or event.type not in types:
-        return None
-    services = api_state(request).viewing
+async def _told(services: ViewServices, event: FollowedEvent) -> bytes | None:
+    """One event as it goes out; None: what it told of is erased."""
     try:
         body = await event_body(services, wire.as_its_get_answers, event)
     except NotFound:
