@@ -236,3 +236,12 @@ def test_a_folder_that_is_mounted_read_only(words: str, server_folder: Path) -> 
         pytest.skip("this root may not mount")
     assert done.returncode == 1
     assert "is on a read-only file system. Mount it writable" in done.stdout + done.stderr
+
+
+def test_a_worker_imports_nothing_of_the_api_and_its_pages() -> None:
+    code = (
+        "import sys, safelight.cli.worker; "
+        "print([m for m in ('safelight.api.app', 'safelight.dashboard', 'jinja2') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -10,7 +10,8 @@ import pytest
 
 from safelight.domain.errors import ConfigurationError
 from safelight.node.settings import load_settings
-from safelight.wiring import load_dialects, proxies_of
+from safelight.wiring import proxies_of
+from safelight.wiring.serving import load_dialects
 from tests.dashboard.conftest import SETTINGS
 from tests.support.server import Server, open_folder, running
 

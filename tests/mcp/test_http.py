@@ -244,10 +244,10 @@ async def test_no_log_has_what_was_asked_for_or_a_key(account: Account, mcp_serv
 
 _IMPORTED = """
 import sys
-from safelight import wiring
+from safelight.wiring import serving
 from safelight.cli import serve
 from safelight.node.settings import Settings
-wiring.load_dialects(Settings(mcp=sys.argv[1]))
+serving.load_dialects(Settings(mcp=sys.argv[1]))
 print(" ".join(name for name in ("mcp", "mcp_types", "pydantic", "safelight.mcp") if name in sys.modules))
 """
 

@@ -48,11 +48,11 @@ def test_every_command_has_help_without_any_extra(state: Path) -> None:
 
 # What ``serve`` does once there is a database.
 SERVE = """
-from safelight import wiring
 from safelight.domain.errors import ConfigurationError
 from safelight.node.settings import load_settings
+from safelight.wiring import serving
 try:
-    wiring.load_dialects(load_settings())
+    serving.load_dialects(load_settings())
 except ConfigurationError as error:
     raise SystemExit(str(error))
 """

@@ -16,7 +16,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 from starlette.types import ASGIApp
 
-from safelight import __version__, wiring
+from safelight import __version__
 from safelight.cli.api_life import ApiLife
 from safelight.cli.checks import require, require_surroundings
 from safelight.cli.database import database_url
@@ -30,6 +30,7 @@ from safelight.node.processes import end_with_parent
 from safelight.node.service_manager import ServiceManager
 from safelight.node.settings import Settings, load_settings
 from safelight.telemetry.logs import configure_logging
+from safelight.wiring import serving
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ def run(
     """
     configure_logging(settings)
     require(settings)
-    wiring.load_dialects(settings)
+    serving.load_dialects(settings)
     if not is_again:
         require_surroundings(settings)
     address, _ = listening_address(settings)
@@ -133,7 +134,7 @@ class _Server(MPServer):
 
         def end_runs_and_terminate() -> None:
             with suppress(ProcessLookupError):
-                os.kill(worker.inner.pid, wiring.STOPPING)
+                os.kill(worker.inner.pid, serving.STOPPING)
             terminate()
 
         worker.terminate = end_runs_and_terminate
@@ -145,7 +146,7 @@ class _Server(MPServer):
         try:
             settings = load_settings()
             require(settings)
-            wiring.load_dialects(settings)
+            serving.load_dialects(settings)
         except ConfigurationError as error:
             log.error("not reloaded", reason=error.message)
             self.life.manager.not_reloaded(error.message)
@@ -169,4 +170,4 @@ def make_app(life: ApiLife) -> ASGIApp:
     end_with_parent(os.getppid())
     gc.set_threshold(_GC_THRESHOLD)
     give_large_buffers_back()
-    return wiring.create_app()
+    return serving.create_app()

@@ -5,27 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
-from starlette.types import ASGIApp
 
-from safelight.accounts.keys import Authenticator
-from safelight.api.app import make_app as make_api
-from safelight.api.auth import ApiState
-from safelight.api.dialect import Dialect
-from safelight.api.getimg import examples, wire
-from safelight.api.getimg import routes as getimg
-from safelight.api.openai import routes as openai
-from safelight.api.waits import Waits
+from safelight.api.getimg import wire
 from safelight.blobs.observed import observed
-from safelight.dashboard import routes as dashboard
 from safelight.db.pool import Connection, Database
 from safelight.domain.catalog import Catalog, Model
 from safelight.domain.catalog_reader import read_catalog
@@ -51,21 +39,17 @@ from safelight.lifecycle.processes import Teller
 from safelight.lifecycle.refusals import Refusals
 from safelight.lifecycle.runner import Runner
 from safelight.lifecycle.services import Limits, RunServices, SubmitServices, ViewServices
-from safelight.node.connections import Connections, make_room
 from safelight.node.operator_files import read_toml
 from safelight.node.processors import renderers
 from safelight.node.secrets import read_secret
-from safelight.node.settings import Settings, load_settings
+from safelight.node.settings import Settings
 from safelight.providers.registry import KINDS, OpenBackends, check_binding, check_connection, check_connections
 from safelight.references.decode import FencedDecoder
 from safelight.references.fetch import ReferenceFetcher
 from safelight.references.gather import ReferenceGatherer
 from safelight.telemetry.exporting import tracing
-from safelight.telemetry.logs import configure_logging
-from safelight.telemetry.recording import recording
-from safelight.telemetry.snapshots import metrics_folder
 from safelight.webhooks.sender import Sender
-from safelight.wiring.checks import inspect, local_folders
+from safelight.wiring.checks import local_folders
 from safelight.wiring.gauges import show_state
 from safelight.wiring.opening import check_provenance as check_provenance
 from safelight.wiring.opening import comfyui_snippet as comfyui_snippet
@@ -76,9 +60,6 @@ from safelight.wiring.opening import open_statement_signer as open_statement_sig
 from safelight.wiring.opening import outbound_policy as outbound_policy
 from safelight.wiring.opening import proxies_of as proxies_of
 from safelight.wiring.opening import signing_keys_of as signing_keys_of
-
-STOPPING = signal.SIGUSR1
-"""What an API process is sent right before it is asked to end."""
 
 _FLUSH_SECONDS = 1.0  # what is left of the grace at a stop, once everything else has ended
 
@@ -261,95 +242,13 @@ async def open_parts(settings: Settings, *, answers_soon: bool = False) -> Async
         )
 
 
-def create_app() -> ASGIApp:
-    """The API for one server process; settings come from the environment."""
-    settings = load_settings()
-    configure_logging(settings)
-
-    room = make_room()
-    proxies = proxies_of(settings)
-    connections = Connections(settings.port, capacity=room.kept, exempt=proxies)
-
-    @contextlib.asynccontextmanager
-    async def open_state() -> AsyncIterator[ApiState]:
-        async with (
-            _tracing(settings),
-            recording(metrics_folder(settings), "api"),
-            open_parts(settings, answers_soon=True) as parts,
-        ):
-            connections.start()
-            runner = Runner(parts.running)
-            stopping = _ends_runs_at_signal(runner, parts.viewing.changes, settings)
-            try:
-                yield ApiState(
-                    public_url=settings.base_url,
-                    submitting=parts.submitting,
-                    running=parts.running,
-                    viewing=parts.viewing,
-                    keeping=parts.keeping,
-                    runner=runner,
-                    authenticator=Authenticator(parts.db),
-                    waits=Waits(capacity=room.kept, most=settings.key_waits),
-                    accel_prefix=settings.accel_prefix,
-                    redirects=settings.download_redirect == "on",
-                    has_exact_sizes=settings.openai_sizes == "exact",
-                    event_json=wire.as_its_get_answers,
-                    event_examples=examples.EVENTS,
-                )
-            finally:
-                await asyncio.gather(*stopping)
-                await runner.close(_grace_seconds(settings))
-                await asyncio.to_thread(connections.close)
-
-    return make_api(
-        open_state,
-        dialects=load_dialects(settings),
-        most_open=settings.address_concurrency,
-        most_refusals=settings.address_refusals,
-        capacity=room.kept,
-        proxies=proxies,
-        trusted_header=settings.dashboard_trusted_header,
-        connections=connections,
-    )
-
-
-def load_dialects(settings: Settings) -> tuple[Dialect, ...]:
-    """What is spoken here; MCP is imported only where it is on. Raises ``ConfigurationError``."""
-    always: tuple[Dialect, ...] = (getimg.DIALECT, openai.DIALECT)
-    if settings.dashboard == "on":
-        always = (*always, dashboard.open_dialect(settings, partial(inspect, load_catalog, settings)))
-    if settings.mcp == "off":
-        return always
-    if find_spec("mcp") is None:
-        raise ConfigurationError(
-            "SAFELIGHT_MCP is on, and what serves it is not installed. Run: pip install 'safelight[mcp]'."
-        )
-    from safelight.api.mcp import routes as mcp
-
-    return (*always, mcp.open_dialect(settings))
-
-
-def _ends_runs_at_signal(runner: Runner, changes: Changes, settings: Settings) -> set[asyncio.Task[None]]:
-    """At ``STOPPING`` let runs come to their end for a while, then hand them back; who only looks on comes again later.
-
-    The server stops only once every request has its answer, and those of images wait for their runs.
-    """
-    stopping: set[asyncio.Task[None]] = set()
-    loop = asyncio.get_running_loop()
-
-    def begin() -> None:
-        changes.end_waits()
-        stopping.add(loop.create_task(runner.close(_grace_seconds(settings)), name="stopping"))
-
-    loop.add_signal_handler(STOPPING, begin)
-    return stopping
-
-
-def _tracing(settings: Settings) -> contextlib.AbstractAsyncContextManager[None]:
+def traced(settings: Settings) -> contextlib.AbstractAsyncContextManager[None]:
+    """Where spans go meanwhile, as the settings say."""
     return tracing(tells_prompt=settings.traces_prompt == "on", flush_seconds=_FLUSH_SECONDS)
 
 
-def _grace_seconds(settings: Settings) -> float:
+def grace_seconds(settings: Settings) -> float:
+    """How long runs may go on once a process is asked to end."""
     return max(settings.shutdown_seconds - 2, 0.5)
 
 
@@ -359,7 +258,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, when_working: Call
     ``when_working`` is called once everything is there to work on.
     """
     assert settings.database_url is not None
-    async with _tracing(settings), open_parts(settings) as parts:
+    async with traced(settings), open_parts(settings) as parts:
         app = make_jobs(settings.database_url)
         async with opened(app, parts.db, stop) as is_open:
             if is_open:
@@ -380,8 +279,8 @@ async def _work_on(queues: Sequence[Queue], parts: Parts, settings: Settings, st
         mine = WorkerParts(running=parts.running, keeping=parts.keeping, runner=runner)
         await work(queues, mine, stop, heartbeat_seconds=heartbeat_seconds(settings.lease_seconds))
     finally:
-        grace_seconds = _grace_seconds(settings)
-        await asyncio.gather(runner.close(grace_seconds), webhooks.close(grace_seconds))
+        grace = grace_seconds(settings)
+        await asyncio.gather(runner.close(grace), webhooks.close(grace))
 
 
 def open_webhooks(parts: Parts) -> WebhookDelivery:
