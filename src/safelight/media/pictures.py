@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +12,6 @@ import pyvips
 
 from safelight.domain.errors import MediaError
 from safelight.domain.media import MimeType
-from safelight.media.sniff import sniff
 
 MAX_PIXELS = 64_000_000
 """A picture of more pixels is refused before any is decoded."""
@@ -26,7 +24,7 @@ SMALL_PNG_BYTES = 256 * 1024
 pyvips.block_untrusted_set(True)
 pyvips.cache_set_max(0)
 
-_LOADERS = {"image/png": "pngload", "image/jpeg": "jpegload", "image/webp": "webpload"}
+_LOADERS = {"image/png": "pngload_buffer", "image/jpeg": "jpegload_buffer", "image/webp": "webpload_buffer"}
 _PNG_SIGNATURE_BYTES = 8
 _PNG_HEADER_BYTES = 25
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -41,15 +39,15 @@ _LAST_FILTER = 4
 _AT_ONCE = 64 * 1024
 
 
-def open_picture(path: Path, mime_type: MimeType, *, sequential: bool = True) -> Any:
-    """The ``pyvips.Image`` of a file whose type is known; pixels are decoded later, from top to bottom.
+def open_picture(data: bytes, mime_type: MimeType, *, sequential: bool = True) -> Any:
+    """The ``pyvips.Image`` of a whole file whose type is known; pixels are decoded later, from top to bottom.
 
     Raises ``MediaError`` where the header is damaged or announces more than ``MAX_PIXELS``. Errors in the
     pixels come as ``pyvips.Error`` when they are read.
     """
     access = "sequential" if sequential else "random"
     try:
-        image = getattr(pyvips.Image, _LOADERS[mime_type])(str(path), access=access, fail_on="error")
+        image = getattr(pyvips.Image, _LOADERS[mime_type])(data, access=access, fail_on="error")
     except pyvips.Error as error:
         raise MediaError(f"The {mime_type} file cannot be opened.") from error
     check_pixels(image.width, image.height)
@@ -60,11 +58,6 @@ def check_pixels(width: int, height: int) -> None:
     """Raise ``MediaError`` for a picture of no pixels or of more than ``MAX_PIXELS``."""
     if not 0 < width * height <= MAX_PIXELS:
         raise MediaError(f"A picture of {width}x{height} is outside the limit of {MAX_PIXELS // 1_000_000} megapixels.")
-
-
-def read_png(path: Path) -> PngFacts | None:
-    """What a PNG file tells; None where it is another. Raises ``MediaError``."""
-    return PngFacts(path.read_bytes()) if sniff(path) == "image/png" else None
 
 
 def is_upright(image: Any) -> bool:
