@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pyvips
+from isal import isal_zlib
 
 from safelight.domain.errors import MediaError
 from safelight.domain.media import MimeType
@@ -37,6 +38,9 @@ _PNG_PLAIN = {(bits, colours) for bits in (8, 16) for colours in (0, 2, 4, 6)}
 """Bits a channel and colour types that are their own colours."""
 _LAST_FILTER = 4
 _AT_ONCE = 64 * 1024
+_LARGEST_WINDOW = b"\x78"
+"""How a zlib stream begins whose window is the largest (RFC 1950, section 2.2)."""
+_INFLATING_ERRORS: tuple[type[Exception], ...] = (zlib.error, isal_zlib.error)  # type: ignore[assignment]
 
 
 def open_picture(data: bytes, mime_type: MimeType, *, sequential: bool = True) -> Any:
@@ -95,7 +99,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     while name != b"IEND":
         body_end = at + 8 + int.from_bytes(view[at : at + 4])
         checksum = view[body_end : body_end + 4]
-        if len(checksum) != 4 or zlib.crc32(view[at + 4 : body_end]) != int.from_bytes(checksum):
+        if len(checksum) != 4 or isal_zlib.crc32(view[at + 4 : body_end]) != int.from_bytes(checksum):
             raise MediaError("The PNG file is damaged or cut off.")
         name = bytes(view[at + 4 : at + 8])
         yield name, view[at : body_end + 4]
@@ -169,7 +173,7 @@ class PngFacts:
     def inflated(self) -> Inflated:
         """What inflating the pixels shows: done once, none is kept. Raises ``MediaError`` where they are damaged."""
         expected, row_bytes = self.size_raw_bytes, 1 + (self.width * self._bits_per_pixel + 7) // 8
-        inflater, found, taken = zlib.decompressobj(), 0, 0
+        inflater, found, taken = _inflater(self.compressed), 0, 0
         try:
             for piece in self._slices():
                 taken += len(piece)
@@ -182,12 +186,18 @@ class PngFacts:
                         return Inflated(taken, False)
                 if inflater.eof:
                     break
-        except zlib.error as error:
+        except _INFLATING_ERRORS as error:
             raise MediaError("The PNG file is damaged.") from error
         return Inflated(taken - len(inflater.unused_data), inflater.eof and found == expected)
 
     def _slices(self) -> Iterator[memoryview]:
         return (part[at : at + _AT_ONCE] for part in self.compressed for at in range(0, len(part), _AT_ONCE))
+
+
+def _inflater(compressed: list[memoryview]) -> Any:
+    """ISA-L's inflater takes a third of zlib's time, and heeds no window but the largest: others are left to zlib."""
+    is_largest_window = bool(compressed) and bytes(compressed[0][:1]) == _LARGEST_WINDOW
+    return isal_zlib.decompressobj() if is_largest_window else zlib.decompressobj()
 
 
 def _inflating(inflater: Any, piece: bytes | memoryview) -> Iterator[bytes]:
