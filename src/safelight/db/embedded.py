@@ -59,7 +59,7 @@ _SETTINGS = {
     "jit": "off",
     # Files, for what parallel queries share: in a container /dev/shm is often 64 MiB, which they outgrow.
     "dynamic_shared_memory_type": "mmap",
-    "wal_buffers": "1MB",  # every commit here is flushed, and few have more than some KiB: the rest of 4 MB would lie idle
+    "wal_buffers": "1MB",  # each commit is flushed, and few have more than some KiB: of 4 MB the rest would lie idle
     "io_method": "sync",  # three helper processes less; nothing here reads ahead
     "max_logical_replication_workers": "0",
     "log_checkpoints": "off",
