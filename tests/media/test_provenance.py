@@ -53,7 +53,10 @@ def sign(signer: ProvenanceSigner, source: Path, target: Path, **options: Any) -
         "generation_id": "req-01J0000000000000000000000A",
         "created_at": CREATED_AT,
     }
-    signer.sign(source, target, **facts | options)
+    if facts["mime_type"] == "video/mp4" or options.pop("by_library", False):
+        signer.sign_file(source, target, **facts | options)
+    else:
+        target.write_bytes(signer.sign(source.read_bytes(), **facts | options))
     return target
 
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -198,16 +199,18 @@ def _signed(
     if services.provenance is None:
         return source
     target = workdir.place(name, source.stat().st_size)
-    services.provenance.sign(
-        source,
-        target,
-        mime_type=mime_type,
-        digital_source_type="algorithmicMedia" if _is_algorithmic(backend.provider) else "trainedAlgorithmicMedia",
-        model=claim.model,
-        generation_id=claim.id,
-        created_at=datetime.now(UTC),
-        prompt=claim.spec.prompt if services.tells_prompt else None,
-    )
+    facts: dict[str, Any] = {
+        "mime_type": mime_type,
+        "digital_source_type": "algorithmicMedia" if _is_algorithmic(backend.provider) else "trainedAlgorithmicMedia",
+        "model": claim.model,
+        "generation_id": claim.id,
+        "created_at": datetime.now(UTC),
+        "prompt": claim.spec.prompt if services.tells_prompt else None,
+    }
+    if mime_type == "video/mp4":
+        services.provenance.sign_file(source, target, **facts)
+    else:
+        target.write_bytes(services.provenance.sign(source.read_bytes(), **facts))
     workdir.drop(source)
     return target
 
