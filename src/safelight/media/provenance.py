@@ -80,8 +80,8 @@ class ProvenanceSigner:
             self._context = _signing_context(algorithm, chain_pem, key_pem, None)
             self._key_signs = _signature_of(key_pem)
             self._prove(chain_pem)
-            if timestamp_url is not None:  # what it says is signed too, so that no template has it
-                self._templates = {}
+            if timestamp_url is not None:  # no template has one
+                self.sign_by_library()
                 self._context = _signing_context(algorithm, chain_pem, key_pem, timestamp_url)
         except (c2pa.C2paError, ProvenanceError) as error:
             raise ConfigurationError(
@@ -93,6 +93,10 @@ class ProvenanceSigner:
     def uses_templates(self) -> bool:
         """Whether pictures are signed without the C2PA library, ten times as fast."""
         return bool(self._templates)
+
+    def sign_by_library(self) -> None:
+        """Leave each file to the C2PA library from now on."""
+        self._templates = {}
 
     def sign(
         self,
