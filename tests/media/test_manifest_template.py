@@ -10,13 +10,14 @@ import c2pa
 import msgspec
 import pytest
 import pyvips
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.domain.errors import ConfigurationError
-from safelight.domain.media import MimeType
+from safelight.domain.media import EXTENSION_OF_MIME, MimeType
 from safelight.media import manifest_template, provenance
 from safelight.media.embedding import gap
 from safelight.media.manifest_template import Pieces, UnknownLayout
@@ -39,7 +40,7 @@ def picture(mime_type: MimeType, width: int = 40, height: int = 30, **options: A
 
 
 def sign(signer: ProvenanceSigner, data: bytes, mime_type: MimeType, **options: Any) -> bytes:
-    facts = {
+    facts: dict[str, Any] = {
         "digital_source_type": "trainedAlgorithmicMedia",
         "model": "example-model",
         "generation_id": "req-01J0000000000000000000000A",
@@ -136,7 +137,7 @@ def test_whatever_is_said_is_read(
 
 
 def _extension(mime_type: MimeType) -> str:
-    return "." + provenance.EXTENSION_OF_MIME[mime_type]
+    return "." + EXTENSION_OF_MIME[mime_type]
 
 
 @every_format
@@ -199,14 +200,14 @@ def made_chain(kind: str, length: int) -> tuple[bytes, bytes, bytes]:
         own = key if is_leaf else keys[number]
         builder = (
             chains._certificate(names[number], names[issuer], own, begins, begins + timedelta(days=9))
-            .add_extension(chains.x509.BasicConstraints(ca=not is_leaf, path_length=None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=not is_leaf, path_length=None), critical=True)
             .add_extension(chains._key_usage(signs_certificates=not is_leaf), critical=True)
             .add_extension(
-                chains.x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[issuer].public_key()), critical=False
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[issuer].public_key()), critical=False
             )
         )
         if is_leaf:
-            builder = builder.add_extension(chains.x509.ExtendedKeyUsage(chains._USAGES), critical=False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage(chains._USAGES), critical=False)
         certificates.append(builder.sign(keys[issuer], hashes.SHA256()).public_bytes(pem))
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return certificates[0], b"".join(reversed(certificates[1:])), private
