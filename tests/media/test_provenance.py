@@ -47,7 +47,7 @@ def make(folder: Path, suffix: str, *, width: int = 96) -> Path:
 
 
 def sign(signer: ProvenanceSigner, source: Path, target: Path, **options: Any) -> Path:
-    facts = {
+    facts: dict[str, Any] = {
         "mime_type": options.get("mime_type") or sniff(source),
         "digital_source_type": "trainedAlgorithmicMedia",
         "model": "example-model",
