@@ -28,6 +28,7 @@ from bench import (
     overhead,
     render,
     retention,
+    signing,
     streams,
     submit,
     underway,
@@ -41,6 +42,7 @@ Bench = Callable[[Report], Coroutine[None, None, None]]
 BENCHES: dict[str, Bench] = {
     "api": api.run,
     "render": render.run,
+    "signing": signing.run,
     "footprint": footprint.run,
     "submit": submit.run,
     "durability": durability.run,

@@ -63,7 +63,7 @@ def main() -> None:
             size_bytes = path.stat().st_size
 
             def sign(signer: ProvenanceSigner, path: Path = path, mime_type: Any = mime_type) -> None:
-                signer.sign(
+                signer.sign_file(
                     path,
                     target,
                     mime_type=mime_type,

@@ -11,6 +11,8 @@ In the order in which ``deliver`` uses them:
 - ``strip``       a picture's file without whatever is in it besides the picture
 - ``remux``       the same for a clip
 - ``provenance``  the C2PA manifest: signing and verifying
+- ``manifest_template``  manifests of pictures, made from one that the C2PA library made
+- ``embedding``   where a picture's file takes its manifest
 - ``thumbnail``   a small WebP for lists and previews
 
 Everything here blocks: call it from a thread or a process pool. The libraries release the interpreter lock.

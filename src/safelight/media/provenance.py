@@ -7,26 +7,30 @@ digital source types.
 
 from __future__ import annotations
 
-import zlib
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal
 
 import c2pa
 import msgspec
+import pyvips
+import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from safelight import __version__
 from safelight.domain.errors import ConfigurationError, ProvenanceError
 from safelight.domain.media import EXTENSION_OF_MIME, MimeType
 from safelight.media.descriptor_stream import DescriptorStream
+from safelight.media.manifest_template import ManifestTemplate, Sign, UnknownLayout
 from safelight.media.sniff import sniff
 from safelight.node.chain import certificate_expiry, create_local_chain, load_chain
 
@@ -39,6 +43,8 @@ _SOURCE_TYPE_PREFIX = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _PARAMETER_PREFIX = "safelight."
 _AGENT = {"name": "Safelight", "version": __version__}
 _ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
+_HASH_OF_CURVE = {"secp256r1": hashes.SHA256(), "secp384r1": hashes.SHA384(), "secp521r1": hashes.SHA512()}
+_SUFFIXES: dict[MimeType, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 _SIGNER_USAGES = ("1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1")
 """Extended key usages taken from a signer: emailProtection, documentSigning, C2PA claim signing."""
 
@@ -50,6 +56,9 @@ _SETTINGS: dict[str, Any] = {
     "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
 }
 _NO_NETWORK: dict[str, Any] = {"core": {"allowed_network_hosts": []}}
+
+
+log = structlog.get_logger()
 
 
 class ProvenanceSigner:
@@ -66,10 +75,13 @@ class ProvenanceSigner:
         together, or the certificate has expired or may not sign claims: a picture is signed to find out.
         """
         algorithm = _algorithm(chain_pem, key_pem)
+        self._templates: dict[tuple[MimeType, bool], ManifestTemplate] = {}
         try:
             self._context = _signing_context(algorithm, chain_pem, key_pem, None)
+            self._key_signs = _signature_of(key_pem)
             self._prove(chain_pem)
-            if timestamp_url is not None:
+            if timestamp_url is not None:  # no template has one
+                self.sign_by_library()
                 self._context = _signing_context(algorithm, chain_pem, key_pem, timestamp_url)
         except (c2pa.C2paError, ProvenanceError) as error:
             raise ConfigurationError(
@@ -77,16 +89,40 @@ class ProvenanceSigner:
                 "digitalSignature and emailProtection, documentSigning or C2PA claim signing."
             ) from error
 
+    @property
+    def uses_templates(self) -> bool:
+        """Whether pictures are signed without the C2PA library, at a fifth to a third of what that takes."""
+        return bool(self._templates)
+
+    def sign_by_library(self) -> None:
+        """Leave each file to the C2PA library from now on."""
+        self._templates = {}
+
     def sign(
         self,
         data: bytes,
-        **about: Any,
+        *,
+        mime_type: MimeType,
+        digital_source_type: DigitalSourceType,
+        model: str,
+        generation_id: str,
+        created_at: datetime,
+        prompt: str | None = None,
     ) -> bytes:
-        with TemporaryFile(buffering=0) as a, TemporaryFile(buffering=0) as b:
-            a.write(data)
-            self.sign_file(Path(f"/proc/self/fd/{a.fileno()}"), Path(f"/proc/self/fd/{b.fileno()}"), **about)
-            b.seek(0)
-            return b.read()
+        """The file ``data`` with a manifest, all in memory. A manifest that it has is replaced.
+
+        ``prompt`` is told to everyone who gets the file, so it is given only where that is wanted.
+        Raises ``ProvenanceError`` with the reason.
+        """
+        facts = _Facts(mime_type, digital_source_type, model, generation_id, created_at, prompt)
+        template = self._templates.get((mime_type, prompt is not None))
+        signed = template.sign(data, mime_type, facts.texts(), self._key_signs) if template else None
+        if signed is not None:
+            return signed
+        try:
+            return self._sign_by_library(data, facts)[0]
+        except (c2pa.C2paError, OSError) as error:
+            raise ProvenanceError(f"The file could not be signed: {error}") from error
 
     def sign_file(
         self,
@@ -100,43 +136,88 @@ class ProvenanceSigner:
         created_at: datetime,
         prompt: str | None = None,
     ) -> None:
-        """Write ``source`` with a manifest to ``target``, another path. A manifest that it has is replaced.
+        """The same from ``source`` to ``target``, another path, by the C2PA library: for files of any size.
 
-        ``prompt`` is told to everyone who gets the file, so it is given only where that is wanted.
         Raises ``ProvenanceError`` with the reason, leaving no ``target``.
         """
-        parameters = {"model": model, "generation_id": generation_id}
-        if prompt is not None:
-            parameters["prompt"] = prompt
-        manifest = _manifest(
-            f"{generation_id}.{EXTENSION_OF_MIME[mime_type]}", digital_source_type, created_at, parameters
-        )
+        facts = _Facts(mime_type, digital_source_type, model, generation_id, created_at, prompt)
         try:
             with source.open("rb", buffering=0) as original, target.open("w+b", buffering=0) as signed:
-                self._sign(manifest, mime_type, original, signed)
+                self._sign(facts.manifest(), mime_type, original, signed)
         except (c2pa.C2paError, OSError) as error:
             with suppress(OSError):  # it may have no name
                 target.unlink()
             raise ProvenanceError(f"The file could not be signed: {error}") from error
 
-    def _sign(self, manifest: str, mime_type: MimeType, original: FileIO, signed: FileIO) -> None:
+    def _sign(self, manifest: str, mime_type: MimeType, original: FileIO, signed: FileIO) -> bytes:
         with (
             c2pa.Builder(manifest, self._context) as builder,
             DescriptorStream(original.fileno()) as source,
             DescriptorStream(signed.fileno()) as target,
         ):
-            builder._sign_internal(mime_type, source, target)
+            return bytes(builder._sign_internal(mime_type, source, target))
+
+    def _sign_by_library(self, data: bytes, facts: _Facts) -> tuple[bytes, bytes]:
+        """The signed file, and the manifest store in it."""
+        with TemporaryFile(buffering=0) as original, TemporaryFile(buffering=0) as signed:
+            original.write(data)
+            original.seek(0)
+            store = self._sign(facts.manifest(), facts.mime_type, original, signed)
+            signed.seek(0)
+            return signed.readall(), store
 
     def _prove(self, chain_pem: bytes) -> None:
-        """Sign the smallest picture there is, and check it with the last certificate as the trust anchor."""
-        manifest = _manifest("self-test", "algorithmicMedia", datetime.now(UTC), {})
-        with TemporaryFile(buffering=0) as original, TemporaryFile(buffering=0) as signed:
-            original.write(_smallest_png())
-            original.seek(0)
-            self._sign(manifest, "image/png", original, signed)
-            report = _read(signed, "image/png", load_chain(chain_pem)[-1].public_bytes(Encoding.PEM))
-        if not report.valid:
-            raise ProvenanceError("; ".join(report.problems))
+        """Sign the smallest picture of each kind, by the library and from a template made of that, and check both.
+
+        The last certificate is the trust anchor. Where a new version of the library builds manifests otherwise, it
+        signs each file by itself.
+        """
+        anchor = load_chain(chain_pem)[-1].public_bytes(Encoding.PEM)
+        templates = {}
+        for mime_type, suffix in _SUFFIXES.items():
+            picture = pyvips.Image.black(1, 1).write_to_buffer(suffix)
+            for prompt in (None, "self-test prompt"):
+                sample = _Facts(
+                    mime_type, "algorithmicMedia", "self-test model", "self-test id", datetime.now(UTC), prompt
+                )
+                signed, store = self._sign_by_library(picture, sample)
+                said = _valid(signed, mime_type, anchor)
+                try:
+                    template = ManifestTemplate(signed, picture, store, mime_type, sample.texts())
+                    other = template.sign(picture, mime_type, sample.texts(), self._key_signs)
+                    if other is None or _valid(other, mime_type, anchor) != said:
+                        raise UnknownLayout("it reads otherwise")
+                except (UnknownLayout, ProvenanceError, ValueError, LookupError) as error:
+                    log.warning("manifests are made by the C2PA library, which takes longer", reason=str(error))
+                    return
+                templates[mime_type, prompt is not None] = template
+        self._templates = templates
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """What a manifest says of a file."""
+
+    mime_type: MimeType
+    source_type: DigitalSourceType
+    model: str
+    generation_id: str
+    created_at: datetime
+    prompt: str | None
+
+    def texts(self) -> dict[str, str]:
+        """Each string of the manifest that differs from file to file."""
+        texts = {
+            "title": f"{self.generation_id}.{EXTENSION_OF_MIME[self.mime_type]}",
+            "when": self.created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "source type": _SOURCE_TYPE_PREFIX + self.source_type,
+            "model": self.model,
+            "generation_id": self.generation_id,
+        }
+        return texts if self.prompt is None else texts | {"prompt": self.prompt}
+
+    def manifest(self) -> str:
+        """The same for the library, as JSON."""
+        return _manifest(self.texts())
 
 
 class ProvenanceReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,20 +284,44 @@ def _belong_together(certificate: x509.Certificate, key: Any) -> bool:
     return bool(certificate.public_key().public_bytes(*form) == key.public_key().public_bytes(*form))
 
 
-def _manifest(title: str, source_type: DigitalSourceType, created_at: datetime, parameters: dict[str, str]) -> str:
+def _manifest(texts: dict[str, str]) -> str:
     action = {
         "action": "c2pa.created",
-        "when": created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "digitalSourceType": _SOURCE_TYPE_PREFIX + source_type,
+        "when": texts["when"],
+        "digitalSourceType": texts["source type"],
         "softwareAgent": _AGENT,
-        "parameters": {_PARAMETER_PREFIX + name: value for name, value in parameters.items()},
+        "parameters": {
+            _PARAMETER_PREFIX + name: texts[name] for name in ("model", "generation_id", "prompt") if name in texts
+        },
     }
     definition = {
         "claim_generator_info": [_AGENT],
-        "title": title,
+        "title": texts["title"],
         "assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}, "created": True}],
     }
     return msgspec.json.encode(definition).decode()
+
+
+def _signature_of(key_pem: bytes) -> Sign:
+    """Signs as COSE wants it: the two numbers of ECDSA side by side (RFC 9053, section 2.1), or Ed25519."""
+    key: Any = load_pem_private_key(key_pem, password=None)
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign
+    algorithm, length = ec.ECDSA(_HASH_OF_CURVE[key.curve.name]), (key.key_size + 7) // 8
+
+    def sign(data: bytes) -> bytes:
+        r, s = decode_dss_signature(key.sign(data, algorithm))
+        return r.to_bytes(length) + s.to_bytes(length)
+
+    return sign
+
+
+def _valid(signed: bytes, mime_type: MimeType, anchor: bytes) -> ProvenanceReport:
+    """What is read of a signed file. Raises ``ProvenanceError`` unless it is valid."""
+    report = _read(BytesIO(signed), mime_type, anchor)
+    if not report.valid:
+        raise ProvenanceError("; ".join(report.problems))
+    return report
 
 
 @lru_cache(maxsize=8)
@@ -270,15 +375,3 @@ def _created_action(manifest: dict[str, Any]) -> dict[str, Any]:
                 if action.get("action") == "c2pa.created":
                     return dict(action)
     return {}
-
-
-def _smallest_png() -> bytes:
-    """A PNG file of one black pixel."""
-    chunks = (
-        (b"IHDR", b"\0\0\0\1\0\0\0\1\x08\0\0\0\0"),
-        (b"IDAT", zlib.compress(b"\0\0")),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        len(body).to_bytes(4) + name + body + zlib.crc32(name + body).to_bytes(4) for name, body in chunks
-    )
