@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Router
 from starlette.routing import Route as PathRoute
-from starlette.routing import Router
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from safelight.api.access import note_route
 from safelight.api.answer import head_of
@@ -33,7 +33,38 @@ def make_router(routes: Iterable[Route], lifespan: Lifespan[None]) -> Router:
         await error_response(scope, error)(scope, receive, send)
 
     paths = [PathRoute(path, Endpoint(by_path[path])) for path in fixed_first]
-    return Router(paths, redirect_slashes=False, default=not_found, lifespan=lifespan)
+    return _Router(paths, not_found, lifespan)
+
+
+class _Router(Router):
+    """Starlette's, which asks none of its routes but those whose path begins as the request's does."""
+
+    def __init__(self, paths: Sequence[PathRoute], not_found: ASGIApp, lifespan: Lifespan[None]) -> None:
+        super().__init__(paths, redirect_slashes=False, default=not_found, lifespan=lifespan)
+        self._fixed: dict[str, list[PathRoute]] = {}
+        self._by_start: dict[str, list[PathRoute]] = {}
+        for path in paths:
+            start, brace, _ = path.path.partition("{")
+            (self._by_start if brace else self._fixed).setdefault(start, []).append(path)
+        # The longest first: so fixed words go before parameters, as they do among those that begin alike.
+        self._lengths = sorted({len(start) for start in self._by_start}, reverse=True)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await super().app(scope, receive, send)
+            return
+        for route in self._candidates(scope["path"]):
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                await route.handle(scope, receive, send)
+                return
+        await self.default(scope, receive, send)
+
+    def _candidates(self, path: str) -> Iterator[PathRoute]:
+        yield from self._fixed.get(path, ())
+        for length in self._lengths:
+            yield from self._by_start.get(path[:length], ())
 
 
 class Endpoint:
