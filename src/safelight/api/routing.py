@@ -21,7 +21,7 @@ from safelight.domain.text import cut
 _CLIENT_LEFT = 499  # nobody gets it; the access log tells it
 
 
-def make_router(routes: Iterable[Route], lifespan: Lifespan[None]) -> Router:
+def make_router(routes: Iterable[Route], lifespan: Lifespan[None]) -> PathRouter:
     """The router. A fixed word in a path goes before a parameter. Paths come to it in their one spelling."""
     by_path: dict[str, list[Route]] = {}
     for route in routes:
@@ -33,10 +33,10 @@ def make_router(routes: Iterable[Route], lifespan: Lifespan[None]) -> Router:
         await error_response(scope, error)(scope, receive, send)
 
     paths = [PathRoute(path, Endpoint(by_path[path])) for path in fixed_first]
-    return _Router(paths, not_found, lifespan)
+    return PathRouter(paths, not_found, lifespan)
 
 
-class _Router(Router):
+class PathRouter(Router):
     """Starlette's, which asks none of its routes but those whose path begins as the request's does."""
 
     def __init__(self, paths: Sequence[PathRoute], not_found: ASGIApp, lifespan: Lifespan[None]) -> None:
@@ -53,13 +53,21 @@ class _Router(Router):
         if scope["type"] != "http":
             await super().app(scope, receive, send)
             return
+        found = self.found(scope)
+        if found is None:
+            await self.default(scope, receive, send)
+        else:
+            route, matched = found
+            scope.update(matched)
+            await route.handle(scope, receive, send)
+
+    def found(self, scope: Scope) -> tuple[PathRoute, Scope] | None:
+        """The route of a request, and what its path says; None where there is none."""
         for route in self._candidates(scope["path"]):
-            match, found = route.matches(scope)
+            match, matched = route.matches(scope)
             if match is Match.FULL:
-                scope.update(found)
-                await route.handle(scope, receive, send)
-                return
-        await self.default(scope, receive, send)
+                return route, matched
+        return None
 
     def _candidates(self, path: str) -> Iterator[PathRoute]:
         yield from self._fixed.get(path, ())

@@ -41,8 +41,7 @@ ACCESS = "safelight.access"
 # None of the texts above fits in it.
 _PLAIN_PATH = re.compile(r"/v2(?:/[a-z]+){1,2}(?:/req-[0-9A-Z]{26}(?:/[0-9]{1,4})?)?", re.ASCII)
 _BATCH_SECONDS = 0.005
-# What a pipe takes whole, whoever else writes to it (POSIX, write); lines are ASCII but for a path.
-_AT_ONCE_BYTES = select.PIPE_BUF
+_AT_ONCE_BYTES = select.PIPE_BUF  # what a pipe takes whole, whoever else writes to it (POSIX, write)
 _OURS = "safelight"
 _CHATTY = {"psycopg.pool": logging.ERROR, "c2pa": logging.ERROR}  # their warnings come again and again, and help nobody
 _SENDER = "opentelemetry"
@@ -133,7 +132,7 @@ class AccessLines:
         self._stream: TextIO | None = None
         self._as_json = False
         self._waiting: list[str] = []
-        self._size = 0
+        self._size_bytes = 0
         self._batches = 0
         self._is_due = False
 
@@ -159,10 +158,11 @@ class AccessLines:
         if self._stream is None or not self._log.isEnabledFor(logging.INFO):
             return
         line = self._line(method, path, status, milliseconds, id_, ids)
-        if self._size + len(line) > _AT_ONCE_BYTES:
+        size_bytes = len(line.encode())
+        if self._size_bytes + size_bytes > _AT_ONCE_BYTES:
             self.write()
         self._waiting.append(line)
-        self._size += len(line)
+        self._size_bytes += size_bytes
         if not self._batches:
             self.write()
         elif not self._is_due:
@@ -171,7 +171,7 @@ class AccessLines:
 
     def write(self) -> None:
         """Write what waits. That it cannot be written is nobody's concern but of who reads it."""
-        lines, self._waiting, self._size = self._waiting, [], 0
+        lines, self._waiting, self._size_bytes = self._waiting, [], 0
         if lines and self._stream is not None:
             with contextlib.suppress(OSError, ValueError):  # it is closed
                 self._stream.write("".join(lines))
