@@ -18,8 +18,18 @@ async def run(report: Report) -> None:
         # Without a worker the video stays pending.
         with safelight("serve", base / "data", environment) as server:
             pids = (server.pid, database.pid)
+            _shell(report, server, tenant.key, pids)
             _images(report, server, tenant.key, pids)
             _polling(report, server, tenant.key, pids)
+
+
+def _shell(report: Report, server: Server, key: str, pids: tuple[int, int]) -> None:
+    """What HTTP costs by itself: a key that is known, a route, a JSON answer and a line of the log, no statement."""
+    url = f"{server.base_url}/v2/models/{IMAGE['model']}"
+    wrk(url, [key], concurrency=32, seconds=2)
+    load = wrk(url, [key], concurrency=32, seconds=report.seconds, pids=pids)
+    report.add("shell alone (model GET at 32): rate", load.rate, "/s")
+    report.add("shell alone (model GET at 32): API processor time", load.server_cpu_ms[0], "ms a request")
 
 
 def _images(report: Report, server: Server, key: str, pids: tuple[int, int]) -> None:

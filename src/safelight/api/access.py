@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,10 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from safelight.domain.ids import new_ulid
 from safelight.domain.text import cut
 from safelight.telemetry import observe, traces
-from safelight.telemetry.logs import ACCESS
+from safelight.telemetry.logs import access_lines
 from safelight.telemetry.spans import Head
-
-log = logging.getLogger(ACCESS)
 
 _REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 _QUIET = ("/healthz", "/readyz")
@@ -41,12 +38,14 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            with access_lines.in_batches():  # for as long as the server serves
+                await self._app(scope, receive, send)
             return
         rid, path = new_ulid(), scope["path"]
         _REQUEST_ID.set(rid)
         is_traced = traces.is_on() and path not in _QUIET
         request = observe.Request(scope["method"], _head(scope, rid) if is_traced else None)
+        scope[_OBSERVED] = request
 
         async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -56,15 +55,11 @@ class AccessLog:
 
         try:
             with request:
-                await self._app({**scope, _OBSERVED: request}, receive, send_noted)
+                await self._app(scope, receive, send_noted)
         finally:
-            if path not in _QUIET and log.isEnabledFor(logging.INFO):
+            if path not in _QUIET:
                 milliseconds = round(request.seconds * 1000, 1)
-                values = (scope["method"], cut(path), request.status, milliseconds, rid)
-                # Not ``log.info``, which walks the stack to find its caller.
-                record = log.makeRecord(ACCESS, logging.INFO, __file__, 0, "%s %s %s %s ms %s", values, None)
-                record.ids = request.ids
-                log.handle(record)
+                access_lines.add(scope["method"], cut(path), request.status, milliseconds, rid, request.ids)
 
 
 def _head(scope: Scope, request_id: str) -> Head:

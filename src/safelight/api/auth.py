@@ -107,6 +107,8 @@ def query_value(request: Request, name: str, default: str) -> str: ...
 
 def query_value(request: Request, name: str, default: str | None = None) -> str | None:
     """A parameter of the query. Raises ``InvalidParameter`` where it is given twice: readers differ on which counts."""
+    if not request.scope["query_string"]:
+        return default
     given = request.query_params.getlist(name)
     if len(given) > 1:
         raise InvalidParameter(f"{name} is given twice. Send it once.", param=name)

@@ -26,7 +26,7 @@ class Paths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = {**scope, "path": plain_path(scope["raw_path"])}
+            scope["path"] = plain_path(scope["raw_path"])
         await self._app(scope, receive, send)
 
 

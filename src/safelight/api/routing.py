@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Router
 from starlette.routing import Route as PathRoute
-from starlette.routing import Router
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from safelight.api.access import note_route
 from safelight.api.answer import head_of
@@ -21,7 +21,7 @@ from safelight.domain.text import cut
 _CLIENT_LEFT = 499  # nobody gets it; the access log tells it
 
 
-def make_router(routes: Iterable[Route], lifespan: Lifespan[None]) -> Router:
+def make_router(routes: Iterable[Route], lifespan: Lifespan[None]) -> PathRouter:
     """The router. A fixed word in a path goes before a parameter. Paths come to it in their one spelling."""
     by_path: dict[str, list[Route]] = {}
     for route in routes:
@@ -33,7 +33,46 @@ def make_router(routes: Iterable[Route], lifespan: Lifespan[None]) -> Router:
         await error_response(scope, error)(scope, receive, send)
 
     paths = [PathRoute(path, Endpoint(by_path[path])) for path in fixed_first]
-    return Router(paths, redirect_slashes=False, default=not_found, lifespan=lifespan)
+    return PathRouter(paths, not_found, lifespan)
+
+
+class PathRouter(Router):
+    """Starlette's, which asks none of its routes but those whose path begins as the request's does."""
+
+    def __init__(self, paths: Sequence[PathRoute], not_found: ASGIApp, lifespan: Lifespan[None]) -> None:
+        super().__init__(paths, redirect_slashes=False, default=not_found, lifespan=lifespan)
+        self._fixed: dict[str, list[PathRoute]] = {}
+        self._by_start: dict[str, list[PathRoute]] = {}
+        for path in paths:
+            start, brace, _ = path.path.partition("{")
+            (self._by_start if brace else self._fixed).setdefault(start, []).append(path)
+        # The longest first: so fixed words go before parameters, as they do among those that begin alike.
+        self._lengths = sorted({len(start) for start in self._by_start}, reverse=True)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await super().app(scope, receive, send)
+            return
+        found = self.found(scope)
+        if found is None:
+            await self.default(scope, receive, send)
+        else:
+            route, matched = found
+            scope.update(matched)
+            await route.handle(scope, receive, send)
+
+    def found(self, scope: Scope) -> tuple[PathRoute, Scope] | None:
+        """The route of a request, and what its path says; None where there is none."""
+        for route in self._candidates(scope["path"]):
+            match, matched = route.matches(scope)
+            if match is Match.FULL:
+                return route, matched
+        return None
+
+    def _candidates(self, path: str) -> Iterator[PathRoute]:
+        yield from self._fixed.get(path, ())
+        for length in self._lengths:
+            yield from self._by_start.get(path[:length], ())
 
 
 class Endpoint:

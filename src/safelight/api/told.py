@@ -84,7 +84,7 @@ class Told:
             return
         telling = _Telling()
         scope[_TOLD] = telling
-        peer, stays, answer = peer_of(scope), _stays(scope), _Answer(send)
+        peer, answer = peer_of(scope), _Answer(send)
         if peer is not None:
             self._latest[peer] = telling
         try:
@@ -93,7 +93,7 @@ class Told:
             if telling.generation_ids and not answer.is_given:
                 self._forget(peer, telling)
                 self._begin(_note_lost(state_of(scope), telling))
-            elif telling.generation_ids and peer is not None and stays:
+            elif telling.generation_ids and peer is not None and _stays(scope):
                 self._begin(self._watch(state_of(scope), peer, telling))
             else:
                 self._forget(peer, telling)

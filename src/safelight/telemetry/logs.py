@@ -8,13 +8,16 @@ URLs are replaced, wherever in an event they stand.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import re
+import select
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import structlog
@@ -37,6 +40,8 @@ _SECRET_TEXTS = (
 ACCESS = "safelight.access"
 # None of the texts above fits in it.
 _PLAIN_PATH = re.compile(r"/v2(?:/[a-z]+){1,2}(?:/req-[0-9A-Z]{26}(?:/[0-9]{1,4})?)?", re.ASCII)
+_BATCH_SECONDS = 0.005
+_AT_ONCE_BYTES = select.PIPE_BUF  # what a pipe takes whole, whoever else writes to it (POSIX, write)
 _OURS = "safelight"
 _CHATTY = {"psycopg.pool": logging.ERROR, "c2pa": logging.ERROR}  # their warnings come again and again, and help nobody
 _SENDER = "opentelemetry"
@@ -82,7 +87,7 @@ def configure_logging(settings: Settings) -> None:
     logging.getLogger(_OURS).setLevel(level)
     # What libraries note of their own work, such as each picture they made, is for those who look for a fault in them.
     root.setLevel(level if level == logging.DEBUG else max(level, logging.WARNING))
-    _configure_access_log(settings.log_format)
+    access_lines.configure(sys.stderr, as_json=settings.log_format == "json")
     for name, least in _CHATTY.items():
         logging.getLogger(name).setLevel(max(level, least) if level > logging.DEBUG else level)
 
@@ -115,41 +120,86 @@ def _seldom_of_the_sender() -> Callable[[logging.LogRecord], bool]:
     return passes
 
 
-def _configure_access_log(log_format: str) -> None:
-    """A line for every request has to be cheap, and its fields are always the same: a formatter of its own for them."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_AccessFormatter(as_json=log_format == "json"))
-    log = logging.getLogger(ACCESS)
-    log.handlers[:] = [handler]
-    log.propagate = False
+class AccessLines:
+    """The access log: lines that look like all others, but for colours. One for every request has to be cheap.
 
+    While they go ``in_batches``, each waits for a few milliseconds for others that are written with it. Of a process
+    that is killed those are lost.
+    """
 
-class _AccessFormatter(logging.Formatter):
-    """Lines that look like all others, but for colours. A record's arguments are method, path, status, ms and id.
+    def __init__(self) -> None:
+        self._log = logging.getLogger(ACCESS)
+        self._stream: TextIO | None = None
+        self._as_json = False
+        self._waiting: list[str] = []
+        self._size_bytes = 0
+        self._batches = 0
+        self._is_due = False
 
-    ``ids``, where it has them, are its trace and its span."""
+    def configure(self, stream: TextIO | None, *, as_json: bool) -> None:
+        """Where lines go from now on, and what they look like."""
+        self.write()
+        self._stream, self._as_json = stream, as_json
 
-    def __init__(self, *, as_json: bool) -> None:
-        super().__init__()
-        self._as_json = as_json
+    @contextlib.contextmanager
+    def in_batches(self) -> Iterator[None]:
+        """While inside, in a running event loop, lines are written together; none waits any more behind it."""
+        self._batches += 1
+        try:
+            yield
+        finally:
+            self._batches -= 1
+            self.write()
 
-    def format(self, record: logging.LogRecord) -> str:
-        assert isinstance(record.args, tuple)
-        method, path, status, ms, request_id = record.args
-        path, ids = str(path), getattr(record, "ids", None)
+    def add(
+        self, method: str, path: str, status: int, milliseconds: float, id_: str, ids: tuple[str, str] | None
+    ) -> None:
+        """A request has ended. ``ids``: its trace and span."""
+        if self._stream is None or not self._log.isEnabledFor(logging.INFO):
+            return
+        line = self._line(method, path, status, milliseconds, id_, ids)
+        size_bytes = len(line.encode())
+        if self._size_bytes + size_bytes > _AT_ONCE_BYTES:
+            self.write()
+        self._waiting.append(line)
+        self._size_bytes += size_bytes
+        if not self._batches:
+            self.write()
+        elif not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(_BATCH_SECONDS, self._write_due)
+
+    def write(self) -> None:
+        """Write what waits. That it cannot be written is nobody's concern but of who reads it."""
+        lines, self._waiting, self._size_bytes = self._waiting, [], 0
+        if lines and self._stream is not None:
+            with contextlib.suppress(OSError, ValueError):  # it is closed
+                self._stream.write("".join(lines))
+                self._stream.flush()
+
+    def _write_due(self) -> None:
+        self._is_due = False
+        self.write()
+
+    def _line(
+        self, method: str, path: str, status: int, ms: float, request_id: str, ids: tuple[str, str] | None
+    ) -> str:
         if not _PLAIN_PATH.fullmatch(path):
             path = redact_text(path) if self._as_json else repr(redact_text(path))
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        level = record.levelname.lower()
+        moment = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         if not self._as_json:
             fields = f"id={request_id} method={method} ms={ms} path={path} status={status}"
             fields += "" if ids is None else f" trace_id={ids[0]} span_id={ids[1]}"
-            return f"{moment} [{level:<9}] request                        [{ACCESS}] {fields}"
+            return f"{moment} [info     ] request                        [{ACCESS}] {fields}\n"
         line = {"method": method, "path": path, "status": status, "ms": ms, "id": request_id}
         if ids is not None:
             line |= {"trace_id": ids[0], "span_id": ids[1]}
-        about = {"event": "request", "level": level, "logger": ACCESS, "timestamp": moment}
-        return msgspec.json.encode(line | about).decode()
+        about = {"event": "request", "level": "info", "logger": ACCESS, "timestamp": moment}
+        return msgspec.json.encode(line | about).decode() + "\n"
+
+
+access_lines = AccessLines()
+"""Of this process."""
 
 
 def _renderers(log_format: str) -> list[Processor]:
