@@ -28,6 +28,7 @@ from bench import (
     overhead,
     render,
     retention,
+    statements,
     submit,
     underway,
 )
@@ -47,6 +48,7 @@ BENCHES: dict[str, Bench] = {
     "download": download.run,
     "nginx": download.run_nginx,
     "retention": retention.run,
+    "statements": statements.run,
     "growth": growth.run,
     "backup": backup.run,
     "archive": archive.run,
