@@ -107,7 +107,9 @@ async def libpq(url: str, batch: Batch, connections: int) -> Costs:
                 connection.pgconn.prepare(name.encode(), sent[0].query, sent[0].types)
             idle = [connection.pgconn for connection in held]
 
-            async def ask(place: int, name: bytes = name.encode(), sent: list[Any] = sent, idle: list[Any] = idle) -> None:
+            async def ask(
+                place: int, name: bytes = name.encode(), sent: list[Any] = sent, idle: list[Any] = idle
+            ) -> None:
                 connection = idle.pop()
                 result = await _by_libpq(connection, name, sent[place])
                 assert result.ntuples == 1, result.error_message
