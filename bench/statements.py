@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import uvloop
 from psycopg import AsyncConnection, AsyncCursor, pq
+from psycopg.adapt import Transformer
 from psycopg.types.json import Jsonb
 
 from bench.pgbench import _FILE, _SPEC  # the same request and file as the peer of `submit`
@@ -124,7 +125,7 @@ async def libpq(url: str, batch: Batch, connections: int) -> Costs:
 
 async def _bytes(connection: AsyncConnection[Any], name: str, params: Any) -> Any:
     cursor = AsyncCursor(connection)
-    cursor._tx = __import__("psycopg").adapt.Transformer(cursor)
+    cursor._tx = Transformer(cursor)
     named = msgspec.structs.asdict(params) if isinstance(params, msgspec.Struct) else params
     return cursor._convert_query(statement(name), named)
 
@@ -133,7 +134,8 @@ async def _by_libpq(connection: pq.abc.PGconn, name: bytes, query: Any) -> Any:
     connection.send_query_prepared(name, query.params, query.formats)
     while connection.flush():
         await asyncio.sleep(0)
-    loop, results = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    results: list[Any] = []
     while True:
         while connection.is_busy():
             readable = loop.create_future()
