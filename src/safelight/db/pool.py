@@ -276,9 +276,12 @@ async def run(connection: Connection, name: str, params: Params) -> int:
 
 async def one(connection: Connection, name: str, params: Params, into: type[Row]) -> Row | None:
     """Run a statement on the caller's connection; its first row as ``into``, or None."""
-    async with connection.cursor(row_factory=_rows(into)) as cursor:
-        await cursor.execute(statement(name), _by_name(params))
-        return await cursor.fetchone()
+    cursors = connection.cursors if isinstance(connection, Session) else {}
+    cursor = cursors.pop((name, into), None) or connection.cursor(row_factory=_rows(into))
+    await cursor.execute(statement(name), _by_name(params))
+    row: Row | None = await cursor.fetchone()
+    cursors[name, into] = cursor  # one that failed is not used again
+    return row
 
 
 async def every(connection: Connection, name: str, params: Params, into: type[Row]) -> list[Row]:

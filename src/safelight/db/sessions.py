@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 _IDLE_IN_TRANSACTION_SECONDS = 15
 """A process that is stopped or cut off in a transaction must not keep its rows from everybody else for longer."""
@@ -23,9 +23,17 @@ _CHECK_SECONDS = 1.0
 
 
 class Session(AsyncConnection[Any]):
-    """A session of the pool, with the time (monotonic) at which it last answered."""
+    """A session of the pool, with the time (monotonic) at which it last answered.
+
+    ``cursors``: those that lie idle, by a statement's name and the type of its row. A cursor that runs its statement
+    again knows how each parameter is written and each column is read; a new one looks all of that up.
+    """
 
     answered_at: float = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cursors: dict[tuple[str, type], AsyncCursor[Any]] = {}
 
 
 def session_arguments(*, statement_seconds: float | None = None) -> dict[str, Any]:
