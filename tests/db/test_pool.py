@@ -1,14 +1,76 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
+import msgspec
+import psycopg
 import pytest
 
-from safelight.db import sessions
+from safelight.db import pool, sessions
 from safelight.db.pool import Database
+from safelight.db.sessions import Session
 from safelight.domain.errors import ServiceUnavailable
 
 pytestmark = pytest.mark.database
+
+_TEXTS = {
+    "said": "select %(value)s as value",
+    "divided": "select 1 / %(value)s as value",
+    "slow": "select pg_sleep(60)",
+}
+
+
+class Said(msgspec.Struct):
+    value: Any
+
+
+@pytest.fixture
+async def session(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
+    """A session of a pool of one, for statements that are told here."""
+    monkeypatch.setattr(pool, "statement", _TEXTS.__getitem__)
+    db = Database(database_url, pool_size=1)
+    await db.open()
+    try:
+        async with db.connection() as connection:
+            assert isinstance(connection, Session)
+            yield connection
+    finally:
+        await db.close()
+
+
+async def test_a_statement_that_runs_again_has_its_own_cursor_and_reads_each_answer_anew(session: Session) -> None:
+    for value in (1, 2, 70_000, 2**40, "a word", None, 3, b"bytes", 4):
+        assert await pool.one(session, "said", {"value": value}, Said) == Said(value)
+        assert await pool.one(session, "said", {"value": value}, tuple) == (value,)
+    assert set(session.cursors) == {("said", Said), ("said", tuple)}
+
+
+async def test_a_cursor_whose_statement_failed_is_not_used_again(session: Session) -> None:
+    for value in (1, 0, 2, 0, 3):
+        if value:
+            assert await pool.one(session, "divided", {"value": value}, tuple) == (1 // value,)
+        else:
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await pool.one(session, "divided", {"value": value}, tuple)
+            assert not session.cursors
+
+
+async def test_a_statement_that_was_cancelled_leaves_its_session_fit_for_the_next(session: Session) -> None:
+    for _ in range(3):
+        slow = asyncio.create_task(pool.one(session, "slow", {}, tuple))
+        await asyncio.sleep(0.05)
+        slow.cancel()
+        await asyncio.wait({slow}, timeout=10)
+        assert slow.cancelled()
+        assert ("slow", tuple) not in session.cursors
+        assert await pool.one(session, "said", {"value": 5}, Said) == Said(5)
+
+
+async def test_statements_at_once_on_one_session_do_not_share_a_cursor(session: Session) -> None:
+    asked = [pool.one(session, "said", {"value": value}, Said) for value in range(20)]
+    assert await asyncio.gather(*asked) == [Said(value) for value in range(20)]
 
 
 async def test_a_transaction_that_stands_still_lets_its_rows_go(
