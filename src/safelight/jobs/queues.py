@@ -42,7 +42,7 @@ def make_app(database_url: str) -> App:
     return app
 
 
-def _pool(**arguments: Any) -> AsyncConnectionPool[Session]:
+def _pool(**arguments: Any) -> AsyncConnectionPool[Connection]:
     """The connector's pool. Procrastinate's own asks each session whether it stands before each statement."""
     return AsyncConnectionPool(**{**arguments, "check": _check})
 

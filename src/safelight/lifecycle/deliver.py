@@ -30,7 +30,7 @@ from safelight.lifecycle.settle import StoredFile
 from safelight.lifecycle.workdir import Workdir
 from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
-from safelight.media.measure import check_clip, measure, measure_picture
+from safelight.media.measure import measure, measure_picture
 from safelight.media.pictures import PngFacts
 from safelight.media.remux import strip_clip
 from safelight.media.sniff import sniff
@@ -179,8 +179,9 @@ def _prepared_clip(
 
 
 def _bare_clip(path: Path, workdir: Workdir, name: str) -> tuple[Path, MediaFacts]:
-    """With nothing of the backend's own in it. Its ends are decoded once, on the copy: its coded frames are the same."""
-    check_clip(path)
+    facts = measure(path)
+    if facts.mime_type != "video/mp4":
+        raise MediaError(f"The backend delivered {facts.mime_type} where a video was ordered.")
     target = workdir.folder() / name
     strip_clip(path, target)
     workdir.drop(path)

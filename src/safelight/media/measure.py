@@ -109,26 +109,17 @@ class _Packets(msgspec.Struct):
         return max((time for time in self.keys if time <= self.last), default=self.start)
 
 
-def check_clip(path: Path) -> None:
-    """Raise ``MediaError`` unless a file is an MP4 with every packet that it announces.
-
-    Nothing is decoded: for a file that is copied, frame by frame as it was coded, into one that ``measure`` is asked
-    about.
-    """
-    mime_type = sniff(path)
-    if mime_type is None:
-        raise MediaError(_not_media(path))
-    if mime_type != "video/mp4":
-        raise MediaError(f"The file is {mime_type}, and no MP4.")
-    check_boxes(path)
-    with open_clip(path) as (container, stream):
-        _whole_packets(path, container, stream)
-
-
 def _measure_clip(path: Path) -> MediaFacts:
     check_boxes(path)
     with open_clip(path) as (container, stream):
-        packets, seconds = _whole_packets(path, container, stream)
+        packets = _read_packets(container, stream)
+        if not packets.shown:
+            raise MediaError("The MP4 file's video has no frames.")
+        if len(packets.shown) + len(packets.hidden) < stream.frames and _stored_frames(path) < stream.frames:
+            raise MediaError("The MP4 file lacks frames that its index announces.")
+        seconds = Fraction(packets.length()) * Fraction(stream.time_base or 0)
+        if seconds <= 0:
+            raise MediaError("The MP4 file's video has no length.")
         first = _decode_ends(container, stream, packets)
         width, height = displayed_frame_size(stream, first)
     return MediaFacts(
@@ -139,19 +130,6 @@ def _measure_clip(path: Path) -> MediaFacts:
         fps=round(float(len(packets.shown) / seconds), 3),
         has_sound=packets.sound > 0,
     )
-
-
-def _whole_packets(path: Path, container: InputContainer, stream: VideoStream) -> tuple[_Packets, Fraction]:
-    """Every packet, and the video's length in seconds."""
-    packets = _read_packets(container, stream)
-    if not packets.shown:
-        raise MediaError("The MP4 file's video has no frames.")
-    if len(packets.shown) + len(packets.hidden) < stream.frames and _stored_frames(path) < stream.frames:
-        raise MediaError("The MP4 file lacks frames that its index announces.")
-    seconds = Fraction(packets.length()) * Fraction(stream.time_base or 0)
-    if seconds <= 0:
-        raise MediaError("The MP4 file's video has no length.")
-    return packets, seconds
 
 
 def _stored_frames(path: Path) -> int:
