@@ -161,6 +161,22 @@ async def test_a_worker_frozen_after_a_statement_keeps_nobody_from_the_queue(dat
         await frozen.close_async()
 
 
+async def test_a_session_of_the_queue_that_has_ended_is_never_handed_out(database_url: str) -> None:
+    """Though it is not asked before each statement: its end is there to be read."""
+    connector = make_app(database_url).connector
+    assert isinstance(connector, PsycopgConnector)
+    await connector.open_async()
+    try:
+        async with connector.pool.connection() as connection:
+            ended = connection.info.backend_pid
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+            await other.execute("select pg_terminate_backend(%s, 5000)", [ended])
+        found = await connector.execute_query_one_async("select pg_backend_pid() as pid")
+        assert found["pid"] != ended
+    finally:
+        await connector.close_async()
+
+
 async def test_a_worker_ends_though_a_cancellation_was_lost(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one may be that comes while Procrastinate takes a connection from its pool."""
     begun: list[str] = []

@@ -8,10 +8,15 @@ holds the one job of those that others wait for: a sweep that hangs, as its stor
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from procrastinate import App, BaseConnector, PsycopgConnector
+from psycopg import OperationalError
+from psycopg_pool import AsyncConnectionPool
 
 from safelight.db.pool import Connection
-from safelight.db.sessions import session_arguments
+from safelight.db.sessions import Session, is_sound, session_arguments
 from safelight.jobs import archive, check_books, expire_events, reconcile, run_generation, sweep
 
 LOCAL, REMOTE, UPKEEP, RECONCILE = "local", "remote", "upkeep", "reconcile"
@@ -29,10 +34,27 @@ def make_app(database_url: str) -> App:
         reconnect_timeout=_PATIENCE_SECONDS,
         kwargs=session_arguments(),
         configure=_commit_each,
+        connection_class=Session,
+        pool_factory=_pool,
     )
     app = App(connector=connector)
     app.task(name=run_generation.NAME, pass_context=True)(run_generation.run_generation)
     return app
+
+
+def _pool(**arguments: Any) -> AsyncConnectionPool[Connection]:
+    """The connector's pool. Procrastinate's own asks each session whether it stands before each statement."""
+    return AsyncConnectionPool(**{**arguments, "check": _check})
+
+
+async def _check(session: Session) -> None:
+    """Raise ``OperationalError`` for a session that does not stand: the pool hands out another.
+
+    Each check is followed by a statement, and one that gets no answer closes its session.
+    """
+    if not await is_sound(session, _PATIENCE_SECONDS):
+        raise OperationalError("the session has ended")
+    session.answered_at = time.monotonic()
 
 
 async def _commit_each(connection: Connection) -> None:

@@ -21,6 +21,8 @@ from safelight.media.pictures import check_pixels
 VIDEO_CODECS = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9", "mpeg4"})
 """The decoders that may run. FFmpeg has hundreds that an MP4 file can reach, most seldom exercised."""
 _DECODER_THREADS = 4
+_FEW_PIXELS = 320 * 240
+"""Up to so many a frame, threads of its own cost a clip more than they save."""
 _HD_LINES = 720
 _MATRIX_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 
@@ -76,7 +78,7 @@ def open_clip(path: Path, **options: str) -> Iterator[tuple[InputContainer, Vide
             context = stream.codec_context
             check_pixels(context.width, context.height)
             context.thread_type = "AUTO"
-            context.thread_count = _DECODER_THREADS
+            context.thread_count = 1 if context.width * context.height <= _FEW_PIXELS else _DECODER_THREADS
             yield container, stream
     except (av.FFmpegError, EOFError) as error:
         raise MediaError("The MP4 file cannot be decoded.") from error
