@@ -54,8 +54,7 @@ def _media(report: Report, base: Path, url: str, files: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("update media set tombstoned_at = now(), deleted_at = now() where deleted_at is null")
     data = base / "database"
-    for _ in range(files):
-        plant(url, data / "media", _FILE_BYTES)
+    plant(url, data / "media", _FILE_BYTES, files)
     os.sync()
     report.say(f"{files} files of {_FILE_BYTES >> 20} MiB")
     without = _seconds(lambda: _run([COMMAND, "backup", base / "without.tar", "--no-media", "--data-dir", data]))

@@ -1,18 +1,23 @@
--- Downloads of one file: arguments are the path with its query, the file's size, and the bytes of each range (0: whole).
-local path, size, piece
+-- Downloads of many files: arguments are a file of their paths with queries, one a line and all asked for in turn, the files'
+-- size, and the bytes of each range (0: whole).
+local paths, requests, size, piece, turn = {}, {}, 0, 0, 0
 
 function init(args)
-  path, size, piece = args[1], tonumber(args[2]), tonumber(args[3])
-  math.randomseed(tonumber(args[4]) or 7)
+  size, piece = tonumber(args[2]), tonumber(args[3])
+  for path in io.lines(args[1]) do
+    paths[#paths + 1] = path
+    requests[#requests + 1] = wrk.format("GET", path)
+  end
+  math.randomseed(7)
 end
 
 function request()
-  local headers = {}
-  if piece > 0 then
-    local start = math.random(0, size - piece)
-    headers["Range"] = string.format("bytes=%d-%d", start, start + piece - 1)
+  turn = turn % #paths + 1
+  if piece == 0 then
+    return requests[turn]
   end
-  return wrk.format("GET", path, headers)
+  local start = math.random(0, size - piece)
+  return wrk.format("GET", paths[turn], { Range = string.format("bytes=%d-%d", start, start + piece - 1) })
 end
 
 function done(summary, latency, _)

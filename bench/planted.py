@@ -34,10 +34,18 @@ class Planted(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     size_bytes: int
     until: int
+    sha256: bytes
 
 
-def plant(url: str, root: Path, size_bytes: int) -> Planted:
-    """Write a file of random bytes below ``root``, and its row."""
+def plant(url: str, root: Path, size_bytes: int, count: int = 1) -> list[Planted]:
+    """Write files of random bytes below ``root``, and their rows."""
+    made = [_write(root, size_bytes) for _ in range(count)]
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        cursor.executemany(_ROW, [msgspec.structs.asdict(file) for file in made])
+    return made
+
+
+def _write(root: Path, size_bytes: int) -> Planted:
     id_, block = new_generation_id(), os.urandom(min(size_bytes, 1 << 20))
     key = f"media/{datetime.now(UTC):%Y/%m/%d}/{id_}-0.mp4"
     path = root / key
@@ -47,7 +55,5 @@ def plant(url: str, root: Path, size_bytes: int) -> Planted:
         while (left := size_bytes - file.tell()) > 0:
             digest.update(block[:left])
             file.write(block[:left])
-    made = Planted(id=id_, key=key, size_bytes=size_bytes, until=int(time.time()) + _LASTS_SECONDS)
-    with psycopg.connect(url) as connection:
-        connection.execute(_ROW, {**msgspec.structs.asdict(made), "sha256": digest.digest()})
-    return made
+    until = int(time.time()) + _LASTS_SECONDS
+    return Planted(id=id_, key=key, size_bytes=size_bytes, until=until, sha256=digest.digest())

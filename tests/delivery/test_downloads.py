@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -144,6 +145,20 @@ def test_past_and_deleted_are_gone(house: House) -> None:
         answer = house.get(url)
         assert (answer.status_code, answer.json()["error"]["code"]) == (410, "download_expired"), url
     assert house.get(late.url).content == b"late"
+
+
+def test_many_at_once_each_get_their_own(house: House) -> None:
+    """Rows that are asked for together are found by one statement: for each link its own, for a deleted file none."""
+    kept = [house.plant(b"the content of %d" % number, index=number % 3) for number in range(12)]
+    gone = [house.plant(b"deleted", index=number % 3, seconds=-5) for number in range(4)]
+    never = [house.link(file.id, 7, int(time.time()) + 1000) for file in kept[:4]]
+    urls = [
+        url for file, other, link in zip(kept, gone * 3, never * 3, strict=True) for url in (file.url, other.url, link)
+    ]
+    with ThreadPoolExecutor(len(urls)) as threads:
+        answers = list(threads.map(house.get, urls))
+    assert [answer.content for answer in answers[::3]] == [file.content for file in kept]
+    assert {answer.status_code for answer in (*answers[1::3], *answers[2::3])} == {410}
 
 
 def test_get_and_head_agree(house: House, planted: Planted) -> None:

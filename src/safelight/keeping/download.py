@@ -45,7 +45,7 @@ async def find_file(
     number = _checked(services, generation_id, index, raw_query, variant)
     if recent := services.recent_files.get(generation_id, number):
         return recent
-    row = await services.db.one("find_file", {"id": generation_id, "index": number}, FileToSend)
+    row = await services.db.lookup("find_file", {"id": generation_id, "index": number}, FileToSend)
     if row is None:
         raise DownloadExpired
     if services.store.local_path(row.key) is not None:

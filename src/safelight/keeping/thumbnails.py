@@ -53,6 +53,6 @@ async def _make(services: KeepingServices, found: FileToSend, key: str) -> None:
 
 async def _check_kept(services: KeepingServices, found: FileToSend, key: str) -> None:
     """A file that was deleted while its thumbnail was made must not leave that behind."""
-    if await services.db.one("find_file", {"id": found.generation_id, "index": found.index}, FileToSend) is None:
+    if await services.db.lookup("find_file", {"id": found.generation_id, "index": found.index}, FileToSend) is None:
         await services.store.delete([key])
         raise DownloadExpired
