@@ -71,6 +71,19 @@ def lay(below: Planes, layer: Planes, through: Bytes, half: Bytes) -> None:
     lay_chroma(below.v, layer.v, half)
 
 
+def lay_tone(below: Bytes, tone: int, cover: Bytes) -> None:
+    """Mix one tone into a plane; ``cover`` (0..255) says how much."""
+    for at in range(0, below.shape[0], BAND):
+        rows, share = below[at : at + BAND], cover[at : at + BAND].astype(np.uint16)
+        share += share >> 7
+        value = rows * (np.uint16(256) - share)
+        share *= np.uint16(tone)
+        value += share
+        value += 128
+        value >>= 8
+        rows[...] = value
+
+
 def halved(plane: Bytes) -> Bytes:
     """Each four neighbours averaged."""
     rows = plane[0::2].astype(np.uint16) + plane[1::2]
