@@ -12,7 +12,7 @@ from safelight.providers.builtin.canvas import Canvas
 from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, lay_tone, matrix, planes_of, tones_of
 from safelight.providers.builtin.ink_mask import InkMask
 from safelight.providers.builtin.mirror import PlanesMirror, lean_words
-from safelight.providers.builtin.noise import Field
+from safelight.providers.builtin.noise import Field, grain
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.planes import rgba_to_yuv, stretch_dithered
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -86,7 +86,7 @@ class FrameCanvas(Canvas):
         first, last = first & ~1, min(self.height, (last + 1) & ~1)
         covers = [stretch_dithered(cover, self.width // part, (last - first) // part) for part in (1, 2)]
         for i, (plane, tone) in enumerate(zip(self.planes.window(first, last), tones_of(colour), strict=True)):
-            lay_tone(plane, round(tone), covers[min(i, 1)])
+            lay_tone(plane, round(tone), covers[min(i, 1)], grain(plane.shape[1]).view(np.uint16))
 
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         self.merge()

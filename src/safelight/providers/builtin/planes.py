@@ -43,8 +43,8 @@ _of_thread = threading.local()
 
 
 def _stretcher(*of: object) -> VideoReformatter:
-    """A reformatter for one pair of sizes and formats, of the thread that asks: making its filters costs more than using
-    them, and no two threads may use one."""
+    """A reformatter for one pair of sizes and formats, of the thread that asks: no two threads may use one, and making
+    its filters costs more than using them."""
     if not hasattr(_of_thread, "stretcher"):
         _of_thread.stretcher = lru_cache(maxsize=192)(lambda *_: VideoReformatter())
     stretcher: VideoReformatter = _of_thread.stretcher(*of)
