@@ -77,6 +77,15 @@ async def test_a_consumed_source_is_gone(store: BlobStore, write: Write) -> None
     assert await store.get("a/moved") == b"moved"
 
 
+@pytest.mark.parametrize("size_bytes", [0, 1, 100_000, remote.PART_BYTES + 1])
+async def test_bytes_are_stored_as_a_file_is(store: BlobStore, write: Write, size_bytes: int) -> None:
+    content = secrets.token_bytes(size_bytes)
+    await store.put("a/bytes", write(b"what was there before"), mime_type="image/png")
+    await store.put("a/bytes", content, mime_type="image/png", consume=True)
+    assert await store.get("a/bytes") == content
+    assert await keys(store) == ["a/bytes"]
+
+
 async def test_an_empty_file_is_an_object(store: BlobStore, write: Write) -> None:
     await put(store, write, "a/empty", b"")
     assert await store.exists("a/empty")

@@ -235,10 +235,10 @@ async def test_a_run_is_not_stopped_by_its_own_end(stage: Stage, leases: Leases)
 async def test_a_wish_to_cancel_that_nobody_heard_of_is_found_at_the_renewal(stage: Stage, leases: Leases) -> None:
     async with leases.held(await stage.claimed()) as asked:
         await leases._renew()
-        assert not asked.is_set()
+        assert not asked.done()
         await stage.studio.rows("update generations set cancel_requested_at = now() where id = %s", stage.id)
         await leases._renew()
-        assert asked.is_set()
+        assert asked.done()
 
 
 async def test_an_end_that_comes_too_late_changes_nothing(stage: Stage, leases: Leases) -> None:

@@ -12,12 +12,11 @@ from typing import Any
 import pyvips
 
 from safelight.media.blackout import is_blacked_out
-from safelight.media.convert import convert_image
 from safelight.media.measure import measure
 from safelight.media.provenance import ProvenanceSigner, create_local_chain, verify
 from safelight.media.sniff import sniff
 from safelight.media.thumbnail import write_thumbnail
-from tests.media.media_files import save, write_clip
+from tests.media.media_files import convert_image, save, write_clip
 
 
 def scene(width: int, height: int) -> Any:

@@ -11,6 +11,9 @@ import av
 import numpy as np
 import pyvips
 
+from safelight.domain.media import ImageFormat, MimeType
+from safelight.media import convert, strip
+
 Draw = Callable[[int, int, int], np.ndarray]
 
 
@@ -23,6 +26,23 @@ def picture(width: int = 64, height: int = 48, *, alpha: bool = False, seed: int
 def save(image: Any, path: Path, **options: Any) -> Path:
     image.write_to_file(str(path), **options)
     return path
+
+
+def convert_image(source: Path, target: Path, wanted: ImageFormat, *, quality: int = 90) -> bool:
+    """Of files. False, with nothing written, if the source fits already."""
+    converted = convert.convert_image(source.read_bytes(), wanted, quality=quality)
+    if converted is not None:
+        target.write_bytes(converted)
+    return converted is not None
+
+
+def strip_picture(source: Path, target: Path, mime_type: MimeType) -> bool:
+    """Of files. False, with nothing written, if the picture is all that the source holds."""
+    data = source.read_bytes()
+    bare = strip.strip_picture(data, mime_type)
+    if bare != data:
+        target.write_bytes(bare)
+    return bare is not data
 
 
 def moving(index: int, width: int, height: int) -> np.ndarray:

@@ -8,9 +8,8 @@ import pyvips
 
 from safelight.domain.errors import MediaError
 from safelight.domain.media import MIME_OF_FORMAT, ImageFormat
-from safelight.media.convert import convert_image
 from safelight.media.measure import measure
-from tests.media.media_files import picture, save, write_clip
+from tests.media.media_files import convert_image, picture, save, write_clip
 
 FORMATS: list[ImageFormat] = ["png", "jpeg", "webp"]
 SUFFIX = {"png": "png", "jpeg": "jpg", "webp": "webp"}

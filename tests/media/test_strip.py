@@ -16,14 +16,12 @@ from PIL import Image
 
 from safelight.domain.errors import MediaError
 from safelight.domain.media import ImageFormat, MimeType
-from safelight.media.convert import convert_image
 from safelight.media.measure import measure
 from safelight.media.remux import strip_clip
 from safelight.media.sniff import sniff
-from safelight.media.strip import strip_picture
 from safelight.media.thumbnail import write_thumbnail
 from tests.media import plants
-from tests.media.media_files import picture, save, write_clip
+from tests.media.media_files import convert_image, picture, save, strip_picture, write_clip
 from tests.media.plants import CANARY
 
 PICTURES: dict[str, Callable[[Path], Path]] = {

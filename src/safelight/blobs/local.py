@@ -68,15 +68,19 @@ class LocalStore:
         self._swept = False
         self._notes = LinkNotes(self.root)
 
-    async def put(self, key: str, source: Path, *, mime_type: str, consume: bool = False) -> None:
-        """Store the file at ``source`` durably; the type is the file's own affair here.
+    async def put(self, key: str, source: Path | bytes, *, mime_type: str, consume: bool = False) -> None:
+        """Store a file, by its path or by its bytes, durably; the type is the file's own affair here.
 
         With ``consume`` a plain file on the same file system is moved, not copied, and elsewhere it is
         deleted once it is stored. Raises ``FileNotFoundError`` for a missing source and
         ``ServiceUnavailable`` if the disk is full or refuses; then nothing new is visible and no temporary
         is left.
         """
-        await self._run(self._put, check_key(key), source, consume)
+        check_key(key)
+        if isinstance(source, bytes):
+            await self._run(self._put_bytes, key, source)
+        else:
+            await self._run(self._put, key, source, consume)
 
     async def get(self, key: str) -> bytes:
         """The whole object. Raises ``FileNotFoundError``."""
@@ -161,6 +165,10 @@ class LocalStore:
     def _noted(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with _store_errors():
             return work(*args, **kwargs)
+
+    def _put_bytes(self, key: str, content: bytes) -> None:
+        with _store_errors():
+            self._store(key, partial(_write, content))
 
     def _put(self, key: str, source: Path, consume: bool) -> None:
         with source.open("rb", buffering=0) as file:

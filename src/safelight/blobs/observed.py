@@ -26,8 +26,8 @@ class _Observed:
     def __init__(self, store: BlobStore) -> None:
         self._store = store
 
-    async def put(self, key: str, source: Path, *, mime_type: str, consume: bool = False) -> None:
-        size_bytes = _size_bytes(source)
+    async def put(self, key: str, source: Path | bytes, *, mime_type: str, consume: bool = False) -> None:
+        size_bytes = len(source) if isinstance(source, bytes) else _size_bytes(source)
         with observe.StoreCall("put"):
             await self._store.put(key, source, mime_type=mime_type, consume=consume)
         observe.stored("put", size_bytes)

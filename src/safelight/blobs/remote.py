@@ -61,13 +61,13 @@ class RemoteStore:
         self._bucket = bucket
         self._hidden = tuple(value for value in hidden if value)
 
-    async def put(self, key: str, source: Path, *, mime_type: str, consume: bool = False) -> None:
-        """Upload the file at ``source``, in parts if it is large; it is deleted afterwards with ``consume``.
+    async def put(self, key: str, source: Path | bytes, *, mime_type: str, consume: bool = False) -> None:
+        """Upload a file, in parts if it is large; the one at a path is deleted afterwards with ``consume``.
 
         Raises ``FileNotFoundError`` for a missing source and ``ServiceUnavailable`` with the store's reason.
         """
         check_key(key)
-        if not await asyncio.to_thread(source.is_file):
+        if isinstance(source, Path) and not await asyncio.to_thread(source.is_file):
             raise FileNotFoundError(errno.ENOENT, "no such file", str(source))
         with self._store_errors():
             await obstore.put_async(
@@ -78,7 +78,7 @@ class RemoteStore:
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
-        if consume:
+        if consume and isinstance(source, Path):
             with suppress(OSError):  # the object is safe; the caller sweeps its own folder
                 await asyncio.to_thread(source.unlink)
 

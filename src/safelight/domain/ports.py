@@ -266,10 +266,10 @@ class BlobFacts(msgspec.Struct, frozen=True, kw_only=True):
 class BlobStore(Protocol):
     """Where files are kept. Keys are ``/``-separated relative paths; an object is whole or absent."""
 
-    async def put(self, key: str, source: Path, *, mime_type: str, consume: bool = False) -> None:
-        """Store the file at ``source`` durably under ``key``. Repeating it is harmless.
+    async def put(self, key: str, source: Path | bytes, *, mime_type: str, consume: bool = False) -> None:
+        """Store a file, by its path or by its bytes, durably under ``key``. Repeating it is harmless.
 
-        With ``consume`` the source is gone afterwards: a store on the same disk moves it instead of copying.
+        With ``consume`` the file at a path is gone afterwards: a store on the same disk moves it instead of copying.
         Raises ``ServiceUnavailable``, and then no part of the object is visible.
         """
 

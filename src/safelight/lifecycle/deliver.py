@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
 
 from safelight.domain.errors import ContentPolicyViolation, MediaError, ServiceUnavailable, StoreFull
 from safelight.domain.generations import GenerationType
-from safelight.domain.media import EXTENSION_OF_MIME, MIME_OF_FORMAT, MediaFacts, MimeType
+from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
 from safelight.domain.object_keys import media_key
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
 from safelight.domain.ports import Algorithmic, Backend, Provider
@@ -29,9 +30,10 @@ from safelight.lifecycle.settle import StoredFile
 from safelight.lifecycle.workdir import Workdir
 from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
-from safelight.media.measure import measure
-from safelight.media.pictures import read_png
+from safelight.media.measure import measure, measure_picture
+from safelight.media.pictures import PngFacts
 from safelight.media.remux import strip_clip
+from safelight.media.sniff import sniff
 from safelight.media.strip import strip_picture
 from safelight.node.killpoints import killpoint
 
@@ -45,7 +47,9 @@ _MAX_BYTES = {GenerationType.IMAGE: 128 * 1024 * 1024, GenerationType.VIDEO: 4 *
 
 
 class _Prepared(msgspec.Struct, frozen=True):
-    path: Path
+    """``content``: the whole of it, or where it lies."""
+
+    content: bytes | Path
     facts: MediaFacts
     size_bytes: int
     sha256: str
@@ -119,13 +123,13 @@ class _Delivery(msgspec.Struct, frozen=True):
         return LocalFile(target)
 
     async def _stored(self, index: int, file: _Prepared) -> StoredFile:
-        """Put a file into the store. While that is away the file waits on this node's disk."""
+        """Put a file into the store. While that is away the file waits here; on this node's disk if it is large."""
         mime_type = file.facts.mime_type
         key = media_key(self.claim.id, index, self.claim.run_token, EXTENSION_OF_MIME[mime_type])
         pauses = Pauses(self.until, most_seconds=STORE_PAUSE_SECONDS)
         while True:
             try:
-                await self.services.store.put(key, file.path, mime_type=mime_type, consume=True)
+                await self.services.store.put(key, file.content, mime_type=mime_type, consume=True)
             except ServiceUnavailable as error:
                 if isinstance(error, StoreFull) and pauses.count == _FULL_STORES:
                     raise
@@ -139,19 +143,39 @@ class _Delivery(msgspec.Struct, frozen=True):
 def _prepare(
     services: RunServices, claim: Claim, backend: Backend, index: int, item: LocalFile | InlineBytes, workdir: Workdir
 ) -> _Prepared:
-    """All that needs the processor, in one go on one thread."""
-    path = _materialize(item, workdir, f"inline-{index}")
+    """All that needs the processor, in one go on one thread: pictures in memory, videos on the disk."""
     if claim.type is GenerationType.VIDEO:
-        path, facts = _bare_clip(path, workdir, f"bare-{index}")
-    else:
-        path, facts = _bare_picture(claim, path, workdir, f"bare-{index}")
-    if backend.flat_is_refusal and is_blacked_out(path):
+        return _prepared_clip(services, claim, backend, index, item, workdir)
+    return _prepared_picture(services, claim, backend, index, item, workdir)
+
+
+def _prepared_picture(
+    services: RunServices, claim: Claim, backend: Backend, index: int, item: LocalFile | InlineBytes, workdir: Workdir
+) -> _Prepared:
+    data, facts = _bare_picture(claim, item.data if isinstance(item, InlineBytes) else item.path.read_bytes())
+    if backend.flat_is_refusal and is_blacked_out(data):
         raise ContentPolicyViolation  # how some backends refuse: a picture with nothing on it
-    path = _signed(services, claim, backend, path, facts.mime_type, workdir, f"signed-{index}")
+    if services.provenance is not None:
+        data = services.provenance.sign(data, **_provenance(services, claim, backend, facts.mime_type))
+    content = workdir.keep(f"signed-{index}", data)
+    return _Prepared(content, facts, len(data), hashlib.sha256(data).hexdigest())
+
+
+def _prepared_clip(
+    services: RunServices, claim: Claim, backend: Backend, index: int, item: LocalFile | InlineBytes, workdir: Workdir
+) -> _Prepared:
+    path = _materialize(item, workdir, f"inline-{index}")
+    path, facts = _bare_clip(path, workdir, f"bare-{index}")
+    if backend.flat_is_refusal and is_blacked_out(path):
+        raise ContentPolicyViolation  # likewise
+    if services.provenance is not None:
+        source, path = path, workdir.place(f"signed-{index}", path.stat().st_size)
+        services.provenance.sign_file(source, path, **_provenance(services, claim, backend, facts.mime_type))
+        workdir.drop(source)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         size_bytes = file.tell()
-    return _Prepared(path=path, facts=facts, size_bytes=size_bytes, sha256=digest.hexdigest())
+    return _Prepared(path, facts, size_bytes, digest.hexdigest())
 
 
 def _bare_clip(path: Path, workdir: Workdir, name: str) -> tuple[Path, MediaFacts]:
@@ -164,17 +188,17 @@ def _bare_clip(path: Path, workdir: Workdir, name: str) -> tuple[Path, MediaFact
     return target, measure(target)
 
 
-def _bare_picture(claim: Claim, path: Path, workdir: Workdir, name: str) -> tuple[Path, MediaFacts]:
+def _bare_picture(claim: Claim, data: bytes) -> tuple[bytes, MediaFacts]:
     """In the format that was ordered, and with nothing of the backend's own in it."""
-    png = read_png(path)
-    facts, wanted = measure(path, png), claim.spec.output_format
-    if facts.mime_type == "video/mp4" or wanted is None:
-        raise MediaError(f"The backend delivered {facts.mime_type} where an image was ordered.")
-    is_as_ordered = facts.mime_type == MIME_OF_FORMAT[wanted]
-    target = workdir.place(name, path.stat().st_size) if is_as_ordered else workdir.folder() / name
-    if convert_image(path, target, wanted):
-        return target, measure(target)
-    return (target, facts) if strip_picture(path, target, facts.mime_type, png) else (path, facts)
+    mime_type, wanted = sniff(data), claim.spec.output_format
+    if mime_type == "video/mp4" or wanted is None:
+        raise MediaError(f"The backend delivered {mime_type} where an image was ordered.")
+    png = PngFacts(data) if mime_type == "image/png" else None
+    facts = measure_picture(data, png)
+    converted = convert_image(data, wanted)
+    if converted is not None:
+        return converted, measure_picture(converted)
+    return strip_picture(data, facts.mime_type, png), facts
 
 
 def _materialize(item: LocalFile | InlineBytes, workdir: Workdir, name: str) -> Path:
@@ -185,31 +209,16 @@ def _materialize(item: LocalFile | InlineBytes, workdir: Workdir, name: str) -> 
     return target
 
 
-def _signed(
-    services: RunServices,
-    claim: Claim,
-    backend: Backend,
-    source: Path,
-    mime_type: MimeType,
-    workdir: Workdir,
-    name: str,
-) -> Path:
-    """The file with its provenance in it; as it is where the operator turned signing off."""
-    if services.provenance is None:
-        return source
-    target = workdir.place(name, source.stat().st_size)
-    services.provenance.sign(
-        source,
-        target,
-        mime_type=mime_type,
-        digital_source_type="algorithmicMedia" if _is_algorithmic(backend.provider) else "trainedAlgorithmicMedia",
-        model=claim.model,
-        generation_id=claim.id,
-        created_at=datetime.now(UTC),
-        prompt=claim.spec.prompt if services.tells_prompt else None,
-    )
-    workdir.drop(source)
-    return target
+def _provenance(services: RunServices, claim: Claim, backend: Backend, mime_type: MimeType) -> dict[str, Any]:
+    """What the manifest tells of a file."""
+    return {
+        "mime_type": mime_type,
+        "digital_source_type": "algorithmicMedia" if _is_algorithmic(backend.provider) else "trainedAlgorithmicMedia",
+        "model": claim.model,
+        "generation_id": claim.id,
+        "created_at": datetime.now(UTC),
+        "prompt": claim.spec.prompt if services.tells_prompt else None,
+    }
 
 
 def _is_algorithmic(provider: Provider) -> bool:

@@ -37,7 +37,7 @@ class LeaseLost(Exception):
 class _Held(msgspec.Struct):
     claim: Claim
     task: asyncio.Task[object]
-    cancel_asked: asyncio.Event
+    cancel_asked: asyncio.Future[None]
     renewed_at: float
     progress: float = 0.0
     stage: Stage | None = None
@@ -54,6 +54,10 @@ class _Held(msgspec.Struct):
         progress, *where = self.recorded
         return self.progress - progress >= 0.01 or where != [self.stage, self.place]
 
+    def ask_to_cancel(self) -> None:
+        if not self.cancel_asked.done():
+            self.cancel_asked.set_result(None)
+
 
 class Leases:
     """Renews every lease each fifth of its length, and stops the run of one that was lost."""
@@ -66,16 +70,16 @@ class Leases:
         self._ticking: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def held(self, claim: Claim) -> AsyncIterator[asyncio.Event]:
-        """While inside, the lease is kept. Gives the event that is set when a client asks to cancel.
+    async def held(self, claim: Claim) -> AsyncIterator[asyncio.Future[None]]:
+        """While inside, the lease is kept. Gives the future that is done once a client has asked to cancel.
 
         If the lease is lost all the same, ``LeaseLost`` comes out.
         """
         task = asyncio.current_task()
         assert task is not None
-        held = _Held(claim, task, asyncio.Event(), claim.claimed_at)
+        held = _Held(claim, task, asyncio.get_running_loop().create_future(), claim.claimed_at)
         if claim.is_cancel_requested:
-            held.cancel_asked.set()
+            held.ask_to_cancel()
         self._held[claim.id] = held
         if self._ticking is None:
             self._ticking = asyncio.create_task(self._tick(), name="leases")
@@ -128,7 +132,7 @@ class Leases:
     def ask_to_cancel(self, generation_id: str) -> None:
         """Pass a client's wish on to the run, if it is one of ours."""
         if held := self._held.get(generation_id):
-            held.cancel_asked.set()
+            held.ask_to_cancel()
 
     async def close(self) -> None:
         if self._ticking is not None:
@@ -191,4 +195,4 @@ class Leases:
                 continue
             item.renewed_at = now
             if kept[generation_id]:
-                item.cancel_asked.set()
+                item.ask_to_cancel()

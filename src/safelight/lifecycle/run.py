@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from psycopg.types.json import Jsonb
@@ -57,6 +58,8 @@ from safelight.telemetry.names import OUTCOME
 from safelight.telemetry.traces import Span
 
 log = structlog.get_logger()
+
+_Outcome = Completed | Failed | Unknown | Elsewhere
 
 _DELIVERY_GRACE_SECONDS = 60.0
 _HANGING_SECONDS = 10.0
@@ -144,13 +147,12 @@ class _Run:
         self.completed_image: MadeImage | None = None
         self._deadline = time.monotonic() + max(claim.remaining_seconds, 0)
 
-    async def to_its_end(self, cancel_asked: asyncio.Event) -> None:
+    async def to_its_end(self, cancel_asked: asyncio.Future[None]) -> None:
         work = asyncio.create_task(self._outcome())
-        stopper = asyncio.create_task(self._stop_when_asked(cancel_asked))
         try:
             async with asyncio.timeout(max(self._claim.remaining_seconds, 0)):
-                await asyncio.wait((work, stopper), return_when=asyncio.FIRST_COMPLETED)
-                if not work.done() and stopper.done() and stopper.result():
+                await asyncio.wait((work, cancel_asked), return_when=asyncio.FIRST_COMPLETED)
+                if not work.done() and await self._is_stopped_before(work):
                     await self._fail_canceled()
                     return
                 outcome = await work
@@ -164,15 +166,13 @@ class _Run:
             await self._fail(GenerationFailed(), report=report, may_be_made=may_be_made, loss=loss)
             return
         finally:
-            work.cancel()
-            stopper.cancel()
-            await asyncio.gather(work, stopper, return_exceptions=True)
+            await _ended(work)
         if isinstance(outcome, Elsewhere):
             await self._leave_to_others(outcome, cancel_asked)
         else:
-            await self._end(outcome, is_cancel_asked=cancel_asked.is_set())
+            await self._end(outcome, is_cancel_asked=cancel_asked.done())
 
-    async def _outcome(self) -> Completed | Failed | Unknown | Elsewhere:
+    async def _outcome(self) -> _Outcome:
         claim = self._claim
         with observe.Step("backend", claim.id, claim.type, claim.model):
             return await self._dispatch.outcome()
@@ -186,12 +186,14 @@ class _Run:
             case _:
                 return self._dispatch.loss(NOTHING_SAID, "unknown", is_billed=True)
 
-    async def _stop_when_asked(self, cancel_asked: asyncio.Event) -> bool:
-        await cancel_asked.wait()
-        if await self._dispatch.stopped():
-            return True
-        await asyncio.Event().wait()  # it cannot be stopped: the work decides
-        return False
+    async def _is_stopped_before(self, work: asyncio.Task[_Outcome]) -> bool:
+        """Whether the backend stopped at our wish; False: the work decides, which came to its end first."""
+        stopper = asyncio.create_task(self._dispatch.stopped())
+        try:
+            await asyncio.wait((work, stopper), return_when=asyncio.FIRST_COMPLETED)
+            return not work.done() and stopper.done() and stopper.result()
+        finally:
+            await _ended(stopper)
 
     async def _end(self, outcome: Completed | Failed | Unknown, *, is_cancel_asked: bool) -> None:
         match outcome:
@@ -338,9 +340,9 @@ class _Run:
             return not _repeats_freely(self._dispatch.provider)
         return was_asked_once(self._services, self._claim)
 
-    async def _leave_to_others(self, outcome: Elsewhere, cancel_asked: asyncio.Event) -> None:
+    async def _leave_to_others(self, outcome: Elsewhere, cancel_asked: asyncio.Future[None]) -> None:
         """Nobody was asked: another worker may know the model, or open the connection. The row waits for a while."""
-        if cancel_asked.is_set():
+        if cancel_asked.done():
             await self._fail(GenerationFailed("The generation was canceled."), State.CANCELED)
             return
         claim, report = self._claim, self._dispatch.report(outcome)
@@ -364,6 +366,15 @@ class _Run:
         }
         await self._leases.written(claim, lambda: self._services.db.run("record_unknown", params))
         killpoint("unknown-after-commit")
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Cancel a task that goes on, and wait for its end; what it comes to is nobody's any more."""
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    elif not task.cancelled():
+        task.exception()
 
 
 def was_asked_once(services: RunServices, claim: Claim) -> bool:

@@ -292,15 +292,11 @@ async def _copy(services: SubmitServices, kept: StoredReference) -> Reference:
 
 async def _keep(services: SubmitServices, generation_id: str, index: int, reference: Reference) -> StoredReference:
     key = input_key(generation_id, index, EXTENSION_OF_MIME[reference.mime_type])
-    path = services.work_dir / f"{generation_id}-{index}"
     try:
-        await asyncio.to_thread(path.write_bytes, reference.data)
         async with asyncio.timeout(_STORE_SECONDS):
-            await services.store.put(key, path, mime_type=reference.mime_type)
+            await services.store.put(key, reference.data, mime_type=reference.mime_type)
     except TimeoutError:
         raise ServiceUnavailable(detail=f"The media store took no reference image in {_STORE_SECONDS:g} s.") from None
-    finally:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
     return StoredReference(role=reference.role, mime_type=reference.mime_type, key=key)
 
 

@@ -51,6 +51,14 @@ class Workdir:
         path.number = number
         return path
 
+    def keep(self, name: str, data: bytes) -> bytes | Path:
+        """What may have to wait for the store: the data itself, or the file that it was written to if it is large."""
+        if len(data) <= MOST_IN_MEMORY_BYTES:
+            return data
+        path = self.folder() / name
+        path.write_bytes(data)
+        return path
+
     def drop(self, path: Path) -> None:
         """Take one file away, so that a folder that is empty at the end costs nothing to take away."""
         if not isinstance(path, _Nameless):

@@ -22,20 +22,21 @@ Range = tuple[int, int]
 """The lowest and the highest level of a band, 0 to 255."""
 
 
-def is_blacked_out(path: Path) -> bool:
+def is_blacked_out(source: Path | bytes) -> bool:
     """Whether a picture, or every frame of a video, is black, of one flat colour, or transparent.
 
-    Every pixel of every frame counts: a night sky with one star is a picture. A file is read until it shows
-    something, so that the usual one costs a few rows, or one frame. A prompt can ask for a flat colour: what to make
-    of the answer is for the caller. Raises ``MediaError``.
+    A picture may come as its whole bytes. Every pixel of every frame counts: a night sky with one star is a picture. A
+    file is read until it shows something, so that the usual one costs a few rows, or one frame. A prompt can ask for a
+    flat colour: what to make of the answer is for the caller. Raises ``MediaError``.
     """
-    mime_type = sniff(path)
+    mime_type = sniff(source)
     if mime_type is None:
         raise MediaError("The file is not a PNG, JPEG, WebP or MP4.")
-    if mime_type == "video/mp4":
-        return _is_blank_clip(path)
+    if mime_type == "video/mp4" and isinstance(source, Path):
+        return _is_blank_clip(source)
+    data = source.read_bytes() if isinstance(source, Path) else source
     try:
-        return _is_blank_picture(open_picture(path, mime_type))
+        return _is_blank_picture(open_picture(data, mime_type))
     except pyvips.Error as error:
         raise MediaError("The picture is damaged or cut off.") from error
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pyvips
@@ -22,41 +20,35 @@ _UNSEEN = 2
 """By how many levels (of 255) a colour profile may move a colour, and still go. Rounding alone moves it by one."""
 
 
-def convert_image(source: Path, target: Path, output_format: ImageFormat, *, quality: int = 90) -> bool:
-    """Write ``source`` as PNG, JPEG or WebP to ``target``; False, with nothing written, if it fits already.
+def convert_image(data: bytes, output_format: ImageFormat, *, quality: int = 90) -> bytes | None:
+    """A picture's whole file as one that is PNG, JPEG or WebP; None if it fits already.
 
     A file fits that has the format, is upright, of one frame, and needs no colour profile to look as it should: its
     pixels are then best left alone. Else the EXIF orientation is applied, colours become sRGB, transparency turns white
     in a JPEG, and no metadata is kept.
-    ``quality`` is 1 to 100, for JPEG and WebP. Raises ``MediaError``, leaving no ``target``.
+    ``quality`` is 1 to 100, for JPEG and WebP. Raises ``MediaError``.
     """
-    mime_type = sniff(source)
+    mime_type = sniff(data)
     if mime_type is None or mime_type == "video/mp4":
         raise MediaError("The file is not a PNG, JPEG or WebP.")
-    if mime_type == "image/png" == MIME_OF_FORMAT[output_format] and _is_plain(source):
-        return False
-    image = open_picture(source, mime_type)
+    if mime_type == "image/png" == MIME_OF_FORMAT[output_format] and _is_plain(data):
+        return None
+    image = open_picture(data, mime_type)
     upright = is_upright(image)
     if mime_type == MIME_OF_FORMAT[output_format] and upright and not is_animated(image) and not _is_coloured(image):
-        return False
+        return None
     if not upright:
         # Turning a picture needs its pixels in any order.
-        image = open_picture(source, mime_type, sequential=False).autorot()
+        image = open_picture(data, mime_type, sequential=False).autorot()
     try:
-        _save(_as_srgb(image), target, output_format, quality)
+        return _saved(_as_srgb(image), output_format, quality)
     except pyvips.Error as error:
-        with suppress(OSError):  # it may have no name
-            target.unlink()
         raise MediaError(f"The picture cannot be written as {output_format}.") from error
-    return True
 
 
-def _is_plain(source: Path) -> bool:
+def _is_plain(data: bytes) -> bool:
     """Whether a PNG file plainly fits. Only small ones are looked at: they pay for the way through libvips."""
-    if source.stat().st_size > SMALL_PNG_BYTES:
-        return False
-    data = source.read_bytes()
-    return b"eXIf" not in data and b"iCCP" not in data
+    return len(data) <= SMALL_PNG_BYTES and b"eXIf" not in data and b"iCCP" not in data
 
 
 def _as_srgb(image: Any) -> Any:
@@ -99,13 +91,11 @@ def _colours() -> Any:
     return levels[0].bandjoin(levels[1:]).cast("uchar").copy(interpretation="srgb")
 
 
-def _save(image: Any, target: Path, output_format: ImageFormat, quality: int) -> None:
-    name = str(target)
+def _saved(image: Any, output_format: ImageFormat, quality: int) -> bytes:
     if output_format == "png":
-        image.pngsave(name, compression=_PNG_COMPRESSION, keep="none")
-    elif output_format == "webp":
-        image.webpsave(name, Q=quality, effort=_WEBP_EFFORT, keep="none")
-    else:
-        if image.hasalpha():
-            image = image.flatten(background=_WHITE if image.bands > 2 else _WHITE[:1])
-        image.jpegsave(name, Q=quality, optimize_coding=True, keep="none")
+        return bytes(image.pngsave_buffer(compression=_PNG_COMPRESSION, keep="none"))
+    if output_format == "webp":
+        return bytes(image.webpsave_buffer(Q=quality, effort=_WEBP_EFFORT, keep="none"))
+    if image.hasalpha():
+        image = image.flatten(background=_WHITE if image.bands > 2 else _WHITE[:1])
+    return bytes(image.jpegsave_buffer(Q=quality, optimize_coding=True, keep="none"))

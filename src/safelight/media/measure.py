@@ -19,30 +19,32 @@ from safelight.media.pictures import SMALL_PNG_BYTES, PngFacts, check_pixels, de
 from safelight.media.sniff import sniff
 
 
-def measure(path: Path, png: PngFacts | None = None) -> MediaFacts:
+def measure(path: Path) -> MediaFacts:
     """What a file is and shows: type, displayed size in pixels; of a video its length, pace and sound too.
 
-    Every row of a picture is decoded, or of a plain PNG inflated (``png``: what was read of it, if it was). Of a video
-    every packet is read, and its first frame and its last are decoded. Raises ``MediaError`` for anything that is not
-    whole PNG, JPEG, WebP or MP4.
+    Of a video every packet is read, and its first frame and its last are decoded; of a picture see ``measure_picture``.
+    Raises ``MediaError`` for anything that is not whole PNG, JPEG, WebP or MP4.
     """
-    mime_type = sniff(path)
+    return _measure_clip(path) if sniff(path) == "video/mp4" else measure_picture(path.read_bytes())
+
+
+def measure_picture(data: bytes, png: PngFacts | None = None) -> MediaFacts:
+    """What a picture's whole file is and shows: its type, and its displayed size in pixels.
+
+    Every row is decoded, or of a plain PNG inflated (``png``: what was read of it, if it was). Raises ``MediaError``
+    for anything that is not whole PNG, JPEG or WebP.
+    """
+    mime_type = sniff(data)
     if mime_type is None:
-        raise MediaError(_not_media(path))
+        raise MediaError("The file is not a PNG, JPEG, WebP or MP4." if data else "The file is empty.")
     if mime_type == "video/mp4":
-        return _measure_clip(path)
-    if mime_type == "image/png" and (plain := _measure_plain(png or PngFacts(path.read_bytes()))) is not None:
+        raise MediaError("The file is a video, and no picture.")
+    if mime_type == "image/png" and (plain := _measure_plain(png or PngFacts(data))) is not None:
         return plain
-    image = open_picture(path, mime_type)
+    image = open_picture(data, mime_type)
     decode_all(image)
     width, height = displayed_size(image)
     return MediaFacts(mime_type=mime_type, width=width, height=height)
-
-
-def _not_media(path: Path) -> str:
-    if path.stat().st_size == 0:
-        return "The file is empty."
-    return "The file is not a PNG, JPEG, WebP or MP4."
 
 
 def _measure_plain(png: PngFacts) -> MediaFacts | None:

@@ -79,6 +79,17 @@ class ProvenanceSigner:
 
     def sign(
         self,
+        data: bytes,
+        **about: Any,
+    ) -> bytes:
+        with TemporaryFile(buffering=0) as a, TemporaryFile(buffering=0) as b:
+            a.write(data)
+            self.sign_file(Path(f"/proc/self/fd/{a.fileno()}"), Path(f"/proc/self/fd/{b.fileno()}"), **about)
+            b.seek(0)
+            return b.read()
+
+    def sign_file(
+        self,
         source: Path,
         target: Path,
         *,

@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import pyvips
 
@@ -40,35 +38,23 @@ _WEBP_ALPHA = 0x10
 _WEBP_PIXELS = (b"ALPH", b"VP8 ", b"VP8L")
 
 
-def strip_picture(source: Path, target: Path, mime_type: MimeType, png: PngFacts | None = None) -> bool:
-    """Write ``source`` to ``target`` with the picture alone; False, with nothing written, if that is all it holds.
+def strip_picture(data: bytes, mime_type: MimeType, png: PngFacts | None = None) -> bytes:
+    """A picture's whole file with the picture alone: ``data`` itself if that is all it holds.
 
     ``png``: what was read of a PNG file, if it was. The picture has to be upright and without a colour profile that
-    matters: what would tell of either is left behind (``convert_image`` sees to both). Raises ``MediaError``, leaving
-    no ``target``.
+    matters: what would tell of either is left behind (``convert_image`` sees to both). Raises ``MediaError``.
     """
-    if mime_type == "image/png":
-        png = png or PngFacts(source.read_bytes())
-        data, pieces = png.data, list(_png(png))
-    else:
-        data = source.read_bytes()
-        pieces = list(_STRIPPERS[mime_type](data))
+    pieces = list(_png(png or PngFacts(data)) if mime_type == "image/png" else _STRIPPERS[mime_type](data))
     if not pieces:  # more pixels than it shows: written anew, none changed
-        _write_anew(source, target)
-        return True
-    if sum(map(len, pieces)) == len(data) and b"".join(pieces) == data:
-        return False
-    with target.open("wb") as file:
-        file.writelines(pieces)
-    return True
+        return _written_anew(data)
+    bare = b"".join(pieces)
+    return data if bare == data else bare
 
 
-def _write_anew(source: Path, target: Path) -> None:
+def _written_anew(data: bytes) -> bytes:
     try:
-        open_picture(source, "image/png").pngsave(str(target), keep="none")
+        return bytes(open_picture(data, "image/png").pngsave_buffer(keep="none"))
     except pyvips.Error as error:
-        with suppress(OSError):  # it may have no name
-            target.unlink()
         raise MediaError("The PNG file is damaged.") from error
 
 

@@ -33,7 +33,7 @@ def write_thumbnail(source: Path, target: Path, *, size: int = 512) -> None:
         if mime_type == "video/mp4":
             image = _of_clip(source, size)
         else:
-            open_picture(source, mime_type)
+            open_picture(source.read_bytes(), mime_type)
             image = pyvips.Image.thumbnail(
                 str(source), size, height=size, size="down", export_profile="srgb", fail_on="error"
             )
