@@ -34,8 +34,10 @@ async def run(report: Report) -> None:
     for line in done.stdout.splitlines():
         drawing = msgspec.json.decode(line, type=_Drawing)
         drawings[drawing.what].append(drawing)
+    alone = drawings.pop("x264")
     for what, each in drawings.items():
         _add(report, what, each)
+    _compare(report, drawings["1080p"], alone)
 
 
 def _add(report: Report, what: str, drawings: list[_Drawing]) -> None:
@@ -54,6 +56,19 @@ def _add(report: Report, what: str, drawings: list[_Drawing]) -> None:
         reach = None if bound is None else at_most(bound)
         report.add(f"{what} image", statistics.median(d.wall for d in drawings), "s", reach=reach)
         report.add(f"{what} image: processor time", statistics.median(d.processor for d in drawings), "s")
+
+
+def _compare(report: Report, ours: list[_Drawing], alone: list[_Drawing]) -> None:
+    """Clips beside their own frames, encoded with nothing drawn: of the prompt whose share is the median."""
+    shares = [(theirs.wall / mine.wall, mine, theirs) for mine, theirs in zip(ours, alone, strict=True)]
+    _, mine, theirs = sorted(shares, key=lambda share: share[0])[len(shares) // 2]
+    report.add(
+        "1080p video beside x264 alone", mine.frames / mine.wall, "frames/s", peer=theirs.frames / theirs.wall,
+        reach=at_least(0.7, of_peer=True),
+    )  # fmt: skip
+    report.add(
+        "1080p video beside x264 alone: processor time", _ms_a_frame(ours), "ms a frame", peer=_ms_a_frame(alone)
+    )
 
 
 def _ms_a_frame(drawings: list[_Drawing]) -> float:

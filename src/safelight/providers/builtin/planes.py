@@ -1,5 +1,6 @@
 """Fast work on whole planes: stretching with swscale, blurring with libvips, and bands spread over two threads."""
 
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -38,20 +39,26 @@ def in_parallel(jobs: Iterable[Callable[[], None]]) -> None:
         job.result()
 
 
-@lru_cache(maxsize=192)
-def _stretcher(*_: object) -> VideoReformatter:
-    """A reformatter for one pair of sizes and formats: making its filters costs more than using them."""
-    return VideoReformatter()
+_of_thread = threading.local()
+
+
+def _stretcher(*of: object) -> VideoReformatter:
+    """A reformatter for one pair of sizes and formats, of the thread that asks: no two threads may use one, and making
+    its filters costs more than using them."""
+    if not hasattr(_of_thread, "stretcher"):
+        _of_thread.stretcher = lru_cache(maxsize=192)(lambda *_: VideoReformatter())
+    stretcher: VideoReformatter = _of_thread.stretcher(*of)
+    return stretcher
 
 
 def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, out: str) -> Any:
     frame = av.VideoFrame.from_ndarray(plane, format=kind)
     stretcher = _stretcher(plane.shape, kind, width, height, how, out)
-    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how).to_ndarray()
+    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how, threads=1).to_ndarray()
 
 
 def stretch(field: Field, width: int, height: int) -> Words:
-    """A field in 0..1 stretched smoothly to (height, width), in 0..65280. For one thread at a time, as all here."""
+    """A field in 0..1 stretched smoothly to (height, width), in 0..65280."""
     words = _words(field)
     if words.shape == (height, width):
         return words
@@ -87,7 +94,7 @@ def rgba_to_yuv(pixels: Bytes, size: tuple[int, int] | None = None) -> Bytes:
     frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
     converted = _stretcher(pixels.shape, width, height, "yuv420p").reformat(
         frame, width=width, height=height, format="yuv420p", interpolation="BICUBIC" if size else "FAST_BILINEAR",
-        dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG,
+        dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1,
     )  # fmt: skip
     return np.asarray(converted.to_ndarray(), np.uint8)
 

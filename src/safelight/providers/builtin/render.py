@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from safelight.providers.builtin import encode, finishes, motion, references, scenes, sound
-from safelight.providers.builtin.canvas import Canvas, Element
+from safelight.providers.builtin.canvas import Bytes, Canvas, Element
 from safelight.providers.builtin.palette import Palette, choose
 from safelight.providers.builtin.reading import Brief, read
 from safelight.providers.builtin.spec import ImageSpec, VideoSpec
@@ -70,18 +70,25 @@ def render_video(spec: VideoSpec, path: Path, progress: Callable[[float], None] 
         raise ValueError(f"a video needs an even width and height, not {spec.width}x{spec.height}")
     if min(spec.width, spec.height) < SMALLEST or spec.duration_seconds < 1 or spec.fps < 1:
         raise ValueError("a video is at least 16 pixels on a side, one second long and one frame a second")
-    brief, palette, elements = _prepare(spec)
-    size, count = (spec.width, spec.height), spec.duration_seconds * spec.fps
-    animation = motion.Animation(elements, brief, palette, size, max(1, count - 1) / spec.fps)
-    ends = motion.Ends(_given(spec, "first_frame"), _given(spec, "last_frame"))
-    with encode.Clip(path, *size, spec.fps, sound=spec.sound) as clip:
+    brief, count = read(spec.prompt, spec.seed), spec.duration_seconds * spec.fps
+    with encode.Clip(path, spec.width, spec.height, spec.fps, sound=spec.sound) as clip:
         samples = sound.ambience(brief, spec.duration_seconds) if spec.sound else None
-        for number in range(count):
-            picture = animation.frame(number / spec.fps)
-            ends.lay(picture, number / max(1, count - 1))
+        for number, picture in enumerate(draw_frames(spec)):
             clip.add_frame(picture)
             if samples is not None and (number + 1) % spec.fps == 0:
                 second = number // spec.fps * encode.SAMPLE_RATE
                 clip.add_sound(samples[:, second : second + encode.SAMPLE_RATE], second)
             if progress is not None:
                 progress((number + 1) / count)
+
+
+def draw_frames(spec: VideoSpec) -> Iterator[Bytes]:
+    """The (h * 3 / 2, w) frames of a clip; each is valid until the next is drawn."""
+    brief, palette, elements = _prepare(spec)
+    size, count = (spec.width, spec.height), spec.duration_seconds * spec.fps
+    animation = motion.Animation(elements, brief, palette, size, max(1, count - 1) / spec.fps)
+    ends = motion.Ends(_given(spec, "first_frame"), _given(spec, "last_frame"))
+    for number in range(count):
+        picture = animation.frame(number / spec.fps)
+        ends.lay(picture, number / max(1, count - 1))
+        yield picture
