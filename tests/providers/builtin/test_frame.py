@@ -7,12 +7,10 @@ import skia
 
 from safelight.providers.builtin import scenes
 from safelight.providers.builtin.canvas import fill
-from safelight.providers.builtin.frame import halved, lay, lay_tone, planes_of, tones_of
+from safelight.providers.builtin.frame import halved, lay, planes_of, tones_of
 from safelight.providers.builtin.frame_canvas import FrameCanvas
 from safelight.providers.builtin.ink_mask import lay_ink
-from safelight.providers.builtin.mirror import LIMIT, PlanesMirror, lean_words, mirror_pixels
-from safelight.providers.builtin.motion import Animation, Keyframes
-from safelight.providers.builtin.noise import grain
+from safelight.providers.builtin.motion import Animation
 from safelight.providers.builtin.palette import choose
 from safelight.providers.builtin.planes import rgba_to_yuv
 from safelight.providers.builtin.reading import read
@@ -96,44 +94,3 @@ def test_what_is_hidden_need_not_be_drawn(prompt):
     whole = Animation([msgspec.structs.replace(one, hides=1.0) for one in elements], brief, palette, (256, 144), 1.0)
     for seconds in (0.0, 0.4, 1.0):
         np.testing.assert_array_equal(sparing.frame(seconds), whole.frame(seconds))
-
-
-def test_water_in_planes_is_what_it_is_in_pixels():
-    """A picture of one channel, of which every row has a value of its own: looked up in tables, and worked out."""
-    height, width, top = 96, 64, 48
-    lean = np.sin(np.arange(48 * 64, dtype=np.float32) / 9).reshape(48, 64) * np.float32(LIMIT / 6)
-    words = lean_words(lean, width, height - top)
-    plane = np.repeat(np.linspace(40, 230, height, dtype=np.uint8)[:, None], width, axis=1)
-    pixels = np.repeat(plane[..., None], 4, axis=2)
-    mirror_pixels(pixels, top, words, 1.0, ((0.1,) * 3, (0.9,) * 3))
-    PlanesMirror(plane.shape, top, 1.0, width, [(0.1 * 255, 0.9 * 255)]).draw((plane,), words)
-    far = np.abs(plane.astype(int) - pixels[..., 0])
-    assert far.max() <= 4
-    assert far[:top].max() == 0
-
-
-def test_a_veil_mixes_one_tone_in_as_much_as_it_covers():
-    plane = _noisy(256, 144).planes.y
-    before, cover = plane.astype(float), np.zeros(plane.shape, np.uint8)
-    cover[40:80], cover[80:] = 128, 255
-    lay_tone(plane, 200, cover, grain(256).view(np.uint16))
-    np.testing.assert_array_equal(plane[:40], before[:40])
-    np.testing.assert_array_equal(plane[80:], 200)
-    assert np.abs(plane[40:80] - (before[40:80] * 127 + 200 * 129) / 256).max() <= 1
-
-
-@pytest.mark.parametrize("held", [True, False])
-def test_keyframes_are_painted_once_each_and_none_beyond_the_end(held):
-    painted: list[float] = []
-
-    def paint(seconds: float) -> np.ndarray:
-        painted.append(seconds)
-        return np.full((24, 16), round(100 * seconds), np.uint8)
-
-    keyframes = Keyframes(paint, 0.25, 0.9, held=held)
-    frame = _noisy(16, 16).planes
-    for seconds, blended in ((0.0, 0), (0.125, 12), (0.25, 25), (0.5, 50), (0.625, 62), (0.75, 75), (0.9, 90)):
-        keyframes.draw(frame, seconds)
-        expected = 25 * int(seconds * 4) if held else blended
-        assert abs(int(frame.y[3, 3]) - expected) <= 1
-    assert painted == [0.0, 0.25, 0.5, 0.75] + [1.0] * (not held)

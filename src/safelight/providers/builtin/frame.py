@@ -71,20 +71,6 @@ def lay(below: Planes, layer: Planes, through: Bytes, half: Bytes) -> None:
     lay_chroma(below.v, layer.v, half)
 
 
-def lay_tone(below: Bytes, tone: int, cover: Bytes, dither: NDArray[np.uint16]) -> None:
-    """Mix one tone into a plane; ``cover`` (0..255) says how much. ``dither`` (0..255, of 256 rows that repeat) rounds,
-    so that chromas, which are seldom far from the tone, fade without steps."""
-    for at in range(0, below.shape[0], BAND):
-        rows, share = below[at : at + BAND], cover[at : at + BAND].astype(np.uint16)
-        share += share >> 7
-        value = rows * (np.uint16(256) - share)
-        share *= np.uint16(tone)
-        value += share
-        value += dither[at % 256 : at % 256 + len(rows)]
-        value >>= 8
-        rows[...] = value
-
-
 def halved(plane: Bytes) -> Bytes:
     """Each four neighbours averaged."""
     rows = plane[0::2].astype(np.uint16) + plane[1::2]

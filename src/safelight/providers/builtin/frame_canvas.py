@@ -9,10 +9,10 @@ import skia
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.canvas import Canvas
-from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, lay_tone, matrix, planes_of, tones_of
+from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, matrix, planes_of, tones_of
 from safelight.providers.builtin.ink_mask import InkMask
-from safelight.providers.builtin.mirror import PlanesMirror, lean_words
-from safelight.providers.builtin.noise import Field, grain
+from safelight.providers.builtin.mirror import lean_words, mirror_planes
+from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.planes import rgba_to_yuv, stretch_dithered
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -34,7 +34,6 @@ class FrameCanvas(Canvas):
             plane[...] = zero
         self._drawn, self._soft = False, False
         self._ink: Rgb | None = None
-        self._mirrors: dict[tuple[int, float, Rgb, Rgb], tuple[PlanesMirror, PlanesMirror]] = {}
 
     @property
     def skia_canvas(self) -> skia.Canvas:
@@ -81,29 +80,13 @@ class FrameCanvas(Canvas):
         through, half = (stretch_dithered(1 - cover, *size) for size in sizes[:2])
         lay(below.window(top, bottom), layer.window(top, bottom), through[top:bottom], half[top // 2 : bottom // 2])
 
-    def veil(self, first: int, last: int, colour: Rgb, cover: Field) -> None:
-        self.merge()
-        first, last = first & ~1, min(self.height, (last + 1) & ~1)
-        covers = [stretch_dithered(cover, self.width // part, (last - first) // part) for part in (1, 2)]
-        for i, (plane, tone) in enumerate(zip(self.planes.window(first, last), tones_of(colour), strict=True)):
-            lay_tone(plane, round(tone), covers[min(i, 1)], grain(plane.shape[1]).view(np.uint16))
-
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         self.merge()
         top = (top + 1) & ~1
         words = lean_words(lean, self.width // 2, self.height - top)
-        small = words[::2, :: 1 if self.width % 4 else 2]
-        water = top, rough, dark, bright
-        if water not in self._mirrors:
-            tones = list(zip(tones_of(dark), tones_of(bright), strict=True))
-            luma, chroma = self.planes.y.shape, self.planes.u.shape
-            self._mirrors[water] = (
-                PlanesMirror(luma, top, rough, words.shape[1], tones[:1]),
-                PlanesMirror(chroma, top // 2, rough, small.shape[1], tones[1:]),
-            )
-        of_luma, of_chroma = self._mirrors[water]
-        of_luma.draw(self.planes[:1], words)
-        of_chroma.draw(self.planes[1:], small)
+        tones = list(zip(tones_of(dark), tones_of(bright), strict=True))
+        mirror_planes((self.planes.y,), top, words, rough, tones[:1])
+        mirror_planes(self.planes[1:], top // 2, words[::2, :: 1 if self.width % 4 else 2], rough, tones[1:])
 
     def merge(self) -> None:
         if self._ink is not None:

@@ -2,8 +2,7 @@
 and cross-faded, the rest is painted for every frame."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from itertools import groupby, takewhile
 
 import msgspec
@@ -27,44 +26,30 @@ _SLOW_SECONDS = (0.25, 0.17)  # between two paintings of what moves slowly; in a
 Step = Callable[[float, float], None]  # draws a part of the frame at some seconds, the camera moved by some pixels
 
 
-@lru_cache(maxsize=1)
-def _painter() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="painter")
-
-
 class Keyframes:
-    """Pictures made every ``step_seconds`` up to ``end_seconds`` and cross-faded between, or shown until the next when
-    ``held``. Each is painted ahead, on a thread of its own, while the frames before it are drawn."""
+    """Pictures made every ``step_seconds`` and cross-faded between, or shown until the next when ``held``."""
 
-    def __init__(
-        self, paint: Callable[[float], Bytes], step_seconds: float, end_seconds: float, *, held: bool = False
-    ) -> None:
+    def __init__(self, paint: Callable[[float], Bytes], step_seconds: float, *, held: bool = False) -> None:
         self.paint, self.step_seconds, self.held = paint, step_seconds, held
-        self._last = int(end_seconds / step_seconds + 1e-6) + (not held)
-        self._pictures: dict[int, Future[Planes]] = {}
+        self._pictures: dict[int, Planes] = {}
 
     def draw(self, frame: Planes, seconds: float) -> None:
         """Fill the frame, as far as the pictures reach, with what is seen at ``seconds``."""
         at = seconds / self.step_seconds
         before = int(at + 1e-6)
-        self._begin(before)
-        first = self._pictures[before].result()
+        first = self._at(before)
         below = frame.window(0, len(first.y))
         if self.held or at - before < 1e-3:
             for plane, now in zip(below, first, strict=True):
                 plane[...] = now
         else:
-            blend(below, first, self._pictures[before + 1].result(), at - before)
+            blend(below, first, self._at(before + 1), at - before)
 
-    def _begin(self, before: int) -> None:
-        """Have those painted that are seen from step ``before`` on, and the one after them."""
-        for step in range(before, before + 3):
-            if step not in self._pictures and step <= max(self._last, before):
-                self._pictures.pop(step - 3, None)
-                self._pictures[step] = _painter().submit(self._picture, step)
-
-    def _picture(self, step: int) -> Planes:
-        return planes_of(self.paint(step * self.step_seconds))
+    def _at(self, step: int) -> Planes:
+        if step not in self._pictures:
+            self._pictures.pop(step - 2, None)
+            self._pictures[step] = planes_of(self.paint(step * self.step_seconds))
+        return self._pictures[step]
 
 
 class Animation:
@@ -92,10 +77,10 @@ class Animation:
         self.keyframes: Keyframes | None = None
         if painted:
             step_seconds = _PAINTED_SECONDS.get(brief.style, 0.125)
-            self.keyframes = Keyframes(self._painting, step_seconds, seconds, held=brief.style == "pixel")
+            self.keyframes = Keyframes(self._painting, step_seconds, held=brief.style == "pixel")
         elif slow:
             behind = partial(self._behind, slow, Canvas(brief, palette, *size))
-            self.keyframes = Keyframes(behind, _SLOW_SECONDS[brief.has("timelapse")], seconds)
+            self.keyframes = Keyframes(behind, _SLOW_SECONDS[brief.has("timelapse")])
 
     def frame(self, seconds: float) -> Bytes:
         """The (h * 3 / 2, w) picture; valid until the next is drawn."""

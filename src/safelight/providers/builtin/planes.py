@@ -1,6 +1,5 @@
 """Fast work on whole planes: stretching with swscale, blurring with libvips, and bands spread over two threads."""
 
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -39,16 +38,10 @@ def in_parallel(jobs: Iterable[Callable[[], None]]) -> None:
         job.result()
 
 
-_of_thread = threading.local()
-
-
-def _stretcher(*of: object) -> VideoReformatter:
-    """A reformatter for one pair of sizes and formats, of the thread that asks: no two threads may use one, and making
-    its filters costs more than using them."""
-    if not hasattr(_of_thread, "stretcher"):
-        _of_thread.stretcher = lru_cache(maxsize=192)(lambda *_: VideoReformatter())
-    stretcher: VideoReformatter = _of_thread.stretcher(*of)
-    return stretcher
+@lru_cache(maxsize=192)
+def _stretcher(*_: object) -> VideoReformatter:
+    """A reformatter for one pair of sizes and formats: making its filters costs more than using them."""
+    return VideoReformatter()
 
 
 def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, out: str) -> Any:
@@ -58,7 +51,7 @@ def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, 
 
 
 def stretch(field: Field, width: int, height: int) -> Words:
-    """A field in 0..1 stretched smoothly to (height, width), in 0..65280."""
+    """A field in 0..1 stretched smoothly to (height, width), in 0..65280. For one thread at a time, as all here."""
     words = _words(field)
     if words.shape == (height, width):
         return words
