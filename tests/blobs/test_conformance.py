@@ -11,7 +11,7 @@ import pytest
 from safelight.blobs import open_store, remote
 from safelight.blobs.observed import observed
 from safelight.domain.errors import ServiceUnavailable
-from safelight.domain.ports import BlobStore, NotingStore, PresignedStore
+from safelight.domain.ports import BlobStore, MakingStore, NotingStore, PresignedStore
 
 Write = Callable[..., Path]
 
@@ -48,7 +48,7 @@ async def test_an_observed_store_can_do_whatever_the_store_can(
     store = open_store(STORES[kind](request, tmp_path))
     able = {name for name in dir(store) if name[0] != "_" and callable(getattr(store, name))}
     assert able == {name for name in dir(observed(store)) if name[0] != "_"}
-    for port in (PresignedStore, NotingStore):
+    for port in (PresignedStore, NotingStore, MakingStore):
         assert isinstance(observed(store), port) == isinstance(store, port)
     await store.close()
 

@@ -24,32 +24,42 @@ TIMES = 14
 
 
 @pytest.fixture
-def away(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[int]]:
-    """Has the store be away for the first calls of a method; gives how many there were."""
+def away(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Has the store be away for the first calls of methods; gives how many there were."""
 
-    def make(method: str) -> list[int]:
+    def make(*methods: str) -> list[int]:
         store, calls = studio.parts.keeping.store, [0]
-        usual = getattr(store, method)
 
-        async def after_a_while(*args: Any, **more: Any) -> Any:
-            calls[0] += 1
-            if calls[0] <= TIMES:
+        def once_it_is_back(usual: Callable[..., Any], is_made: bool) -> Callable[..., Any]:
+            async def called(*args: Any, **more: Any) -> Any:
+                calls[0] += 1
+                if calls[0] > TIMES:
+                    return await usual(*args, **more)
+                if is_made:
+                    await asyncio.to_thread(args[1])
                 raise ServiceUnavailable(detail="away, for a test")
-            return await usual(*args, **more)
 
-        monkeypatch.setattr(store, method, after_a_while)
+            return called
+
+        for method in methods:
+            name = method.removesuffix(" once made")
+            monkeypatch.setattr(store, name, once_it_is_back(getattr(store, name), method != name))
         return calls
 
     monkeypatch.setattr(pauses, "_PAUSES_SECONDS", (0.01,))
     return make
 
 
-@pytest.mark.parametrize(("method", "images"), [("get", (PICTURE,)), ("put", ())])
+@pytest.mark.parametrize(
+    ("methods", "images"),
+    [(("get",), (PICTURE,)), (("put", "put_made"), ()), (("put", "put_made once made"), ())],
+    ids=["get", "put", "put once made"],
+)
 async def test_what_is_under_way_waits(
-    studio: Studio, away: Callable[[str], list[int]], method: str, images: tuple[ImageInput, ...]
+    studio: Studio, away: Callable[..., list[int]], methods: tuple[str, ...], images: tuple[ImageInput, ...]
 ) -> None:
     """For its reference image, before the backend is asked; for its file to be kept, once that is made."""
-    sender, calls = await studio.workspace(), away(method)
+    sender, calls = await studio.workspace(), away(*methods)
     made = await studio.make(sender, images=images)
     assert made.view.state is State.COMPLETED, made.view.error_message
     assert calls == [TIMES + 1]

@@ -76,11 +76,10 @@ class LocalStore:
         ``ServiceUnavailable`` if the disk is full or refuses; then nothing new is visible and no temporary
         is left.
         """
-        check_key(key)
-        if isinstance(source, bytes):
-            await self._run(self._put_bytes, key, source)
-        else:
-            await self._run(self._put, key, source, consume)
+        await self._run(self._put, check_key(key), source, consume)
+
+    async def put_made(self, key: str, make: Callable[[], bytes | Path]) -> None:
+        await self._run(self._put_made, check_key(key), make)
 
     async def get(self, key: str) -> bytes:
         """The whole object. Raises ``FileNotFoundError``."""
@@ -166,11 +165,14 @@ class LocalStore:
         with _store_errors():
             return work(*args, **kwargs)
 
-    def _put_bytes(self, key: str, content: bytes) -> None:
-        with _store_errors():
-            self._store(key, partial(_write, content))
+    def _put_made(self, key: str, make: Callable[[], bytes | Path]) -> None:
+        self._put(key, make(), consume=True)
 
-    def _put(self, key: str, source: Path, consume: bool) -> None:
+    def _put(self, key: str, source: Path | bytes, consume: bool) -> None:
+        if isinstance(source, bytes):
+            with _store_errors():
+                self._store(key, partial(_write, source))
+            return
         with source.open("rb", buffering=0) as file:
             if not (consume and self._move(key, source, file.fileno())):
                 with _store_errors():
@@ -186,6 +188,7 @@ class LocalStore:
             return False
         with _store_errors():
             try:
+                os.utime(file)  # when it was stored
                 _seal(file)
                 self._place(key, source)
             except OSError as error:
@@ -428,14 +431,14 @@ def _copy(source: int, target: int) -> None:
 
 
 def _write(content: bytes, target: int) -> None:
-    with open(target, "wb", closefd=False) as writer:
-        writer.write(content)
+    left = memoryview(content)
+    while left:
+        left = left[os.write(target, left) :]
 
 
 def _seal(file: int) -> None:
-    """Give a finished file its mode and the time it was stored, and sync it."""
+    """Give a finished file its mode, and sync it. The mode is the same whatever the process's umask is."""
     os.fchmod(file, _FILE_MODE)
-    os.utime(file)
     os.fsync(file)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import cast
 
-from safelight.domain.ports import BlobFacts, BlobStore, LinkNote, NotingStore, PresignedStore, ReadMethod
+from safelight.domain.ports import BlobFacts, BlobStore, LinkNote, MakingStore, NotingStore, PresignedStore, ReadMethod
 from safelight.telemetry import observe
 
 
@@ -17,7 +17,7 @@ def observed(store: BlobStore) -> BlobStore:
         case PresignedStore():
             return _ObservedPresigned(store)
         case NotingStore():
-            return _ObservedNoting(store)
+            return _ObservedLocal(store)
         case _:
             return _Observed(store)
 
@@ -27,7 +27,7 @@ class _Observed:
         self._store = store
 
     async def put(self, key: str, source: Path | bytes, *, mime_type: str, consume: bool = False) -> None:
-        size_bytes = len(source) if isinstance(source, bytes) else _size_bytes(source)
+        size_bytes = _size_bytes(source)
         with observe.StoreCall("put"):
             await self._store.put(key, source, mime_type=mime_type, consume=consume)
         observe.stored("put", size_bytes)
@@ -74,10 +74,10 @@ class _Observed:
         await self._store.close()
 
 
-def _size_bytes(path: Path) -> int:
+def _size_bytes(source: Path | bytes) -> int:
     """0 where it is not there, which the store has its own word for."""
     try:
-        return path.stat().st_size
+        return len(source) if isinstance(source, bytes) else source.stat().st_size
     except OSError:
         return 0
 
@@ -88,8 +88,22 @@ class _ObservedPresigned(_Observed):
         return await store.presigned_url(key, expires_seconds, method=method)
 
 
-class _ObservedNoting(_Observed):
+class _ObservedLocal(_Observed):
     """Notes are no operations of the store: they are for a web server beside it."""
+
+    async def put_made(self, key: str, make: Callable[[], bytes | Path]) -> None:
+        call, size_bytes = observe.StoreCall("put"), 0
+        with ExitStack() as ended:
+
+            def made() -> bytes | Path:
+                nonlocal size_bytes
+                source = make()
+                size_bytes = _size_bytes(source)
+                ended.enter_context(call)  # from here on it is the store's time
+                return source
+
+            await cast(MakingStore, self._store).put_made(key, made)
+        observe.stored("put", size_bytes)
 
     async def want_notes(self) -> None:
         await self._noting.want_notes()

@@ -302,6 +302,15 @@ class BlobStore(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class MakingStore(Protocol):
+    """A store that works in threads of its own, where what is stored may be made as well: handing a small file from
+    one thread to another costs about as much as storing it."""
+
+    async def put_made(self, key: str, make: Callable[[], bytes | Path]) -> None:
+        """As ``put`` with ``consume`` of what ``make`` returns, on the same thread. What it raises comes out."""
+
+
 class LinkNote(msgspec.Struct, frozen=True, kw_only=True):
     """A kept file, as whoever sends it by its link alone must know it. ``sha256`` is lower-case hex."""
 

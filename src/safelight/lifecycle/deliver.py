@@ -11,17 +11,17 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import structlog
 
 from safelight.domain.errors import ContentPolicyViolation, MediaError, ServiceUnavailable, StoreFull
 from safelight.domain.generations import GenerationType
-from safelight.domain.media import EXTENSION_OF_MIME, MediaFacts, MimeType
+from safelight.domain.media import EXTENSION_OF_MIME, MIME_OF_FORMAT, MediaFacts, MimeType
 from safelight.domain.object_keys import media_key
 from safelight.domain.outcomes import InlineBytes, LocalFile, Produced, RemoteFile
-from safelight.domain.ports import Algorithmic, Backend, Provider
+from safelight.domain.ports import Algorithmic, Backend, MakingStore, Provider
 from safelight.lifecycle.claims import Claim
 from safelight.lifecycle.fetch import fetch
 from safelight.lifecycle.pauses import STORE_PAUSE_SECONDS, Pauses
@@ -43,6 +43,8 @@ _BROKEN_FILES = 2
 """How often a file is fetched again that came whole and is no media: some servers cut one, or send a page, with 200."""
 _FULL_STORES = 2
 """How often a full store is tried again: room comes back slowly, and is wanted for the next one."""
+_SMALL_BYTES = 1024 * 1024
+"""Pictures up to this size are prepared where they are stored: larger ones would hold up what others store."""
 _MAX_BYTES = {GenerationType.IMAGE: 128 * 1024 * 1024, GenerationType.VIDEO: 4 * 1024 * 1024 * 1024}
 
 
@@ -89,11 +91,34 @@ class _Delivery(msgspec.Struct, frozen=True):
     again: Again
 
     async def of(self, index: int, item: Produced) -> StoredFile:
-        prepared = await self._prepared(index, item)
-        killpoint("deliver-after-measure")
-        stored = await self._stored(index, prepared)
+        store, wanted = self.services.store, self.claim.spec.output_format
+        if wanted and _is_small(item) and isinstance(store, MakingStore):
+            stored = await self._stored_at_once(store, index, item, MIME_OF_FORMAT[wanted])
+        else:
+            prepared = await self._prepared(index, item)
+            killpoint("deliver-after-measure")
+            stored = await self._stored(index, prepared)
         killpoint("deliver-after-store")
         return stored
+
+    async def _stored_at_once(
+        self, store: MakingStore, index: int, item: InlineBytes, mime_type: MimeType
+    ) -> StoredFile:
+        """A small picture, prepared and stored on one thread. While the store is away it waits as others do."""
+        prepared: _Prepared | None = None
+
+        def make() -> bytes | Path:
+            nonlocal prepared
+            prepared = _prepare(self.services, self.claim, self.backend, index, item, self.workdir)
+            killpoint("deliver-after-measure")
+            return prepared.content
+
+        try:
+            await store.put_made(self._key(index, mime_type), make)
+        except ServiceUnavailable:
+            return await self._stored(index, prepared or await self._prepared(index, item))
+        assert prepared is not None
+        return self._as_stored(index, prepared)
 
     async def _prepared(self, index: int, item: Produced) -> _Prepared:
         """The file as it is to be stored. One that came over the network broken is fetched once or twice more."""
@@ -125,7 +150,7 @@ class _Delivery(msgspec.Struct, frozen=True):
     async def _stored(self, index: int, file: _Prepared) -> StoredFile:
         """Put a file into the store. While that is away the file waits here; on this node's disk if it is large."""
         mime_type = file.facts.mime_type
-        key = media_key(self.claim.id, index, self.claim.run_token, EXTENSION_OF_MIME[mime_type])
+        key = self._key(index, mime_type)
         pauses = Pauses(self.until, most_seconds=STORE_PAUSE_SECONDS)
         while True:
             try:
@@ -136,8 +161,23 @@ class _Delivery(msgspec.Struct, frozen=True):
                 log.warning("the media store is away; trying again", id=self.claim.id, reason=str(error))
                 await pauses.next(error)
             else:
-                facts = file.facts
-                return StoredFile(index=index, key=key, size_bytes=file.size_bytes, sha256=file.sha256, facts=facts)
+                return self._as_stored(index, file)
+
+    def _key(self, index: int, mime_type: MimeType) -> str:
+        return media_key(self.claim.id, index, self.claim.run_token, EXTENSION_OF_MIME[mime_type])
+
+    def _as_stored(self, index: int, file: _Prepared) -> StoredFile:
+        return StoredFile(
+            index=index,
+            key=self._key(index, file.facts.mime_type),
+            size_bytes=file.size_bytes,
+            sha256=file.sha256,
+            facts=file.facts,
+        )
+
+
+def _is_small(item: Produced) -> TypeGuard[InlineBytes]:
+    return isinstance(item, InlineBytes) and len(item.data) <= _SMALL_BYTES
 
 
 def _prepare(
