@@ -155,7 +155,7 @@ async def _both(report: Report, backend: Instant, database: Postgres, sides: Seq
     for concurrency in (1, 32):
         theirs, ours = await _measured(report, backend, sides, "photo", concurrency)
         at, is_one = f"at {concurrency}", concurrency == 1
-        reach = None if is_one else at_least(5, of_peer=True)
+        reach = None if is_one else at_least(10, of_peer=True)
         report.add(f"{at}: rate", ours.rate, "/s", peer=theirs.rate, reach=reach)
         report.add(f"{at}: p50", ours.p50_ms, "ms", peer=theirs.p50_ms, reach=_HALF if is_one else None)
         report.add(f"{at}: p99", ours.p99_ms, "ms", peer=theirs.p99_ms)
