@@ -15,7 +15,7 @@ import pyvips
 
 from bench.report import Report, at_most
 from safelight.domain.media import MimeType
-from safelight.media.provenance import ProvenanceSigner, create_local_chain
+from safelight.media.provenance import Provenance, ProvenanceSigner, create_local_chain
 
 _PICTURES: tuple[tuple[str, MimeType, int], ...] = (
     ("PNG of one pixel", "image/png", 1),
@@ -57,14 +57,14 @@ def _noise(side: int) -> Any:
 
 
 def _sign(signer: ProvenanceSigner, picture: bytes, mime_type: MimeType) -> None:
-    signer.sign(
-        picture,
+    provenance = Provenance(
         mime_type=mime_type,
         digital_source_type="trainedAlgorithmicMedia",
         model="example-model",
         generation_id="req-01J0000000000000000000000A",
         created_at=datetime.now(UTC),
     )
+    signer.sign(picture, provenance)
 
 
 def _ms_a_picture(sign: Callable[[], None], signatures: int, threads: int) -> float:

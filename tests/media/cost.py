@@ -13,7 +13,7 @@ import pyvips
 
 from safelight.media.blackout import is_blacked_out
 from safelight.media.measure import measure
-from safelight.media.provenance import ProvenanceSigner, create_local_chain, verify
+from safelight.media.provenance import Provenance, ProvenanceSigner, create_local_chain, verify
 from safelight.media.sniff import sniff
 from safelight.media.thumbnail import write_thumbnail
 from tests.media.media_files import convert_image, save, write_clip
@@ -63,15 +63,14 @@ def main() -> None:
             size_bytes = path.stat().st_size
 
             def sign(signer: ProvenanceSigner, path: Path = path, mime_type: Any = mime_type) -> None:
-                signer.sign_file(
-                    path,
-                    target,
+                provenance = Provenance(
                     mime_type=mime_type,
                     digital_source_type="algorithmicMedia",
                     model="example-model",
                     generation_id="req-01J0000000000000000000000A",
                     created_at=datetime.now(UTC),
                 )
+                signer.sign_file(path, target, provenance)
 
             print(f"{path.name}: {size_bytes} bytes")
             print("  measure      ", timed(lambda path=path: measure(path)))

@@ -21,7 +21,7 @@ from safelight.domain.media import EXTENSION_OF_MIME, MimeType
 from safelight.media import manifest_template, provenance
 from safelight.media.embedding import gap
 from safelight.media.manifest_template import Pieces, UnknownLayout
-from safelight.media.provenance import ProvenanceSigner
+from safelight.media.provenance import Provenance, ProvenanceSigner
 from safelight.node import chain as chains
 from safelight.node.chain import create_local_chain
 
@@ -46,7 +46,7 @@ def sign(signer: ProvenanceSigner, data: bytes, mime_type: MimeType, **options: 
         "generation_id": "req-01J0000000000000000000000A",
         "created_at": CREATED_AT,
     }
-    return signer.sign(data, mime_type=mime_type, **facts | options)
+    return signer.sign(data, Provenance(mime_type=mime_type, **facts | options))
 
 
 def read(data: bytes, mime_type: MimeType, root: bytes = ROOT) -> tuple[Any, Any]:
@@ -159,13 +159,13 @@ def test_a_changed_byte_is_noticed_wherever_it_is(mime_type: MimeType) -> None:
 
 
 def _store(mime_type: MimeType) -> Callable[[], bytes]:
-    facts = provenance._Facts(
-        mime_type,
-        "trainedAlgorithmicMedia",
-        "example-model",
-        "req-01J0000000000000000000000A",
-        CREATED_AT,
-        "a fox",
+    facts = Provenance(
+        mime_type=mime_type,
+        digital_source_type="trainedAlgorithmicMedia",
+        model="example-model",
+        generation_id="req-01J0000000000000000000000A",
+        created_at=CREATED_AT,
+        prompt="a fox",
     )
     return lambda: LIBRARY._sign_by_library(picture(mime_type), facts)[1]
 

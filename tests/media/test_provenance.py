@@ -20,7 +20,7 @@ from safelight import __version__
 from safelight.domain.errors import ConfigurationError, ProvenanceError
 from safelight.media import provenance
 from safelight.media.measure import measure
-from safelight.media.provenance import ProvenanceReport, ProvenanceSigner, verify
+from safelight.media.provenance import Provenance, ProvenanceReport, ProvenanceSigner, verify
 from safelight.media.sniff import sniff
 from safelight.node.chain import C2PA_CLAIM_SIGNING, certificate_expiry, create_local_chain
 from tests.media.media_files import picture, save, write_clip
@@ -28,7 +28,9 @@ from tests.media.media_files import picture, save, write_clip
 Chain = tuple[bytes, bytes, bytes]
 CREATED_AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 SUFFIXES = ["png", "jpg", "webp", "mp4"]
-MANIFEST = provenance._Facts("image/jpeg", "algorithmicMedia", "a", "a", CREATED_AT, None)
+MANIFEST = Provenance(
+    mime_type="image/jpeg", digital_source_type="algorithmicMedia", model="a", generation_id="a", created_at=CREATED_AT
+)
 
 
 @pytest.fixture(scope="module", params=["es256", "ed25519"])
@@ -56,9 +58,9 @@ def sign(signer: ProvenanceSigner, source: Path, target: Path, **options: Any) -
     }
     by_library = options.pop("by_library", False)
     if facts["mime_type"] == "video/mp4" or by_library:
-        signer.sign_file(source, target, **facts | options)
+        signer.sign_file(source, target, Provenance(**facts | options))
     else:
-        target.write_bytes(signer.sign(source.read_bytes(), **facts | options))
+        target.write_bytes(signer.sign(source.read_bytes(), Provenance(**facts | options)))
     return target
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import msgspec
 import structlog
@@ -32,6 +32,7 @@ from safelight.media.blackout import is_blacked_out
 from safelight.media.convert import convert_image
 from safelight.media.measure import measure, measure_picture
 from safelight.media.pictures import PngFacts
+from safelight.media.provenance import Provenance
 from safelight.media.remux import strip_clip
 from safelight.media.sniff import sniff
 from safelight.media.strip import strip_picture
@@ -196,7 +197,7 @@ def _prepared_picture(
     if backend.flat_is_refusal and is_blacked_out(data):
         raise ContentPolicyViolation  # how some backends refuse: a picture with nothing on it
     if services.provenance is not None:
-        data = services.provenance.sign(data, **_provenance(services, claim, backend, facts.mime_type))
+        data = services.provenance.sign(data, _provenance(services, claim, backend, facts.mime_type))
     content = workdir.keep(f"signed-{index}", data)
     return _Prepared(content, facts, len(data), hashlib.sha256(data).hexdigest())
 
@@ -210,7 +211,7 @@ def _prepared_clip(
         raise ContentPolicyViolation  # likewise
     if services.provenance is not None:
         source, path = path, workdir.place(f"signed-{index}", path.stat().st_size)
-        services.provenance.sign_file(source, path, **_provenance(services, claim, backend, facts.mime_type))
+        services.provenance.sign_file(source, path, _provenance(services, claim, backend, facts.mime_type))
         workdir.drop(source)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
@@ -249,16 +250,15 @@ def _materialize(item: LocalFile | InlineBytes, workdir: Workdir, name: str) -> 
     return target
 
 
-def _provenance(services: RunServices, claim: Claim, backend: Backend, mime_type: MimeType) -> dict[str, Any]:
-    """What the manifest tells of a file."""
-    return {
-        "mime_type": mime_type,
-        "digital_source_type": "algorithmicMedia" if _is_algorithmic(backend.provider) else "trainedAlgorithmicMedia",
-        "model": claim.model,
-        "generation_id": claim.id,
-        "created_at": datetime.now(UTC),
-        "prompt": claim.spec.prompt if services.tells_prompt else None,
-    }
+def _provenance(services: RunServices, claim: Claim, backend: Backend, mime_type: MimeType) -> Provenance:
+    return Provenance(
+        mime_type=mime_type,
+        digital_source_type="algorithmicMedia" if _is_algorithmic(backend.provider) else "trainedAlgorithmicMedia",
+        model=claim.model,
+        generation_id=claim.id,
+        created_at=datetime.now(UTC),
+        prompt=claim.spec.prompt if services.tells_prompt else None,
+    )
 
 
 def _is_algorithmic(provider: Provider) -> bool:

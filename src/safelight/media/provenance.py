@@ -34,7 +34,7 @@ from safelight.media.manifest_template import ManifestTemplate, Sign, UnknownLay
 from safelight.media.sniff import sniff
 from safelight.node.chain import certificate_expiry, create_local_chain, load_chain
 
-__all__ = ["ProvenanceReport", "ProvenanceSigner", "certificate_expiry", "create_local_chain", "verify"]
+__all__ = ["Provenance", "ProvenanceReport", "ProvenanceSigner", "certificate_expiry", "create_local_chain", "verify"]
 
 DigitalSourceType = Literal["trainedAlgorithmicMedia", "algorithmicMedia"]
 """``trainedAlgorithmicMedia`` comes from a trained model, ``algorithmicMedia`` from a mere procedure."""
@@ -59,6 +59,35 @@ _NO_NETWORK: dict[str, Any] = {"core": {"allowed_network_hosts": []}}
 
 
 log = structlog.get_logger()
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a manifest says of a file.
+
+    ``prompt`` is told to everyone who gets the file, so it is given only where that is wanted.
+    """
+
+    mime_type: MimeType
+    digital_source_type: DigitalSourceType
+    model: str
+    generation_id: str
+    created_at: datetime
+    prompt: str | None = None
+
+    def texts(self) -> dict[str, str]:
+        """Each string of the manifest that differs from file to file."""
+        texts = {
+            "title": f"{self.generation_id}.{EXTENSION_OF_MIME[self.mime_type]}",
+            "when": self.created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "source type": _SOURCE_TYPE_PREFIX + self.digital_source_type,
+            "model": self.model,
+            "generation_id": self.generation_id,
+        }
+        return texts if self.prompt is None else texts | {"prompt": self.prompt}
+
+    def manifest(self) -> str:
+        """The same for the library, as JSON."""
+        return _manifest(self.texts())
 
 
 class ProvenanceSigner:
@@ -98,71 +127,48 @@ class ProvenanceSigner:
         """Leave each file to the C2PA library from now on."""
         self._templates = {}
 
-    def sign(
-        self,
-        data: bytes,
-        *,
-        mime_type: MimeType,
-        digital_source_type: DigitalSourceType,
-        model: str,
-        generation_id: str,
-        created_at: datetime,
-        prompt: str | None = None,
-    ) -> bytes:
+    def sign(self, data: bytes, provenance: Provenance) -> bytes:
         """The file ``data`` with a manifest, all in memory. A manifest that it has is replaced.
 
-        ``prompt`` is told to everyone who gets the file, so it is given only where that is wanted.
         Raises ``ProvenanceError`` with the reason.
         """
-        facts = _Facts(mime_type, digital_source_type, model, generation_id, created_at, prompt)
-        template = self._templates.get((mime_type, prompt is not None))
-        signed = template.sign(data, mime_type, facts.texts(), self._key_signs) if template else None
+        mime_type, texts = provenance.mime_type, provenance.texts()
+        template = self._templates.get((mime_type, provenance.prompt is not None))
+        signed = template.sign(data, mime_type, texts, self._key_signs) if template else None
         if signed is not None:
             return signed
         try:
-            return self._sign_by_library(data, facts)[0]
+            return self._sign_by_library(data, provenance)[0]
         except (c2pa.C2paError, OSError) as error:
             raise ProvenanceError(f"The file could not be signed: {error}") from error
 
-    def sign_file(
-        self,
-        source: Path,
-        target: Path,
-        *,
-        mime_type: MimeType,
-        digital_source_type: DigitalSourceType,
-        model: str,
-        generation_id: str,
-        created_at: datetime,
-        prompt: str | None = None,
-    ) -> None:
+    def sign_file(self, source: Path, target: Path, provenance: Provenance) -> None:
         """The same from ``source`` to ``target``, another path, by the C2PA library: for files of any size.
 
         Raises ``ProvenanceError`` with the reason, leaving no ``target``.
         """
-        facts = _Facts(mime_type, digital_source_type, model, generation_id, created_at, prompt)
         try:
             with source.open("rb", buffering=0) as original, target.open("w+b", buffering=0) as signed:
-                self._sign(facts.manifest(), mime_type, original, signed)
+                self._sign(provenance, original, signed)
         except (c2pa.C2paError, OSError) as error:
             with suppress(OSError):  # it may have no name
                 target.unlink()
             raise ProvenanceError(f"The file could not be signed: {error}") from error
 
-    def _sign(self, manifest: str, mime_type: MimeType, original: FileIO, signed: FileIO) -> bytes:
+    def _sign(self, provenance: Provenance, original: FileIO, signed: FileIO) -> bytes:
         with (
-            c2pa.Builder(manifest, self._context) as builder,
+            c2pa.Builder(provenance.manifest(), self._context) as builder,
             DescriptorStream(original.fileno()) as source,
             DescriptorStream(signed.fileno()) as target,
         ):
-            return bytes(builder._sign_internal(mime_type, source, target))
+            return bytes(builder._sign_internal(provenance.mime_type, source, target))
 
-    def _sign_by_library(self, data: bytes, facts: _Facts) -> tuple[bytes, bytes]:
+    def _sign_by_library(self, data: bytes, provenance: Provenance) -> tuple[bytes, bytes]:
         """The signed file, and the manifest store in it."""
         with TemporaryFile(buffering=0) as original, TemporaryFile(buffering=0) as signed:
             original.write(data)
             original.seek(0)
-            store = self._sign(facts.manifest(), facts.mime_type, original, signed)
+            store = self._sign(provenance, original, signed)
             signed.seek(0)
             return signed.readall(), store
 
@@ -177,8 +183,13 @@ class ProvenanceSigner:
         for mime_type, suffix in _SUFFIXES.items():
             picture = pyvips.Image.black(1, 1).write_to_buffer(suffix)
             for prompt in (None, "self-test prompt"):
-                sample = _Facts(
-                    mime_type, "algorithmicMedia", "self-test model", "self-test id", datetime.now(UTC), prompt
+                sample = Provenance(
+                    mime_type=mime_type,
+                    digital_source_type="algorithmicMedia",
+                    model="self-test model",
+                    generation_id="self-test id",
+                    created_at=datetime.now(UTC),
+                    prompt=prompt,
                 )
                 signed, store = self._sign_by_library(picture, sample)
                 said = _valid(signed, mime_type, anchor)
@@ -192,32 +203,6 @@ class ProvenanceSigner:
                     return
                 templates[mime_type, prompt is not None] = template
         self._templates = templates
-
-
-class _Facts(msgspec.Struct, frozen=True):
-    """What a manifest says of a file."""
-
-    mime_type: MimeType
-    source_type: DigitalSourceType
-    model: str
-    generation_id: str
-    created_at: datetime
-    prompt: str | None
-
-    def texts(self) -> dict[str, str]:
-        """Each string of the manifest that differs from file to file."""
-        texts = {
-            "title": f"{self.generation_id}.{EXTENSION_OF_MIME[self.mime_type]}",
-            "when": self.created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "source type": _SOURCE_TYPE_PREFIX + self.source_type,
-            "model": self.model,
-            "generation_id": self.generation_id,
-        }
-        return texts if self.prompt is None else texts | {"prompt": self.prompt}
-
-    def manifest(self) -> str:
-        """The same for the library, as JSON."""
-        return _manifest(self.texts())
 
 
 class ProvenanceReport(msgspec.Struct, frozen=True, kw_only=True):
