@@ -47,7 +47,7 @@ def _stretcher(*_: object) -> VideoReformatter:
 def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, out: str) -> Any:
     frame = av.VideoFrame.from_ndarray(plane, format=kind)
     stretcher = _stretcher(plane.shape, kind, width, height, how, out)
-    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how, threads=1).to_ndarray()
+    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how).to_ndarray()
 
 
 def stretch(field: Field, width: int, height: int) -> Words:
@@ -87,7 +87,7 @@ def rgba_to_yuv(pixels: Bytes, size: tuple[int, int] | None = None) -> Bytes:
     frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
     converted = _stretcher(pixels.shape, width, height, "yuv420p").reformat(
         frame, width=width, height=height, format="yuv420p", interpolation="BICUBIC" if size else "FAST_BILINEAR",
-        dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1,
+        dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG,
     )  # fmt: skip
     return np.asarray(converted.to_ndarray(), np.uint8)
 
