@@ -7,6 +7,7 @@ about it. Source: C2PA 2.2, appendix A.3, with the choices that the library make
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 import msgspec
 
@@ -32,9 +33,7 @@ class Gap(msgspec.Struct, frozen=True):
 
     def filled(self, store: bytes) -> bytes:
         """The file with its store, of the size that the gap was made for."""
-        wrapped = _png_chunk(store) if self.mime_type == "image/png" else store
-        wrapped = _jpeg_segments(store) if self.mime_type == "image/jpeg" else wrapped
-        wrapped = _webp_chunk(store) if self.mime_type == "image/webp" else wrapped
+        wrapped = _FORMATS[self.mime_type][1](store)
         if len(wrapped) != self.excluded_bytes:
             raise ValueError("The manifest store has another size than it was to have.")
         return b"".join((self.before, wrapped, self.after))
@@ -42,11 +41,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 def gap(data: bytes, mime_type: MimeType, store_bytes: int) -> Gap | None:
     """Part a file for a store of that size; None where it is not plain."""
-    if mime_type == "image/png":
-        return _png(data, store_bytes)
-    if mime_type == "image/jpeg":
-        return _jpeg(data, store_bytes)
-    return _webp(data, store_bytes) if mime_type == "image/webp" else None
+    return _FORMATS[mime_type][0](data, store_bytes) if mime_type in _FORMATS else None
 
 
 def _png(data: bytes, store_bytes: int) -> Gap | None:
@@ -97,3 +92,10 @@ def _webp(data: bytes, store_bytes: int) -> Gap | None:
 
 def _webp_chunk(store: bytes) -> bytes:
     return b"C2PA" + len(store).to_bytes(4, "little") + store
+
+
+_FORMATS: dict[MimeType, tuple[Callable[[bytes, int], Gap | None], Callable[[bytes], bytes]]] = {
+    "image/png": (_png, _png_chunk),
+    "image/jpeg": (_jpeg, _jpeg_segments),
+    "image/webp": (_webp, _webp_chunk),
+}

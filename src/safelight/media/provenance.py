@@ -87,7 +87,22 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
     def manifest(self) -> str:
         """The same for the library, as JSON."""
-        return _manifest(self.texts())
+        texts = self.texts()
+        action = {
+            "action": "c2pa.created",
+            "when": texts["when"],
+            "digitalSourceType": texts["source type"],
+            "softwareAgent": _AGENT,
+            "parameters": {
+                _PARAMETER_PREFIX + name: texts[name] for name in ("model", "generation_id", "prompt") if name in texts
+            },
+        }
+        definition = {
+            "claim_generator_info": [_AGENT],
+            "title": texts["title"],
+            "assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}, "created": True}],
+        }
+        return msgspec.json.encode(definition).decode()
 
 
 class ProvenanceSigner:
@@ -267,24 +282,6 @@ def _signing_context(algorithm: str, chain_pem: bytes, key_pem: bytes, timestamp
 def _belong_together(certificate: x509.Certificate, key: Any) -> bool:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return bool(certificate.public_key().public_bytes(*form) == key.public_key().public_bytes(*form))
-
-
-def _manifest(texts: dict[str, str]) -> str:
-    action = {
-        "action": "c2pa.created",
-        "when": texts["when"],
-        "digitalSourceType": texts["source type"],
-        "softwareAgent": _AGENT,
-        "parameters": {
-            _PARAMETER_PREFIX + name: texts[name] for name in ("model", "generation_id", "prompt") if name in texts
-        },
-    }
-    definition = {
-        "claim_generator_info": [_AGENT],
-        "title": texts["title"],
-        "assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}, "created": True}],
-    }
-    return msgspec.json.encode(definition).decode()
 
 
 def _signature_of(key_pem: bytes) -> Sign:
