@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import numpy as np
@@ -16,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from safelight.domain.errors import MediaError
+from safelight.media.boxes import BrokenBox, boxes_of
 from safelight.media.pictures import check_pixels
 
 VIDEO_CODECS = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "libvpx-vp9", "mpeg4"})
@@ -30,36 +30,16 @@ UInt8Array = npt.NDArray[np.uint8]
 
 
 def check_boxes(path: Path) -> None:
-    """Raise ``MediaError`` unless the file is a row of whole boxes with ``moov`` and media data among them.
-
-    Source: ISO/IEC 14496-12, 4.2: a 32-bit size and a type; size 1: a 64-bit size follows; 0: up to the end.
-    """
-    size_bytes = path.stat().st_size
-    seen: set[bytes] = set()
+    """Raise ``MediaError`` unless the file is a row of whole boxes with ``moov`` and media data among them."""
     with path.open("rb") as file:
-        at = 0
-        while at < size_bytes:
-            length, name = _read_box(file, at, size_bytes)
-            seen.add(name)
-            at += length
+        try:
+            seen = {box.name for box in boxes_of(file)}
+        except BrokenBox as error:
+            raise MediaError("The MP4 file is cut off or damaged.") from error
     if b"moov" not in seen:
         raise MediaError("The MP4 file has no index (moov); it was not finished.")
     if b"mdat" not in seen:
         raise MediaError("The MP4 file holds no media data (mdat).")
-
-
-def _read_box(file: BinaryIO, at: int, size_bytes: int) -> tuple[int, bytes]:
-    """Length and type of the box at an offset. Raises ``MediaError`` if it reaches past the file's end."""
-    file.seek(at)
-    head = file.read(16)
-    length, name = int.from_bytes(head[:4]), head[4:8]
-    if length == 1:
-        length = int.from_bytes(head[8:16])
-    elif length == 0:
-        length = size_bytes - at
-    if length < 8 or at + length > size_bytes:
-        raise MediaError("The MP4 file is cut off or damaged.")
-    return length, name
 
 
 @contextmanager

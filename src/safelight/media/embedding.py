@@ -1,17 +1,22 @@
-"""Where a picture's file takes its C2PA manifest store, and in which wrapping.
+"""Where a media file takes its C2PA manifest store, in which wrapping, and what of the file is hashed.
 
 Only plain files are known here: whole, and without a manifest. Of any other None is said, and the C2PA library decides
-about it. Source: C2PA 2.2, appendix A.3, with the choices that the library makes where more than one is allowed.
+about it. Source: C2PA 2.2, appendix A, with the choices that the library makes where more than one is allowed.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO, Literal
 
 import msgspec
+import numpy as np
 
 from safelight.domain.media import MimeType
+from safelight.media.boxes import Box, BrokenBox, box, boxes_in, boxes_of
+
+Bytes = bytes | bytearray | memoryview
 
 _PNG_HEAD, _PNG_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"\0\0\0\0IEND\xaeB`\x82"
 _PNG_AFTER_HEADER = 33
@@ -22,26 +27,87 @@ _JPEG_PIECE_BYTES = 64_000
 
 _RIFF_HEAD_BYTES = 8
 
+_MP4_HEAD = bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + bytes(4) + b"manifest\0" + bytes(8)
+"""Extended type, version and flags, purpose, and that no box with further hashes follows."""
+_MP4_UNHASHED = frozenset({b"free", b"skip"})
+_MP4_TOP = _MP4_UNHASHED | {b"ftyp", b"moov", b"mdat"}
+_MP4_INDEX_BYTES = 64 * 1024 * 1024
+_MP4_PIECE_BYTES = 1024 * 1024
+_MP4_INSIDE: dict[bytes, frozenset[bytes]] = {
+    name: frozenset(inside.encode().split()) | _MP4_UNHASHED
+    for name, inside in {
+        b"moov": "mvhd trak udta iods",
+        b"trak": "tkhd edts mdia udta",
+        b"edts": "elst",
+        b"mdia": "mdhd hdlr minf",
+        b"minf": "vmhd smhd hdlr dinf stbl",
+        b"dinf": "dref",
+        b"stbl": "stsd stts ctts cslg stss sdtp stsc stsz stz2 stco co64 sgpd sbgp",
+        b"udta": "meta name",
+        b"meta": "hdlr ilst",
+    }.items()
+}
+"""What may be in each box of an index. Of these only the tables of chunks, ``stco`` and ``co64``, tell places."""
+_MP4_TABLES = {b"stco": np.dtype(">u4"), b"co64": np.dtype(">u8")}
+_FULL_BOX_BYTES = 4
 
-class Gap(msgspec.Struct, frozen=True):
-    """A file parted where a store of one size goes. ``excluded_bytes`` from ``before`` on are the manifest's own."""
+SMALLEST_CLIP = (
+    box(b"ftyp", b"isom\0\0\2\0isommp42")
+    + box(b"free")
+    + box(
+        b"moov",
+        *(
+            box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", table))))
+            for table in (
+                box(b"stco", bytes(7), b"\2", (200).to_bytes(4), (201).to_bytes(4)),
+                box(b"co64", bytes(7), b"\1", (200).to_bytes(8)),
+            )
+        ),
+    )
+    + box(b"skip")
+    + box(b"mdat", b"\0")
+)
+"""A file with all that a manifest can change, or leave out, and nothing to see."""
 
-    mime_type: MimeType
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """A file parted where a store of one size goes. ``excluded_bytes`` from ``before`` on are the manifest's own.
+
+    ``after``: the rest of the file in pieces, once; what is hashed of the whole file is put into a hash meanwhile.
+    ``hashed_as``: the C2PA assertion that has this hash.
+    """
+
     before: bytes
-    after: bytes | memoryview
     excluded_bytes: int
+    wrapped: Callable[[bytes], bytes]
+    after: Callable[[Any], Iterable[Bytes]]
+    hashed_as: Literal["c2pa.hash.data", "c2pa.hash.bmff.v3"] = "c2pa.hash.data"
 
-    def filled(self, store: bytes) -> bytes:
-        """The file with its store, of the size that the gap was made for."""
-        wrapped = _FORMATS[self.mime_type][1](store)
+    def head(self, store: bytes) -> bytes:
+        """The file up to the rest, with a store of the size that the gap was made for."""
+        wrapped = self.wrapped(store)
         if len(wrapped) != self.excluded_bytes:
             raise ValueError("The manifest store has another size than it was to have.")
-        return b"".join((self.before, wrapped, self.after))
+        return self.before + wrapped
 
 
-def gap(data: bytes, mime_type: MimeType, store_bytes: int) -> Gap | None:
-    """Part a file for a store of that size; None where it is not plain."""
-    return _FORMATS[mime_type][0](data, store_bytes) if mime_type in _FORMATS else None
+def gap(source: BinaryIO, mime_type: MimeType, store_bytes: int) -> Gap | None:
+    """Part a file, which has to be at its start, for a store of that size; None where it is not plain.
+
+    A picture is read as a whole, of a clip the index.
+    """
+    return _mp4(source, store_bytes) if mime_type == "video/mp4" else _PICTURES[mime_type](source.read(), store_bytes)
+
+
+def _picture(before: bytes, after: Bytes, excluded_bytes: int, wrapped: Callable[[bytes], bytes]) -> Gap:
+    """Of a picture everything is hashed but the manifest."""
+
+    def hashed(digest: Any) -> Iterator[Bytes]:
+        digest.update(before)
+        digest.update(after)
+        yield after
+
+    return Gap(before=before, excluded_bytes=excluded_bytes, wrapped=wrapped, after=hashed)
 
 
 def _png(data: bytes, store_bytes: int) -> Gap | None:
@@ -49,7 +115,7 @@ def _png(data: bytes, store_bytes: int) -> Gap | None:
     if not data.startswith(_PNG_HEAD) or not data.endswith(_PNG_END) or b"caBX" in data:
         return None
     at = _PNG_AFTER_HEADER
-    return Gap("image/png", data[:at], memoryview(data)[at:], store_bytes + 12)
+    return _picture(data[:at], memoryview(data)[at:], store_bytes + 12, _png_chunk)
 
 
 def _png_chunk(store: bytes) -> bytes:
@@ -64,7 +130,7 @@ def _jpeg(data: bytes, store_bytes: int) -> Gap | None:
     at = 4 + int.from_bytes(data[4:6]) if data.startswith(_JPEG_JFIF) else 2
     pieces = -(-store_bytes // _JPEG_PIECE_BYTES)
     excluded_bytes = store_bytes + 12 * pieces + 8 * (pieces - 1)
-    return Gap("image/jpeg", data[:at], memoryview(data)[at:], excluded_bytes)
+    return _picture(data[:at], memoryview(data)[at:], excluded_bytes, _jpeg_segments)
 
 
 def _jpeg_segments(store: bytes) -> bytes:
@@ -87,15 +153,93 @@ def _webp(data: bytes, store_bytes: int) -> Gap | None:
     grown = size_bytes + 8 + store_bytes + len(padding)
     if grown >= 1 << 32:
         return None
-    return Gap("image/webp", b"RIFF" + grown.to_bytes(4, "little") + data[8:], padding, 8 + store_bytes)
+    return _picture(b"RIFF" + grown.to_bytes(4, "little") + data[8:], padding, 8 + store_bytes, _webp_chunk)
 
 
 def _webp_chunk(store: bytes) -> bytes:
     return b"C2PA" + len(store).to_bytes(4, "little") + store
 
 
-_FORMATS: dict[MimeType, tuple[Callable[[bytes, int], Gap | None], Callable[[bytes], bytes]]] = {
-    "image/png": (_png, _png_chunk),
-    "image/jpeg": (_jpeg, _jpeg_segments),
-    "image/webp": (_webp, _webp_chunk),
+_PICTURES: dict[MimeType, Callable[[bytes, int], Gap | None]] = {
+    "image/png": _png,
+    "image/jpeg": _jpeg,
+    "image/webp": _webp,
 }
+
+
+def _mp4(source: BinaryIO, store_bytes: int) -> Gap | None:
+    """Right behind ``ftyp``; what tells the places of frames in the file is moved by as much (C2PA 2.2, A.5)."""
+    excluded_bytes = len(_mp4_box(b"")) + store_bytes
+    try:
+        rows = list(boxes_of(source))
+        names = [row.name for row in rows]
+        is_known = all(row.is_short and row.name in _MP4_TOP for row in rows)
+        is_whole = names[:1] == [b"ftyp"] and names.count(b"ftyp") == names.count(b"moov") == 1 and b"mdat" in names
+        if not is_known or not is_whole:
+            return None
+        index_at = rows[names.index(b"moov")]
+        if index_at.end - index_at.begin > _MP4_INDEX_BYTES:
+            return None
+        index = bytearray().join(_read(source, index_at))
+        _move_chunks(index, Box(b"moov", 0, 8, len(index), is_short=True), excluded_bytes)
+    except BrokenBox:
+        return None
+
+    def hashed(digest: Any) -> Iterator[Bytes]:
+        """A box that is hashed follows the place where it begins (C2PA 2.2, 18.6.2)."""
+        for row in rows[1:]:
+            is_hashed = row.name not in _MP4_UNHASHED
+            if is_hashed:
+                digest.update((row.begin + excluded_bytes).to_bytes(8))
+            for piece in (index,) if row is index_at else _read(source, row):
+                if is_hashed:
+                    digest.update(piece)
+                yield piece
+
+    return Gap(
+        before=b"".join(_read(source, rows[0])),
+        excluded_bytes=excluded_bytes,
+        wrapped=_mp4_box,
+        after=hashed,
+        hashed_as="c2pa.hash.bmff.v3",
+    )
+
+
+def _mp4_box(store: bytes) -> bytes:
+    return box(b"uuid", _MP4_HEAD, store)
+
+
+def _read(source: BinaryIO, row: Box) -> Iterator[bytes]:
+    """A box of a file in pieces. Raises ``OSError`` if the file became shorter meanwhile."""
+    source.seek(row.begin)
+    left = row.end - row.begin
+    while left:
+        piece = source.read(min(left, _MP4_PIECE_BYTES))
+        if not piece:
+            raise OSError("The file became shorter while it was read.")
+        left -= len(piece)
+        yield piece
+
+
+def _move_chunks(index: bytearray, within: Box, by: int) -> None:
+    """Raises ``BrokenBox`` where a box is damaged or unknown, or a place does not fit into its table."""
+    begin = within.content + _FULL_BOX_BYTES * (within.name == b"meta")
+    for inner in boxes_in(index, begin, within.end):
+        if not inner.is_short or inner.name not in _MP4_INSIDE[within.name]:
+            raise BrokenBox("A box is not known.")
+        if inner.name in _MP4_INSIDE:
+            _move_chunks(index, inner, by)
+        elif inner.name in _MP4_TABLES:
+            _move_table(index, inner, by)
+
+
+def _move_table(index: bytearray, table: Box, by: int) -> None:
+    """Source: ISO/IEC 14496-12, 8.7.5: version and flags, how many, and the places."""
+    kind, begin = _MP4_TABLES[table.name], table.content + _FULL_BOX_BYTES + 4
+    count = int.from_bytes(index[begin - 4 : begin])
+    if begin + count * kind.itemsize != table.end:
+        raise BrokenBox("A table has another length than it says.")
+    places = np.frombuffer(index, kind, count, begin)
+    if count and int(places.max()) + by > np.iinfo(kind).max:
+        raise BrokenBox("A place is too far in the file for its table.")
+    index[begin : table.end] = (places + by).astype(kind).tobytes()

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import BinaryIO
 from uuid import uuid4
 
 import msgspec
 
 from safelight.domain.media import MimeType
-from safelight.media.embedding import gap
+from safelight.media.boxes import box, boxes_in
+from safelight.media.embedding import Gap, gap
 
 Sign = Callable[[bytes], bytes]
 """From the bytes to be signed to a signature as COSE has it (RFC 9053): of the same length for each."""
@@ -83,34 +86,20 @@ def _head(kind: int, size: int) -> bytes:
     return bytes([kind | 23 + length.bit_length()]) + size.to_bytes(length)
 
 
-def _box(*parts: bytes) -> bytes:
-    return b"".join(((8 + sum(map(len, parts))).to_bytes(4), b"jumb", *parts))
+def _parts(data: bytes, *names: bytes) -> list[bytes]:
+    """The contents of the boxes in ``data``, which has to hold those and nothing else."""
+    boxes = list(boxes_in(data))
+    if [each.name for each in boxes] != list(names):
+        raise UnknownLayout("there are other boxes than expected")
+    return [data[each.content : each.end] for each in boxes]
 
 
 def _content(value: bytes) -> bytes:
-    return (8 + len(value)).to_bytes(4) + b"cbor" + value
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of each box of those in ``data``, which has to hold nothing else."""
-    at = 0
-    while at < len(data):
-        size_bytes = int.from_bytes(data[at : at + 4])
-        if size_bytes < 8 or at + size_bytes > len(data):
-            raise UnknownLayout("a box has no whole length")
-        yield data[at + 4 : at + 8], data[at + 8 : at + size_bytes]
-        at += size_bytes
-
-
-def _parts(data: bytes, *names: bytes) -> list[bytes]:
-    boxes = list(_boxes(data))
-    if [name for name, _ in boxes] != list(names):
-        raise UnknownLayout("there are other boxes than expected")
-    return [content for _, content in boxes]
+    return box(b"cbor", value)
 
 
 def _description(content: bytes) -> bytes:
-    return (8 + len(content)).to_bytes(4) + b"jumd" + content
+    return box(b"jumd", content)
 
 
 class _Assertion(msgspec.Struct, frozen=True):
@@ -120,8 +109,8 @@ class _Assertion(msgspec.Struct, frozen=True):
     content: Pieces
 
     @classmethod
-    def cut(cls, box: bytes, found: Mapping[str, bytes]) -> _Assertion:
-        description, content = _parts(box, b"jumd", b"cbor")
+    def cut(cls, inside: bytes, found: Mapping[str, bytes]) -> _Assertion:
+        description, content = _parts(inside, b"jumd", b"cbor")
         _, mark, salt = description.rpartition(_SALT)
         if not mark or len(salt) != _SALT_BYTES:
             raise UnknownLayout("an assertion has no salt")
@@ -133,39 +122,65 @@ class _Assertion(msgspec.Struct, frozen=True):
         return self.description.filled({"salt": os.urandom(_SALT_BYTES)}) + _content(self.content.filled(values))
 
 
+class _DataHash(msgspec.Struct, frozen=True):
+    """The hash of all but one range, whose numbers are padded so that the assertion has one length (18.5)."""
+
+    assertion: _Assertion
+    padded_bytes: int
+
+    @classmethod
+    def cut(cls, inside: bytes, place: Gap, digest: bytes) -> _DataHash:
+        exclusion = _exclusion(len(place.before), place.excluded_bytes)
+        padding = inside.rpartition(b"cpad")[2][1:]
+        found = {"exclusion": exclusion, "hash": _hash(digest), "padding": b"cpad" + binary(padding)}
+        return cls(_Assertion.cut(inside, found), len(exclusion) + len(padding))
+
+    def inside(self, digest: bytes, start: int, excluded_bytes: int) -> bytes:
+        exclusion = _exclusion(start, excluded_bytes)
+        padding = bytes(self.padded_bytes - len(exclusion))
+        values = {"exclusion": exclusion, "hash": _hash(digest), "padding": b"cpad" + binary(padding)}
+        return self.assertion.inside(values)
+
+
+class _BmffHash(msgspec.Struct, frozen=True):
+    """The hash of all but some boxes, which are named and the same for each file (18.6)."""
+
+    assertion: _Assertion
+
+    @classmethod
+    def cut(cls, inside: bytes, _place: Gap, digest: bytes) -> _BmffHash:
+        return cls(_Assertion.cut(inside, {"hash": _hash(digest)}))
+
+    def inside(self, digest: bytes, _start: int, _excluded_bytes: int) -> bytes:
+        return self.assertion.inside({"hash": _hash(digest)})
+
+
+_HARD_BINDINGS: dict[str, type[_DataHash | _BmffHash]] = {"c2pa.hash.data": _DataHash, "c2pa.hash.bmff.v3": _BmffHash}
+"""The assertions that bind a manifest to its file, by their labels."""
+
+
 class ManifestTemplate:
-    """Makes the manifest stores of pictures of one kind. Holds no state: used from any thread."""
+    """Makes the manifest stores of files of one kind. Holds no state: used from any thread."""
 
     def __init__(
         self, signed: bytes, unsigned: bytes, store: bytes, mime_type: MimeType, texts: Mapping[str, str]
     ) -> None:
-        """Take a sample apart: a picture before and after the library signed it, and the store that it put in.
+        """Take a sample apart: a file before and after the library signed it, and the store that it put in.
 
         ``texts``: the value of each string that is to change, by the name that ``fill`` gives it by. Raises
         ``UnknownLayout``.
         """
-        place = gap(unsigned, mime_type, len(store))
-        if place is None or place.filled(store) != signed:
+        place, digest = gap(BytesIO(unsigned), mime_type, len(store)), hashlib.sha256()
+        if place is None or b"".join((place.head(store), *place.after(digest))) != signed:
             raise UnknownLayout("the store lies elsewhere in the file")
+        self._mime_type = mime_type
         (root,) = _parts(store, b"jumb")
         self._root, manifest = _parts(root, b"jumd", b"jumb")
         described, assertions, claim, signature = _parts(manifest, b"jumd", b"jumb", b"jumb", b"jumb")
         label = described[17:-1]
         self._manifest = Pieces.cut(_description(described), {"label": label})
-        self._assertions, actions, data_hash = _parts(assertions, b"jumd", b"jumb", b"jumb")
-        digest = hashlib.sha256(place.before)
-        digest.update(place.after)
-        exclusion = _exclusion(len(place.before), place.excluded_bytes)
-        padding = data_hash.rpartition(b"cpad")[2][1:]
-        self._padded_bytes = len(exclusion) + len(padding)
-        self._data_hash = _Assertion.cut(
-            data_hash,
-            {
-                "exclusion": exclusion,
-                "data hash": b"dhash" + binary(digest.digest()),
-                "padding": b"cpad" + binary(padding),
-            },
-        )
+        self._assertions, actions, binding = _parts(assertions, b"jumd", b"jumb", b"jumb")
+        self._binding = _HARD_BINDINGS[place.hashed_as].cut(binding, place, digest.digest())
         self._actions = _Assertion.cut(actions, {name: text(value) for name, value in texts.items() if name != "title"})
         self._claim_described, claim = _parts(claim, b"jumd", b"cbor")
         instance = claim.partition(b"xmp.iid:")[2][:36]
@@ -176,53 +191,52 @@ class ManifestTemplate:
                 "instance": instance,
                 "title": text(texts["title"]),
                 "actions hash": binary(hashlib.sha256(actions).digest()),
-                "data hash hash": binary(hashlib.sha256(data_hash).digest()),
+                "binding hash": binary(hashlib.sha256(binding).digest()),
             },
         )
         self._signature_described, cose = _parts(signature, b"jumd", b"cbor")
         self._protected, self._before_signature, self._signature_bytes = _cose(cose)
 
-    def sign(self, data: bytes, mime_type: MimeType, texts: Mapping[str, str], sign: Sign) -> bytes | None:
-        """The file ``data`` with its manifest; None where it is not a plain one of its kind."""
+    def sign(self, source: BinaryIO, target: BinaryIO, texts: Mapping[str, str], sign: Sign) -> bool:
+        """Write a file with its manifest; False, with nothing written, where it is not a plain one of its kind.
+
+        Both have to be at their start, and the target to be empty. The source is read once, a clip in pieces.
+        """
         values = {name: text(value) for name, value in texts.items()}
         identity = str(uuid4())
         values |= {"label": b"urn:c2pa:" + identity.encode(), "instance": str(uuid4()).encode()}
         actions = self._actions.inside(values)
         values["actions hash"] = binary(hashlib.sha256(actions).digest())
-        blank = self._store(actions, self._hashed(0, 0, bytes(_HASH_BYTES)), values, None)
-        place = gap(data, mime_type, len(blank))
+        blank = self._store(actions, self._binding.inside(bytes(_HASH_BYTES), 0, 0), values, None)
+        place, digest = gap(source, self._mime_type, len(blank)), hashlib.sha256()
         if place is None:
-            return None
-        digest = hashlib.sha256(place.before)
-        digest.update(place.after)
-        hashed = self._hashed(len(place.before), place.excluded_bytes, digest.digest())
-        return place.filled(self._store(actions, hashed, values, sign))
+            return False
+        target.seek(len(place.before) + place.excluded_bytes)
+        target.writelines(place.after(digest))
+        binding = self._binding.inside(digest.digest(), len(place.before), place.excluded_bytes)
+        head = place.head(self._store(actions, binding, values, sign))
+        target.seek(0)
+        target.write(head)
+        return True
 
-    def _hashed(self, start: int, excluded_bytes: int, digest: bytes) -> bytes:
-        """The assertion of the file's hash, of one length whatever the numbers are."""
-        exclusion = _exclusion(start, excluded_bytes)
-        padding = bytes(self._padded_bytes - len(exclusion))
-        return self._data_hash.inside(
-            {
-                "exclusion": exclusion,
-                "data hash": b"dhash" + binary(digest),
-                "padding": b"cpad" + binary(padding),
-            }
-        )
-
-    def _store(self, actions: bytes, data_hash: bytes, values: dict[str, bytes], sign: Sign | None) -> bytes:
+    def _store(self, actions: bytes, binding: bytes, values: dict[str, bytes], sign: Sign | None) -> bytes:
         """The whole store; with zeros for a signature where nothing signs."""
-        claim = self._claim.filled(values | {"data hash hash": binary(hashlib.sha256(data_hash).digest())})
+        claim = self._claim.filled(values | {"binding hash": binary(hashlib.sha256(binding).digest())})
         signature = sign(_to_be_signed(self._protected, claim)) if sign else bytes(self._signature_bytes)
         if len(signature) != self._signature_bytes:
             raise ValueError("The signature has another length than the sample's.")
-        manifest = _box(
+        manifest = box(
+            b"jumb",
             self._manifest.filled(values),
-            _box(_description(self._assertions), _box(actions), _box(data_hash)),
-            _box(_description(self._claim_described), _content(claim)),
-            _box(_description(self._signature_described), _content(self._before_signature + signature)),
+            box(b"jumb", _description(self._assertions), box(b"jumb", actions), box(b"jumb", binding)),
+            box(b"jumb", _description(self._claim_described), _content(claim)),
+            box(b"jumb", _description(self._signature_described), _content(self._before_signature + signature)),
         )
-        return _box(_description(self._root), manifest)
+        return box(b"jumb", _description(self._root), manifest)
+
+
+def _hash(digest: bytes) -> bytes:
+    return b"dhash" + binary(digest)
 
 
 def _exclusion(start: int, excluded_bytes: int) -> bytes:
