@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-_HEADER_BYTES = 8
-_LONG_HEADER_BYTES = 16
+_HEADER, _LONG_SIZE = struct.Struct(">I4s"), struct.Struct(">Q")
+_HEADER_BYTES, _LONG_HEADER_BYTES = 8, 16
 
 
 class BrokenBox(ValueError):
@@ -24,40 +25,43 @@ class Box(NamedTuple):
     is_short: bool
 
 
-def box(name: bytes, *parts: bytes | bytearray) -> bytes:
+def box(name: bytes, *parts: bytes) -> bytes:
     return b"".join(((_HEADER_BYTES + sum(map(len, parts))).to_bytes(4), name, *parts))
 
 
 def boxes_of(file: BinaryIO) -> Iterator[Box]:
-    """The row of boxes that a file is."""
-
-    def head(at: int) -> bytes:
-        file.seek(at)
-        return file.read(_LONG_HEADER_BYTES)
-
-    return _boxes(head, 0, file.seek(0, os.SEEK_END))
-
-
-def boxes_in(data: bytes | bytearray, begin: int = 0, end: int | None = None) -> Iterator[Box]:
-    """The same of a row in memory, or of a part of it."""
-    return _boxes(lambda at: data[at : at + _LONG_HEADER_BYTES], begin, len(data) if end is None else end)
-
-
-def _boxes(head: Callable[[int], bytes | bytearray], begin: int, end: int) -> Iterator[Box]:
-    """Each box of a row that fills all from ``begin`` to ``end``. ``head`` reads up to 16 bytes from an offset on.
-
-    A size of 1 says that 64 bits of it follow, and 0 that the box goes up to the end. Raises ``BrokenBox``.
-    """
-    at = begin
+    """The row of boxes that a file is: each whole, one behind the other, up to the end. Raises ``BrokenBox``."""
+    at, end = 0, file.seek(0, os.SEEK_END)
     while at < end:
-        start = head(at)
-        size_bytes, name, header_bytes = int.from_bytes(start[:4]), bytes(start[4:8]), _HEADER_BYTES
-        is_short = size_bytes > 1
-        if size_bytes == 1:
-            size_bytes, header_bytes = int.from_bytes(start[8:]), _LONG_HEADER_BYTES
-        elif size_bytes == 0:
+        file.seek(at)
+        found = _box(file.read(_LONG_HEADER_BYTES), 0, at, end)
+        yield found
+        at = found.end
+
+
+def boxes_in(data: bytes, begin: int = 0, end: int | None = None) -> Iterator[Box]:
+    """The same of a row in memory, or of a part of it."""
+    at, end = begin, len(data) if end is None else end
+    while at < end:
+        found = _box(data, at, at, end)
+        yield found
+        at = found.end
+
+
+def _box(data: bytes, where: int, at: int, end: int) -> Box:
+    """The box that begins at ``at``, in a row up to ``end``; ``data`` has its header at ``where``.
+
+    A size of 1 says that 64 bits of it follow, and 0 that the box goes up to the end.
+    """
+    try:
+        size_bytes, name = _HEADER.unpack_from(data, where)
+        is_short, header_bytes = size_bytes > 1, _HEADER_BYTES
+        if size_bytes == 0:
             size_bytes = end - at
-        if size_bytes < header_bytes or at + size_bytes > end:
-            raise BrokenBox("A box is cut off.")
-        yield Box(name, at, at + header_bytes, at + size_bytes, is_short)
-        at += size_bytes
+        elif size_bytes == 1:
+            (size_bytes,), header_bytes = _LONG_SIZE.unpack_from(data, where + _HEADER_BYTES), _LONG_HEADER_BYTES
+    except struct.error as error:
+        raise BrokenBox("A box has no whole header.") from error
+    if size_bytes < header_bytes or at + size_bytes > end:
+        raise BrokenBox("A box is cut off.")
+    return Box(name, at, at + header_bytes, at + size_bytes, is_short)

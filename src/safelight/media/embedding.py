@@ -16,7 +16,7 @@ import numpy as np
 from safelight.domain.media import MimeType
 from safelight.media.boxes import Box, BrokenBox, box, boxes_in, boxes_of
 
-Bytes = bytes | bytearray | memoryview
+Bytes = bytes | memoryview
 
 _PNG_HEAD, _PNG_END = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"\0\0\0\0IEND\xaeB`\x82"
 _PNG_AFTER_HEADER = 33
@@ -180,8 +180,7 @@ def _mp4(source: BinaryIO, store_bytes: int) -> Gap | None:
         index_at = rows[names.index(b"moov")]
         if index_at.end - index_at.begin > _MP4_INDEX_BYTES:
             return None
-        index = bytearray().join(_read(source, index_at))
-        _move_chunks(index, Box(b"moov", 0, 8, len(index), is_short=True), excluded_bytes)
+        index = _moved(b"".join(_read(source, index_at)), excluded_bytes)
     except BrokenBox:
         return None
 
@@ -221,25 +220,32 @@ def _read(source: BinaryIO, row: Box) -> Iterator[bytes]:
         yield piece
 
 
-def _move_chunks(index: bytearray, within: Box, by: int) -> None:
-    """Raises ``BrokenBox`` where a box is damaged or unknown, or a place does not fit into its table."""
-    begin = within.content + _FULL_BOX_BYTES * (within.name == b"meta")
-    for inner in boxes_in(index, begin, within.end):
-        if not inner.is_short or inner.name not in _MP4_INSIDE[within.name]:
+def _moved(index: bytes, by: int) -> bytes:
+    """An index for media data that lies further behind.
+
+    Raises ``BrokenBox`` where a box is damaged or unknown, or a place does not fit into its table. Source of tables:
+    ISO/IEC 14496-12, 8.7.5: version and flags, how many, and the places.
+    """
+    moved = bytearray(index)
+    (whole,) = boxes_in(index)
+    for table in _tables(index, whole):
+        kind, begin = _MP4_TABLES[table.name], table.content + _FULL_BOX_BYTES + 4
+        count = int.from_bytes(index[begin - 4 : begin])
+        if begin + count * kind.itemsize != table.end:
+            raise BrokenBox("A table has another length than it says.")
+        places = np.frombuffer(index, kind, count, begin)
+        if count and int(places.max()) + by > np.iinfo(kind).max:
+            raise BrokenBox("A place is too far in the file for its table.")
+        moved[begin : table.end] = (places + by).astype(kind).tobytes()
+    return bytes(moved)
+
+
+def _tables(index: bytes, within: Box) -> Iterator[Box]:
+    known = _MP4_INSIDE[within.name]
+    for inner in boxes_in(index, within.content + _FULL_BOX_BYTES * (within.name == b"meta"), within.end):
+        if not inner.is_short or inner.name not in known:
             raise BrokenBox("A box is not known.")
-        if inner.name in _MP4_INSIDE:
-            _move_chunks(index, inner, by)
-        elif inner.name in _MP4_TABLES:
-            _move_table(index, inner, by)
-
-
-def _move_table(index: bytearray, table: Box, by: int) -> None:
-    """Source: ISO/IEC 14496-12, 8.7.5: version and flags, how many, and the places."""
-    kind, begin = _MP4_TABLES[table.name], table.content + _FULL_BOX_BYTES + 4
-    count = int.from_bytes(index[begin - 4 : begin])
-    if begin + count * kind.itemsize != table.end:
-        raise BrokenBox("A table has another length than it says.")
-    places = np.frombuffer(index, kind, count, begin)
-    if count and int(places.max()) + by > np.iinfo(kind).max:
-        raise BrokenBox("A place is too far in the file for its table.")
-    index[begin : table.end] = (places + by).astype(kind).tobytes()
+        if inner.name in _MP4_TABLES:
+            yield inner
+        elif inner.name in _MP4_INSIDE:
+            yield from _tables(index, inner)

@@ -24,7 +24,7 @@ Sign = Callable[[bytes], bytes]
 """From the bytes to be signed to a signature as COSE has it (RFC 9053): of the same length for each."""
 
 _SALT = b"\0\0\0\x18c2sh"
-_SALT_BYTES, _HASH_BYTES = 16, 32
+_SALT_BYTES = 16
 
 
 class UnknownLayout(Exception):
@@ -174,6 +174,7 @@ class ManifestTemplate:
         if place is None or b"".join((place.head(store), *place.after(digest))) != signed:
             raise UnknownLayout("the store lies elsewhere in the file")
         self._mime_type = mime_type
+        self._bytes_beside_texts = len(store) - sum(len(text(value)) for value in texts.values())
         (root,) = _parts(store, b"jumb")
         self._root, manifest = _parts(root, b"jumd", b"jumb")
         described, assertions, claim, signature = _parts(manifest, b"jumd", b"jumb", b"jumb", b"jumb")
@@ -203,12 +204,12 @@ class ManifestTemplate:
         Both have to be at their start, and the target to be empty. The source is read once, a clip in pieces.
         """
         values = {name: text(value) for name, value in texts.items()}
+        store_bytes = self._bytes_beside_texts + sum(map(len, values.values()))
         identity = str(uuid4())
         values |= {"label": b"urn:c2pa:" + identity.encode(), "instance": str(uuid4()).encode()}
         actions = self._actions.inside(values)
         values["actions hash"] = binary(hashlib.sha256(actions).digest())
-        blank = self._store(actions, self._binding.inside(bytes(_HASH_BYTES), 0, 0), values, None)
-        place, digest = gap(source, self._mime_type, len(blank)), hashlib.sha256()
+        place, digest = gap(source, self._mime_type, store_bytes), hashlib.sha256()
         if place is None:
             return False
         target.seek(len(place.before) + place.excluded_bytes)
@@ -219,10 +220,9 @@ class ManifestTemplate:
         target.write(head)
         return True
 
-    def _store(self, actions: bytes, binding: bytes, values: dict[str, bytes], sign: Sign | None) -> bytes:
-        """The whole store; with zeros for a signature where nothing signs."""
+    def _store(self, actions: bytes, binding: bytes, values: dict[str, bytes], sign: Sign) -> bytes:
         claim = self._claim.filled(values | {"binding hash": binary(hashlib.sha256(binding).digest())})
-        signature = sign(_to_be_signed(self._protected, claim)) if sign else bytes(self._signature_bytes)
+        signature = sign(_to_be_signed(self._protected, claim))
         if len(signature) != self._signature_bytes:
             raise ValueError("The signature has another length than the sample's.")
         manifest = box(

@@ -7,6 +7,7 @@ digital source types.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -45,6 +46,7 @@ _PARAMETER_PREFIX = "safelight."
 _AGENT = {"name": "Safelight", "version": __version__}
 _ALGORITHM_OF_CURVE = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _HASH_OF_CURVE = {"secp256r1": hashes.SHA256(), "secp384r1": hashes.SHA384(), "secp521r1": hashes.SHA512()}
+_BUFFER_BYTES = 128 * 1024
 _SIGNER_USAGES = ("1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1")
 """Extended key usages taken from a signer: emailProtection, documentSigning, C2PA claim signing."""
 
@@ -161,9 +163,9 @@ class ProvenanceSigner:
         Raises ``ProvenanceError`` with the reason, leaving no ``target``.
         """
         try:
-            with source.open("rb", buffering=0) as original, target.open("w+b") as signed:
+            with source.open("rb", _BUFFER_BYTES) as original, target.open("w+b", _BUFFER_BYTES) as signed:
                 if not self._sign_from_template(original, signed, provenance):
-                    original.seek(0)
+                    os.lseek(original.fileno(), 0, os.SEEK_SET)
                     self._sign(provenance, original, signed)
         except (c2pa.C2paError, OSError) as error:
             with suppress(OSError):  # it may have no name
