@@ -1,36 +1,38 @@
 """What is signed from a template reads like what the C2PA library signs by itself, and holds as fast."""
 
+import hashlib
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
-import c2pa
-import msgspec
 import pytest
 import pyvips
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.domain.errors import ConfigurationError
 from safelight.domain.media import EXTENSION_OF_MIME, MimeType
-from safelight.media import manifest_template, provenance
-from safelight.media.embedding import gap
+from safelight.media import embedding, manifest_template, provenance
+from safelight.media.embedding import SMALLEST_CLIP, Gap
 from safelight.media.manifest_template import Pieces, UnknownLayout
-from safelight.media.provenance import Provenance, ProvenanceSigner
-from safelight.node import chain as chains
+from safelight.media.provenance import ProvenanceSigner
 from safelight.node.chain import create_local_chain
+from tests.media.manifests import (
+    CHAIN,
+    KEY,
+    LIBRARY,
+    ROOT,
+    SIGNER,
+    assert_reads_alike,
+    by_library,
+    facts,
+    made_chain,
+    read,
+    sign,
+)
 
-CREATED_AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 SUFFIXES: dict[MimeType, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
-ROOT, CHAIN, KEY = create_local_chain("Example Studio")
-SIGNER, LIBRARY = ProvenanceSigner(CHAIN, KEY), ProvenanceSigner(CHAIN, KEY)
-LIBRARY.sign_by_library()
-NEW = {"instance_id", "instanceID", "label", "active_manifest", "hash", "pad", "length"}
 every_format = pytest.mark.parametrize("mime_type", SUFFIXES)
 
 
@@ -39,40 +41,8 @@ def picture(mime_type: MimeType, width: int = 40, height: int = 30, **options: A
     return bytes(noise.write_to_buffer(SUFFIXES[mime_type], keep="none", **options))
 
 
-def sign(signer: ProvenanceSigner, data: bytes, mime_type: MimeType, **options: Any) -> bytes:
-    facts: dict[str, Any] = {
-        "digital_source_type": "trainedAlgorithmicMedia",
-        "model": "example-model",
-        "generation_id": "req-01J0000000000000000000000A",
-        "created_at": CREATED_AT,
-    }
-    return signer.sign(data, Provenance(mime_type=mime_type, **facts | options))
-
-
-def read(data: bytes, mime_type: MimeType, root: bytes = ROOT) -> tuple[Any, Any]:
-    """All that the library says of a file, in brief and in detail."""
-    with c2pa.Reader(mime_type, BytesIO(data), context=provenance._reading_context(root)) as reader:
-        return msgspec.json.decode(reader.json()), msgspec.json.decode(reader.detailed_json())
-
-
-def alike(said: Any, label: str) -> Any:
-    """The same without what is new in each file."""
-    if isinstance(said, dict):
-        return {k.replace(label, "LABEL"): None if k in NEW else alike(v, label) for k, v in said.items()}
-    if isinstance(said, list):
-        return sorted((alike(each, label) for each in said), key=repr)
-    return said.replace(label, "LABEL") if isinstance(said, str) else said
-
-
-def assert_reads_alike(one: bytes, other: bytes, mime_type: MimeType, root: bytes = ROOT) -> None:
-    told, expected = read(one, mime_type, root), read(other, mime_type, root)
-    assert told[0]["validation_state"] == "Trusted"
-    for mine, its in zip(told, expected, strict=True):
-        mine, its = alike(mine, told[0]["active_manifest"]), alike(its, expected[0]["active_manifest"])
-        for each in (mine, its):  # a signature, in the detailed form
-            for manifest in each["manifests"].values():
-                manifest.pop("signature_bytes", None)
-        assert mine == its
+def gap(data: bytes, mime_type: MimeType, store_bytes: int) -> Gap | None:
+    return embedding.gap(BytesIO(data), mime_type, store_bytes)
 
 
 @every_format
@@ -95,13 +65,21 @@ def test_sizes(mime_type: MimeType, width: int, height: int) -> None:
     assert (before - after).abs().max() == 0
 
 
+@pytest.mark.parametrize(("mime_type", "options"), [("image/png", {"compression": 0}), ("image/jpeg", {"Q": 100})])
+def test_pictures_of_several_megabytes(mime_type: MimeType, options: dict[str, int]) -> None:
+    data = picture(mime_type, 2600, 1600, **options)
+    assert len(data) > 3_000_000
+    assert_reads_alike(sign(SIGNER, data, mime_type), sign(LIBRARY, data, mime_type), mime_type)
+
+
 @every_format
 def test_nothing_else_of_the_file_changes(mime_type: MimeType) -> None:
     data = picture(mime_type)
     place = gap(data, mime_type, 1000)
     assert place is not None
-    assert not place.after or data.endswith(bytes(place.after).rstrip(b"\0"))
-    signed = place.filled(bytes(1000))
+    after = b"".join(place.after(hashlib.sha256()))
+    assert not after or data.endswith(after.rstrip(b"\0"))
+    signed = place.head(bytes(1000)) + after
     without = signed[: len(place.before)] + signed[len(place.before) + place.excluded_bytes :]
     head = 8 if mime_type == "image/webp" else 0  # the size of the whole
     assert without[head:] == data[head:]
@@ -145,9 +123,10 @@ def test_a_changed_byte_is_noticed_wherever_it_is(mime_type: MimeType) -> None:
     """Outside the manifest nothing may change; inside it no change may be trusted and say something else."""
     data = picture(mime_type)
     signed = sign(SIGNER, data, mime_type, prompt="a fox")
-    place = gap(data, mime_type, len(SIGNER_STORES[mime_type]()))
+    store = LIBRARY._sign_by_library(data, facts(mime_type, prompt="a fox"))[1]
+    place = gap(data, mime_type, len(store))
     assert place is not None
-    begin, end = len(place.before), len(signed) - len(place.after)
+    begin, end = len(place.before), len(place.before) + place.excluded_bytes
     told = provenance._read(BytesIO(signed), mime_type, ROOT)
     chosen = random.Random(7)
     for at in (*range(begin, end, 11), *chosen.sample([*range(begin), *range(end, len(signed))], 60)):
@@ -158,59 +137,16 @@ def test_a_changed_byte_is_noticed_wherever_it_is(mime_type: MimeType) -> None:
         assert not report.trusted or (inside and report == told), at
 
 
-def _store(mime_type: MimeType) -> Callable[[], bytes]:
-    facts = Provenance(
-        mime_type=mime_type,
-        digital_source_type="trainedAlgorithmicMedia",
-        model="example-model",
-        generation_id="req-01J0000000000000000000000A",
-        created_at=CREATED_AT,
-        prompt="a fox",
-    )
-    return lambda: LIBRARY._sign_by_library(picture(mime_type), facts)[1]
-
-
-SIGNER_STORES = {mime_type: _store(mime_type) for mime_type in SUFFIXES}
-
-
 @pytest.mark.parametrize("kind", ["P-256", "P-384", "P-521", "Ed25519"])
 @pytest.mark.parametrize("length", [1, 2])
 def test_keys_and_chains(kind: str, length: int) -> None:
     """``length`` certificates under the root."""
     root, chain, key = made_chain(kind, length)
-    signer, library = ProvenanceSigner(chain, key), ProvenanceSigner(chain, key)
-    library.sign_by_library()
+    signer, library = ProvenanceSigner(chain, key), by_library(chain, key)
     assert signer.uses_templates
-    for mime_type in SUFFIXES:
-        data = picture(mime_type)
+    files = {mime_type: picture(mime_type) for mime_type in SUFFIXES} | {"video/mp4": SMALLEST_CLIP}
+    for mime_type, data in files.items():
         assert_reads_alike(sign(signer, data, mime_type), sign(library, data, mime_type), mime_type, root)
-
-
-def made_chain(kind: str, length: int) -> tuple[bytes, bytes, bytes]:
-    from_curve = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
-    key: Any = ec.generate_private_key(from_curve[kind]) if kind in from_curve else ed25519.Ed25519PrivateKey.generate()
-    begins = datetime.now(UTC) - timedelta(hours=1)
-    names = [chains._name("Example", f"Example {number}") for number in range(length + 1)]
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(length)]
-    pem = serialization.Encoding.PEM
-    certificates = []
-    for number in range(length + 1):
-        is_leaf = number == length
-        issuer = max(number - 1, 0)
-        own = key if is_leaf else keys[number]
-        builder = (
-            chains._certificate(names[number], names[issuer], own, begins, begins + timedelta(days=9))
-            .add_extension(x509.BasicConstraints(ca=not is_leaf, path_length=None), critical=True)
-            .add_extension(chains._key_usage(signs_certificates=not is_leaf), critical=True)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[issuer].public_key()), critical=False
-            )
-        )
-        if is_leaf:
-            builder = builder.add_extension(x509.ExtendedKeyUsage(chains._USAGES), critical=False)
-        certificates.append(builder.sign(keys[issuer], hashes.SHA256()).public_bytes(pem))
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return certificates[0], b"".join(reversed(certificates[1:])), private
 
 
 def test_no_two_files_share_an_id_a_label_or_a_salt() -> None:
