@@ -56,8 +56,8 @@ def sign(signer: ProvenanceSigner, source: Path, target: Path, **options: Any) -
         "generation_id": "req-01J0000000000000000000000A",
         "created_at": CREATED_AT,
     }
-    by_library = options.pop("by_library", False)
-    if facts["mime_type"] == "video/mp4" or by_library:
+    as_file = options.pop("as_file", False)
+    if facts["mime_type"] == "video/mp4" or as_file:
         signer.sign_file(source, target, Provenance(**facts | options))
     else:
         target.write_bytes(signer.sign(source.read_bytes(), Provenance(**facts | options)))
@@ -190,24 +190,37 @@ def test_many_threads_share_a_signer(tmp_path: Path, chain: Chain, signer: Prove
     assert [report.generation_id for report in reports] == [f"req-{number}" for number in range(64)]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_need_not_be_in_memory(tmp_path: Path, chain: Chain, signer: ProvenanceSigner, suffix: str) -> None:
+    source = make(tmp_path, suffix)
+    target = sign(signer, source, tmp_path / "signed", as_file=True)
+    assert verify(target, chain[0]).trusted
+    assert measure(target) == measure(source)
+
+
 @pytest.mark.parametrize("mime_type", ["image/png", "image/jpeg", "image/webp", "video/mp4"])
 def test_what_cannot_be_signed_leaves_nothing(tmp_path: Path, signer: ProvenanceSigner, mime_type: str) -> None:
     source, target = tmp_path / "page", tmp_path / "signed"
     source.write_text("<html>" * 100)
     with pytest.raises(ProvenanceError, match=r"could not be signed: .+"):
-        sign(signer, source, target, mime_type=mime_type, by_library=True)
+        sign(signer, source, target, mime_type=mime_type, as_file=True)
     with pytest.raises(ProvenanceError, match=r"could not be signed: .+"):
         sign(signer, source, target, mime_type=mime_type)
     with pytest.raises(ProvenanceError):
-        sign(signer, tmp_path / "absent", target, mime_type=mime_type, by_library=True)
+        sign(signer, tmp_path / "absent", target, mime_type=mime_type, as_file=True)
     assert not target.exists()
 
 
-def test_a_full_disk_is_a_provenance_error(tmp_path: Path, signer: ProvenanceSigner) -> None:
-    source, target = make(tmp_path, "png"), tmp_path / "signed"
+@pytest.mark.parametrize("uses_templates", [True, False])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_full_disk_is_a_provenance_error(tmp_path: Path, chain: Chain, suffix: str, uses_templates: bool) -> None:
+    signer = ProvenanceSigner(chain[1], chain[2])
+    if not uses_templates:
+        signer.sign_by_library()
+    source, target = make(tmp_path, suffix), tmp_path / "signed"
     target.symlink_to("/dev/full")
-    with pytest.raises(ProvenanceError):
-        sign(signer, source, target, by_library=True)
+    with pytest.raises(ProvenanceError, match="could not be signed"):
+        sign(signer, source, target, as_file=True)
     assert not target.is_symlink()
 
 
