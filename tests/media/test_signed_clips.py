@@ -248,6 +248,7 @@ NOT_PLAIN: dict[str, Callable[[], bytes]] = {
     "no size": lambda: open_size(clip("index first"), b"mdat"),
     "places too far": lambda: replaced(clip("index last"), b"stco", far),
     "a table cut short": lambda: replaced(clip("index last"), b"stco", lambda table: box(b"stco", table[8:-4])),
+    "a table without its count": lambda: replaced(clip("index last"), b"stco", lambda table: box(b"stco", bytes(4))),
     "a table too long": lambda: replaced(clip("index last"), b"stco", lambda table: box(b"stco", table[8:], bytes(4))),
     "two indices": lambda: clip("index last") + clip("index last")[clip("index last").rindex(b"moov") - 4 :],
     "two beginnings": lambda: clip("index first") + clip("index first")[:32],
@@ -393,7 +394,7 @@ def test_a_file_that_becomes_shorter_is_an_error(tmp_path: Path, monkeypatch: py
 def test_other_rules_of_the_library_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a new version of it may bring: here one more kind of box that is not hashed, and another place."""
     with monkeypatch.context() as patched:
-        patched.setattr(embedding, "_MP4_UNHASHED", frozenset({b"free"}))
+        patched.setattr(embedding, "_MP4_FREE", frozenset({b"free"}))
         assert not ProvenanceSigner(CHAIN, KEY).uses_templates
     with monkeypatch.context() as patched:
         patched.setattr(embedding, "_moved", lambda index, by: index)

@@ -6,12 +6,12 @@ about it. Source: C2PA 2.2, appendix A, with the choices that the library makes 
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Literal
 
 import msgspec
-import numpy as np
 
 from safelight.domain.media import MimeType
 from safelight.media.boxes import Box, BrokenBox, box, boxes_in, boxes_of
@@ -29,12 +29,13 @@ _RIFF_HEAD_BYTES = 8
 
 _MP4_HEAD = bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + bytes(4) + b"manifest\0" + bytes(8)
 """Extended type, version and flags, purpose, and that no box with further hashes follows."""
-_MP4_UNHASHED = frozenset({b"free", b"skip"})
-_MP4_TOP = _MP4_UNHASHED | {b"ftyp", b"moov", b"mdat"}
+_MP4_FREE = frozenset({b"free", b"skip"})
+"""Free space, which may be anywhere, and is not hashed between the boxes of the file."""
+_MP4_TOP = _MP4_FREE | {b"ftyp", b"moov", b"mdat"}
 _MP4_INDEX_BYTES = 64 * 1024 * 1024
 _MP4_PIECE_BYTES = 1024 * 1024
 _MP4_INSIDE: dict[bytes, frozenset[bytes]] = {
-    name: frozenset(inside.encode().split()) | _MP4_UNHASHED
+    name: frozenset(inside.encode().split()) | _MP4_FREE
     for name, inside in {
         b"moov": "mvhd trak udta iods",
         b"trak": "tkhd edts mdia udta",
@@ -48,7 +49,7 @@ _MP4_INSIDE: dict[bytes, frozenset[bytes]] = {
     }.items()
 }
 """What may be in each box of an index. Of these only the tables of chunks, ``stco`` and ``co64``, tell places."""
-_MP4_TABLES = {b"stco": np.dtype(">u4"), b"co64": np.dtype(">u8")}
+_MP4_TABLES = {b"stco": "I", b"co64": "Q"}
 _FULL_BOX_BYTES = 4
 
 SMALLEST_CLIP = (
@@ -168,7 +169,7 @@ _PICTURES: dict[MimeType, Callable[[bytes, int], Gap | None]] = {
 
 
 def _mp4(source: BinaryIO, store_bytes: int) -> Gap | None:
-    """Right behind ``ftyp``; what tells the places of frames in the file is moved by as much (C2PA 2.2, A.5)."""
+    """Right behind ``ftyp``; what tells places of media data in the file is moved by as much."""
     excluded_bytes = len(_mp4_box(b"")) + store_bytes
     try:
         rows = list(boxes_of(source))
@@ -185,9 +186,9 @@ def _mp4(source: BinaryIO, store_bytes: int) -> Gap | None:
         return None
 
     def hashed(digest: Any) -> Iterator[Bytes]:
-        """A box that is hashed follows the place where it begins (C2PA 2.2, 18.6.2)."""
+        """A box that is hashed follows the place where it begins (C2PA 2.2, section 18.6)."""
         for row in rows[1:]:
-            is_hashed = row.name not in _MP4_UNHASHED
+            is_hashed = row.name not in _MP4_FREE
             if is_hashed:
                 digest.update((row.begin + excluded_bytes).to_bytes(8))
             for piece in (index,) if row is index_at else _read(source, row):
@@ -229,14 +230,14 @@ def _moved(index: bytes, by: int) -> bytes:
     moved = bytearray(index)
     (whole,) = boxes_in(index)
     for table in _tables(index, whole):
-        kind, begin = _MP4_TABLES[table.name], table.content + _FULL_BOX_BYTES + 4
-        count = int.from_bytes(index[begin - 4 : begin])
-        if begin + count * kind.itemsize != table.end:
+        begin = table.content + _FULL_BOX_BYTES + 4
+        places = f">{int.from_bytes(index[begin - 4 : begin])}{_MP4_TABLES[table.name]}"
+        if begin + struct.calcsize(places) != table.end:
             raise BrokenBox("A table has another length than it says.")
-        places = np.frombuffer(index, kind, count, begin)
-        if count and int(places.max()) + by > np.iinfo(kind).max:
-            raise BrokenBox("A place is too far in the file for its table.")
-        moved[begin : table.end] = (places + by).astype(kind).tobytes()
+        try:
+            struct.pack_into(places, moved, begin, *(place + by for place in struct.unpack_from(places, index, begin)))
+        except struct.error as error:
+            raise BrokenBox("A place is too far in the file for its table.") from error
     return bytes(moved)
 
 

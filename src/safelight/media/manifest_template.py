@@ -167,7 +167,7 @@ class ManifestTemplate:
     ) -> None:
         """Take a sample apart: a file before and after the library signed it, and the store that it put in.
 
-        ``texts``: the value of each string that is to change, by the name that ``fill`` gives it by. Raises
+        ``texts``: the value of each string that is to change, by the name that ``sign`` gets it by. Raises
         ``UnknownLayout``.
         """
         place, digest = gap(BytesIO(unsigned), mime_type, len(store)), hashlib.sha256()
