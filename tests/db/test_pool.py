@@ -10,7 +10,7 @@ import pytest
 
 from safelight.db import pool, sessions
 from safelight.db.pool import Database
-from safelight.db.sessions import Session
+from safelight.db.sessions import Session, cut_off_after
 from safelight.domain.errors import ServiceUnavailable
 
 pytestmark = pytest.mark.database
@@ -71,6 +71,66 @@ async def test_a_statement_that_was_cancelled_leaves_its_session_fit_for_the_nex
 async def test_statements_at_once_on_one_session_do_not_share_a_cursor(session: Session) -> None:
     asked = [pool.one(session, "said", {"value": value}, Said) for value in range(20)]
     assert await asyncio.gather(*asked) == [Said(value) for value in range(20)]
+
+
+async def test_what_does_not_go_through_at_once_is_written_and_read_to_the_end(session: Session) -> None:
+    for size in (1, 20_000_000, 1):
+        assert await pool.one(session, "said", {"value": "a" * size}, Said) == Said("a" * size)
+
+
+async def test_a_session_that_waited_for_a_notification_answers_statements_and_the_other_way_round(
+    session: Session,
+) -> None:
+    await session.execute("listen here")
+    for value in range(3):
+        assert await pool.one(session, "said", {"value": value}, Said) == Said(value)
+        assert [_ async for _ in session.notifies(timeout=0.02)] == []
+        await session.execute(f"notify here, '{value}'")
+        assert [each.payload async for each in session.notifies(timeout=5, stop_after=1)] == [str(value)]
+
+
+async def test_a_session_that_is_closed_under_a_statement_fails_it(session: Session) -> None:
+    slow = asyncio.create_task(pool.one(session, "slow", {}, tuple))
+    await asyncio.sleep(0.05)
+    await session.close()
+    done, _ = await asyncio.wait({slow}, timeout=10)
+    assert done
+    assert isinstance(slow.exception(), psycopg.OperationalError)
+
+
+async def test_a_session_that_the_server_ended_is_noticed_once_and_replaced(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noticed: list[Session] = []
+    on_input = Session._on_input
+    monkeypatch.setattr(Session, "_on_input", lambda session: (noticed.append(session), on_input(session)))
+    monkeypatch.setattr(pool, "statement", _TEXTS.__getitem__)
+    db, other = Database(database_url, pool_size=1), Database(database_url, pool_size=1)
+    await db.open()
+    await other.open()
+    try:
+        numbers = set()
+        for value in range(5):  # each has the file number of the one before
+            async with db.connection() as connection:
+                assert await pool.one(connection, "said", {"value": value}, Said) == Said(value)
+                ended = connection.info.backend_pid
+                numbers.add(connection.fileno())
+            noticed.clear()
+            async with other.connection() as connection:
+                await connection.execute("select pg_terminate_backend(%s, 5000)", [ended])
+            await asyncio.sleep(0.05)
+            assert [each.info.backend_pid for each in noticed].count(ended) == 1
+        assert len(numbers) == 1
+    finally:
+        await db.close()
+        await other.close()
+
+
+async def test_a_session_that_is_cut_off_under_a_statement_leaves_nothing_watched(session: Session) -> None:
+    loop, number = asyncio.get_running_loop(), session.fileno()
+    with pytest.raises(psycopg.OperationalError), cut_off_after(session, 0.05):
+        await pool.one(session, "slow", {}, tuple)
+    assert not loop.remove_reader(number)  # the next file that is opened has this number
 
 
 async def test_a_transaction_that_stands_still_lets_its_rows_go(

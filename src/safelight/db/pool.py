@@ -123,8 +123,7 @@ class Database:
         connection = await self._sound_connection()
         try:
             with cut_off_after(connection, began + min(limits) - time.monotonic() if limits else None):
-                async with connection:
-                    yield connection
+                yield connection
             connection.answered_at = time.monotonic()
         except SerializationFailure:
             raise  # another's write came between: the database is there

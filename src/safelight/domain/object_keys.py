@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 _THUMBNAIL = ".thumb.webp"
@@ -37,6 +38,7 @@ def generation_of(key: str) -> str:
     return key.rpartition("/")[2].rpartition("-")[0]
 
 
+@lru_cache(maxsize=256)
 def _date(generation_id: str) -> str:
     milliseconds = 0
     for digit in generation_id.removeprefix("req-")[:10]:

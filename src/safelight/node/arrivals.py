@@ -49,17 +49,20 @@ async def arrived(sockets: Sockets, peer: Peer) -> bool:
 
 async def _speaks(own: socket.socket, within_seconds: float) -> bool:
     """Whether the other end sends something, or closes."""
-    readable = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_reader(own, readable.set)
+    spoken: asyncio.Future[bool] = loop.create_future()
+    loop.add_reader(own, _set, spoken, True)
+    timer = loop.call_later(within_seconds, _set, spoken, False)
     try:
-        async with asyncio.timeout(within_seconds):
-            await readable.wait()
-    except TimeoutError:
-        return False
+        return await spoken
     finally:
+        timer.cancel()
         loop.remove_reader(own)
-    return True
+
+
+def _set(spoken: asyncio.Future[bool], value: bool) -> None:
+    if not spoken.done():
+        spoken.set_result(value)
 
 
 def _is_closed(own: socket.socket) -> bool:
