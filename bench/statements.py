@@ -25,9 +25,10 @@ from bench.report import Report, at_most
 from bench.servers import folder, postgres
 from bench.tenants import IMAGE, IMAGE_PRICE_NANOS, tenants
 from safelight.db.pool import Database, one, statement
-from safelight.domain.generations import GenerationType
+from safelight.domain.generations import GenerationType, State
+from safelight.domain.pricing import THOUSANDTHS
 from safelight.lifecycle.accept import NewGeneration, Window
-from safelight.lifecycle.settle import Settled
+from safelight.lifecycle.settle import Ending, Settled
 from safelight.lifecycle.views import _FoundRow
 from tests.support.tenants import Tenant
 
@@ -51,7 +52,7 @@ class Batch:
 
     def __init__(self, senders: Sequence[Tenant], size: int) -> None:
         self.new = [_new(senders[place % len(senders)]) for place in range(size)]
-        self.settle = [_settle(each) for each in self.new]
+        self.settle = [_ending(each) for each in self.new]
         self.find = [{"id": each.id, "workspace_id": each.workspace_id} for each in self.new]
 
 
@@ -196,22 +197,15 @@ def _new(sender: Tenant) -> NewGeneration:
     )
 
 
-def _settle(new: NewGeneration) -> dict[str, Any]:
-    return {
-        "id": new.id,
-        "run_token": new.run_token,
-        "state": "completed",
-        "unseen": False,
-        "sent_after_seconds": 0.1,
-        "charged_nanos": new.held_nanos,
-        "charged_thousandths": 1000,
-        "error_code": None,
-        "error_message": None,
-        "report": None,
-        "media": Jsonb([_FILE | {"key": f"media/2026/01/01/{new.id}-0.png"}]),
-        "frees_key": False,
-        "may_be_made": False,
-        "cost_nanos": None,
-        "seed": None,
-        "loss": None,
-    }
+def _ending(new: NewGeneration) -> Ending:
+    assert new.run_token is not None
+    return Ending(
+        id=new.id,
+        run_token=new.run_token,
+        state=State.COMPLETED,
+        unseen=False,
+        sent_after_seconds=0.1,
+        charged_nanos=new.held_nanos,
+        charged_thousandths=THOUSANDTHS,
+        media=Jsonb([_FILE | {"key": f"media/2026/01/01/{new.id}-0.png"}]),
+    )

@@ -6,6 +6,7 @@ generation released its hold in the same breath.
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
 import msgspec
@@ -31,6 +32,27 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     sha256: str
     facts: MediaFacts
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """What the statement ``settle`` is given. ``sent_after_seconds``: of an image, how long ago it was accepted."""
+
+    id: str
+    run_token: uuid.UUID
+    state: State
+    unseen: bool
+    sent_after_seconds: float | None
+    charged_nanos: int = 0
+    charged_thousandths: int = 0
+    error_code: str | None = None
+    error_message: str | None = None
+    report: Jsonb | None = None
+    media: Jsonb = Jsonb([])
+    frees_key: bool = False
+    may_be_made: bool = False
+    cost_nanos: int | None = None
+    seed: int | None = None
+    loss: Jsonb | None = None
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -72,18 +94,20 @@ async def complete(
     ``report`` is what the backend said, ``cost_nanos`` what it costs us, as far as anybody says.
     """
     charged_nanos, charged_thousandths = charge_for(claim.price, delivered_thousandths(claim, files))
-    return await _end(
-        db,
-        claim,
+    ending = Ending(
+        id=claim.id,
+        run_token=claim.run_token,
         state=State.COMPLETED,
         unseen=unseen,
+        sent_after_seconds=claim.seconds_since_accepted,
         charged_nanos=charged_nanos,
         charged_thousandths=charged_thousandths,
-        media=[_row(file) for file in files],
-        report=report,
+        media=Jsonb([_row(file) for file in files]),
+        report=None if report is None else Jsonb(report),
         cost_nanos=cost_nanos,
         seed=seed,
     )
+    return await _end(db, claim, ending)
 
 
 async def fail(
@@ -103,19 +127,20 @@ async def fail(
     another try uses up no idempotency key, unless a backend that was asked and gave no certain answer may have made it
     all the same (``may_be_made``).
     """
-    code = "canceled" if state is State.CANCELED else error.code
-    return await _end(
-        db,
-        claim,
+    ending = Ending(
+        id=claim.id,
+        run_token=claim.run_token,
         state=state,
         unseen=unseen,
-        error_code=code,
+        sent_after_seconds=claim.seconds_since_accepted,
+        error_code="canceled" if state is State.CANCELED else error.code,
         error_message=error.message,
-        report=report,
+        report=None if report is None else Jsonb(report),
         frees_key=error.retryable and state is State.FAILED,
         may_be_made=may_be_made,
-        loss=loss,
+        loss=None if loss is None else Jsonb(loss),
     )
+    return await _end(db, claim, ending)
 
 
 def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:
@@ -125,54 +150,19 @@ def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:
     return sum(int((file.facts.duration_seconds or 0) * THOUSANDTHS + 1e-6) for file in files)
 
 
-async def _end(
-    db: Database,
-    claim: Claim,
-    *,
-    state: State,
-    unseen: bool,
-    charged_nanos: int = 0,
-    charged_thousandths: int = 0,
-    error_code: str | None = None,
-    error_message: str | None = None,
-    report: Report | None = None,
-    media: list[dict[str, object]] | None = None,
-    frees_key: bool = False,
-    may_be_made: bool = False,
-    cost_nanos: int | None = None,
-    seed: int | None = None,
-    loss: Loss | None = None,
-) -> Settled | None:
-    params = {
-        "id": claim.id,
-        "run_token": claim.run_token,
-        "state": str(state),
-        "unseen": unseen,
-        "sent_after_seconds": claim.seconds_since_accepted,
-        "charged_nanos": charged_nanos,
-        "charged_thousandths": charged_thousandths,
-        "error_code": error_code,
-        "error_message": error_message,
-        "report": report and Jsonb(report),
-        "media": Jsonb(media or []),
-        "frees_key": frees_key,
-        "may_be_made": may_be_made,
-        "cost_nanos": cost_nanos,
-        "seed": seed,
-        "loss": loss and Jsonb(loss),
-    }
+async def _end(db: Database, claim: Claim, ending: Ending) -> Settled | None:
     killpoint("settle-before-commit")
     with observe.Step("settle", claim.id, claim.type, claim.model):
-        settled = await db.one("settle", params, Settled)
+        settled = await db.one("settle", ending, Settled)
     killpoint("settle-after-commit")
     if settled is not None:
         observe.settled(
             claim.type,
             claim.model,
-            state,
-            error_code,
-            captured_nanos=charged_nanos,
-            released_nanos=claim.price.total_nanos - charged_nanos,
+            ending.state,
+            ending.error_code,
+            captured_nanos=ending.charged_nanos,
+            released_nanos=claim.price.total_nanos - ending.charged_nanos,
         )
     return settled
 
