@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 
 from safelight.db import pool, sessions
-from safelight.db.pool import Database
+from safelight.db.pool import Database, NotConnected
 from safelight.db.sessions import Session, cut_off_after
 from safelight.domain.errors import ServiceUnavailable
 
@@ -172,6 +173,49 @@ async def test_a_cancellation_that_comes_with_the_connection_is_not_lost(databas
             await again.execute("select 1")
     finally:
         await db.close()
+
+
+async def test_a_workspace_that_waits_for_its_account_leaves_sessions_to_others(database_url: str) -> None:
+    db = Database(database_url, pool_size=3)
+    await db.open()
+
+    async def count(workspace_id: int) -> None:
+        async with db.turn(workspace_id), db.connection() as connection, connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock(4712, %s)", [workspace_id])
+
+    try:
+        async with await psycopg.AsyncConnection.connect(database_url) as holder:
+            await holder.execute("select pg_advisory_xact_lock(4712, 1)")
+            waiting = [asyncio.create_task(count(1)) for _ in range(20)]
+            async with asyncio.timeout(2):
+                for _ in range(10):
+                    await count(2)
+            assert not any(each.done() for each in waiting)
+            for each in waiting[::3]:
+                each.cancel()
+        await asyncio.wait(waiting, timeout=10)
+        assert [each.cancelled() for each in waiting] == [place % 3 == 0 for place in range(20)]
+        for each in waiting:
+            assert each.cancelled() or each.result() is None
+        await count(1)
+    finally:
+        await db.close()
+
+
+async def test_who_waits_for_a_turn_in_vain_has_asked_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_PATIENCE_SECONDS", 0.1)
+    db = Database(database_url)
+    async with contextlib.AsyncExitStack() as held:
+        for _ in range(2):
+            await held.enter_async_context(db.turn(1))
+        async with db.turn(2):
+            with pytest.raises(NotConnected):
+                async with db.turn(1):
+                    pass
+    async with asyncio.timeout(10), db.turn(1), db.turn(1):
+        pass
 
 
 async def test_a_pool_that_is_closed_refuses_without_keeping_others_from_work(database_url: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from importlib import resources
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import msgspec
 import psycopg
@@ -49,6 +50,7 @@ def statement(name: str) -> str:
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, IdleInTransactionSessionTimeout, PoolTimeout)
 _PATIENCE_SECONDS = 3.5
 _PAUSE_SECONDS = 0.05
+_TURNS_AT_ONCE = 2
 _LOOK_SECONDS = 0.7
 _LOOK_AGAIN_SECONDS = 0.2
 _WORTH_ANOTHER_READ_SECONDS = 1.0
@@ -96,6 +98,7 @@ class Database:
         self._look: asyncio.Task[bool] | None = None
         self._reason = ""
         self._lookups: dict[tuple[str, type], Lookups[Any]] = {}
+        self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     async def open(self) -> None:
         await self._pool.open()
@@ -110,6 +113,27 @@ class Database:
     def waiting(self) -> int:
         """How many wait for a connection now."""
         return self._pool.get_stats().get("requests_waiting", 0)
+
+    @asynccontextmanager
+    async def turn(self, workspace_id: int) -> AsyncIterator[None]:
+        """While inside, few others of this process are, for the same workspace. Raises ``NotConnected`` after a while.
+
+        For what locks the workspace's account until it is committed. While one is, the next may wait for that in the
+        database; more would only hold sessions that other workspaces want.
+        """
+        turns = self._turns.setdefault(workspace_id, asyncio.Semaphore(_TURNS_AT_ONCE))
+        if turns.locked():
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await turns.acquire()
+            except TimeoutError:
+                raise NotConnected(retry_after_seconds=self._retry_after_seconds) from None
+        else:
+            await turns.acquire()
+        try:
+            yield
+        finally:
+            turns.release()
 
     @asynccontextmanager
     async def connection(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:

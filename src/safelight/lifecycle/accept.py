@@ -234,7 +234,7 @@ def _claim(new: NewGeneration, ready: Ready) -> Claim | None:
 
 async def _insert(services: SubmitServices, new: Sequence[NewGeneration]) -> Window | None:
     """The window after the last of them; None where not all of them found room, and none is on record."""
-    async with services.db.connection() as connection:
+    async with services.db.turn(new[0].workspace_id), services.db.connection() as connection:
         if len(new) == 1 and new[0].type is GenerationType.IMAGE and not new[0].is_capped:
             killpoint("submit-before-commit")
             return await one(connection, "submit", new[0], Window)  # one statement: its own transaction

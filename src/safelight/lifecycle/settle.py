@@ -153,7 +153,8 @@ def delivered_thousandths(claim: Claim, files: tuple[StoredFile, ...]) -> int:
 async def _end(db: Database, claim: Claim, ending: Ending) -> Settled | None:
     killpoint("settle-before-commit")
     with observe.Step("settle", claim.id, claim.type, claim.model):
-        settled = await db.one("settle", ending, Settled)
+        async with db.turn(claim.workspace_id):
+            settled = await db.one("settle", ending, Settled)
     killpoint("settle-after-commit")
     if settled is not None:
         observe.settled(
