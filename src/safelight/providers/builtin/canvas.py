@@ -46,6 +46,19 @@ class Canvas:
         words = lean_words(lean, self.span, self.height - top)
         mirror_pixels(self.pixels, top, words, rough, (dark, bright))
 
+    def discs(self, x: Field, y: Field, radius: Field, colour: Field, alpha: Field) -> None:
+        """Fill n circles with a colour (3), or with one each (n, 3)."""
+        every = zip(*(one.tolist() for one in (x, y, radius, np.broadcast_to(colour, (x.size, 3)), alpha)), strict=True)
+        for x0, y0, r, (red, green, blue), share in every:
+            self.skia_canvas.drawCircle(x0, y0, r, fill((red, green, blue), share))
+
+    def streaks(self, x: Field, y: Field, span: tuple[float, float], width: float, colour: Rgb, alpha: float) -> None:
+        """Draw n lines that reach further by ``span`` (right, down) from where they begin."""
+        pen = line(colour, width, alpha)
+        pen.setStrokeCap(skia.Paint.kButt_Cap)
+        for x0, y0 in zip(x.tolist(), y.tolist(), strict=True):
+            self.skia_canvas.drawLine(x0, y0, x0 + span[0], y0 + span[1], pen)
+
     @property
     def skia_canvas(self) -> skia.Canvas:
         """Skia's view of the same pixels, moved so that x = 0 is the frame's left edge."""

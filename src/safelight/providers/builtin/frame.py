@@ -14,7 +14,7 @@ from safelight.providers.builtin.reading import Rgb
 
 Bytes = NDArray[np.uint8]
 ZERO = (16, 128, 128)
-BAND = 32  # rows worked on at once, so that they stay in the processor's cache; even
+PIECE = 65_536  # pixels worked on at once, so that they stay in the processor's cache
 
 
 class Planes(NamedTuple):
@@ -40,35 +40,32 @@ def planes_of(picture: Bytes) -> Planes:
     return Planes(flat[:luma].reshape(height, width), chroma[0], chroma[1])
 
 
-def lay_luma(below: Bytes, layer: Bytes, through: Bytes) -> None:
-    """Lay premultiplied luma over ``below``, of which ``through`` (0..255) is seen."""
-    for at in range(0, below.shape[0], BAND):
-        rows, share = below[at : at + BAND], through[at : at + BAND].astype(np.uint16)
-        share += share >> 7  # 0..256, so that clear places change nothing
-        share *= rows - np.uint8(16)
-        share += 128
-        share >>= 8
-        share += layer[at : at + BAND]
-        rows[...] = share
+def seen_through(alpha: Bytes) -> Bytes:
+    """How much (0..128) is seen through an opacity of 0..255."""
+    return np.uint8(128) - (alpha >> np.uint8(1)) - (alpha & np.uint8(1))
 
 
-def lay_chroma(below: Bytes, layer: Bytes, through: Bytes) -> None:
-    """Lay one premultiplied chroma over ``below``, of which ``through`` (0..255) is seen."""
-    for at in range(0, below.shape[0], BAND):
-        rows, share = below[at : at + BAND], through[at : at + BAND].astype(np.int16)
-        share += share >> 7
-        share *= rows.astype(np.int16) - np.int16(128)  # within -32768..32512
-        share += 128
-        share >>= 8
-        share += layer[at : at + BAND]
-        rows[...] = share
+def added(layer: Planes, through: Bytes, half: Bytes) -> Planes:
+    """What a premultiplied layer, of which planes hold ``ZERO`` where they are clear, adds to what is seen through it."""
+    return Planes(layer.y - (through >> np.uint8(3)), layer.u - half, layer.v - half)
+
+
+def lay_plane(below: Bytes, layer: Bytes, through: Bytes) -> None:
+    """Add one plane of a layer to what of ``below`` is seen ``through`` it (0..128)."""
+    count = max(2, PIECE // below.shape[1])
+    for at in range(0, len(below), count):
+        rows = below[at : at + count]
+        seen = np.multiply(rows, through[at : at + count], dtype=np.uint16)
+        seen += 64
+        seen >>= 7
+        rows[...] = seen
+        rows += layer[at : at + count]  # wraps around, as ``added`` did
 
 
 def lay(below: Planes, layer: Planes, through: Bytes, half: Bytes) -> None:
     """Lay a premultiplied layer over three planes; ``half`` is ``through`` at the size of the chromas."""
-    lay_luma(below.y, layer.y, through)
-    lay_chroma(below.u, layer.u, half)
-    lay_chroma(below.v, layer.v, half)
+    for plane, more, share in zip(below, added(layer, through, half), (through, half, half), strict=True):
+        lay_plane(plane, more, share)
 
 
 def halved(plane: Bytes) -> Bytes:
@@ -93,11 +90,12 @@ def tones_of(colour: Rgb) -> list[float]:
 
 def blend(target: Planes, first: Planes, second: Planes, share: float) -> None:
     """Write ``first`` with a ``share`` of ``second`` to ``target``."""
-    weight = np.uint16(round(share * 256))
+    weight = np.uint8(round(share * 128))
     for plane, a, b in zip(target, first, second, strict=True):
-        for at in range(0, len(plane), BAND):
-            mixed = a[at : at + BAND] * (np.uint16(256) - weight)
-            mixed += b[at : at + BAND] * weight
-            mixed += 128
-            mixed >>= 8
-            plane[at : at + BAND] = mixed
+        count = max(2, PIECE // plane.shape[1])
+        for at in range(0, len(plane), count):
+            mixed = np.multiply(a[at : at + count], np.uint8(128) - weight, dtype=np.uint16)
+            mixed += np.multiply(b[at : at + count], weight, dtype=np.uint16)
+            mixed += 64
+            mixed >>= 7
+            plane[at : at + count] = mixed

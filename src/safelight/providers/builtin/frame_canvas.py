@@ -9,8 +9,9 @@ import skia
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.canvas import Canvas
-from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, matrix, planes_of, tones_of
+from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, matrix, planes_of, seen_through, tones_of
 from safelight.providers.builtin.ink_mask import InkMask
+from safelight.providers.builtin.marks import discs, lay_marks, streaks
 from safelight.providers.builtin.mirror import lean_words, mirror_planes
 from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette
@@ -34,6 +35,7 @@ class FrameCanvas(Canvas):
             plane[...] = zero
         self._drawn, self._soft = False, False
         self._ink: Rgb | None = None
+        self._distance = 0.0
 
     @property
     def skia_canvas(self) -> skia.Canvas:
@@ -44,7 +46,7 @@ class FrameCanvas(Canvas):
 
     @contextmanager
     def element(self, distance: float, ink: Rgb | None = None, *, soft: bool = False) -> Iterator[None]:
-        self._ink, self._soft = ink, soft
+        self._ink, self._soft, self._distance = ink, soft, distance
         skia_canvas = self._pixels_canvas if ink is None else self._ink_masks[soft].skia_canvas
         skia_canvas.save()
         skia_canvas.translate(distance, 0)
@@ -77,8 +79,17 @@ class FrameCanvas(Canvas):
         share = (last - first) / cover.shape[0]
         top = int(max(0, used[0] - 2) * share) & ~1
         bottom = min(last - first, int((used[-1] + 3) * share) & ~1)
-        through, half = (stretch_dithered(1 - cover, *size) for size in sizes[:2])
+        seen = (1 - cover) * np.float32(128 / 255)
+        through, half = (stretch_dithered(seen, *size) for size in sizes[:2])
         lay(below.window(top, bottom), layer.window(top, bottom), through[top:bottom], half[top // 2 : bottom // 2])
+
+    def discs(self, x: Field, y: Field, radius: Field, colour: Field, alpha: Field) -> None:
+        self.merge()
+        lay_marks(self.planes, discs(x + self._distance, y, radius, alpha), colour)
+
+    def streaks(self, x: Field, y: Field, span: tuple[float, float], width: float, colour: Rgb, alpha: float) -> None:
+        self.merge()
+        lay_marks(self.planes, streaks(x + self._distance, y, span, width, alpha), np.array(colour, np.float32))
 
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         self.merge()
@@ -99,7 +110,7 @@ class FrameCanvas(Canvas):
             overlay = self.pixels[start : start + STRIP]
             for left, right in _used(overlay):
                 part = overlay[:, left:right]
-                layer, through = planes_of(rgba_to_yuv(part)), 255 - part[..., 3]
+                layer, through = planes_of(rgba_to_yuv(part)), seen_through(part[..., 3])
                 lay(self.planes.window(start, start + len(part), left, right), layer, through, halved(through))
                 part[...] = 0
 

@@ -29,7 +29,7 @@ Step = Callable[[float, float], None]  # draws a part of the frame at some secon
 class Keyframes:
     """Pictures made every ``step_seconds`` and cross-faded between, or shown until the next when ``held``."""
 
-    def __init__(self, paint: Callable[[float], Bytes], step_seconds: float, *, held: bool = False) -> None:
+    def __init__(self, paint: Callable[[float], Planes], step_seconds: float, *, held: bool = False) -> None:
         self.paint, self.step_seconds, self.held = paint, step_seconds, held
         self._pictures: dict[int, Planes] = {}
 
@@ -48,7 +48,7 @@ class Keyframes:
     def _at(self, step: int) -> Planes:
         if step not in self._pictures:
             self._pictures.pop(step - 2, None)
-            self._pictures[step] = planes_of(self.paint(step * self.step_seconds))
+            self._pictures[step] = self.paint(step * self.step_seconds)
         return self._pictures[step]
 
 
@@ -79,7 +79,7 @@ class Animation:
             step_seconds = _PAINTED_SECONDS.get(brief.style, 0.125)
             self.keyframes = Keyframes(self._painting, step_seconds, held=brief.style == "pixel")
         elif slow:
-            behind = partial(self._behind, slow, Canvas(brief, palette, *size))
+            behind = partial(self._behind, slow, FrameCanvas(brief, palette, *size))
             self.keyframes = Keyframes(behind, _SLOW_SECONDS[brief.has("timelapse")])
 
     def frame(self, seconds: float) -> Bytes:
@@ -95,18 +95,21 @@ class Animation:
         for step in self.steps:
             step(seconds, pan)
 
-    def _painting(self, seconds: float) -> Bytes:
+    def _painting(self, seconds: float) -> Planes:
         """The whole scene in its style, stretched, on paper."""
         self._draw(seconds)
         finishes.finish(self.canvas)
-        picture = rgba_to_yuv(self.canvas.pixels, (self.frame_canvas.width, self.frame_canvas.height))
-        finishes.roughen(planes_of(picture).y, self.tooth)
-        return picture
+        size = self.frame_canvas.width, self.frame_canvas.height
+        planes = planes_of(rgba_to_yuv(self.canvas.pixels, size))
+        finishes.roughen(planes.y, self.tooth)
+        return planes
 
-    def _behind(self, elements: list[Element], canvas: Canvas, seconds: float) -> Bytes:
+    def _behind(self, elements: list[Element], canvas: FrameCanvas, seconds: float) -> Planes:
         for element in elements:
             element.draw(canvas, seconds)
-        return rgba_to_yuv(canvas.pixels[: self._seen_rows])
+        canvas.merge()
+        seen = canvas.planes.window(0, self._seen_rows)
+        return Planes(*(plane.copy() for plane in seen))
 
     def _play(self, element: Element, seconds: float, pan: float) -> None:
         ink = None if element.ink is None else element.ink(self.canvas.palette)

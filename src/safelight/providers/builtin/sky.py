@@ -109,11 +109,9 @@ def stars(canvas: Canvas, seconds: float, *, horizon: float, density: float = 1.
     size = rng.pareto(3.2, count) + 0.45
     phase, rate = rng.uniform(0, 6.28, count), rng.uniform(0.5, 2.5, count)
     bright = np.clip(0.3 + 0.5 * size, 0, 0.95) * (0.8 + 0.2 * np.sin(phase + rate * seconds))
-    warm = rng.random(count)
-    for i in range(count):
-        colour = mix((0.72, 0.82, 1.0), (1.0, 0.9, 0.76), float(warm[i]))
-        radius = min(1.7, float(size[i])) * 0.85 * canvas.unit
-        canvas.skia_canvas.drawCircle(float(x[i]), float(y[i]), radius, fill(colour, float(bright[i])))
+    cool, warm = np.array((0.72, 0.82, 1.0)), np.array((1.0, 0.9, 0.76))
+    colours = cool + (warm - cool) * rng.random(count)[:, None]
+    canvas.discs(x, y, np.minimum(1.7, size) * 0.85 * canvas.unit, colours, bright)
 
 
 def aurora(canvas: Canvas, seconds: float, *, horizon: float) -> None:
