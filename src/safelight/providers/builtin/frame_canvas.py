@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from math import gcd
 
 import numpy as np
 import skia
@@ -12,7 +13,7 @@ from safelight.providers.builtin.canvas import Canvas
 from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, matrix, planes_of, seen_through, tones_of
 from safelight.providers.builtin.ink_mask import InkMask
 from safelight.providers.builtin.marks import discs, lay_marks, streaks
-from safelight.providers.builtin.mirror import lean_words, mirror_planes
+from safelight.providers.builtin.mirror import lean_words, leaning, mirror_planes
 from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.planes import rgba_to_yuv, stretch_dithered
@@ -94,10 +95,10 @@ class FrameCanvas(Canvas):
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         self.merge()
         top = (top + 1) & ~1
-        words = lean_words(lean, self.width // 2, self.height - top)
-        tones = list(zip(tones_of(dark), tones_of(bright), strict=True))
-        mirror_planes((self.planes.y,), top, words, rough, tones[:1])
-        mirror_planes(self.planes[1:], top // 2, words[::2, :: 1 if self.width % 4 else 2], rough, tones[1:])
+        columns = self.width // gcd(self.width, 4)
+        if lean.shape != (self.height - top, columns):
+            lean = leaning(lean_words(lean, columns, self.height - top))
+        mirror_planes(self.planes, top, lean, rough, list(zip(tones_of(dark), tones_of(bright), strict=True)))
 
     def merge(self) -> None:
         if self._ink is not None:
