@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safelight.providers.builtin.canvas import Canvas
 from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, matrix, planes_of, seen_through, tones_of
 from safelight.providers.builtin.ink_mask import InkMask
-from safelight.providers.builtin.marks import discs, lay_marks, streaks
+from safelight.providers.builtin.marks import discs, glows, lay_marks, streaks
 from safelight.providers.builtin.mirror import lean_words, leaning, mirror_planes
 from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette
@@ -21,7 +21,7 @@ from safelight.providers.builtin.reading import Brief, Rgb
 
 Bytes = NDArray[np.uint8]
 SOFT = 4  # soft drawings are made at the frame's size divided by this
-STRIP, STEP = 64, 128  # rows and columns of the overlay that are looked at together; even
+ROWS, COLUMNS, STRIP = 16, 64, 256  # steps in which the overlay is taken, and the most rows at once; even
 
 
 class FrameCanvas(Canvas):
@@ -88,9 +88,14 @@ class FrameCanvas(Canvas):
         self.merge()
         lay_marks(self.planes, discs(x + self._distance, y, radius, alpha), colour)
 
+    def glows(self, x: Field, y: Field, radius: Field, colour: Field, alpha: float) -> None:
+        self.merge()
+        lay_marks(self.planes, glows(x + self._distance, y, radius, alpha), colour)
+
     def streaks(self, x: Field, y: Field, span: tuple[float, float], width: float, colour: Rgb, alpha: float) -> None:
         self.merge()
-        lay_marks(self.planes, streaks(x + self._distance, y, span, width, alpha), np.array(colour, np.float32))
+        marks = streaks(x + self._distance, y, span, width, alpha)
+        lay_marks(self.planes, marks, np.array(colour, np.float32), ordered=False)
 
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         self.merge()
@@ -107,18 +112,23 @@ class FrameCanvas(Canvas):
         if not self._drawn:
             return
         self._drawn = False
-        for start in range(0, self.height, STRIP):
-            overlay = self.pixels[start : start + STRIP]
-            for left, right in _used(overlay):
-                part = overlay[:, left:right]
-                layer, through = planes_of(rgba_to_yuv(part)), seen_through(part[..., 3])
-                lay(self.planes.window(start, start + len(part), left, right), layer, through, halved(through))
-                part[...] = 0
+        rows = np.bitwise_or.reduce(self.pixels.reshape(self.height, -1).view(np.uint64), axis=1)
+        for top, bottom in _spans(rows, ROWS, self.height):
+            for start in range(top, bottom, STRIP):
+                self._merge_rows(start, min(bottom, start + STRIP))
+
+    def _merge_rows(self, top: int, bottom: int) -> None:
+        overlay = self.pixels[top:bottom]
+        pairs = np.bitwise_or.reduce(overlay.reshape(len(overlay), -1).view(np.uint64), axis=0)
+        for left, right in _spans(pairs, COLUMNS // 2, self.width // 2):
+            part = overlay[:, 2 * left : 2 * right]
+            layer, through = planes_of(rgba_to_yuv(part)), seen_through(part[..., 3])
+            lay(self.planes.window(top, bottom, 2 * left, 2 * right), layer, through, halved(through))
+            part[...] = 0
 
 
-def _used(overlay: Bytes) -> list[tuple[int, int]]:
-    """From where to where columns of an (h, w, 4) overlay are not clear, in whole steps so that few widths occur."""
-    pairs = np.bitwise_or.reduce(overlay.reshape(len(overlay), -1).view(np.uint64), axis=0)
-    steps = np.unique(np.flatnonzero(pairs) // (STEP // 2))
+def _spans(used: NDArray[np.uint64], step: int, end: int) -> list[tuple[int, int]]:
+    """From where to where values are not 0, in whole steps so that few sizes occur."""
+    steps = np.unique(np.flatnonzero(used) // step)
     parts = np.split(steps, np.flatnonzero(np.diff(steps) > 1) + 1) if steps.size else []
-    return [(int(part[0]) * STEP, min(overlay.shape[1], (int(part[-1]) + 1) * STEP)) for part in parts]
+    return [(int(part[0]) * step, min(end, (int(part[-1]) + 1) * step)) for part in parts]

@@ -22,15 +22,30 @@ class Marks(NamedTuple):
 
 def discs(x: Field, y: Field, radius: Field, alpha: Field) -> Marks:
     """Filled circles."""
-    reach = int(np.ceil(radius.max() + 0.5))
-    around = np.arange(-reach, reach + 1)
+    rows, columns, away = _around(x, y, float(radius.max()))
+    cover = np.clip((radius + 0.5).astype(np.float32) - away, 0, 1)
+    cover *= alpha.astype(np.float32)
+    return Marks(rows, columns, cover)
+
+
+def glows(x: Field, y: Field, radius: Field, alpha: float) -> Marks:
+    """Soft round lights that fall off as those that ``canvas.glow`` paints."""
+    rows, columns, away = _around(x, y, float(radius.max()))
+    away *= (-1 / radius).astype(np.float32)
+    away += 1  # how near the middle is
+    cover = np.maximum(np.float32(2.4) * away - np.float32(1.4), np.float32(0.4) * away)
+    np.maximum(cover, 0, out=cover)
+    cover *= np.float32(alpha)
+    return Marks(rows, columns, cover)
+
+
+def _around(x: Field, y: Field, radius: float) -> tuple[NDArray[np.intp], NDArray[np.intp], Field]:
+    """The pixels within a radius of some points: rows, columns, and how far away their middles are."""
+    around = np.arange(-int(np.ceil(radius + 0.5)), int(np.ceil(radius + 0.5)) + 1)
     rows = np.floor(y).astype(np.intp) + around[:, None, None]
     columns = np.floor(x).astype(np.intp) + around[:, None]
     down, across = rows - (y - 0.5).astype(np.float32), columns - (x - 0.5).astype(np.float32)
-    cover = (radius + 0.5).astype(np.float32) - np.sqrt(down * down + across * across)
-    np.clip(cover, 0, 1, out=cover)
-    cover *= alpha.astype(np.float32)
-    return Marks(rows, columns, cover)
+    return rows, columns, np.sqrt(down * down + across * across, dtype=np.float32)
 
 
 def streaks(x: Field, y: Field, span: tuple[float, float], width: float, alpha: float) -> Marks:
@@ -48,9 +63,9 @@ def streaks(x: Field, y: Field, span: tuple[float, float], width: float, alpha: 
     return Marks(rows, columns, cover)
 
 
-def lay_marks(below: Planes, marks: Marks, colour: Field) -> None:
+def lay_marks(below: Planes, marks: Marks, colour: Field, *, ordered: bool = True) -> None:
     """Mix a (3) colour, or one of (n, 3) to each mark, into three planes where the marks are. Where marks cross, the
-    last is seen."""
+    one that covers most is seen, or any if they are not ``ordered``."""
     (height, width), count = below.y.shape, marks.cover.shape[2]
     rows, columns = marks[:2]
     share = (marks.cover * np.float32(128)).astype(np.uint8)
@@ -60,6 +75,8 @@ def lay_marks(below: Planes, marks: Marks, colour: Field) -> None:
     for plane, tone, zero in zip(below, tones, ZERO, strict=True):
         step, where = (0, used) if plane is below.y else (1, first)
         at = np.flatnonzero(where)
+        if ordered:
+            at = at[np.argsort(share.ravel()[at], kind="stable")]
         place = ((rows >> step) * (width >> step) + (columns >> step)).ravel()[at]
         _mix(plane, place, share.ravel()[at], (tone if colour.ndim == 1 else tone[at % count]) + np.float32(zero))
 
