@@ -41,6 +41,11 @@ class Canvas:
         """Stretch three low-resolution fields (0..1) over some rows; ``cover`` is their opacity."""
         lay_field(self.pixels[first:last], colour, cover)
 
+    def veil(self, first: int, last: int, colour: Rgb, cover: Field) -> None:
+        """Stretch an opacity (0..1) of one colour over some rows."""
+        red, green, blue = (np.full_like(cover, part) for part in colour)
+        self.lay(first, last, (red, green, blue), cover)
+
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         """Turn the rows below ``top`` into water that mirrors what is above; ``lean``, of low resolution, says how its
         surface leans there."""

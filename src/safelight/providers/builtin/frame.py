@@ -40,32 +40,43 @@ def planes_of(picture: Bytes) -> Planes:
     return Planes(flat[:luma].reshape(height, width), chroma[0], chroma[1])
 
 
-def seen_through(alpha: Bytes) -> Bytes:
-    """How much (0..128) is seen through an opacity of 0..255."""
-    return np.uint8(128) - (alpha >> np.uint8(1)) - (alpha & np.uint8(1))
+def added(layer: Planes, cover: Bytes, half: Bytes) -> Planes:
+    """What a premultiplied layer, of which planes hold ``ZERO`` where they are clear, adds to what is seen through it:
+    it without that share of ``ZERO`` that lies below."""
+    one = np.uint8(1)
+    luma = layer.y - np.uint8(ZERO[0]) + (cover >> np.uint8(4)) + (cover >> np.uint8(3) & one)
+    below = (half >> one) + (half & one) - np.uint8(ZERO[1])  # wraps around
+    return Planes(luma, layer.u + below, layer.v + below)
 
 
-def added(layer: Planes, through: Bytes, half: Bytes) -> Planes:
-    """What a premultiplied layer, of which planes hold ``ZERO`` where they are clear, adds to what is seen through it."""
-    return Planes(layer.y - (through >> np.uint8(3)), layer.u - half, layer.v - half)
-
-
-def lay_plane(below: Bytes, layer: Bytes, through: Bytes) -> None:
-    """Add one plane of a layer to what of ``below`` is seen ``through`` it (0..128)."""
+def lay_plane(below: Bytes, layer: Bytes, cover: Bytes) -> None:
+    """Take ``cover`` (0..255: nothing to all) away from one plane, and add to it what a layer adds."""
     count = max(2, PIECE // below.shape[1])
     for at in range(0, len(below), count):
         rows = below[at : at + count]
-        seen = np.multiply(rows, through[at : at + count], dtype=np.uint16)
-        seen += 64
-        seen >>= 7
-        rows[...] = seen
-        rows += layer[at : at + count]  # wraps around, as ``added`` did
+        hidden = np.multiply(rows, cover[at : at + count], dtype=np.uint16)
+        hidden += 255  # so that a full cover leaves nothing and none leaves all
+        hidden >>= 8
+        rows -= hidden.astype(np.uint8)
+        rows += layer[at : at + count]
 
 
-def lay(below: Planes, layer: Planes, through: Bytes, half: Bytes) -> None:
-    """Lay a premultiplied layer over three planes; ``half`` is ``through`` at the size of the chromas."""
-    for plane, more, share in zip(below, added(layer, through, half), (through, half, half), strict=True):
+def lay(below: Planes, layer: Planes, cover: Bytes, half: Bytes) -> None:
+    """Lay a premultiplied layer over three planes; ``cover`` (0..255) is its opacity, ``half`` at the chromas' size."""
+    for plane, more, share in zip(below, added(layer, cover, half), (cover, half, half), strict=True):
         lay_plane(plane, more, share)
+
+
+def lay_tone(below: Bytes, tone: float, cover: Bytes) -> None:
+    """Mix a tone into one plane, of which ``cover`` (0..128) says how much is where."""
+    count, whole = max(2, PIECE // below.shape[1]), np.int16(round(tone))
+    for at in range(0, len(below), count):
+        rows = below[at : at + count]
+        away = whole - rows
+        away *= cover[at : at + count]  # within 16 bits: at most 255 * 128
+        away += 64
+        away >>= 7
+        rows += away.astype(np.uint8)  # wraps around, and so subtracts too
 
 
 def halved(plane: Bytes) -> Bytes:

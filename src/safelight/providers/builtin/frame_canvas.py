@@ -10,9 +10,9 @@ import skia
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.canvas import Canvas
-from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, matrix, planes_of, seen_through, tones_of
+from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, lay_tone, matrix, planes_of, tones_of
 from safelight.providers.builtin.ink_mask import InkMask
-from safelight.providers.builtin.marks import discs, glows, lay_marks, streaks
+from safelight.providers.builtin.marks import add_marks, discs, glows, lay_marks, streaks
 from safelight.providers.builtin.mirror import lean_words, leaning, mirror_planes
 from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette
@@ -80,9 +80,16 @@ class FrameCanvas(Canvas):
         share = (last - first) / cover.shape[0]
         top = int(max(0, used[0] - 2) * share) & ~1
         bottom = min(last - first, int((used[-1] + 3) * share) & ~1)
-        seen = (1 - cover) * np.float32(128 / 255)
-        through, half = (stretch_dithered(seen, *size) for size in sizes[:2])
-        lay(below.window(top, bottom), layer.window(top, bottom), through[top:bottom], half[top // 2 : bottom // 2])
+        whole, half = (stretch_dithered(cover, *size) for size in sizes[:2])
+        lay(below.window(top, bottom), layer.window(top, bottom), whole[top:bottom], half[top // 2 : bottom // 2])
+
+    def veil(self, first: int, last: int, colour: Rgb, cover: Field) -> None:
+        self.merge()
+        below = self.planes.window(first & ~1, min(self.height, (last + 1) & ~1))
+        seen, half = cover * np.float32(128 / 255), below.u.shape[1::-1]
+        covers = stretch_dithered(seen, self.width, len(below.y)), stretch_dithered(seen, *half)
+        for plane, tone, share in zip(below, tones_of(colour), (covers[0], covers[1], covers[1]), strict=True):
+            lay_tone(plane, tone, share)
 
     def discs(self, x: Field, y: Field, radius: Field, colour: Field, alpha: Field) -> None:
         self.merge()
@@ -90,12 +97,11 @@ class FrameCanvas(Canvas):
 
     def glows(self, x: Field, y: Field, radius: Field, colour: Field, alpha: float) -> None:
         self.merge()
-        lay_marks(self.planes, glows(x + self._distance, y, radius, alpha), colour)
+        add_marks(self.planes, glows(x + self._distance, y, radius, alpha), colour)
 
     def streaks(self, x: Field, y: Field, span: tuple[float, float], width: float, colour: Rgb, alpha: float) -> None:
         self.merge()
-        marks = streaks(x + self._distance, y, span, width, alpha)
-        lay_marks(self.planes, marks, np.array(colour, np.float32), ordered=False)
+        lay_marks(self.planes, streaks(x + self._distance, y, span, width, alpha), np.array(colour, np.float32))
 
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         self.merge()
@@ -122,8 +128,8 @@ class FrameCanvas(Canvas):
         pairs = np.bitwise_or.reduce(overlay.reshape(len(overlay), -1).view(np.uint64), axis=0)
         for left, right in _spans(pairs, COLUMNS // 2, self.width // 2):
             part = overlay[:, 2 * left : 2 * right]
-            layer, through = planes_of(rgba_to_yuv(part)), seen_through(part[..., 3])
-            lay(self.planes.window(top, bottom, 2 * left, 2 * right), layer, through, halved(through))
+            below, cover = self.planes.window(top, bottom, 2 * left, 2 * right), np.ascontiguousarray(part[..., 3])
+            lay(below, planes_of(rgba_to_yuv(part)), cover, halved(cover))
             part[...] = 0
 
 

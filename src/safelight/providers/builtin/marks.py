@@ -1,5 +1,6 @@
 """Many small marks of a clip's frame, such as drops and flakes: worked out all at once, pixel by pixel."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ class Marks(NamedTuple):
     """Pixels of n marks, each of shape (height, width, n) or one that stretches to it: which row, which column, and
     how much (0..1) of it is covered. The marks come last, as numpy is fast along the last axis."""
 
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
     cover: Field
 
 
@@ -39,11 +40,11 @@ def glows(x: Field, y: Field, radius: Field, alpha: float) -> Marks:
     return Marks(rows, columns, cover)
 
 
-def _around(x: Field, y: Field, radius: float) -> tuple[NDArray[np.intp], NDArray[np.intp], Field]:
+def _around(x: Field, y: Field, radius: float) -> tuple[NDArray[np.int32], NDArray[np.int32], Field]:
     """The pixels within a radius of some points: rows, columns, and how far away their middles are."""
-    around = np.arange(-int(np.ceil(radius + 0.5)), int(np.ceil(radius + 0.5)) + 1)
-    rows = np.floor(y).astype(np.intp) + around[:, None, None]
-    columns = np.floor(x).astype(np.intp) + around[:, None]
+    around = np.arange(-int(np.ceil(radius + 0.5)), int(np.ceil(radius + 0.5)) + 1, dtype=np.int32)
+    rows = np.floor(y).astype(np.int32) + around[:, None, None]
+    columns = np.floor(x).astype(np.int32) + around[:, None]
     down, across = rows - (y - 0.5).astype(np.float32), columns - (x - 0.5).astype(np.float32)
     return rows, columns, np.sqrt(down * down + across * across, dtype=np.float32)
 
@@ -51,11 +52,11 @@ def _around(x: Field, y: Field, radius: float) -> tuple[NDArray[np.intp], NDArra
 def streaks(x: Field, y: Field, span: tuple[float, float], width: float, alpha: float) -> Marks:
     """Lines of one shape that begin at points and reach further by ``span`` (right, down)."""
     right, down = span
-    rows = np.floor(y).astype(np.intp) + np.arange(int(np.ceil(down)) + 1)[:, None, None]
+    rows = np.floor(y).astype(np.int32) + np.arange(int(np.ceil(down)) + 1, dtype=np.int32)[:, None, None]
     along = rows - (y - 0.5).astype(np.float32)
     middle = along * np.float32(right / down) + x.astype(np.float32)
-    left = np.floor(middle - np.float32(width / 2)).astype(np.intp)
-    columns = left + np.arange(int(np.ceil(width)) + 1)[:, None]
+    left = np.floor(middle - np.float32(width / 2)).astype(np.int32)
+    columns = left + np.arange(int(np.ceil(width)) + 1, dtype=np.int32)[:, None]
     middle -= np.float32(0.5)
     cover = np.float32(width / 2 + 0.5) - np.abs(columns - middle)
     np.clip(cover, 0, 1, out=cover)
@@ -63,30 +64,40 @@ def streaks(x: Field, y: Field, span: tuple[float, float], width: float, alpha: 
     return Marks(rows, columns, cover)
 
 
-def lay_marks(below: Planes, marks: Marks, colour: Field, *, ordered: bool = True) -> None:
-    """Mix a (3) colour, or one of (n, 3) to each mark, into three planes where the marks are. Where marks cross, the
-    one that covers most is seen, or any if they are not ``ordered``."""
+def lay_marks(below: Planes, marks: Marks, colour: Field) -> None:
+    """Mix a (3) colour, or one of (n, 3) to each mark, into three planes where the marks are. Where marks cross, any
+    is seen."""
+    for plane, place, cover, tone, zero in _pixels(below, marks, colour):
+        share = (cover * np.float32(128)).astype(np.int16)
+        flat = plane.reshape(-1)
+        under = np.take(flat, place)
+        away = (tone + np.float32(zero)).astype(np.int16) - under
+        away *= share  # within 16 bits: at most 255 * 128
+        away >>= 7
+        under += away.astype(np.uint8)  # wraps around, and so subtracts too
+        flat[place] = under
+
+
+def add_marks(below: Planes, marks: Marks, colour: Field) -> None:
+    """Add the light of a colour to three planes. Where marks cross, the brightest is seen."""
+    for plane, place, cover, tone, _ in _pixels(below, marks, colour):
+        order = np.argsort((cover * np.float32(255)).astype(np.uint8), kind="stable")
+        flat, place = plane.reshape(-1), place[order]
+        lit = np.take(flat, place) + (tone * cover + np.float32(0.5))[order]
+        flat[place] = np.clip(lit, 16, 240)
+
+
+def _pixels(
+    below: Planes, marks: Marks, colour: Field
+) -> Iterator[tuple[Bytes, NDArray[np.intp], Field, Field, int]]:
+    """For each plane, which of its pixels are covered, how much, the tone of each (or of all), and the plane's zero."""
     (height, width), count = below.y.shape, marks.cover.shape[2]
     rows, columns = marks[:2]
-    share = (marks.cover * np.float32(128)).astype(np.uint8)
-    used = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (share > 0)
+    used = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (marks.cover >= np.float32(1 / 256))
     first = used & ((rows | columns) & 1 == 0)  # of each four pixels one speaks for the chromas
     tones = matrix((colour[..., 0], colour[..., 1], colour[..., 2]))
     for plane, tone, zero in zip(below, tones, ZERO, strict=True):
         step, where = (0, used) if plane is below.y else (1, first)
         at = np.flatnonzero(where)
-        if ordered:
-            at = at[np.argsort(share.ravel()[at], kind="stable")]
-        place = ((rows >> step) * (width >> step) + (columns >> step)).ravel()[at]
-        _mix(plane, place, share.ravel()[at], (tone if colour.ndim == 1 else tone[at % count]) + np.float32(zero))
-
-
-def _mix(plane: Bytes, place: NDArray[np.intp], share: Bytes, tone: Field) -> None:
-    """Mix a ``share`` (0..128) of a tone into some places of a plane."""
-    flat = plane.reshape(-1)
-    under = np.take(flat, place)
-    away = tone.astype(np.int16) - under
-    away *= share  # within 16 bits: at most 255 * 128
-    away >>= 7
-    under += away.astype(np.uint8)  # wraps around, and so subtracts too
-    flat[place] = under
+        place = ((rows >> step) * (width >> step) + (columns >> step)).ravel()[at].astype(np.intp)
+        yield plane, place, marks.cover.ravel()[at], tone if colour.ndim == 1 else tone[at % count], zero

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import skia
 
-from safelight.providers.builtin.canvas import Canvas, Element, fill, glow
+from safelight.providers.builtin.canvas import Canvas, Element, fill
 from safelight.providers.builtin.noise import Field, blend, blend_lit, sample, smoothstep, texture
 from safelight.providers.builtin.palette import mix
 from safelight.providers.builtin.reading import Brief
@@ -87,8 +87,8 @@ def disc(canvas: Canvas, seconds: float, *, horizon: float) -> None:
     x, y = p.sun_x * canvas.width, horizon * (1 - p.sun_y) * canvas.height
     night = p.night >= 0.6
     radius = (26 if night else 30) * u
+    canvas.glows(np.array([x]), np.array([y]), np.array([radius * 3]), np.array(p.sun), 0.35)
     skia_canvas = canvas.skia_canvas
-    skia_canvas.drawCircle(x, y, radius * 3, glow(x, y, radius * 3, p.sun, 0.35))
     skia_canvas.drawCircle(x, y, radius, fill(mix(p.sun, (1, 1, 1), 0.5)))
     if night:
         rng = canvas.brief.rng("moon")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.canvas import Canvas, as_image
-from safelight.providers.builtin.frame import added, halved, lay_plane, planes_of, seen_through
+from safelight.providers.builtin.frame import added, halved, lay_plane, planes_of
 from safelight.providers.builtin.frame_canvas import FrameCanvas
 from safelight.providers.builtin.planes import rgba_to_yuv
 
@@ -37,10 +37,10 @@ class PlanarLayer:
         self.hides = (int(clear[-1]) + 2) & ~1 if clear.size else 0  # from this row on nothing shows through
         pixels = np.ascontiguousarray(painted[self.top : bottom])
         self.runs = _runs(pixels[..., 3])
-        through = seen_through(pixels[..., 3])
-        half = halved(through)
-        self._planes = [_phases(plane) for plane in added(planes_of(rgba_to_yuv(pixels)), through, half)]
-        self._through, self._half = _phases(through), _phases(half)
+        cover = np.ascontiguousarray(pixels[..., 3])
+        half = halved(cover)
+        self._planes = [_phases(plane) for plane in added(planes_of(rgba_to_yuv(pixels)), cover, half)]
+        self._cover, self._half = _phases(cover), _phases(half)
 
     def draw(self, canvas: FrameCanvas, _: float, pan: float) -> None:
         """Lay the layer over the frame, moved left by ``pan`` pixels (times its depth)."""
@@ -49,7 +49,7 @@ class PlanarLayer:
         for i, below in enumerate(canvas.planes):
             part = 2 if i else 1
             shift, phase = divmod(round(offset / part * PLANAR_PHASES), PLANAR_PHASES)
-            layer, through = self._planes[i][phase], (self._half if i else self._through)[phase]
+            layer, cover = self._planes[i][phase], (self._half if i else self._cover)[phase]
             for run in self.runs:
                 left, right = max(shift, run.left // part), min(shift + below.shape[1], run.right // part)
                 if left >= right:
@@ -61,7 +61,7 @@ class PlanarLayer:
                 if run.solid:
                     seen[...] = layer[at]
                 else:
-                    lay_plane(seen, layer[at], through[at])
+                    lay_plane(seen, layer[at], cover[at])
 
 
 def _runs(alpha: Bytes) -> list[Run]:

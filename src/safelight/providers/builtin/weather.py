@@ -46,11 +46,9 @@ class _Fog:
             rows, columns = field_size(canvas, (self.bottom - self.top) / 2)  # fog is softer than other fields
             x, y = field_axes(canvas, rows, columns // 2, 1.0)
             self._cover = Keyed(lambda at: self._thickness(x, y, at))
-        red, green, blue = (np.float32(part) for part in mix(canvas.palette.haze, canvas.palette.horizon, 0.3))
         first, last = round(self.top * canvas.height), round(self.bottom * canvas.height)
-        cover = self._cover.at(seconds)
-        even = np.ones_like(cover)
-        canvas.lay(first, last, (red * even, green * even, blue * even), cover)
+        colour = mix(canvas.palette.haze, canvas.palette.horizon, 0.3)
+        canvas.veil(first, last, colour, self._cover.at(seconds))
 
     def _thickness(self, x: Field, y: Field, seconds: float) -> Field:
         t = np.float32(seconds * 0.008)
