@@ -13,8 +13,8 @@ Bytes = NDArray[np.uint8]
 
 
 class Marks(NamedTuple):
-    """Pixels of n marks, each of shape (height, width, n) or one that stretches to it: which row, which column, and
-    how much (0..1) of it is covered. The marks come last, as numpy is fast along the last axis."""
+    """Pixels of n marks, each of shape (height, width, n), or with 1 for what all have in common: which row, which
+    column, and how much (0..1) of it is covered. The marks come last, as numpy is fast along the last axis."""
 
     rows: NDArray[np.int32]
     columns: NDArray[np.int32]
@@ -50,18 +50,14 @@ def _around(x: Field, y: Field, radius: float) -> tuple[NDArray[np.int32], NDArr
 
 
 def streaks(x: Field, y: Field, span: tuple[float, float], width: float, alpha: float) -> Marks:
-    """Lines of one shape that begin at points and reach further by ``span`` (right, down)."""
+    """Lines of one shape that begin at the pixels of some points and reach further by ``span`` (right, down)."""
     right, down = span
-    rows = np.floor(y).astype(np.int32) + np.arange(int(np.ceil(down)) + 1, dtype=np.int32)[:, None, None]
-    along = rows - (y - 0.5).astype(np.float32)
-    middle = along * np.float32(right / down) + x.astype(np.float32)
-    left = np.floor(middle - np.float32(width / 2)).astype(np.int32)
-    columns = left + np.arange(int(np.ceil(width)) + 1, dtype=np.int32)[:, None]
-    middle -= np.float32(0.5)
-    cover = np.float32(width / 2 + 0.5) - np.abs(columns - middle)
-    np.clip(cover, 0, 1, out=cover)
-    cover *= np.clip(np.minimum(along, np.float32(down) - along) + np.float32(0.5), 0, 1) * np.float32(alpha)
-    return Marks(rows, columns, cover)
+    along = np.arange(int(np.ceil(down)), dtype=np.int32)[:, None, None]
+    middle = (along + np.float32(0.5)) * np.float32(right / down)
+    across = np.floor(middle - np.float32(width / 2)).astype(np.int32)
+    across = across + np.arange(int(np.ceil(width)) + 1, dtype=np.int32)[:, None]
+    cover = np.clip(np.float32(width / 2) - np.abs(across + np.float32(0.5) - middle) + np.float32(0.5), 0, 1)
+    return Marks(np.rint(y).astype(np.int32) + along, np.rint(x).astype(np.int32) + across, cover * np.float32(alpha))
 
 
 def lay_marks(below: Planes, marks: Marks, colour: Field) -> None:
@@ -91,13 +87,14 @@ def _pixels(
     below: Planes, marks: Marks, colour: Field
 ) -> Iterator[tuple[Bytes, NDArray[np.intp], Field, Field, int]]:
     """For each plane, which of its pixels are covered, how much, the tone of each (or of all), and the plane's zero."""
-    (height, width), count = below.y.shape, marks.cover.shape[2]
+    height, width = below.y.shape
     rows, columns = marks[:2]
     used = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (marks.cover >= np.float32(1 / 256))
     first = used & ((rows | columns) & 1 == 0)  # of each four pixels one speaks for the chromas
+    cover = np.broadcast_to(marks.cover, used.shape).ravel()
     tones = matrix((colour[..., 0], colour[..., 1], colour[..., 2]))
     for plane, tone, zero in zip(below, tones, ZERO, strict=True):
         step, where = (0, used) if plane is below.y else (1, first)
         at = np.flatnonzero(where)
         place = ((rows >> step) * (width >> step) + (columns >> step)).ravel()[at].astype(np.intp)
-        yield plane, place, marks.cover.ravel()[at], tone if colour.ndim == 1 else tone[at % count], zero
+        yield plane, place, cover[at], tone if colour.ndim == 1 else tone[at % used.shape[2]], zero
