@@ -141,11 +141,14 @@ def grain(width: int, kind: str = "white") -> NDArray[np.int16]:
 
 
 @lru_cache(maxsize=1)
+def _paper_tile() -> Field:
+    rng = np.random.Generator(np.random.PCG64(77))
+    tooth = fractal(rng, 512, roughness=0.9, coarsest=24)
+    fibre = fractal(rng, 512, roughness=1.6, coarsest=6)
+    return (0.85 * tooth + 0.35 * fibre).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
 def paper(width: int) -> Field:
     """A (512, width) strip of paper tooth that repeats down the picture, zero mean and about unit deviation."""
-    size = 512
-    rng = np.random.Generator(np.random.PCG64(77))
-    tooth = fractal(rng, size, roughness=0.9, coarsest=24)
-    fibre = fractal(rng, size, roughness=1.6, coarsest=6)
-    tile = (0.85 * tooth + 0.35 * fibre).astype(np.float32)
-    return np.ascontiguousarray(np.tile(tile, (1, width // size + 1))[:, :width])
+    return np.ascontiguousarray(np.tile(_paper_tile(), (1, width // 512 + 1))[:, :width])
