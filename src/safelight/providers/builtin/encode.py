@@ -71,7 +71,7 @@ class Clip:
         frame = self._frames[self._count % len(self._frames)]
         frame.make_writable()
         for plane, part in zip(frame.planes, planes_of(picture), strict=True):
-            rows = np.frombuffer(plane, np.uint8).reshape(part.shape[0], -1)
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(part.shape[0], -1)
             rows[:, : part.shape[1]] = part
         frame.pts, frame.time_base = self._count, self._tick
         self._count += 1

@@ -135,6 +135,6 @@ class FrameCanvas(Canvas):
 
 def _spans(used: NDArray[np.uint64], step: int, end: int) -> list[tuple[int, int]]:
     """From where to where values are not 0, in whole steps so that few sizes occur."""
-    steps = np.unique(np.flatnonzero(used) // step)
+    steps = np.flatnonzero(np.bitwise_or.reduceat(used, np.arange(0, used.size, step)))
     parts = np.split(steps, np.flatnonzero(np.diff(steps) > 1) + 1) if steps.size else []
     return [(int(part[0]) * step, min(end, (int(part[-1]) + 1) * step)) for part in parts]

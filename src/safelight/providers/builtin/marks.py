@@ -78,14 +78,11 @@ def add_marks(below: Planes, marks: Marks, colour: Field) -> None:
     """Add the light of a colour to three planes. Where marks cross, the brightest is seen."""
     for plane, place, cover, tone, _ in _pixels(below, marks, colour):
         order = np.argsort((cover * np.float32(255)).astype(np.uint8), kind="stable")
-        flat, place = plane.reshape(-1), place[order]
-        lit = np.take(flat, place) + (tone * cover + np.float32(0.5))[order]
-        flat[place] = np.clip(lit, 16, 240)
+        lit = np.take(plane, place) + (tone * cover + np.float32(0.5))
+        plane.reshape(-1)[place[order]] = np.clip(lit, 16, 240)[order]
 
 
-def _pixels(
-    below: Planes, marks: Marks, colour: Field
-) -> Iterator[tuple[Bytes, NDArray[np.intp], Field, Field, int]]:
+def _pixels(below: Planes, marks: Marks, colour: Field) -> Iterator[tuple[Bytes, NDArray[np.intp], Field, Field, int]]:
     """For each plane, which of its pixels are covered, how much, the tone of each (or of all), and the plane's zero."""
     height, width = below.y.shape
     rows, columns = marks[:2]

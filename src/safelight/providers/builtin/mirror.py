@@ -101,21 +101,22 @@ def mirror_planes(planes: Planes, top: int, lean: Field, rough: float, tones: li
     height, width = planes.y.shape
     chroma, cell = width // 2, width // 2 // lean.shape[1]
     across = np.arange(0, chroma, cell, dtype=np.float32)
-    seen = planes.y.reshape(-1).view(np.uint16), planes.u.reshape(-1), planes.v.reshape(-1)
     for start in range(0, height - top, BAND):
         ripple = lean[start : start + BAND]
         row, column, near = _places(ripple, across, 2, (top, height - top, start), rough)
         share, spark = _shares(ripple, near)
         share -= share * spark
         keep = 256 - 256 * (share + spark)  # (1 - share) * (1 - spark) is what both leave
-        for plane, flat, (dark, bright), step in zip(planes, seen, tones, (1, 2, 2), strict=True):
-            at = (row[::step] // step) * np.int32(chroma) + column[::step]
-            words = _looked_up(flat, at.astype(np.intp), cell)
-            value = words.view(np.uint8).astype(np.uint16)
-            value *= _repeated(keep[::step], words.itemsize)
-            light = spark[::step] * np.float32(bright * 256)
-            light += share[::step] * np.float32(dark * 256)
-            light += np.float32(128)
-            value += _repeated(light, words.itemsize)
-            value >>= 8  # at most 255 * 256 + 128 in all
-            plane[(top + start) // step : (top + start) // step + len(value)] = value
+        for step, some in ((1, slice(0, 1)), (2, slice(1, 3))):  # luma, and chromas of half its rows
+            at = ((row[::step] >> (step - 1)) * np.int32(chroma) + column[::step]).astype(np.intp)
+            kept, first = _repeated(keep[::step], 2 * cell // step), (top + start) // step
+            for plane, (dark, bright) in zip(planes[some], tones[some], strict=True):
+                words = _looked_up(plane.reshape(-1).view(f"u{2 // step}"), at, cell)
+                value = words.view(np.uint8).astype(np.uint16)
+                value *= kept
+                light = spark[::step] * np.float32(bright * 256)
+                light += share[::step] * np.float32(dark * 256)
+                light += np.float32(128)
+                value += _repeated(light, 2 * cell // step)
+                value >>= 8  # at most 255 * 256 + 128 in all
+                plane[first : first + len(value)] = value

@@ -47,9 +47,7 @@ def _stretcher(*_: object) -> VideoReformatter:
 def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, out: str) -> Any:
     frame = av.VideoFrame.from_numpy_buffer(plane, format=kind)
     stretcher = _stretcher(plane.shape, kind, width, height, how, out)
-    return stretcher.reformat(
-        frame, width=width, height=height, format=out, interpolation=how, threads=1
-    ).to_ndarray()
+    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how, threads=1).to_ndarray()
 
 
 def stretch(field: Field, width: int, height: int) -> Words:
