@@ -54,8 +54,8 @@ def test_a_still_layer_is_laid_as_if_whole(pan):
     assert {run.solid for run in layer.runs} == {True, False}
     expected = planes_of(canvas.picture.copy())
     seen = slice(margin + pan, margin + pan + width)
-    through = 255 - painted[:, seen, 3]
-    lay(expected, planes_of(rgba_to_yuv(painted)).window(0, height, seen.start, seen.stop), through, halved(through))
+    cover = painted[:, seen, 3]
+    lay(expected, planes_of(rgba_to_yuv(painted)).window(0, height, seen.start, seen.stop), cover, halved(cover))
     layer.draw(canvas, 0.0, pan)
     for plane, right in zip(canvas.planes, expected, strict=True):
         np.testing.assert_array_equal(plane, right)

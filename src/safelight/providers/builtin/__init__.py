@@ -12,6 +12,7 @@
     mirror       what water shows, pixel by pixel
     frame        planar frames, and how layers are laid on them
     frame_canvas, ink_mask    the canvas of clips, and what is drawn on it with one ink
+    marks        many small marks of a frame, such as drops and flakes
     still_layers what of a clip stands still, painted once
     finishes     what makes a style of a painted scene: watercolour, ink, oil, flat, pixel, film, photograph
     motion       the same scene over time: camera drift, still and slow layers, given first and last frames

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -40,11 +41,33 @@ class Canvas:
         """Stretch three low-resolution fields (0..1) over some rows; ``cover`` is their opacity."""
         lay_field(self.pixels[first:last], colour, cover)
 
+    def veil(self, first: int, last: int, colour: Rgb, cover: Field) -> None:
+        """Stretch an opacity (0..1) of one colour over some rows."""
+        red, green, blue = (np.full_like(cover, part) for part in colour)
+        self.lay(first, last, (red, green, blue), cover)
+
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         """Turn the rows below ``top`` into water that mirrors what is above; ``lean``, of low resolution, says how its
         surface leans there."""
         words = lean_words(lean, self.span, self.height - top)
         mirror_pixels(self.pixels, top, words, rough, (dark, bright))
+
+    def discs(self, x: Field, y: Field, radius: Field, colour: Field, alpha: Field) -> None:
+        """Fill n circles with a colour (3), or with one each (n, 3)."""
+        for x0, y0, r, ink, share in _each(x, y, radius, np.broadcast_to(colour, (x.size, 3)), alpha):
+            self.skia_canvas.drawCircle(x0, y0, r, fill(ink, share))
+
+    def glows(self, x: Field, y: Field, radius: Field, colour: Field, alpha: float) -> None:
+        """Light n soft round lights of a colour (3), or of one each (n, 3)."""
+        for x0, y0, r, ink in _each(x, y, radius, np.broadcast_to(colour, (x.size, 3))):
+            self.skia_canvas.drawCircle(x0, y0, r, glow(x0, y0, r, ink, alpha))
+
+    def streaks(self, x: Field, y: Field, span: tuple[float, float], width: float, colour: Rgb, alpha: float) -> None:
+        """Draw n lines that reach further by ``span`` (right, down) from where they begin."""
+        pen = line(colour, width, alpha)
+        pen.setStrokeCap(skia.Paint.kButt_Cap)
+        for x0, y0 in _each(x, y):
+            self.skia_canvas.drawLine(x0, y0, x0 + span[0], y0 + span[1], pen)
 
     @property
     def skia_canvas(self) -> skia.Canvas:
@@ -66,6 +89,10 @@ class Canvas:
         skia_canvas = self._surface.getCanvas()
         skia_canvas.translate(self.margin, 0)
         return skia_canvas
+
+
+def _each(*parts: Field) -> Iterator[tuple[Any, ...]]:
+    return zip(*(part.tolist() for part in parts), strict=True)
 
 
 def _info(pixels: Bytes) -> skia.ImageInfo:

@@ -12,9 +12,12 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
+from safelight.providers.builtin.frame import planes_of
+
 Bytes = NDArray[np.uint8]
 Samples = NDArray[np.floating[Any]]
 SAMPLE_RATE = 48_000
+WAITING = 2  # frames that may wait for the encoder
 
 
 def write_image(pixels: Bytes, path: Path, output_format: Literal["png", "jpeg", "webp"]) -> None:
@@ -54,6 +57,9 @@ class Clip:
             ThreadPoolExecutor(1, thread_name_prefix="encoder"),
             deque[Future[None]](),
         )
+        self._frames = [av.VideoFrame(width, height, "yuv420p") for _ in range(WAITING + 2)]
+        for frame in self._frames:
+            frame.colorspace = frame.color_primaries = frame.color_trc = frame.color_range = 1
         self._audio = None
         if sound:
             self._audio = self._file.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
@@ -62,11 +68,14 @@ class Clip:
 
     def add_frame(self, picture: Bytes) -> None:
         """Encode one (h * 3 / 2, w) yuv420p picture, on another thread; it may be changed at once."""
-        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        frame = self._frames[self._count % len(self._frames)]
+        frame.make_writable()
+        for plane, part in zip(frame.planes, planes_of(picture), strict=True):
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(part.shape[0], -1)
+            rows[:, : part.shape[1]] = part
         frame.pts, frame.time_base = self._count, self._tick
-        frame.colorspace = frame.color_primaries = frame.color_trc = frame.color_range = 1
         self._count += 1
-        self._wait(2)
+        self._wait(WAITING)
         self._waiting.append(self._encoder.submit(self._encode, frame))
 
     def _wait(self, allowed: int) -> None:

@@ -14,7 +14,7 @@ from safelight.providers.builtin.reading import Rgb
 
 Bytes = NDArray[np.uint8]
 ZERO = (16, 128, 128)
-BAND = 32  # rows worked on at once, so that they stay in the processor's cache; even
+PIECE = 65_536  # pixels worked on at once, so that they stay in the processor's cache
 
 
 class Planes(NamedTuple):
@@ -40,35 +40,43 @@ def planes_of(picture: Bytes) -> Planes:
     return Planes(flat[:luma].reshape(height, width), chroma[0], chroma[1])
 
 
-def lay_luma(below: Bytes, layer: Bytes, through: Bytes) -> None:
-    """Lay premultiplied luma over ``below``, of which ``through`` (0..255) is seen."""
-    for at in range(0, below.shape[0], BAND):
-        rows, share = below[at : at + BAND], through[at : at + BAND].astype(np.uint16)
-        share += share >> 7  # 0..256, so that clear places change nothing
-        share *= rows - np.uint8(16)
-        share += 128
-        share >>= 8
-        share += layer[at : at + BAND]
-        rows[...] = share
+def added(layer: Planes, cover: Bytes, half: Bytes) -> Planes:
+    """What a premultiplied layer, of which planes hold ``ZERO`` where they are clear, adds to what is seen through it:
+    it without that share of ``ZERO`` that lies below."""
+    one = np.uint8(1)
+    luma = layer.y - np.uint8(ZERO[0]) + (cover >> np.uint8(4)) + (cover >> np.uint8(3) & one)
+    below = (half >> one) + (half & one) - np.uint8(ZERO[1])  # wraps around
+    return Planes(luma, layer.u + below, layer.v + below)
 
 
-def lay_chroma(below: Bytes, layer: Bytes, through: Bytes) -> None:
-    """Lay one premultiplied chroma over ``below``, of which ``through`` (0..255) is seen."""
-    for at in range(0, below.shape[0], BAND):
-        rows, share = below[at : at + BAND], through[at : at + BAND].astype(np.int16)
-        share += share >> 7
-        share *= rows.astype(np.int16) - np.int16(128)  # within -32768..32512
-        share += 128
-        share >>= 8
-        share += layer[at : at + BAND]
-        rows[...] = share
+def lay_plane(below: Bytes, layer: Bytes, cover: Bytes) -> None:
+    """Take ``cover`` (0..255: nothing to all) away from one plane, and add to it what a layer adds."""
+    count = max(2, PIECE // below.shape[1])
+    for at in range(0, len(below), count):
+        rows = below[at : at + count]
+        hidden = np.multiply(rows, cover[at : at + count], dtype=np.uint16)
+        hidden += 255  # so that a full cover leaves nothing and none leaves all
+        hidden >>= 8
+        rows -= hidden.astype(np.uint8)
+        rows += layer[at : at + count]
 
 
-def lay(below: Planes, layer: Planes, through: Bytes, half: Bytes) -> None:
-    """Lay a premultiplied layer over three planes; ``half`` is ``through`` at the size of the chromas."""
-    lay_luma(below.y, layer.y, through)
-    lay_chroma(below.u, layer.u, half)
-    lay_chroma(below.v, layer.v, half)
+def lay(below: Planes, layer: Planes, cover: Bytes, half: Bytes) -> None:
+    """Lay a premultiplied layer over three planes; ``cover`` (0..255) is its opacity, ``half`` at the chromas' size."""
+    for plane, more, share in zip(below, added(layer, cover, half), (cover, half, half), strict=True):
+        lay_plane(plane, more, share)
+
+
+def lay_tone(below: Bytes, tone: float, cover: Bytes) -> None:
+    """Mix a tone into one plane, of which ``cover`` (0..128) says how much is where."""
+    count, whole = max(2, PIECE // below.shape[1]), np.int16(round(tone))
+    for at in range(0, len(below), count):
+        rows = below[at : at + count]
+        away = whole - rows
+        away *= cover[at : at + count]  # within 16 bits: at most 255 * 128
+        away += 64
+        away >>= 7
+        rows += away.astype(np.uint8)  # wraps around, and so subtracts too
 
 
 def halved(plane: Bytes) -> Bytes:
@@ -93,11 +101,12 @@ def tones_of(colour: Rgb) -> list[float]:
 
 def blend(target: Planes, first: Planes, second: Planes, share: float) -> None:
     """Write ``first`` with a ``share`` of ``second`` to ``target``."""
-    weight = np.uint16(round(share * 256))
+    weight = np.uint8(round(share * 128))
     for plane, a, b in zip(target, first, second, strict=True):
-        for at in range(0, len(plane), BAND):
-            mixed = a[at : at + BAND] * (np.uint16(256) - weight)
-            mixed += b[at : at + BAND] * weight
-            mixed += 128
-            mixed >>= 8
-            plane[at : at + BAND] = mixed
+        count = max(2, PIECE // plane.shape[1])
+        for at in range(0, len(plane), count):
+            mixed = np.multiply(a[at : at + count], np.uint8(128) - weight, dtype=np.uint16)
+            mixed += np.multiply(b[at : at + count], weight, dtype=np.uint16)
+            mixed += 64
+            mixed >>= 7
+            plane[at : at + count] = mixed

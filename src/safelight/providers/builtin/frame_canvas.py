@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from math import gcd
 
 import numpy as np
 import skia
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.canvas import Canvas
-from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, matrix, planes_of, tones_of
+from safelight.providers.builtin.frame import ZERO, Planes, halved, lay, lay_tone, matrix, planes_of, tones_of
 from safelight.providers.builtin.ink_mask import InkMask
-from safelight.providers.builtin.mirror import lean_words, mirror_planes
+from safelight.providers.builtin.marks import add_marks, discs, glows, lay_marks, streaks
+from safelight.providers.builtin.mirror import lean_words, leaning, mirror_planes
 from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.palette import Palette
 from safelight.providers.builtin.planes import rgba_to_yuv, stretch_dithered
@@ -19,7 +21,7 @@ from safelight.providers.builtin.reading import Brief, Rgb
 
 Bytes = NDArray[np.uint8]
 SOFT = 4  # soft drawings are made at the frame's size divided by this
-STRIP, STEP = 64, 128  # rows and columns of the overlay that are looked at together; even
+ROWS, COLUMNS, STRIP = 16, 64, 256  # steps in which the overlay is taken, and the most rows at once; even
 
 
 class FrameCanvas(Canvas):
@@ -34,6 +36,7 @@ class FrameCanvas(Canvas):
             plane[...] = zero
         self._drawn, self._soft = False, False
         self._ink: Rgb | None = None
+        self._distance = 0.0
 
     @property
     def skia_canvas(self) -> skia.Canvas:
@@ -44,7 +47,7 @@ class FrameCanvas(Canvas):
 
     @contextmanager
     def element(self, distance: float, ink: Rgb | None = None, *, soft: bool = False) -> Iterator[None]:
-        self._ink, self._soft = ink, soft
+        self._ink, self._soft, self._distance = ink, soft, distance
         skia_canvas = self._pixels_canvas if ink is None else self._ink_masks[soft].skia_canvas
         skia_canvas.save()
         skia_canvas.translate(distance, 0)
@@ -77,16 +80,36 @@ class FrameCanvas(Canvas):
         share = (last - first) / cover.shape[0]
         top = int(max(0, used[0] - 2) * share) & ~1
         bottom = min(last - first, int((used[-1] + 3) * share) & ~1)
-        through, half = (stretch_dithered(1 - cover, *size) for size in sizes[:2])
-        lay(below.window(top, bottom), layer.window(top, bottom), through[top:bottom], half[top // 2 : bottom // 2])
+        whole, half = (stretch_dithered(cover, *size) for size in sizes[:2])
+        lay(below.window(top, bottom), layer.window(top, bottom), whole[top:bottom], half[top // 2 : bottom // 2])
+
+    def veil(self, first: int, last: int, colour: Rgb, cover: Field) -> None:
+        self.merge()
+        below = self.planes.window(first & ~1, min(self.height, (last + 1) & ~1))
+        seen, half = cover * np.float32(128 / 255), below.u.shape[1::-1]
+        covers = stretch_dithered(seen, self.width, len(below.y)), stretch_dithered(seen, *half)
+        for plane, tone, share in zip(below, tones_of(colour), (covers[0], covers[1], covers[1]), strict=True):
+            lay_tone(plane, tone, share)
+
+    def discs(self, x: Field, y: Field, radius: Field, colour: Field, alpha: Field) -> None:
+        self.merge()
+        lay_marks(self.planes, discs(x + self._distance, y, radius, alpha), colour)
+
+    def glows(self, x: Field, y: Field, radius: Field, colour: Field, alpha: float) -> None:
+        self.merge()
+        add_marks(self.planes, glows(x + self._distance, y, radius, alpha), colour)
+
+    def streaks(self, x: Field, y: Field, span: tuple[float, float], width: float, colour: Rgb, alpha: float) -> None:
+        self.merge()
+        lay_marks(self.planes, streaks(x + self._distance, y, span, width, alpha), np.array(colour, np.float32))
 
     def mirror(self, top: int, lean: Field, rough: float, dark: Rgb, bright: Rgb) -> None:
         self.merge()
         top = (top + 1) & ~1
-        words = lean_words(lean, self.width // 2, self.height - top)
-        tones = list(zip(tones_of(dark), tones_of(bright), strict=True))
-        mirror_planes((self.planes.y,), top, words, rough, tones[:1])
-        mirror_planes(self.planes[1:], top // 2, words[::2, :: 1 if self.width % 4 else 2], rough, tones[1:])
+        columns = self.width // gcd(self.width, 4)
+        if lean.shape != (self.height - top, columns):
+            lean = leaning(lean_words(lean, columns, self.height - top))
+        mirror_planes(self.planes, top, lean, rough, list(zip(tones_of(dark), tones_of(bright), strict=True)))
 
     def merge(self) -> None:
         if self._ink is not None:
@@ -95,18 +118,23 @@ class FrameCanvas(Canvas):
         if not self._drawn:
             return
         self._drawn = False
-        for start in range(0, self.height, STRIP):
-            overlay = self.pixels[start : start + STRIP]
-            for left, right in _used(overlay):
-                part = overlay[:, left:right]
-                layer, through = planes_of(rgba_to_yuv(part)), 255 - part[..., 3]
-                lay(self.planes.window(start, start + len(part), left, right), layer, through, halved(through))
-                part[...] = 0
+        rows = np.bitwise_or.reduce(self.pixels.reshape(self.height, -1).view(np.uint64), axis=1)
+        for top, bottom in _spans(rows, ROWS, self.height):
+            for start in range(top, bottom, STRIP):
+                self._merge_rows(start, min(bottom, start + STRIP))
+
+    def _merge_rows(self, top: int, bottom: int) -> None:
+        overlay = self.pixels[top:bottom]
+        pairs = np.bitwise_or.reduce(overlay.reshape(len(overlay), -1).view(np.uint64), axis=0)
+        for left, right in _spans(pairs, COLUMNS // 2, self.width // 2):
+            part = overlay[:, 2 * left : 2 * right]
+            below, cover = self.planes.window(top, bottom, 2 * left, 2 * right), np.ascontiguousarray(part[..., 3])
+            lay(below, planes_of(rgba_to_yuv(part)), cover, halved(cover))
+            part[...] = 0
 
 
-def _used(overlay: Bytes) -> list[tuple[int, int]]:
-    """From where to where columns of an (h, w, 4) overlay are not clear, in whole steps so that few widths occur."""
-    pairs = np.bitwise_or.reduce(overlay.reshape(len(overlay), -1).view(np.uint64), axis=0)
-    steps = np.unique(np.flatnonzero(pairs) // (STEP // 2))
+def _spans(used: NDArray[np.uint64], step: int, end: int) -> list[tuple[int, int]]:
+    """From where to where values are not 0, in whole steps so that few sizes occur."""
+    steps = np.flatnonzero(np.bitwise_or.reduceat(used, np.arange(0, used.size, step)))
     parts = np.split(steps, np.flatnonzero(np.diff(steps) > 1) + 1) if steps.size else []
-    return [(int(part[0]) * STEP, min(overlay.shape[1], (int(part[-1]) + 1) * STEP)) for part in parts]
+    return [(int(part[0]) * step, min(end, (int(part[-1]) + 1) * step)) for part in parts]

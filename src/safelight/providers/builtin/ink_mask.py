@@ -28,8 +28,12 @@ class InkMask:
 
     def lay(self, below: Planes, ink: Rgb) -> None:
         """Lay the ink over a frame, and clear the plane."""
+        if not self.cover.max(axis=1).any():
+            return
         cover = self.cover if self.factor == 1 else stretch_bytes(self.cover, *self.size)
-        lay_ink(below, cover, ink)
+        rows = np.flatnonzero(cover.max(axis=1))
+        first, last = int(rows[0]) & ~1, int(rows[-1]) + 2 & ~1
+        lay_ink(below.window(first, last), cover[first:last], ink)
         self.cover[...] = 0
 
 

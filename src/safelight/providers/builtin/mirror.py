@@ -1,14 +1,18 @@
 """A mirrored picture, pixel by pixel: what water shows of the rows above it, in interleaved or in planar frames."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from safelight.providers.builtin.frame import Planes
 from safelight.providers.builtin.noise import Field
 from safelight.providers.builtin.planes import each_band, stretch
 from safelight.providers.builtin.reading import Rgb
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint16]
+BAND = 48  # rows worked on at once, so that they stay in the processor's cache; even
 LIMIT = 16.0  # ripples lie within half of this on both sides of 0
 
 
@@ -26,20 +30,22 @@ def leaning(words: Words) -> Field:
 
 
 def _places(
-    shape: tuple[int, ...], top: int, ripple: Field, rough: float, start: int, pair: int = 1
-) -> tuple[NDArray[np.int32], Field]:
-    """Which pixel, or pair of them, some rows of water mirror, and how near (0..1) each row is."""
-    count, span = shape[0] - top, shape[1]
+    ripple: Field, across: Field, unit: int, rows: tuple[int, int, int], rough: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32], Field]:
+    """Which row, and where in it, some rows of water mirror, and how near (0..1) each row is.
+
+    ``across`` is where the water's columns lie, in a ``unit`` of some pixels; ``rows`` are the first of the water, how
+    many it has, and where in it these begin.
+    """
+    top, count, start = rows
     near = (np.arange(start, start + len(ripple), dtype=np.float32)[:, None] + np.float32(0.5)) / np.float32(count)
-    reach = np.float32(count * 0.055 * rough) * (np.float32(0.25) + near)
-    swing = ripple * reach
-    row = np.clip(top - 1 - near * np.float32(count * 0.92) - swing, 0, top - 1).astype(np.int32)
-    swing *= np.float32(0.35 / pair)
-    swing += np.arange(span, dtype=np.float32)
-    np.clip(swing, 0, span - 1, out=swing)
-    row *= span
-    row += swing.astype(np.int32)
-    return row, near
+    swing = ripple * (np.float32(count * 0.055 * rough) * (np.float32(0.25) + near))
+    row = np.float32(top - 1) - near * np.float32(count * 0.92) - swing
+    np.clip(row, 0, top - 1, out=row)
+    swing *= np.float32(0.35 / unit)
+    swing += across
+    np.clip(swing, 0, across[-1], out=swing)
+    return row.astype(np.int32), swing.astype(np.int32), near
 
 
 def _shares(ripple: Field, near: Field) -> tuple[Field, Field]:
@@ -52,12 +58,12 @@ def _shares(ripple: Field, near: Field) -> tuple[Field, Field]:
 def mirror_pixels(pixels: Bytes, top: int, words: Words, rough: float, tones: tuple[Rgb, Rgb]) -> None:
     """Mirror an (h, w, 4) picture in its rows below ``top``, with a dark and a bright colour of the water."""
     height, span = pixels.shape[:2]
-    packed = pixels.view(np.uint32)[..., 0].ravel()
+    packed, across = pixels.view(np.uint32)[..., 0].ravel(), np.arange(span, dtype=np.float32)
 
     def band(start: int, stop: int) -> None:
         lean = leaning(words[start:stop])
-        at, near = _places(pixels.shape, top, lean, rough, start)
-        seen = np.take(packed, at).view(np.uint8).reshape(stop - start, span, 4)
+        row, column, near = _places(lean, across, 1, (top, height - top, start), rough)
+        seen = np.take(packed, row * np.int32(span) + column).view(np.uint8).reshape(stop - start, span, 4)
         share, spark = _shares(lean, near)
         for c, (dark, bright) in enumerate(zip(*tones, strict=True)):
             value = seen[..., c].astype(np.float32)
@@ -66,33 +72,51 @@ def mirror_pixels(pixels: Bytes, top: int, words: Words, rough: float, tones: tu
             pixels[top + start : top + stop, :, c] = value.astype(np.uint8)
         pixels[top + start : top + stop, :, 3] = 255
 
-    each_band(band, height - top, 48)
+    each_band(band, height - top, BAND)
 
 
-def _doubled(field: Field, pair: int) -> Words:
-    """Whole numbers of a field, each ``pair`` times in its row."""
-    return field.astype(np.uint16) if pair == 1 else (field.astype(np.uint32) * np.uint32(0x10001)).view(np.uint16)
+def _repeated(field: Field, times: int) -> Words:
+    """Whole numbers of a field, each so many times (1, 2 or 4) in its row."""
+    whole = field.astype(np.uint16)
+    return whole if times == 1 else (whole.astype(f"u{2 * times}") * _REPEATED[times]).view(np.uint16)
 
 
-def mirror_planes(
-    planes: tuple[Bytes, ...], top: int, words: Words, rough: float, tones: list[tuple[float, float]]
-) -> None:
-    """The same for planes of one size of a frame; ``tones`` are the dark and the bright value in each. Where ``words``
-    has half the columns of the planes, neighbours are looked up and tinted in pairs."""
-    height, width = planes[0].shape
-    pair = width // words.shape[1]
-    packed = [plane.reshape(-1).view((np.uint8, np.uint16)[pair - 1]) for plane in planes]
-    for start in range(0, height - top, 24):
-        lean = leaning(words[start : start + 24])
-        at, near = _places((height, width // pair), top, lean, rough, start, pair)
-        share, spark = _shares(lean, near)
+_REPEATED = {2: np.uint32(0x10001), 4: np.uint64(0x0001000100010001)}
+
+
+def _looked_up(flat: NDArray[Any], at: NDArray[np.intp], count: int) -> NDArray[Any]:
+    """The values at some places, each alone or with the one that follows, as words."""
+    found = np.take(flat, at)
+    if count == 1:
+        return found
+    words = np.take(flat, at + 1).astype(f"u{2 * flat.itemsize}")
+    words <<= 8 * flat.itemsize
+    words |= found
+    return words
+
+
+def mirror_planes(planes: Planes, top: int, lean: Field, rough: float, tones: list[tuple[float, float]]) -> None:
+    """The same for a frame; ``tones`` are the dark and the bright value of each plane. ``lean`` has the water's rows
+    and a column for each two or four of the frame's: so much is looked up at once, from where two pixels begin."""
+    height, width = planes.y.shape
+    chroma, cell = width // 2, width // 2 // lean.shape[1]
+    across = np.arange(0, chroma, cell, dtype=np.float32)
+    for start in range(0, height - top, BAND):
+        ripple = lean[start : start + BAND]
+        row, column, near = _places(ripple, across, 2, (top, height - top, start), rough)
+        share, spark = _shares(ripple, near)
         share -= share * spark
-        keep = _doubled(256 - 256 * (share + spark), pair)  # (1 - share) * (1 - spark) is what both leave
-        for plane, flat, (dark, bright) in zip(planes, packed, tones, strict=True):
-            value = np.take(flat, at).view(np.uint8).astype(np.uint16)
-            value *= keep
-            value += _doubled(
-                share * np.float32(dark * 256) + (spark * np.float32(bright * 256) + np.float32(128)), pair
-            )
-            value >>= 8  # at most 255 * 256 + 128 in all
-            plane[top + start : top + start + len(lean)] = value
+        keep = 256 - 256 * (share + spark)  # (1 - share) * (1 - spark) is what both leave
+        for step, some in ((1, slice(0, 1)), (2, slice(1, 3))):  # luma, and chromas of half its rows
+            at = ((row[::step] >> (step - 1)) * np.int32(chroma) + column[::step]).astype(np.intp)
+            kept, first = _repeated(keep[::step], 2 * cell // step), (top + start) // step
+            for plane, (dark, bright) in zip(planes[some], tones[some], strict=True):
+                words = _looked_up(plane.reshape(-1).view(f"u{2 // step}"), at, cell)
+                value = words.view(np.uint8).astype(np.uint16)
+                value *= kept
+                light = spark[::step] * np.float32(bright * 256)
+                light += share[::step] * np.float32(dark * 256)
+                light += np.float32(128)
+                value += _repeated(light, 2 * cell // step)
+                value >>= 8  # at most 255 * 256 + 128 in all
+                plane[first : first + len(value)] = value

@@ -21,6 +21,8 @@ from safelight.providers.builtin.still_layers import PlanarLayer, RgbaLayer
 Bytes = NDArray[np.uint8]
 PAINTED_PIXELS = 250_000  # a frame is finished at this size in styles that work the whole picture over
 _PAINTED_SECONDS = {"oil": 0.25}  # between two such frames: painters' films are shot on threes, and here cross-faded
+_DISTANT_SECONDS, _DISTANT_PIXELS = 1 / 12, 6  # still layers are distant that move less than so far in a second, and
+# are drawn only so often: less than half a pixel lies between
 _SLOW_SECONDS = (0.25, 0.17)  # between two paintings of what moves slowly; in a timelapse, nothing is very slow
 
 Step = Callable[[float, float], None]  # draws a part of the frame at some seconds, the camera moved by some pixels
@@ -29,7 +31,7 @@ Step = Callable[[float, float], None]  # draws a part of the frame at some secon
 class Keyframes:
     """Pictures made every ``step_seconds`` and cross-faded between, or shown until the next when ``held``."""
 
-    def __init__(self, paint: Callable[[float], Bytes], step_seconds: float, *, held: bool = False) -> None:
+    def __init__(self, paint: Callable[[float], Planes], step_seconds: float, *, held: bool = False) -> None:
         self.paint, self.step_seconds, self.held = paint, step_seconds, held
         self._pictures: dict[int, Planes] = {}
 
@@ -48,7 +50,7 @@ class Keyframes:
     def _at(self, step: int) -> Planes:
         if step not in self._pictures:
             self._pictures.pop(step - 2, None)
-            self._pictures[step] = planes_of(self.paint(step * self.step_seconds))
+            self._pictures[step] = self.paint(step * self.step_seconds)
         return self._pictures[step]
 
 
@@ -70,43 +72,62 @@ class Animation:
         lowest = min((element.hides for element in elements), default=1.0)
         self._seen_rows = min(size[1], 2 * round(lowest * size[1] / 2) + 2)  # of what is behind all else
         slow = [] if painted else list(takewhile(lambda element: element.slow, elements))
+        self.distant: list[Step] = []
         self.steps: list[Step] = []
-        for (moves, _), group in groupby(elements[len(slow) :], lambda element: (element.moves, element.depth)):
+        for (moves, depth), group in groupby(elements[len(slow) :], lambda element: (element.moves, element.depth)):
             alike = list(group)
-            self.steps += [partial(self._play, element) for element in alike] if moves else [self._still(alike)]
+            if moves or self.steps or painted or 2 * (self.margin - 2) * depth > _DISTANT_PIXELS * seconds:
+                self.steps += [partial(self._play, element) for element in alike] if moves else [self._still(alike)]
+            else:
+                self.distant.append(self._still(alike))
         self.keyframes: Keyframes | None = None
+        self._backdrop, self._backdrop_step = np.empty_like(self.frame_canvas.picture), -1
         if painted:
             step_seconds = _PAINTED_SECONDS.get(brief.style, 0.125)
             self.keyframes = Keyframes(self._painting, step_seconds, held=brief.style == "pixel")
         elif slow:
-            behind = partial(self._behind, slow, Canvas(brief, palette, *size))
+            behind = partial(self._behind, slow, FrameCanvas(brief, palette, *size))
             self.keyframes = Keyframes(behind, _SLOW_SECONDS[brief.has("timelapse")])
 
     def frame(self, seconds: float) -> Bytes:
         """The (h * 3 / 2, w) picture; valid until the next is drawn."""
-        if self.keyframes is not None:
-            self.keyframes.draw(self.frame_canvas.planes, seconds)
-        if self.canvas is self.frame_canvas:
-            self._draw(seconds)
+        if self.canvas is not self.frame_canvas:
+            self._draw_behind(seconds)
+            return self.frame_canvas.picture
+        step = int(seconds / _DISTANT_SECONDS + 1e-6)
+        if step != self._backdrop_step:
+            self._draw_behind(seconds)
+            self._draw(self.distant, seconds)
+            self._backdrop_step, self._backdrop[...] = step, self.frame_canvas.picture
+        else:
+            self.frame_canvas.picture[...] = self._backdrop
+        self._draw(self.steps, seconds)
         return self.frame_canvas.picture
 
-    def _draw(self, seconds: float) -> None:
+    def _draw_behind(self, seconds: float) -> None:
+        if self.keyframes is not None:
+            self.keyframes.draw(self.frame_canvas.planes, seconds)
+
+    def _draw(self, steps: list[Step], seconds: float) -> None:
         pan = self.direction * (self.margin - 2) * (min(1.0, seconds / self.seconds) * 2 - 1)
-        for step in self.steps:
+        for step in steps:
             step(seconds, pan)
 
-    def _painting(self, seconds: float) -> Bytes:
+    def _painting(self, seconds: float) -> Planes:
         """The whole scene in its style, stretched, on paper."""
-        self._draw(seconds)
+        self._draw(self.steps, seconds)
         finishes.finish(self.canvas)
-        picture = rgba_to_yuv(self.canvas.pixels, (self.frame_canvas.width, self.frame_canvas.height))
-        finishes.roughen(planes_of(picture).y, self.tooth)
-        return picture
+        size = self.frame_canvas.width, self.frame_canvas.height
+        planes = planes_of(rgba_to_yuv(self.canvas.pixels, size))
+        finishes.roughen(planes.y, self.tooth)
+        return planes
 
-    def _behind(self, elements: list[Element], canvas: Canvas, seconds: float) -> Bytes:
+    def _behind(self, elements: list[Element], canvas: FrameCanvas, seconds: float) -> Planes:
         for element in elements:
             element.draw(canvas, seconds)
-        return rgba_to_yuv(canvas.pixels[: self._seen_rows])
+        canvas.merge()
+        seen = canvas.planes.window(0, self._seen_rows)
+        return Planes(*(plane.copy() for plane in seen))
 
     def _play(self, element: Element, seconds: float, pan: float) -> None:
         ink = None if element.ink is None else element.ink(self.canvas.palette)

@@ -45,9 +45,9 @@ def _stretcher(*_: object) -> VideoReformatter:
 
 
 def _resize(plane: Bytes | Words, kind: str, width: int, height: int, how: str, out: str) -> Any:
-    frame = av.VideoFrame.from_ndarray(plane, format=kind)
+    frame = av.VideoFrame.from_numpy_buffer(plane, format=kind)
     stretcher = _stretcher(plane.shape, kind, width, height, how, out)
-    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how).to_ndarray()
+    return stretcher.reformat(frame, width=width, height=height, format=out, interpolation=how, threads=1).to_ndarray()
 
 
 def stretch(field: Field, width: int, height: int) -> Words:
@@ -82,12 +82,13 @@ def shrink(picture: Bytes, width: int, height: int) -> Bytes:
 
 
 def rgba_to_yuv(pixels: Bytes, size: tuple[int, int] | None = None) -> Bytes:
-    """An (h, w, 4) picture as (h * 3 / 2, w) planes of BT.709 video, 4:2:0, stretched to ``size`` (even sides)."""
+    """An (h, w, 4) picture, whose rows may lie apart, as (h * 3 / 2, w) planes of BT.709 video, 4:2:0, stretched to
+    ``size`` (even sides). At its own size a chroma is the mean of its four pixels."""
     width, height = size or (pixels.shape[1], pixels.shape[0])
-    frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
+    frame = av.VideoFrame.from_numpy_buffer(pixels, format="rgba")
     converted = _stretcher(pixels.shape, width, height, "yuv420p").reformat(
-        frame, width=width, height=height, format="yuv420p", interpolation="BICUBIC" if size else "FAST_BILINEAR",
-        dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG,
+        frame, width=width, height=height, format="yuv420p", interpolation="BICUBIC" if size else "AREA",
+        dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1,
     )  # fmt: skip
     return np.asarray(converted.to_ndarray(), np.uint8)
 

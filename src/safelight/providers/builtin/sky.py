@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import skia
 
-from safelight.providers.builtin.canvas import Canvas, Element, fill, glow
+from safelight.providers.builtin.canvas import Canvas, Element, fill
 from safelight.providers.builtin.noise import Field, blend, blend_lit, sample, smoothstep, texture
 from safelight.providers.builtin.palette import mix
 from safelight.providers.builtin.reading import Brief
@@ -87,8 +87,8 @@ def disc(canvas: Canvas, seconds: float, *, horizon: float) -> None:
     x, y = p.sun_x * canvas.width, horizon * (1 - p.sun_y) * canvas.height
     night = p.night >= 0.6
     radius = (26 if night else 30) * u
+    canvas.glows(np.array([x]), np.array([y]), np.array([radius * 3]), np.array(p.sun), 0.35)
     skia_canvas = canvas.skia_canvas
-    skia_canvas.drawCircle(x, y, radius * 3, glow(x, y, radius * 3, p.sun, 0.35))
     skia_canvas.drawCircle(x, y, radius, fill(mix(p.sun, (1, 1, 1), 0.5)))
     if night:
         rng = canvas.brief.rng("moon")
@@ -109,11 +109,9 @@ def stars(canvas: Canvas, seconds: float, *, horizon: float, density: float = 1.
     size = rng.pareto(3.2, count) + 0.45
     phase, rate = rng.uniform(0, 6.28, count), rng.uniform(0.5, 2.5, count)
     bright = np.clip(0.3 + 0.5 * size, 0, 0.95) * (0.8 + 0.2 * np.sin(phase + rate * seconds))
-    warm = rng.random(count)
-    for i in range(count):
-        colour = mix((0.72, 0.82, 1.0), (1.0, 0.9, 0.76), float(warm[i]))
-        radius = min(1.7, float(size[i])) * 0.85 * canvas.unit
-        canvas.skia_canvas.drawCircle(float(x[i]), float(y[i]), radius, fill(colour, float(bright[i])))
+    cool, warm = np.array((0.72, 0.82, 1.0)), np.array((1.0, 0.9, 0.76))
+    colours = cool + (warm - cool) * rng.random(count)[:, None]
+    canvas.discs(x, y, np.minimum(1.7, size) * 0.85 * canvas.unit, colours, bright)
 
 
 def aurora(canvas: Canvas, seconds: float, *, horizon: float) -> None:

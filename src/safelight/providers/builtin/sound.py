@@ -14,19 +14,18 @@ Samples = NDArray[np.floating[Any]]
 def _shaped(rng: np.random.Generator, count: int, low: float, high: float, tilt: float) -> Samples:
     """Noise of unit deviation between two frequencies (Hz), falling by ``tilt`` powers of frequency."""
     size = 1 << (count - 1).bit_length()
-    spectrum = np.fft.rfft(rng.standard_normal(size, dtype=np.float32))
-    frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
-    gain = (np.maximum(frequency, 1) / 1000) ** -tilt
-    gain *= 1 / (1 + (low / np.maximum(frequency, 1)) ** 4) / (1 + (frequency / high) ** 4)
-    line = np.fft.irfft(spectrum * gain)[:count].astype(np.float32)
+    frequency = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 1).astype(np.float32)
+    white = rng.standard_normal(2 * frequency.size, dtype=np.float32).view(np.complex64)
+    gain = (frequency / 1000) ** -tilt / (1 + (low / frequency) ** 4) / (1 + (frequency / high) ** 4)
+    line: Samples = np.fft.irfft(white * gain)[:count]
     return line / np.float32(line.std() + 1e-9)
 
 
 def _swell(rng: np.random.Generator, time: Samples, period: float, depth: float) -> Samples:
     """A slow breath between 1 - depth and 1."""
-    phase, second = rng.uniform(0, 6.28, 2)
-    wave = 0.6 * np.sin(6.283 * time / period + phase) + 0.4 * np.sin(6.283 * time / (period * 0.618) + second)
-    result: Samples = (1 - depth * (0.5 + 0.5 * wave)).astype(np.float32)
+    phase, second = rng.uniform(0, 6.28, 2).astype(np.float32)
+    wave = 0.6 * np.sin(time * (6.283 / period) + phase) + 0.4 * np.sin(time * (6.283 / period / 0.618) + second)
+    result: Samples = 1 - depth / 2 * (1 + wave)
     return result
 
 
@@ -78,7 +77,7 @@ def _pad(brief: Brief, time: Samples, mixed: Samples) -> None:
     chord = _CHORDS[int(rng.integers(len(_CHORDS)))]
     for voice in chord:
         pitch = root * 2 ** (voice / 12)
-        breath = _swell(rng, time, rng.uniform(4, 9), 0.8)
+        breath = _swell(rng, time, float(rng.uniform(4, 9)), 0.8)
         for side in (0, 1):
             detune = 1 + rng.uniform(-0.0025, 0.0025)
             phase = np.float32(6.283 * pitch * detune) * time + np.float32(rng.uniform(0, 6.28))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safelight.providers.builtin.canvas import Canvas, as_image
-from safelight.providers.builtin.frame import halved, lay_chroma, lay_luma, planes_of
+from safelight.providers.builtin.frame import added, halved, lay_plane, planes_of
 from safelight.providers.builtin.frame_canvas import FrameCanvas
 from safelight.providers.builtin.planes import rgba_to_yuv
 
@@ -37,18 +37,19 @@ class PlanarLayer:
         self.hides = (int(clear[-1]) + 2) & ~1 if clear.size else 0  # from this row on nothing shows through
         pixels = np.ascontiguousarray(painted[self.top : bottom])
         self.runs = _runs(pixels[..., 3])
-        planes, through = planes_of(rgba_to_yuv(pixels)), 255 - pixels[..., 3]
-        self._planes = [_phases(plane) for plane in planes]
-        self._through, self._half = _phases(through), _phases(halved(through))
+        cover = np.ascontiguousarray(pixels[..., 3])
+        half = halved(cover)
+        self._planes = [_phases(plane) for plane in added(planes_of(rgba_to_yuv(pixels)), cover, half)]
+        self._cover, self._half = _phases(cover), _phases(half)
 
     def draw(self, canvas: FrameCanvas, _: float, pan: float) -> None:
         """Lay the layer over the frame, moved left by ``pan`` pixels (times its depth)."""
         canvas.merge()
         offset = self.margin + pan * self.depth
         for i, below in enumerate(canvas.planes):
-            part, lay = (2, lay_chroma) if i else (1, lay_luma)
+            part = 2 if i else 1
             shift, phase = divmod(round(offset / part * PLANAR_PHASES), PLANAR_PHASES)
-            layer, through = self._planes[i][phase], (self._half if i else self._through)[phase]
+            layer, cover = self._planes[i][phase], (self._half if i else self._cover)[phase]
             for run in self.runs:
                 left, right = max(shift, run.left // part), min(shift + below.shape[1], run.right // part)
                 if left >= right:
@@ -60,7 +61,7 @@ class PlanarLayer:
                 if run.solid:
                     seen[...] = layer[at]
                 else:
-                    lay(seen, layer[at], through[at])
+                    lay_plane(seen, layer[at], cover[at])
 
 
 def _runs(alpha: Bytes) -> list[Run]:

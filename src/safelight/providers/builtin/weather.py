@@ -6,7 +6,7 @@ import numpy as np
 import skia
 
 from safelight.providers.builtin import shapes
-from safelight.providers.builtin.canvas import Canvas, Element, fill, glow, line
+from safelight.providers.builtin.canvas import Canvas, Element, glow, line
 from safelight.providers.builtin.noise import Field, Keyed, sample, smoothstep, texture
 from safelight.providers.builtin.palette import Palette, mix
 from safelight.providers.builtin.reading import Brief, Rgb
@@ -24,9 +24,9 @@ def elements(brief: Brief, horizon: float) -> list[Element]:
     if brief.has("lightning"):
         found.append(Element(depth=0.05, moves=True, ink=_bolt_colour, draw=partial(lightning, horizon=horizon)))
     if brief.has("rain"):
-        found.append(Element(depth=0.0, moves=True, ink=_rain_colour, draw=rain))
+        found.append(Element(depth=0.0, moves=True, draw=rain))
     if brief.has("snow"):
-        found.append(Element(depth=0.0, moves=True, ink=lambda _: (1, 1, 1), draw=snow))
+        found.append(Element(depth=0.0, moves=True, draw=snow))
     return found
 
 
@@ -46,11 +46,9 @@ class _Fog:
             rows, columns = field_size(canvas, (self.bottom - self.top) / 2)  # fog is softer than other fields
             x, y = field_axes(canvas, rows, columns // 2, 1.0)
             self._cover = Keyed(lambda at: self._thickness(x, y, at))
-        red, green, blue = (np.float32(part) for part in mix(canvas.palette.haze, canvas.palette.horizon, 0.3))
         first, last = round(self.top * canvas.height), round(self.bottom * canvas.height)
-        cover = self._cover.at(seconds)
-        even = np.ones_like(cover)
-        canvas.lay(first, last, (red * even, green * even, blue * even), cover)
+        colour = mix(canvas.palette.haze, canvas.palette.horizon, 0.3)
+        canvas.veil(first, last, colour, self._cover.at(seconds))
 
     def _thickness(self, x: Field, y: Field, seconds: float) -> Field:
         t = np.float32(seconds * 0.008)
@@ -60,33 +58,26 @@ class _Fog:
         return result
 
 
-def _rain_colour(palette: Palette) -> Rgb:
-    return mix(palette.horizon, (1, 1, 1), 0.4)
-
-
 def rain(canvas: Canvas, seconds: float) -> None:
     """Slanting streaks at three distances."""
     rng, u = canvas.brief.rng("rain"), canvas.unit
+    colour = mix(canvas.palette.horizon, (1, 1, 1), 0.4)
     for size, alpha, speed, count in ((0.6, 0.16, 0.9, 420), (1.0, 0.22, 1.3, 260), (1.8, 0.26, 1.9, 90)):
         x, y = rng.uniform(-0.1, 1.2, count), (rng.random(count) + seconds * speed) % 1.15
         px, py, length = x * canvas.width - y * 90 * u, y * canvas.height, 34 * u * size
-        pen = line(_rain_colour(canvas.palette), max(1.0, 1.1 * u * size), alpha)
-        pen.setStrokeCap(skia.Paint.kButt_Cap)
-        for x0, y0 in zip(px.tolist(), py.tolist(), strict=True):
-            canvas.skia_canvas.drawLine(x0, y0, x0 - length * 0.14, y0 + length, pen)
+        canvas.streaks(px, py, (-length * 0.14, length), max(1.0, 1.1 * u * size), colour, alpha)
 
 
 def snow(canvas: Canvas, seconds: float) -> None:
     """Flakes that sway as they fall; the nearest are large and out of focus."""
     rng, u = canvas.brief.rng("snow"), canvas.unit
+    white = np.ones(3, np.float32)
     for size, alpha, speed, count in ((1.3, 0.8, 0.05, 420), (2.4, 0.85, 0.085, 190), (5.2, 0.34, 0.15, 34)):
         x, y = rng.random(count), (rng.random(count) + seconds * speed) % 1.05
         phase = rng.uniform(0, 6.28, count)
         px = (x + 0.012 * np.sin(phase + seconds * 1.3)) * 1.1 * canvas.width - 0.05 * canvas.width
         grow = rng.uniform(0.6, 1.3, count) * size * u
-        pen = fill((1, 1, 1), alpha)
-        for x0, y0, radius in zip(px.tolist(), (y * canvas.height).tolist(), grow.tolist(), strict=True):
-            canvas.skia_canvas.drawCircle(x0, y0, radius, pen)
+        canvas.discs(px, y * canvas.height, grow, white, np.full(count, alpha))
 
 
 def _bolt_colour(_: Palette) -> Rgb:

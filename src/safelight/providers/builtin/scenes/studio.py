@@ -44,7 +44,7 @@ def portrait(brief: Brief, palette: Palette) -> list[Element]:
         Element(depth=0.1, moves=True, slow=True, draw=backdrop.draw),
         Element(depth=0.2, draw=_disc_behind),
         Element(depth=0.5, draw=partial(_sitter, left=left)),
-        Element(depth=0.8, moves=True, ink=lambda p: p.sun, soft=True, draw=_motes),
+        Element(depth=0.8, moves=True, draw=_motes),
     ]
 
 
@@ -234,16 +234,10 @@ def _hair(skia_canvas: skia.Canvas, rng: np.random.Generator, size: float, hair:
 
 
 def _motes(canvas: Canvas, seconds: float) -> None:
-    rng = canvas.brief.rng("motes")
-    for i in range(44):
-        x, y = rng.random() + 0.01 * np.sin(seconds * 0.6 + i), (rng.random() - seconds * 0.008) % 1.0
-        r = rng.uniform(1, 7) * canvas.unit
-        canvas.skia_canvas.drawCircle(
-            x * canvas.width,
-            y * canvas.height,
-            r * 2,
-            glow(x * canvas.width, y * canvas.height, r * 2, canvas.palette.sun, 0.22),
-        )
+    chance, number = canvas.brief.rng("motes").random((44, 3)), np.arange(44)
+    x = (chance[:, 0] + 0.01 * np.sin(seconds * 0.6 + number)) * canvas.width
+    y = (chance[:, 1] - seconds * 0.008) % 1.0 * canvas.height
+    canvas.glows(x, y, (2 + 12 * chance[:, 2]) * canvas.unit, np.array(canvas.palette.sun), 0.22)
 
 
 def stilllife(brief: Brief, palette: Palette) -> list[Element]:
@@ -258,7 +252,7 @@ def stilllife(brief: Brief, palette: Palette) -> list[Element]:
         Element(depth=0.1, moves=True, slow=True, draw=backdrop.draw),
         Element(depth=0.3, draw=partial(_table, edge=edge)),
         Element(depth=0.45, draw=partial(_things, edge=edge)),
-        Element(depth=0.8, moves=True, ink=lambda p: p.sun, soft=True, draw=_motes),
+        Element(depth=0.8, moves=True, draw=_motes),
     ]
 
 

@@ -34,6 +34,7 @@ def city(brief: Brief, palette: Palette) -> list[Element]:
         elements.append(Element(depth=0.56, moves=True, ink=lambda p: mix(p.shade, (0, 0, 0), 0.5), draw=flicker))
     wet = brief.has("rain", "lake") or palette.name in ("neon", "night") or rng.random() < 0.6
     elements.append(water.surface(brief, top=ground, depth=0.6, rough=0.7 if wet else 0.4))
+    elements.append(Element(depth=0.7, draw=partial(_embankment, ground=ground)))
     elements.append(Element(depth=0.7, moves=True, draw=partial(_traffic, ground=ground)))
     return elements + weather.elements(brief, ground)
 
@@ -173,19 +174,21 @@ def _flicker(canvas: Canvas, seconds: float, *, ground: float) -> None:
             canvas.skia_canvas.drawRoundRect(_sign_box(x, y, w, h), w * 0.2, w * 0.2, fill((0, 0, 0), 0.5))
 
 
-def _traffic(canvas: Canvas, seconds: float, *, ground: float) -> None:
-    """Lights along the embankment, warm one way and red the other."""
-    rng, p, u = canvas.brief.rng("traffic"), canvas.palette, canvas.unit
-    strength = 0.25 + 0.6 * p.night
-    y = ground * canvas.height
+def _embankment(canvas: Canvas, _: float, *, ground: float) -> None:
+    y, u = ground * canvas.height, canvas.unit
     canvas.skia_canvas.drawRect(
         skia.Rect(-canvas.margin, y - 3 * u, canvas.width + canvas.margin, y + 4 * u),
-        fill(mix(p.shade, (0, 0, 0), 0.4)),
+        fill(mix(canvas.palette.shade, (0, 0, 0), 0.4)),
     )
-    for i in range(56):
-        lane = i % 2
-        x = (rng.random() + (0.02 if lane else -0.03) * seconds) % 1.0 * canvas.width
-        colour = (1.0, 0.30, 0.22) if lane else (1.0, 0.90, 0.66)
-        r = rng.uniform(5, 10) * u
-        canvas.skia_canvas.drawCircle(x, y, r, glow(x, y, r, colour, strength))
-        canvas.skia_canvas.drawCircle(x, y, 1.3 * u, fill(mix(colour, (1, 1, 1), 0.5), strength))
+
+
+def _traffic(canvas: Canvas, seconds: float, *, ground: float) -> None:
+    """Lights along the embankment, warm one way and red the other."""
+    chance, u = canvas.brief.rng("traffic").random((56, 2)), canvas.unit
+    strength = 0.25 + 0.6 * canvas.palette.night
+    lane = np.arange(len(chance)) % 2
+    x = (chance[:, 0] + np.where(lane, 0.02, -0.03) * seconds) % 1.0 * canvas.width
+    y = np.full(len(chance), ground * canvas.height)
+    colours = np.array([(1.0, 0.90, 0.66), (1.0, 0.30, 0.22)])[lane]
+    canvas.glows(x, y, (5 + 5 * chance[:, 1]) * u, colours, strength)
+    canvas.discs(x, y, np.full(len(x), 1.3 * u), (colours + 1) / 2, np.full(len(x), strength))
