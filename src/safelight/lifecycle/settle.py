@@ -6,7 +6,9 @@ generation released its hold in the same breath.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -21,6 +23,12 @@ from safelight.lifecycle.bills import Loss
 from safelight.lifecycle.claims import Claim
 from safelight.node.killpoints import killpoint
 from safelight.telemetry import observe
+
+
+_AT_ONCE = 2
+_places: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+"""Of each workspace that something is ended for right now. Its account's row lets one commit after another: while one is
+under way the next may be sent, and more would only hold sessions that others want."""
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,27 +151,28 @@ async def _end(
     seed: int | None = None,
     loss: Loss | None = None,
 ) -> Settled | None:
-    params = {
-        "id": claim.id,
-        "run_token": claim.run_token,
-        "state": str(state),
-        "unseen": unseen,
-        "sent_after_seconds": claim.seconds_since_accepted,
-        "charged_nanos": charged_nanos,
-        "charged_thousandths": charged_thousandths,
-        "error_code": error_code,
-        "error_message": error_message,
-        "report": report and Jsonb(report),
-        "media": Jsonb(media or []),
-        "frees_key": frees_key,
-        "may_be_made": may_be_made,
-        "cost_nanos": cost_nanos,
-        "seed": seed,
-        "loss": loss and Jsonb(loss),
-    }
-    killpoint("settle-before-commit")
-    with observe.Step("settle", claim.id, claim.type, claim.model):
-        settled = await db.one("settle", params, Settled)
+    async with _places.setdefault(claim.workspace_id, asyncio.Semaphore(_AT_ONCE)):
+        params = {
+            "id": claim.id,
+            "run_token": claim.run_token,
+            "state": str(state),
+            "unseen": unseen,
+            "sent_after_seconds": claim.seconds_since_accepted,
+            "charged_nanos": charged_nanos,
+            "charged_thousandths": charged_thousandths,
+            "error_code": error_code,
+            "error_message": error_message,
+            "report": report and Jsonb(report),
+            "media": Jsonb(media or []),
+            "frees_key": frees_key,
+            "may_be_made": may_be_made,
+            "cost_nanos": cost_nanos,
+            "seed": seed,
+            "loss": loss and Jsonb(loss),
+        }
+        killpoint("settle-before-commit")
+        with observe.Step("settle", claim.id, claim.type, claim.model):
+            settled = await db.one("settle", params, Settled)
     killpoint("settle-after-commit")
     if settled is not None:
         observe.settled(
