@@ -1,4 +1,4 @@
-"""Jobs taken and finished many at a time: each once, never more than there are places for, and none lost with a worker."""
+"""Jobs fetched and finished many at a time: each once, no more than there are places for, none lost with a worker."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import msgspec
 from procrastinate import BaseConnector
@@ -48,7 +48,10 @@ class BatchedJobs(JobManager):
             names = list(queues or ())
             places = sum(self._places.get(name, 1) for name in names) - hand.count
             rows = await self.connector.execute_query_all_async(
-                _sql("fetch_jobs"), queues=names or None, worker_id=worker_id, most=min(max(places, 1), _MOST_AT_ONCE)
+                statement("fetch_jobs"),
+                queues=names or None,
+                worker_id=worker_id,
+                most=min(max(places, 1), _MOST_AT_ONCE),
             )
             hand.unbegun.extend(map(Job.from_row, rows))
             hand.count += len(rows)
@@ -70,9 +73,5 @@ class BatchedJobs(JobManager):
         await super().unregister_worker(worker_id)
 
     async def _finish(self, params: Mapping[str, Sequence[object]]) -> list[tuple[int, None]]:
-        await self.connector.execute_query_async(_sql("finish_jobs"), **cast(dict[str, Any], params))
+        await self.connector.execute_query_async(statement("finish_jobs"), **cast(dict[str, Any], params))
         return []
-
-
-def _sql(name: str) -> LiteralString:
-    return cast(LiteralString, statement(name))

@@ -24,11 +24,10 @@ from safelight.lifecycle.claims import Claim
 from safelight.node.killpoints import killpoint
 from safelight.telemetry import observe
 
-
 _AT_ONCE = 2
-_places: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
-"""Of each workspace that something is ended for right now. Its account's row lets one commit after another: while one is
-under way the next may be sent, and more would only hold sessions that others want."""
+_turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+"""Of each workspace that something is ended for right now, so many. Its account's row lets one commit after another:
+while one is under way the next may be sent, and more would only hold sessions that others want."""
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +150,7 @@ async def _end(
     seed: int | None = None,
     loss: Loss | None = None,
 ) -> Settled | None:
-    async with _places.setdefault(claim.workspace_id, asyncio.Semaphore(_AT_ONCE)):
+    async with _turns.setdefault(claim.workspace_id, asyncio.Semaphore(_AT_ONCE)):
         params = {
             "id": claim.id,
             "run_token": claim.run_token,
