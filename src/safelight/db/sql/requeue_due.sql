@@ -15,9 +15,9 @@ where id in (
            or g.run_token is null and g.wake_at is null and not exists (
                select from procrastinate_jobs j
                where j.task_name = 'run_generation' and j.args ->> 'generation_id' = g.id
-                 and (j.status = 'todo' or j.status = 'doing' and j.worker_id is not null and exists (
-                     select from procrastinate_events e
-                     where e.job_id = j.id and e.type = 'started' and e.at > now() - interval '2 s'))))
+                 and (j.status = 'todo' or j.status = 'doing' and j.worker_id is not null and (
+                     select max(e.at) from procrastinate_events e where e.job_id = j.id and e.type = 'started'
+                 ) > now() - interval '2 s')))
     order by g.id limit %(most)s
     for update skip locked
 )
