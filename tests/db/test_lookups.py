@@ -72,6 +72,21 @@ async def test_who_leaves_takes_nobody_along() -> None:
     assert await lookups.find({"number": 8}) == 64
 
 
+async def test_who_left_before_it_was_sent_is_not_asked_for() -> None:
+    table = Table()
+    table.hold = asyncio.Event()
+    lookups = Lookups(table.read)
+    first = asyncio.create_task(lookups.find({"number": 2}))
+    while not table.rounds:
+        await asyncio.sleep(0)
+    leaves, stays = (asyncio.create_task(lookups.find({"number": number})) for number in (4, 6))
+    await asyncio.sleep(0)
+    leaves.cancel()
+    table.hold.set()
+    assert await asyncio.gather(first, stays) == [4, 36]
+    assert table.rounds == [[2], [6]]
+
+
 async def test_trouble_comes_to_all_who_asked_and_passes() -> None:
     table = Table()
     table.trouble = ServiceUnavailable()

@@ -206,7 +206,7 @@ async def test_who_waits_for_a_turn_in_vain_has_asked_nothing(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_PATIENCE_SECONDS", 0.1)
-    db = Database(database_url)
+    db = Database(database_url, answers_soon=True)
     async with contextlib.AsyncExitStack() as held:
         for _ in range(2):
             await held.enter_async_context(db.turn(1))

@@ -39,8 +39,10 @@ class Lookups(Generic[Found]):
     async def _read_all(self) -> None:
         try:
             while self._waiting:
-                asked, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-                await self._answer(asked)
+                still_asked = [one for one in self._waiting if not one[1].done()]  # who left asks nothing any more
+                asked, self._waiting = still_asked[:_MOST_AT_ONCE], still_asked[_MOST_AT_ONCE:]
+                if asked:
+                    await self._answer(asked)
         finally:
             self._reading = None
 

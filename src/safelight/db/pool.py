@@ -116,20 +116,22 @@ class Database:
 
     @asynccontextmanager
     async def turn(self, workspace_id: int) -> AsyncIterator[None]:
-        """While inside, few others of this process are, for the same workspace. Raises ``NotConnected`` after a while.
+        """While inside, few others of this process are, for the same workspace.
+
+        Raises ``NotConnected`` where it takes too long and answers are wanted soon.
 
         For what locks the workspace's account until it is committed. While one is, the next may wait for that in the
         database; more would only hold sessions that other workspaces want.
         """
         turns = self._turns.setdefault(workspace_id, asyncio.Semaphore(_TURNS_AT_ONCE))
-        if turns.locked():
+        if self._limit_seconds is None or not turns.locked():
+            await turns.acquire()
+        else:
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
+                async with asyncio.timeout(self._limit_seconds):
                     await turns.acquire()
             except TimeoutError:
                 raise NotConnected(retry_after_seconds=self._retry_after_seconds) from None
-        else:
-            await turns.acquire()
         try:
             yield
         finally:
@@ -255,7 +257,7 @@ class Database:
             return await one(connection, name, params, into)
 
     async def lookup(self, name: str, params: Mapping[str, Any], into: type[Row]) -> Row | None:
-        """As ``one``, in one statement with the same lookups of others who ask meanwhile.
+        """As ``one``, in one statement with the same lookups of others who ask meanwhile: of one that may be repeated.
 
         The statement takes each parameter as a list, one item a lookup, and gives each row its ``place`` in them.
         """

@@ -9,6 +9,8 @@ holds the one job of those that others wait for: a sweep that hangs, as its stor
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from procrastinate import App, BaseConnector, PsycopgConnector
@@ -18,13 +20,17 @@ from psycopg_pool import AsyncConnectionPool
 from safelight.db.pool import Connection
 from safelight.db.sessions import Session, is_sound, session_arguments
 from safelight.jobs import archive, check_books, expire_events, reconcile, run_generation, sweep
+from safelight.jobs.batches import BatchedJobs
 
 LOCAL, REMOTE, UPKEEP, RECONCILE = "local", "remote", "upkeep", "reconcile"
 _PATIENCE_SECONDS = 3.0
 
 
-def make_app(database_url: str) -> App:
-    """The app that runs generations. Putting a job on its queue on the caller's connection needs no opening."""
+def make_app(database_url: str, places: Mapping[str, int] = MappingProxyType({})) -> App:
+    """The app that runs generations. Putting a job on its queue on the caller's connection needs no opening.
+
+    ``places``: how many generations its worker runs at once, by queue.
+    """
     connector = PsycopgConnector(
         conninfo=database_url,
         min_size=1,
@@ -38,6 +44,7 @@ def make_app(database_url: str) -> App:
         pool_factory=_pool,
     )
     app = App(connector=connector)
+    app.job_manager = BatchedJobs(connector, places)
     app.task(name=run_generation.NAME, pass_context=True)(run_generation.run_generation)
     return app
 

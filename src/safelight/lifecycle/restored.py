@@ -49,7 +49,7 @@ async def take_up(db: Database, *, orders_what_waited: bool) -> Restored:
     ended = 0
     for generation_id in () if orders_what_waited else waiting:
         params = {"id": generation_id, "run_token": uuid.uuid4(), "lease_seconds": _LEASE_SECONDS}
-        row = await db.one("claim", params, ClaimedRow)
+        row = await db.lookup("claim", params, ClaimedRow)
         if row is not None:
             report = report_of("failed", None, None, detail="it waited while a backup was made, and that was restored")
             await settle.fail(db, row.claim(), GenerationFailed(_TOLD), report=report)

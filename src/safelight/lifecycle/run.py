@@ -72,7 +72,7 @@ async def claim(services: RunServices, generation_id: str) -> Claim | None:
     run_token, lease_seconds = services.presence.run_token(), services.limits.lease_seconds
     params = {"id": generation_id, "run_token": run_token, "lease_seconds": lease_seconds}
     killpoint("run-before-claim")
-    row = await services.db.one("claim", params, ClaimedRow)
+    row = await services.db.lookup("claim", params, ClaimedRow)
     if row is None:
         return None
     killpoint("run-after-claim")

@@ -35,7 +35,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """What the statement ``settle`` is given. ``sent_after_seconds``: of an image, how long ago it was accepted."""
+    """What the statement ``settle`` is given. ``sent_after_seconds``: of an image, how long after it was accepted this was
+    first to be sent; whoever waits for it does so from then on, in its turn or not."""
 
     id: str
     run_token: uuid.UUID

@@ -259,13 +259,13 @@ async def run_worker(settings: Settings, stop: asyncio.Event, when_working: Call
     """
     assert settings.database_url is not None
     async with traced(settings), open_parts(settings) as parts:
-        app = make_jobs(settings.database_url)
+        places = {LOCAL: _local_slots(parts.running), REMOTE: settings.worker_concurrency}
+        app = make_jobs(settings.database_url, places)
         async with opened(app, parts.db, stop) as is_open:
             if is_open:
                 when_working()
                 queues = (
-                    Queue(app, LOCAL, _local_slots(parts.running)),
-                    Queue(app, REMOTE, settings.worker_concurrency),
+                    *(Queue(app, name, concurrency) for name, concurrency in places.items()),
                     Queue(make_upkeep_app(app.connector), UPKEEP, 4, fetch_seconds=1.0),
                     Queue(make_reconcile_app(app.connector), RECONCILE, 1, fetch_seconds=1.0),
                 )

@@ -1,6 +1,6 @@
 -- Make ready for a new runner: generations whose runner has been silent past its lease, or is dead, or is absent and has
 -- been silent for long; those it is time to look at; and those that wait for nothing, as their job was lost with the
--- worker that had fetched it. Where the database has just started, those who hold a lease get the time to come back.
+-- worker that had fetched it: one that was fetched just now is about to be claimed. Where the database has just started, those who hold a lease get the time to come back.
 update generations set
     state = case when state = 'unknown' then state else 'queued' end,
     run_token = null, lease_until = null, wake_at = null
@@ -14,7 +14,10 @@ where id in (
            or g.wake_at <= now()
            or g.run_token is null and g.wake_at is null and not exists (
                select from procrastinate_jobs j
-               where j.status = 'todo' and j.task_name = 'run_generation' and j.args ->> 'generation_id' = g.id))
+               where j.task_name = 'run_generation' and j.args ->> 'generation_id' = g.id
+                 and (j.status = 'todo' or j.status = 'doing' and j.worker_id is not null and (
+                     select max(e.at) from procrastinate_events e where e.job_id = j.id and e.type = 'started'
+                 ) > now() - interval '2 s')))
     order by g.id limit %(most)s
     for update skip locked
 )
