@@ -1,4 +1,4 @@
-"""Many small reads answered by one statement.
+"""Many small reads, or writes that may be repeated, answered by one statement.
 
 While a statement is under way, lookups of the same kind gather, and the next statement answers them all. Nobody is
 answered by a statement that began before the question was asked, so a lookup is as fresh as a statement of its own.

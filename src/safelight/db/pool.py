@@ -275,7 +275,7 @@ class Database:
         except ServiceUnavailable:
             if time.monotonic() - began > _WORTH_ANOTHER_READ_SECONDS:
                 raise
-            rows = await self._rows(name, params)  # a read may be repeated
+            rows = await self._rows(name, params)  # it may be repeated
         return [(row.pop("place"), into(**row)) for row in rows]
 
     async def _rows(self, name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:

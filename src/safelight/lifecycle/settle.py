@@ -35,8 +35,8 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """What the statement ``settle`` is given. ``sent_after_seconds``: of an image, how long after it was accepted this was
-    first to be sent; whoever waits for it does so from then on, in its turn or not."""
+    """What the statement ``settle`` is given. ``sent_after_seconds``: of an image, how long after it was accepted this
+    was to be sent: its client waits from then on, for its turn as well."""
 
     id: str
     run_token: uuid.UUID
