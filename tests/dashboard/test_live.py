@@ -269,7 +269,10 @@ def test_a_stream_outlives_the_sessions_of_the_database(house: House, visitor: C
     with visitor(account.key).stream("GET", "/dashboard/live") as stream:
         lines = stream.iter_lines()
         next(lines)
-        house.run("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()")
+        house.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and datname = current_database()"
+        )
         with account.http() as client:
             made = client.post("/v2/images/generations", json={"model": "still", "prompt": "a hill"})
             while made.status_code == 503:

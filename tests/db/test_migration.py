@@ -135,7 +135,9 @@ def test_an_index_that_was_half_built_is_built_anew(grown: str, looking: Connect
         process.kill()
         process.join(PATIENCE_SECONDS)
         assert process.exitcode == -signal.SIGKILL
-        looking.execute("select pg_terminate_backend(pid) from pg_stat_progress_create_index")
+        looking.execute(
+            "select pg_terminate_backend(pid) from pg_stat_progress_create_index where datname = current_database()"
+        )
     eventually(lambda: looking.execute(building, [INDEX]).fetchone() is None, "its session has ended")
     assert looking.execute(valid, [INDEX]).fetchone() == {"indisvalid": False}
     migrate(grown)

@@ -131,7 +131,10 @@ async def test_the_loss_of_the_session_that_hears_is_a_reason_to_look(world: Wor
 
     following = asyncio.create_task(follow())
     await until(lambda: changes.heard_seconds > 0)
-    cut = "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen safelight%'"
+    cut = """
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where query ilike 'listen safelight%' and datname = current_database()
+    """
     await world.rows(f"begin; {cut}; select record_event(1, 'balance.low', null, '{{}}', null); commit")
     await until(lambda: heard == ["balance.low"])
     following.cancel()

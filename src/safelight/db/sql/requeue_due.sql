@@ -1,6 +1,7 @@
 -- Make ready for a new runner: generations whose runner has been silent past its lease, or is dead, or is absent and has
 -- been silent for long; those it is time to look at; and those that wait for nothing, as their job was lost with the
--- worker that had fetched it: one that was fetched just now is about to be claimed. Where the database has just started, those who hold a lease get the time to come back.
+-- worker that had fetched it: one that was fetched just now is about to be claimed. Where the database has just started,
+-- those who hold a lease get the time to come back.
 update generations set
     state = case when state = 'unknown' then state else 'queued' end,
     run_token = null, lease_until = null, wake_at = null
