@@ -41,7 +41,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """``orders``: those to the backend, by the prompt they were for. ``facts``: counted, and neither good nor bad."""
+    """``orders``: those that the backend took, by their prompt. ``facts``: counted, and neither good nor bad."""
 
     checks: list[Check]
     facts: dict[str, int]
@@ -85,7 +85,7 @@ async def look(site: Site, load: Load, webhooks: Webhooks, headers: dict[str, st
         "events": sum(len(row["events"] or ()) for row in rows),
         "deliveries of webhooks": webhooks.deliveries,
     }
-    orders = {prompt: sum(site.backend.calls(row["id"]) for row in of) for prompt, of in of_prompt.items()}
+    orders = {prompt: sum(site.backend.taken(row["id"]) for row in of) for prompt, of in of_prompt.items()}
     return Proof(checks=checks, facts=facts, orders=orders)
 
 

@@ -99,6 +99,9 @@ async def test_a_server_that_stops_says_that_the_image_goes_on(studio: Studio, r
     sender = await studio.workspace()
     asked = making(studio, runners[0], submission(sender, "still-slow"))
     generation_id = await begun(studio, sender)
+    async with asyncio.timeout(60):
+        while not runners[0]._tasks:  # who put it on record has yet to hear that it is
+            await asyncio.sleep(0)
     await runners[0].close(0)
     with pytest.raises(ImageGoesOn, match=generation_id) as caught:
         await asked
