@@ -16,7 +16,7 @@ from typing import Any
 import pyvips
 
 from bench.report import Report, at_most
-from safelight.domain.media import MimeType
+from safelight.domain.media import EXTENSION_OF_MIME, MimeType
 from safelight.lifecycle.workdir import Workdir
 from safelight.media.boxes import box
 from safelight.media.provenance import Provenance, ProvenanceSigner, create_local_chain
@@ -29,7 +29,6 @@ _PICTURES: tuple[tuple[str, MimeType, int], ...] = (
     ("JPEG of 100 KB", "image/jpeg", 460),
     ("WebP of 100 KB", "image/webp", 460),
 )
-_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 _REACH_MS = 0.35
 _CLIP_BYTES = 3_500_000
 """So large that its signed file is still one in memory."""
@@ -47,7 +46,7 @@ def _measure(report: Report) -> None:
         template, library = ProvenanceSigner(chain, key), ProvenanceSigner(chain, key)
         library.sign_by_library()
         for name, mime_type, side in _PICTURES:
-            picture = _noise(side).write_to_buffer(_SUFFIXES[mime_type], keep="none")
+            picture = _noise(side).write_to_buffer("." + EXTENSION_OF_MIME[mime_type], keep="none")
             report.say(f"{name}: {len(picture):,} bytes")
             _compare(report, name, template, library, partial(_sign, picture=picture, mime_type=mime_type))
         small, large = _clips(Path(folder))

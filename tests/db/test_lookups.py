@@ -43,17 +43,23 @@ async def test_what_is_asked_in_one_turn_is_one_statement() -> None:
     assert table.rounds == [[4, 3, 2, 4]]
 
 
-async def test_what_is_asked_meanwhile_waits_for_the_next_statement() -> None:
-    table = Table()
-    table.hold = asyncio.Event()
+async def held() -> tuple[Table, asyncio.Event, Lookups[int], asyncio.Task[int | None]]:
+    """A table that is being read for a 2 until the event is set, and who waits for that."""
+    table, hold = Table(), asyncio.Event()
+    table.hold = hold
     lookups = Lookups(table.read)
     first = asyncio.create_task(lookups.find({"number": 2}))
     while not table.rounds:
         await asyncio.sleep(0)
+    return table, hold, lookups, first
+
+
+async def test_what_is_asked_meanwhile_waits_for_the_next_statement() -> None:
+    table, hold, lookups, first = await held()
     later = [asyncio.create_task(lookups.find({"number": number})) for number in (2, 6)]
     await asyncio.sleep(0.01)
     assert table.rounds == [[2]]  # an answer that is on its way may be older than the question
-    table.hold.set()
+    hold.set()
     assert [await first, *await asyncio.gather(*later)] == [4, 4, 36]
     assert table.rounds == [[2], [2, 6]]
 
@@ -73,16 +79,11 @@ async def test_who_leaves_takes_nobody_along() -> None:
 
 
 async def test_who_left_before_it_was_sent_is_not_asked_for() -> None:
-    table = Table()
-    table.hold = asyncio.Event()
-    lookups = Lookups(table.read)
-    first = asyncio.create_task(lookups.find({"number": 2}))
-    while not table.rounds:
-        await asyncio.sleep(0)
+    table, hold, lookups, first = await held()
     leaves, stays = (asyncio.create_task(lookups.find({"number": number})) for number in (4, 6))
     await asyncio.sleep(0)
     leaves.cancel()
-    table.hold.set()
+    hold.set()
     assert await asyncio.gather(first, stays) == [4, 36]
     assert table.rounds == [[2], [6]]
 

@@ -124,14 +124,11 @@ class Database:
         database; more would only hold sessions that other workspaces want.
         """
         turns = self._turns.setdefault(workspace_id, asyncio.Semaphore(_TURNS_AT_ONCE))
-        if self._limit_seconds is None or not turns.locked():
-            await turns.acquire()
-        else:
-            try:
-                async with asyncio.timeout(self._limit_seconds):
-                    await turns.acquire()
-            except TimeoutError:
-                raise NotConnected(retry_after_seconds=self._retry_after_seconds) from None
+        try:
+            async with asyncio.timeout(self._limit_seconds):
+                await turns.acquire()
+        except TimeoutError:
+            raise NotConnected(retry_after_seconds=self._retry_after_seconds) from None
         try:
             yield
         finally:
